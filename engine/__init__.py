@@ -1,0 +1,3 @@
+"""Cueline: a real-time decision engine over customer behaviour."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,91 @@
+"""The error tree. Each leaf says what its caller does.
+
+::
+
+    CuelineError
+    ├── BadEvent            -> 4xx at a door, dead letter on the stream
+    ├── BadRule             -> keep the old rulebook, show the fault
+    ├── BadRequest          -> 4xx that names the field
+    │   ├── NotAuthorised   -> 401
+    │   └── NotFound        -> 404
+    ├── Overloaded          -> 429 or 503 with Retry-After: slow down
+    ├── Unavailable         -> a service behind us is away: fall back, retry
+    ├── Fenced              -> another worker owns the partition: drop its rows
+    ├── TooManyDeadLetters  -> stop the worker, the topic is not what it should be
+    ├── BadState            -> a stored row is not of a layout we know: stop
+    └── BadSettings         -> say what to change, exit
+"""
+
+from __future__ import annotations
+
+
+class CuelineError(Exception):
+    """Root of every error that Cueline raises on purpose."""
+
+
+class BadEvent(CuelineError):
+    """An event that cannot be applied.
+
+    ``code`` is from the closed list of dead-letter reasons (``malformed``, ``unknown_type``,
+    ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_number``, ``bad_field``);
+    ``field`` is the path of the offending field in the sender's own shape, or empty.
+    """
+
+    def __init__(self, code: str, detail: str, field: str = "") -> None:
+        super().__init__(f"{code}: {field + ': ' if field else ''}{detail}")
+        self.code = code
+        self.detail = detail
+        self.field = field
+
+
+class BadRule(CuelineError):
+    """A rule file that does not compile; ``faults`` are ``file:line:col: name: reason`` lines."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class BadRequest(CuelineError):
+    """A caller's mistake; ``field`` names what to mend."""
+
+    def __init__(self, detail: str, field: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.field = field
+
+
+class NotAuthorised(BadRequest):
+    """No key, or a key that is not ours."""
+
+
+class NotFound(BadRequest):
+    """The thing named does not exist (or no longer)."""
+
+
+class Overloaded(CuelineError):
+    """Too much at once; ``retry_after`` is in seconds."""
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
+
+
+class Unavailable(CuelineError):
+    """Kafka or Redis did not answer."""
+
+
+class Fenced(CuelineError):
+    """A commit was refused: the partition's epoch or offset in the store is not ours."""
+
+
+class TooManyDeadLetters(CuelineError):
+    """The share of bad records passed the limit."""
+
+
+class BadState(CuelineError):
+    """A stored row has an unknown version or size."""
+
+
+class BadSettings(CuelineError):
+    """The settings contradict each other or the deployment."""

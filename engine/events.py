@@ -1,0 +1,150 @@
+"""Canonical events, outcomes and reason codes: the words every part of Cueline shares.
+
+On Kafka an event is a MessagePack *array* (`Event`, fields in order) under the customer's key (UTF-8).
+The stream core reads that array in compiled code, so the order of the fields is the wire format:
+append only, and raise ``WIRE_VERSION`` when an old reader could misread.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+WIRE_VERSION = 1
+MAX_ID_BYTES = 100
+MAX_CUSTOMER_BYTES = 256
+
+
+class Kind(enum.IntEnum):
+    """What a customer or contact did. The codes are stored: never renumber."""
+
+    OTHER = 0
+    PAGE_VIEWED = 1
+    ITEM_VIEWED = 2
+    LIST_VIEWED = 3
+    SEARCHED = 4
+    REVIEW_READ = 5
+    CART_ADDED = 6
+    CART_REMOVED = 7
+    CART_VIEWED = 8
+    WISHLISTED = 9
+    CHECKOUT_STARTED = 10
+    CHECKOUT_STEP = 11
+    ORDER_COMPLETED = 12
+    ORDER_REFUNDED = 13
+    ORDER_CANCELLED = 14
+    COUPON_APPLIED = 15
+    SHARED = 16
+    IDENTIFIED = 20
+    GROUPED = 21
+    ALIASED = 22
+    CONTACT_STARTED = 30
+    CONTACT_CONNECTED = 31
+    CONTACT_ENDED = 32
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One thing a customer did; the customer is the Kafka key.
+
+    ``at`` and ``received_at`` are epoch milliseconds: when it happened (event time, skew removed) and
+    when a door took it in (wall time, 0 = unknown). ``id`` identifies the event for deduplication
+    (1..100 bytes of UTF-8). ``value`` is the unit price, or the order's total for order events, in the
+    shop's currency, finite and >= 0. ``quantity`` counts pieces (>= 0).
+    """
+
+    version: int
+    kind: int
+    at: int
+    id: str
+    item: str = ""
+    category: str = ""
+    value: float = 0.0
+    quantity: int = 1
+    received_at: int = 0
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """An event and the customer it belongs to, as a door hands it on."""
+
+    customer: str
+    event: Event
+
+
+class OutcomeName(enum.StrEnum):
+    """What became of an offer (Genesys' life cycle plus display)."""
+
+    QUALIFIED = "qualified"
+    OFFERED = "offered"
+    DISPLAYED = "displayed"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    IGNORED = "ignored"
+    TIMEDOUT = "timedout"
+    STARTED = "started"
+    ENGAGED = "engaged"
+    ABANDONED = "abandoned"
+    COMPLETED = "completed"
+    ERRORED = "errored"
+
+
+#: Outcomes that teach: True counts as a success of the offer, False as a failure; others say nothing yet.
+LESSONS: dict[OutcomeName, bool] = {
+    OutcomeName.ACCEPTED: True,
+    OutcomeName.ENGAGED: True,
+    OutcomeName.COMPLETED: True,
+    OutcomeName.REJECTED: False,
+    OutcomeName.IGNORED: False,
+    OutcomeName.TIMEDOUT: False,
+    OutcomeName.ABANDONED: False,
+}
+
+
+class Outcome(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One outcome of one offer of one decision, as it travels on the topic ``cueline.outcomes``."""
+
+    decision_id: str
+    offer_id: str
+    outcome: OutcomeName
+    at: int
+    customer: str
+    channel: str
+
+
+class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """An action pushed because an indicator rose.
+
+    ``at`` is the event time of the rise, ``expires_at`` when it is no longer worth showing (both epoch
+    ms); ``received_at`` is the wall time at which the event that caused it came in (0: a silence).
+    """
+
+    customer: str
+    indicator: str
+    offer_id: str
+    kind: str
+    channels: tuple[str, ...]
+    say: str
+    why: tuple[str, ...]
+    at: int
+    expires_at: int
+    received_at: int
+    decision_id: str
+    revision: str
+
+
+class Reason(enum.StrEnum):
+    """Why an offer was not given: ``stage.code``, a closed list."""
+
+    INACTIVE = "availability.inactive"
+    NOT_STARTED = "availability.not_started"
+    EXPIRED = "availability.expired"
+    CHANNEL_MISMATCH = "availability.placement_mismatch"
+    NOT_ELIGIBLE = "eligibility.rule"
+    NOT_APPLICABLE = "applicability.rule"
+    CAP_PERIOD = "contact.cap_period"
+    BELOW_THRESHOLD = "propensity.below_threshold"
+    OUTRANKED = "arbitration.outranked"
+    DEADLINE = "runtime.deadline"
+    STATE_UNAVAILABLE = "runtime.state_unavailable"
+    STALE_TRIGGER = "runtime.stale_trigger"
+    RULE_ERROR = "runtime.rule_error"

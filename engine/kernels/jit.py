@@ -1,0 +1,18 @@
+"""The one place that chooses the compiler's flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def kernel(function: F) -> F:
+    """Compile `function` to machine code: cached on disk, without the interpreter lock.
+
+    ``error_model="numpy"``: a division by zero gives inf or NaN, as in the arrays around it.
+    """
+    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -1,0 +1,104 @@
+"""Row layout v1: the numeric state of one customer as one fixed-size little-endian record.
+
+Every time is event time in epoch milliseconds (0 = never). The record is stored in Redis as it lies in
+memory, so no encoding stands between the two. Changing a field means a new ``VERSION``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+VERSION = 1
+
+RING = 32  # last events kept
+RING_EPOCH_S = 946_684_800  # 2000-01-01 UTC: ring times are unsigned 32-bit seconds from here
+RECENT_IDS = 32  # per-customer memory of message ids: a repeat is seen within the last 32 applied events
+SESSION_SET = 16  # distinct categories and items counted exactly up to here, then the count stays
+ACTIVE = 24  # indicators that may stand at the same time
+
+SESSION_GAP_MS = 30 * 60_000  # silence that ends a session (web analytics' customary 30 minutes)
+BURST_GAP_MS = 10_000  # views this close together belong to one burst
+BURST_VIEWS = 3  # a burst is counted when it reaches this many views
+
+#: Sliding windows are rings of panes: pane width in ms and number of panes. A window covers the newest,
+#: still filling pane and those before it, so its true length lies within one pane of the nominal one.
+PANES_30S = 10
+PANES_5M = 12
+PANES_1H = 24
+PANES_1D = 30
+
+ROW = np.dtype(
+    [
+        ("version", "u1"),
+        ("ring_next", "u1"),
+        ("id_next", "u1"),
+        ("session_category_count", "u1"),
+        ("session_item_count", "u1"),
+        ("active_count", "u1"),
+        ("contact_open", "u1"),
+        ("reserved", "u1"),
+        # whole life
+        ("first_at", "i8"),
+        ("last_at", "i8"),  # largest event time seen
+        ("advanced_to", "i8"),  # silence has been evaluated up to here
+        ("events", "u4"),
+        ("late", "u4"),  # events older than the session or window they belong to
+        # windows
+        ("pane_30s_newest", "i8"),
+        ("pane_5m_newest", "i8"),
+        ("pane_1h_newest", "i8"),
+        ("pane_1d_newest", "i8"),
+        ("pane_30s", "u2", (PANES_30S,)),
+        ("pane_5m", "u2", (PANES_5M,)),
+        ("pane_1h", "u2", (PANES_1H,)),
+        ("pane_1d", "u2", (PANES_1D,)),
+        # session
+        ("session_started", "i8"),
+        ("session_last", "i8"),
+        ("session_last_view", "i8"),
+        ("session_number", "u4"),
+        ("session_events", "u4"),
+        ("session_pages", "u4"),
+        ("session_items", "u4"),
+        ("session_pause_ms", "u4"),
+        ("session_burst_run", "u2"),
+        ("session_bursts", "u2"),
+        ("session_reviews", "u2"),
+        ("session_searches", "u2"),
+        ("session_searches_alone", "u2"),  # searches since the last item view
+        ("session_cart_adds", "u2"),
+        ("session_max_price", "f8"),
+        ("session_category", "u4", (SESSION_SET,)),
+        ("session_category_views", "u2", (SESSION_SET,)),
+        ("session_item", "u4", (SESSION_SET,)),
+        # cart
+        ("cart_changed", "i8"),
+        ("cart_value", "f8"),
+        ("cart_items", "u4"),
+        # purchases
+        ("purchases", "u4"),
+        ("purchase_value", "f8"),
+        ("purchase_first", "i8"),
+        ("purchase_last", "i8"),
+        ("purchase_gap_mean", "f8"),  # days
+        ("purchase_gap_m2", "f8"),  # days^2, Welford's sum of squared deviations
+        # contact centre
+        ("contact_started", "i8"),
+        ("contact_previous", "i8"),
+        ("contact_ended", "i8"),
+        ("contacts", "u4"),
+        # indicators that stand now, by hash of their name
+        ("active", "u4", (ACTIVE,)),
+        # deduplication: 64-bit hashes of message ids
+        ("recent_id", "u8", (RECENT_IDS,)),
+        # the last events
+        ("ring_at", "u4", (RING,)),  # seconds since RING_EPOCH_S
+        ("ring_item", "u4", (RING,)),
+        ("ring_category", "u4", (RING,)),
+        ("ring_value", "f4", (RING,)),
+        ("ring_kind", "u1", (RING,)),
+    ],
+    align=True,
+)
+
+ROW_BYTES: int = ROW.itemsize

@@ -1,0 +1,108 @@
+"""Every setting, its default and its meaning. Read from the environment (``CUELINE_…``, nested with
+``__``: ``CUELINE_REDIS__URL``), then from the TOML file named by ``CUELINE_CONFIG``, then the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+
+class Kafka(BaseModel):
+    """Kafka and the topics of one deployment."""
+
+    brokers: str = Field("127.0.0.1:9092", description="host:port, several with commas")
+    partitions: int = Field(16, ge=1, le=4096, description="of cueline.events; fixed for the life of a deployment")
+    replication: int = Field(1, ge=1)
+    events_topic: str = "cueline.events"
+    outcomes_topic: str = "cueline.outcomes"
+    deadletters_topic: str = "cueline.deadletters"
+    group: str = Field("cueline", description="consumer group of the workers")
+    session_timeout_s: float = Field(8.0, description="a silent worker loses its partitions after this")
+    rebalance_timeout_s: float = 6.0
+    heartbeat_s: float = 1.0
+
+
+class Redis(BaseModel):
+    """Redis 7+ or Valkey."""
+
+    url: str = "redis://127.0.0.1:6379/0"
+    timeout_s: float = Field(2.0, description="a command not answered by then counts as Unavailable")
+    cue_stream_length: int = Field(10_000, description="cues kept per partition for resuming readers")
+
+
+class Stream(BaseModel):
+    """The worker."""
+
+    rows_in_memory: int = Field(400_000, description="rows held by one worker; least recently used ones leave")
+    rows_per_commit: int = Field(512, description="bounds the time one commit occupies Redis")
+    lateness_ms: int = Field(5_000, description="silence is judged this much behind the clock")
+    dead_letter_ratio: float = Field(0.2, description="above this share of bad records the worker stops")
+    dead_letter_window: int = 1_000
+    lag_watchdog_s: float = Field(60.0, description="lag that does not move for this long ends the process")
+    clock: Literal["wall", "replay"] = Field("wall", description="replay: follow the clock a replay sets in Redis")
+    metrics_port: int = Field(9109, description="0 picks a free one")
+
+
+class Web(BaseModel):
+    """The HTTP process."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    write_keys: list[SecretStr] = Field(default_factory=list, description="for events; several while rotating")
+    api_keys: list[SecretStr] = Field(default_factory=list, description="for decisions, customers, cues, rulebook")
+    max_event_bytes: int = 32 * 1024
+    max_batch_bytes: int = 500 * 1024
+    max_batch_events: int = 2_500
+    max_in_flight: int = Field(512, description="requests at once; more get 503 with Retry-After")
+    deadline_ms: int = Field(50, description="a decision not ready by then is the fallback")
+    demo_page: bool = Field(False, description="serve the live page and its stream at /")
+
+
+class Rules(BaseModel):
+    """The rulebook."""
+
+    directory: Path = Path("rules")
+    currency: str = "€"
+
+
+class Settings(BaseSettings):
+    """All of it."""
+
+    model_config = SettingsConfigDict(env_prefix="CUELINE_", env_nested_delimiter="__", extra="forbid")
+
+    kafka: Kafka = Kafka()
+    redis: Redis = Redis()
+    stream: Stream = Stream()
+    web: Web = Web()
+    rules: Rules = Rules()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @classmethod
+    def load(cls, file: Path | None = None) -> Settings:
+        """Settings from environment, then `file` (TOML), then defaults.
+
+        Raises pydantic's ValidationError, which names each field.
+        """
+
+        class WithFile(cls):  # type: ignore[valid-type, misc]
+            @classmethod
+            def settings_customise_sources(
+                cls_,
+                settings_cls: type[BaseSettings],
+                init_settings: PydanticBaseSettingsSource,
+                env_settings: PydanticBaseSettingsSource,
+                dotenv_settings: PydanticBaseSettingsSource,
+                file_secret_settings: PydanticBaseSettingsSource,
+            ) -> tuple[PydanticBaseSettingsSource, ...]:
+                sources = (init_settings, env_settings)
+                return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+
+        return WithFile()
