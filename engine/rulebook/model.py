@@ -19,7 +19,8 @@ class Cap(msgspec.Struct, frozen=True):
 class Indicator(msgspec.Struct, frozen=True):
     """A named condition on features that rises and falls.
 
-    ``code`` is the 32-bit hash of the name (FNV-1a, never 0) under which a customer's row remembers that it stands, so
+    ``code`` is the 32-bit hash of the name (FNV-1a, never 0) under which a customer's row remembers
+    that it stands, so
     a changed rule file leaves the indicators of other names as they are.
     """
 
