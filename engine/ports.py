@@ -108,7 +108,7 @@ class View(msgspec.Struct, frozen=True):
 
 
 class Reservation(msgspec.Struct, frozen=True):
-    """Take offers for a customer: for each slot the first `candidates` whose cap allows it.
+    """Take each of `candidates` for a customer whose cap still allows it.
 
     ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
     """
@@ -123,13 +123,12 @@ class Reservation(msgspec.Struct, frozen=True):
 class DecisionStore(Protocol):
     """What decisions ask of the store. Verbs raise `Unavailable`."""
 
-    async def view(self, customer: str) -> View:
-        """Row and offer history; calls of one event-loop tick share one round trip."""
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        """Row and offer history of each customer, in one round trip."""
 
-    async def reserve(self, reservation: Reservation) -> list[bool]:
-        """Check and take every candidate at once, atomically; True where the cap allowed it.
-
-        Calls of one tick share one round trip."""
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        """Check and take every candidate of each, one after the other, atomically per customer, in one
+        round trip; True where the cap allowed it. Stores each record."""
 
     async def decision(self, decision_id: str) -> bytes | None:
         """The record of a decision, None when unknown or older than a day."""
@@ -158,8 +157,22 @@ class CueStore(Protocol):
         """Cues after `last_id` (of one customer, or of all), oldest first; unknown id: as far as kept."""
 
 
+class ClockAnchor(msgspec.Struct, frozen=True):
+    """Engine time is ``engine_ms + (wall - wall_ms) * speed`` (all ms; speed 0: it stands still)."""
+
+    engine_ms: int
+    wall_ms: int
+    speed: float
+
+
 class StatsStore(Protocol):
-    """Counters and names for people."""
+    """Counters and names for people, and the clock of a replay."""
+
+    async def set_clock(self, anchor: ClockAnchor | None) -> None:
+        """Let every process that follows the replay clock run by `anchor`; None: by the wall."""
+
+    async def clock(self) -> ClockAnchor | None:
+        """The anchor as set, None when the wall rules."""
 
     async def tallies(self) -> Mapping[str, int]:
         """Sum over the partitions of the counters named at `Commit`, and ``cues``."""
