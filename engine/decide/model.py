@@ -1,0 +1,132 @@
+"""What a decision is asked and what it answers: the JSON of ``POST /v1/decisions`` (camelCase)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from engine.errors import BadRequest
+from engine.events import MAX_CUSTOMER_BYTES
+
+MAX_LIMIT = 20
+MAX_DEADLINE_MS = 10_000
+MAX_NAME = 100  # characters of a channel or placement
+
+
+class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """A question: the best offers for one customer on one channel, now.
+
+    ``customer_id`` or ``anonymous_id`` names the customer (the first wins). ``placements`` are the slots
+    to fill, best offer first. ``peek``: look without counting the offers as given. ``explain``: say of
+    every other offer why it was not given. ``deadline_ms``: answer by then, with the fallback if need be.
+    """
+
+    channel: str
+    customer_id: str = ""
+    anonymous_id: str = ""
+    placements: tuple[str, ...] = ()
+    limit: int = 3
+    context: Mapping[str, float] = {}
+    peek: bool = False
+    explain: bool = False
+    deadline_ms: int = 0
+
+    @property
+    def customer(self) -> str:
+        """The customer's key."""
+        return self.customer_id or self.anonymous_id
+
+
+class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One offer given. ``priority`` = ``propensity`` x ``context_weight`` x ``value`` x ``lever``."""
+
+    offer_id: str
+    kind: str
+    placement: str
+    rank: int
+    priority: float
+    propensity: float
+    value: float
+    context_weight: float
+    lever: float
+    say: str
+    why: tuple[str, ...]
+    expires_at: int
+
+
+class Suppressed(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One offer not given: ``stage`` and ``code`` are the two halves of a `engine.events.Reason`.
+
+    An empty ``offer_id`` speaks of the whole answer (a fallback).
+    """
+
+    offer_id: str
+    stage: str
+    code: str
+    detail: str
+
+
+class Answer(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The answer. ``as_of`` is the engine time of the decision (epoch ms), ``staleness_ms`` the age of the
+    newest event in the row it rests on (0 for a customer never seen)."""
+
+    decision_id: str
+    customer_id: str
+    revision: str
+    as_of: int
+    staleness_ms: int
+    arm: str
+    offers: tuple[OfferAnswer, ...]
+    suppressed: tuple[Suppressed, ...]
+    fallback: bool
+
+
+_REQUEST = msgspec.json.Decoder(DecisionRequest)
+_ANSWER = msgspec.json.Encoder()
+
+
+def read_request(body: bytes) -> DecisionRequest:
+    """The request in `body` (JSON), checked. Raises `BadRequest` that names the field."""
+    try:
+        request = _REQUEST.decode(body)
+    except msgspec.ValidationError as fault:
+        raise BadRequest(*_where(str(fault))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+        raise BadRequest(f"not JSON: {fault}") from None
+    return check(request)
+
+
+def check(request: DecisionRequest) -> DecisionRequest:
+    """`request` when its values are allowed. Raises `BadRequest` that names the field."""
+    field = "customerId" if request.customer_id else "anonymousId"
+    if not request.customer:
+        raise BadRequest("customerId or anonymousId is needed", "customerId")
+    if len(request.customer) > MAX_CUSTOMER_BYTES or len(request.customer.encode()) > MAX_CUSTOMER_BYTES:
+        raise BadRequest(f"longer than {MAX_CUSTOMER_BYTES} bytes", field)
+    if not 0 < len(request.channel) <= MAX_NAME:
+        raise BadRequest(f"1 to {MAX_NAME} characters are needed", "channel")
+    if not 1 <= request.limit <= MAX_LIMIT:
+        raise BadRequest(f"1 to {MAX_LIMIT} is allowed", "limit")
+    if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:
+        raise BadRequest(f"0 (the default deadline) to {MAX_DEADLINE_MS} is allowed", "deadlineMs")
+    if len(request.placements) > MAX_LIMIT or any(not 0 < len(name) <= MAX_NAME for name in request.placements):
+        raise BadRequest(f"at most {MAX_LIMIT} names of 1 to {MAX_NAME} characters are allowed", "placements")
+    for offer, weight in request.context.items():
+        if not 0 <= weight <= 1_000:
+            raise BadRequest("a context weight lies between 0 and 1000", f"context.{offer}")
+    return request
+
+
+def encode(answer: Answer) -> bytes:
+    """The answer as JSON."""
+    return _ANSWER.encode(answer)
+
+
+def _where(fault: str) -> tuple[str, str]:
+    """msgspec's message and the field it speaks of: ``… - at `$.limit` ``, ``missing required field `x` ``."""
+    detail, _, path = fault.partition(" - at `$")
+    field = path.rstrip("`").lstrip(".")
+    if not field and "field `" in detail:
+        field = detail.partition("field `")[2].partition("`")[0]
+    return detail, field
