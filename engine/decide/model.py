@@ -14,17 +14,18 @@ MAX_DEADLINE_MS = 10_000
 MAX_NAME = 100  # characters of a channel or placement
 
 
-class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False):
+class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, forbid_unknown_fields=True):
     """A question: the best offers for one customer on one channel, now.
 
     ``customer_id`` or ``anonymous_id`` names the customer (the first wins). ``placements`` are the slots
-    to fill, best offer first. ``peek``: look without counting the offers as given. ``explain``: say of
-    every other offer why it was not given. ``deadline_ms``: answer by then, with the fallback if need be.
+    to fill, best offer first. ``context`` weighs offers of an id or a kind by a factor (the id's goes before
+    the kind's). ``peek``: look without counting the offers as given. ``explain``: say of every other offer
+    why it was not given. ``deadline_ms``: answer by then, with the fallback if need be (0: the default).
     """
 
     channel: str
-    customer_id: str = ""
-    anonymous_id: str = ""
+    customer_id: str | None = None
+    anonymous_id: str | None = None
     placements: tuple[str, ...] = ()
     limit: int = 3
     context: Mapping[str, float] = {}
@@ -35,7 +36,7 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False):
     @property
     def customer(self) -> str:
         """The customer's key."""
-        return self.customer_id or self.anonymous_id
+        return self.customer_id or self.anonymous_id or ""
 
 
 class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
