@@ -36,20 +36,27 @@ class Position(msgspec.Struct, frozen=True):
 
 class Candidate(msgspec.Struct, frozen=True):
     """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap), written as
-    `payload` (opaque bytes: an encoded `Cue` on a cue stream)."""
+    `payload` (opaque bytes: an encoded `Cue` on a cue stream). ``record``, when not empty, is kept as the
+    decision's record if this candidate of a `CueChoice` is taken."""
 
     offer_id: str
     cap_max: int
     cap_period_ms: int
     payload: bytes = b""
+    record: bytes = b""
 
 
 class CueChoice(msgspec.Struct, frozen=True):
-    """A cue to send: the first candidate whose cap allows it is taken and written to the cue stream."""
+    """A cue to send: the first candidate whose cap allows it is taken and written to the cue stream.
+
+    ``decision_id`` (begins with ``<partition>-``) names the record under which outcomes of the cue are taken
+    in; only used with a candidate that has a record.
+    """
 
     customer: bytes
     at: int
     candidates: tuple[Candidate, ...]
+    decision_id: str = ""
 
 
 class Timers(msgspec.Struct, frozen=True):

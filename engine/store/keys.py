@@ -1,0 +1,75 @@
+"""The names of everything in Redis. This is the documented layout: other programs may read it.
+
+Keys of partition 7 share the hash tag ``{p7}``, so on a cluster they live (and are lost) together and one
+function may touch them all. A customer's partition is the Java client's murmur2 of its UTF-8 bytes, modulo
+the number of partitions; a decision's id begins with ``<partition>-``.
+
+=====================  ======  ==================================================================
+key                    type    content
+=====================  ======  ==================================================================
+``{p7}:o``             hash    ``epoch`` that may write, next ``offset`` of the topic to apply
+``{p7}:c:<customer>``  string  the customer's row (`engine.kernels.layout.ROW`, little-endian)
+``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]
+``{p7}:d:<decision>``  string  the decision's record, kept one day
+``{p7}:l:<decision>``  set     ``offer|outcome`` counted for that decision, kept one day after the last
+``{p7}:t``             zset    customer -> epoch ms at which its silence is to be looked at
+``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
+                               ``redis.cue_stream_length`` entries
+``{p7}:n``             hash    tallies: those of `engine.ports.Commit`, ``cues``, ``cues_capped``
+``{p7}:m``             hash    what outcomes taught: ``offer|channel|s`` successes, ``offer|channel|f``
+                               failures, ``version`` raised by every change
+``cueline:names``      hash    32-bit hash of an item or category -> its word
+``cueline:clock``      string  JSON of `engine.ports.ClockAnchor` while a replay sets the time
+=====================  ======  ==================================================================
+
+Rows have no time to live in this version: memory grows with the customers ever seen. A history keeps the
+newest `HISTORY` times of an offer (more when the offer's cap needs them) and no limit in age, since a cap
+may have any period.
+"""
+
+from __future__ import annotations
+
+from engine.kernels.partition import partition_of
+
+HISTORY = 32  # times kept per customer and offer, unless the offer's cap is larger
+DAY_S = 86_400
+NAMES = b"cueline:names"
+CLOCK = b"cueline:clock"
+
+
+class Keys:
+    """Keys of one deployment; each attribute but `partitions` is indexed by the partition."""
+
+    def __init__(self, partitions: int) -> None:
+        def each(suffix: str) -> tuple[bytes, ...]:
+            return tuple(f"{{p{partition}}}:{suffix}".encode() for partition in range(partitions))
+
+        self.partitions = partitions
+        self.position = each("o")
+        self.row_prefix = each("c:")
+        self.history_prefix = each("h:")
+        self.decision_prefix = each("d:")
+        self.lessons_prefix = each("l:")
+        self.timers = each("t")
+        self.cues = each("q")
+        self.tallies = each("n")
+        self.learned = each("m")
+
+    def of_customer(self, customer: bytes) -> int:
+        """The customer's partition."""
+        return partition_of(customer, self.partitions)
+
+    def of_decision(self, decision_id: str) -> int | None:
+        """The partition a decision's id (or a cue's) begins with, None when it begins with none of ours."""
+        digits, dash, _ = decision_id.partition("-")
+        if not dash or not (digits.isascii() and digits.isdecimal()) or len(digits) > 4:
+            return None
+        partition = int(digits)
+        return partition if partition < self.partitions else None
+
+    def of_reserved(self, customer: bytes, decision_id: str) -> int:
+        """The partition of both; ValueError when they differ, for then no one call could touch both."""
+        partition = self.of_customer(customer)
+        if not decision_id.startswith(f"{partition}-"):
+            raise ValueError(f"decision {decision_id!r} is not of its customer's partition {partition}")
+        return partition

@@ -1,0 +1,233 @@
+"""The in-memory twin of the Redis store: same verbs, same contract tests, nothing outlives the process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from engine.clock import wall_ms
+from engine.errors import Fenced
+from engine.events import Outcome
+from engine.ports import (
+    Candidate,
+    ClockAnchor,
+    Commit,
+    CueChoice,
+    CueEntry,
+    Position,
+    Reservation,
+    View,
+)
+from engine.store.entries import Mark, entry, parse
+from engine.store.keys import DAY_S, HISTORY, Keys
+
+History = dict[str, list[int]]
+
+_UNCLAIMED = Position(0, 0)
+
+
+@dataclass
+class _Partition:
+    """All that the store holds of one partition."""
+
+    position: Position = _UNCLAIMED
+    rows: dict[bytes, bytes] = field(default_factory=dict)
+    histories: dict[bytes, History] = field(default_factory=dict)
+    decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    lessons: set[tuple[str, str, str]] = field(default_factory=set)
+    timers: dict[bytes, int] = field(default_factory=dict)
+    cues: deque[tuple[Mark, bytes, bytes]] = field(default_factory=deque)
+    tallies: Counter[str] = field(default_factory=Counter)
+    learned: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+
+def _take(history: History, candidate: Candidate, at: int) -> bool:
+    """Note that the offer was given, if its cap allows it."""
+    given = history.get(candidate.offer_id, [])
+    if candidate.cap_period_ms > 0:
+        recent = sum(at - before < candidate.cap_period_ms for before in given)
+        if recent >= candidate.cap_max:
+            return False
+    history[candidate.offer_id] = sorted([*given, at])[-max(HISTORY, candidate.cap_max) :]
+    return True
+
+
+class MemoryStore:
+    """StreamStore, DecisionStore, CueStore and StatsStore in one process.
+
+    ``wall`` tells the time (epoch ms) by which records expire and cues are numbered, as Redis's own
+    clock does there.
+    """
+
+    def __init__(
+        self, partitions: int, cue_stream_length: int = 10_000, wall: Callable[[], int] = wall_ms
+    ) -> None:
+        self._keys = Keys(partitions)
+        self._partitions = [_Partition(cues=deque(maxlen=cue_stream_length)) for _ in range(partitions)]
+        self._wall = wall
+        self._newest = Mark(0, 0, 0)
+        self._written = asyncio.Event()
+        self._names: dict[int, str] = {}
+        self._anchor: ClockAnchor | None = None
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    # the stream worker
+
+    async def claim(self, partition: int) -> Position:
+        part = self._partitions[partition]
+        part.position = Position(part.position.epoch + 1, part.position.offset)
+        return part.position
+
+    async def position(self, partition: int) -> Position:
+        return self._partitions[partition].position
+
+    async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
+        rows = self._partitions[partition].rows
+        return [rows.get(customer) for customer in customers]
+
+    async def commit(self, commit: Commit) -> int:
+        part = self._partitions[commit.partition]
+        if part.position != Position(commit.epoch, commit.expected):
+            raise Fenced(f"partition {commit.partition} stands at {part.position}")
+        part.position = Position(commit.epoch, commit.offset)
+        part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
+        self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
+        written = sum(self._write_cue(commit.partition, choice) for choice in commit.cues)
+        part.tallies.update(commit.tallies)
+        part.tallies.update(cues=written, cues_capped=len(commit.cues) - written)
+        return written
+
+    async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
+        timers = self._partitions[partition].timers.items()
+        ready = sorted((due, customer) for customer, due in timers if due <= until)
+        return [customer for _, customer in ready[:limit]]
+
+    def _set_timers(self, part: _Partition, changes: Iterable[tuple[bytes, int]]) -> None:
+        for customer, due in changes:
+            part.timers.pop(customer, None)
+            if due > 0:
+                part.timers[customer] = due
+
+    def _write_cue(self, partition: int, choice: CueChoice) -> bool:
+        part = self._partitions[partition]
+        history = part.histories.setdefault(choice.customer, {})
+        taken = next((c for c in choice.candidates if _take(history, c, choice.at)), None)
+        if taken is None:
+            return False
+        if taken.record:
+            self._keep(part, choice.decision_id, taken.record)
+        part.cues.append((self._next_mark(partition), choice.customer, taken.payload))
+        self._written.set()
+        self._written = asyncio.Event()
+        return True
+
+    def _next_mark(self, partition: int) -> Mark:
+        now, newest = self._wall(), self._newest
+        same = now <= newest.ms
+        self._newest = Mark(newest.ms if same else now, newest.seq + 1 if same else 0, partition)
+        return self._newest
+
+    def _keep(self, part: _Partition, decision_id: str, record: bytes) -> None:
+        part.decisions[decision_id] = (self._wall() + DAY_S * 1_000, record)
+
+    # decisions
+
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        return [self._view(customer.encode()) for customer in customers]
+
+    def _view(self, customer: bytes) -> View:
+        part = self._partitions[self._keys.of_customer(customer)]
+        history = part.histories.get(customer, {})
+        return View(part.rows.get(customer), {offer: list(given) for offer, given in history.items()})
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        where = [self._keys.of_reserved(r.customer.encode(), r.decision_id) for r in reservations]
+        return [self._reserve(self._partitions[p], r) for p, r in zip(where, reservations, strict=True)]
+
+    def _reserve(self, part: _Partition, reservation: Reservation) -> list[bool]:
+        history = part.histories.setdefault(reservation.customer.encode(), {})
+        self._keep(part, reservation.decision_id, reservation.record)
+        return [_take(history, candidate, reservation.at) for candidate in reservation.candidates]
+
+    async def decision(self, decision_id: str) -> bytes | None:
+        partition = self._keys.of_decision(decision_id)
+        if partition is None:
+            return None
+        expires, record = self._partitions[partition].decisions.get(decision_id, (0, b""))
+        return record if expires > self._wall() else None
+
+    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
+        partition = self._keys.of_decision(outcome.decision_id)
+        if partition is None or await self.decision(outcome.decision_id) is None:
+            return False
+        part = self._partitions[partition]
+        lesson = (outcome.decision_id, outcome.offer_id, outcome.outcome.value)
+        if lesson in part.lessons:
+            return False
+        part.lessons.add(lesson)
+        if success is not None:
+            arm = (outcome.offer_id, outcome.channel)
+            successes, failures = part.learned.get(arm, (0, 0))
+            part.learned[arm] = (successes + success, failures + (not success))
+        return True
+
+    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        total: dict[tuple[str, str], tuple[int, int]] = {}
+        for part in self._partitions:
+            for arm, (successes, failures) in part.learned.items():
+                before = total.get(arm, (0, 0))
+                total[arm] = (before[0] + successes, before[1] + failures)
+        return total
+
+    # cues
+
+    def tail(self) -> AsyncIterator[CueEntry]:
+        return self._tail(self._newest)
+
+    async def _tail(self, seen: Mark) -> AsyncIterator[CueEntry]:
+        while True:
+            written = self._written
+            for at, _, payload in self._between(range(self._keys.partitions), seen):
+                seen = at
+                if found := entry(at, payload):
+                    yield found
+            await written.wait()
+
+    def _between(self, partitions: Iterable[int], after: Mark) -> list[tuple[Mark, bytes, bytes]]:
+        cues = [cue for p in partitions for cue in self._partitions[p].cues if cue[0] > after]
+        return sorted(cues)
+
+    async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+        after = parse(last_id) or Mark(0, 0, 0)
+        key = None if customer is None else customer.encode()
+        partitions = range(self._keys.partitions) if key is None else [self._keys.of_customer(key)]
+        cues = self._between(partitions, after)
+        found = (entry(at, payload) for at, owner, payload in cues if key in (None, owner))
+        return [cue for cue in found if cue][:limit]
+
+    # counters, names and the replay's clock
+
+    async def tallies(self) -> Mapping[str, int]:
+        total: Counter[str] = Counter()
+        for part in self._partitions:
+            total.update(part.tallies)
+        return total
+
+    async def name(self, hashes: Mapping[int, str]) -> None:
+        self._names.update(hashes)
+
+    async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
+        return {number: self._names[number] for number in hashes if number in self._names}
+
+    async def set_clock(self, anchor: ClockAnchor | None) -> None:
+        self._anchor = anchor
+
+    async def clock(self) -> ClockAnchor | None:
+        return self._anchor
