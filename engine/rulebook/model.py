@@ -64,6 +64,26 @@ class Program(msgspec.Struct, frozen=True, eq=False):
     required: NDArray[np.uint64]
     forbidden: NDArray[np.uint64]
 
+    def head(self, rules: int) -> Program:
+        """The program of the first `rules` rules alone, without the predicates only later ones need.
+
+        Compiled programs number their predicates by first use, so those are a tail that can be cut.
+        """
+        clauses = int(self.first[rules])
+        used = np.bitwise_or.reduce(self.required[:clauses] | self.forbidden[:clauses], axis=0, initial=0)
+        bits = np.unpackbits(used.astype("<u8").view(np.uint8), bitorder="little")
+        predicates = int(bits.nonzero()[0].max(initial=-1)) + 1
+        words = -(-predicates // 64)
+        return Program(
+            feature=self.feature[:predicates].copy(),
+            op=self.op[:predicates].copy(),
+            other=self.other[:predicates].copy(),
+            threshold=self.threshold[:predicates].copy(),
+            first=self.first[: rules + 1].copy(),
+            required=self.required[:clauses, :words].copy(),
+            forbidden=self.forbidden[:clauses, :words].copy(),
+        )
+
 
 class Silences(msgspec.Struct, frozen=True, eq=False):
     """Thresholds on features that grow with silence, met in an indicator: a customer whose feature
