@@ -1,0 +1,66 @@
+"""When an event happened: RFC 3339 or epoch, the sender's clock skew taken out."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from engine.errors import BadEvent
+
+SECOND, DAY = 1_000, 86_400_000
+AHEAD_MS = DAY  # further ahead than this is no clock that runs fast, it is a wrong time
+AGE_MS = 400 * DAY
+_SECONDS_BELOW = 1e11  # an epoch number below is in seconds (to the year 5138), else in milliseconds
+
+
+def epoch_ms(value: object, field: str) -> int:
+    """Epoch milliseconds of an RFC 3339 text, or of an epoch number (seconds or milliseconds, also as text).
+
+    A text without an offset is UTC. Raises `BadEvent` (bad_time).
+    """
+    if isinstance(value, str):
+        return _from_text(value.strip(), field)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _from_number(value, field)
+    raise BadEvent("bad_time", "an RFC 3339 time or an epoch number is needed", field)
+
+
+def _from_text(text: str, field: str) -> int:
+    if "-" not in text:
+        return _from_number(_number(text, field), field)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadEvent("bad_time", "not an RFC 3339 time", field) from None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return round(at.timestamp() * SECOND)
+
+
+def _number(text: str, field: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadEvent("bad_time", "neither an RFC 3339 time nor an epoch number", field) from None
+
+
+def _from_number(value: float, field: str) -> int:
+    if not math.isfinite(value) or abs(value) > 1e15:
+        raise BadEvent("bad_time", "not a time", field)
+    return round(value * SECOND) if abs(value) < _SECONDS_BELOW else round(value)
+
+
+def happened_at(original: int | None, sent_at: int | None, received_at: int) -> int:
+    """Event time in epoch ms: ``receivedAt - (sentAt - originalTimestamp)`` where the sender says when it
+    sent, so that only how long the event waited is taken from the sender's clock (Segment's rule)."""
+    if original is None:
+        return received_at
+    return original if sent_at is None else received_at - (sent_at - original)
+
+
+def within(at: int, now: int, field: str) -> int:
+    """`at`, but not after `now`; raises `BadEvent` when it is over 24 h ahead or older than 400 days."""
+    if at > now + AHEAD_MS:
+        raise BadEvent("bad_time", "more than 24 hours in the future", field)
+    if at < now - AGE_MS:
+        raise BadEvent("bad_time", "more than 400 days ago", field)
+    return min(at, now)
