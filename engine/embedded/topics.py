@@ -1,0 +1,57 @@
+"""The topics of a deployment, made before anyone reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+
+from engine.errors import BadSettings, Unavailable
+from engine.settings import Kafka
+
+Partitions = Mapping[str, int]
+
+
+def topics_of(kafka: Kafka) -> Partitions:
+    """Topic -> partitions. Outcomes are keyed by customer as events are; dead letters are read by people."""
+    return {
+        kafka.events_topic: kafka.partitions,
+        kafka.outcomes_topic: kafka.partitions,
+        kafka.deadletters_topic: 1,
+    }
+
+
+async def make_topics(brokers: str, topics: Partitions, replication: int = 1) -> None:
+    """Create those that are missing.
+
+    Raises `BadSettings` when one exists with another number of partitions (it decides which worker owns a
+    customer), `Unavailable` when the broker refuses or does not answer.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        await _create(admin, topics, replication)
+        await _check(admin, topics)
+    except KafkaError as error:
+        raise Unavailable(f"topics on {brokers}: {error!r}") from error
+    finally:
+        await admin.close()
+
+
+async def _create(admin: AIOKafkaAdminClient, topics: Partitions, replication: int) -> None:
+    wanted = [NewTopic(name, partitions, replication) for name, partitions in topics.items()]
+    answer = await admin.create_topics(wanted)
+    for name, code, *detail in answer.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise Unavailable(f"topic {name} was refused: error {code} {' '.join(filter(None, detail))}")
+
+
+async def _check(admin: AIOKafkaAdminClient, topics: Partitions) -> None:
+    for found in await admin.describe_topics(list(topics)):
+        name, has = found["topic"], len(found["partitions"])
+        if has and has != topics[name]:
+            raise BadSettings(
+                f"topic {name} has {has} partitions, the settings say {topics[name]}: they are fixed for the life "
+                "of a deployment, set CUELINE_KAFKA__PARTITIONS to what the topic has"
+            )
