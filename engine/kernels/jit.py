@@ -16,3 +16,12 @@ def kernel(function: F) -> F:
     ``error_model="numpy"``: a division by zero gives inf or NaN, as in the arrays around it.
     """
     return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def inlined(function: F) -> F:
+    """Like `kernel`, but numba copies the body into every kernel that calls it.
+
+    For small hot kernels with many array arguments: handing over ten arrays costs 70 ns.
+    """
+    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
+    return cast(F, compiled)

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.jit import kernel
+from engine.kernels.jit import inlined, kernel
 
 #: For each operator (0 <, 1 <=, 2 >, 3 >=, 4 ==, 5 !=), four bits apart: bit 0 true where less, bit 1 where
 #: equal, bit 2 where greater. With a NaN none of the three is the case, so every operator is false.
 OUTCOMES = 0x526431
 
 
-@kernel
+@inlined
 def match(features, feature, op, other, threshold, first, required, forbidden, truth, holds):
     """Fill `holds` (bool, R) with which rules hold for `features` (float64, F).
 
@@ -25,21 +25,8 @@ def match(features, feature, op, other, threshold, first, required, forbidden, t
     `required` and `forbidden` uint64[C, W] are the program; `truth` (uint64, W) is scratch and
     afterwards has bit p set where predicate p is true.
     """
-    compare(features, feature, op, other, threshold, truth)
-    if truth.shape[0] == 1:
-        _choose_narrow(first, required, forbidden, truth[0], holds)
-    else:
-        _choose(first, required, forbidden, truth, holds)
-
-
-@kernel
-def compare(features, feature, op, other, threshold, truth):
-    """Set the bits of `truth` (uint64, W) for the predicates (P) that are true of `features`.
-
-    Unsigned indices spare numba's check for negative ones. No branch on the operator: 1.5 ns a predicate
-    against 2.5 with one branch per operator and 7 when those are mispredicted.
-    """
-    for word in range(truth.shape[0]):
+    words = truth.shape[0]
+    for word in range(words):
         bits = np.uint64(0)
         low = word * 64
         for bit in range(min(64, feature.shape[0] - low)):
@@ -48,38 +35,22 @@ def compare(features, feature, op, other, threshold, truth):
             right = threshold[p]
             if other[p] >= 0:
                 right = features[np.uint64(other[p])]
+            # no branch on the operator: 1.5 ns a predicate, against 2.5 to 7 with one
             outcome = (left < right) * 1 + (left == right) * 2 + (left > right) * 4
             true = (OUTCOMES >> (op[p] * 4)) & outcome != 0
             bits |= np.uint64(true) << np.uint64(bit)
         truth[np.uint64(word)] = bits
-
-
-@kernel
-def _choose(first, required, forbidden, truth, holds):
     for rule in range(holds.shape[0]):
         found = False
-        for clause in range(first[rule], first[rule + 1]):
+        for clause in range(first[np.uint64(rule)], first[np.uint64(rule + 1)]):
             amiss = np.uint64(0)
             # no early exit: leaving at the first word that fails is mispredicted, and twice as slow
-            for word in range(truth.shape[0]):
+            for word in range(words):
                 have = truth[np.uint64(word)]
                 index = np.uint64(clause), np.uint64(word)
                 amiss |= (required[index] & ~have) | (forbidden[index] & have)
             found |= amiss == np.uint64(0)
         holds[np.uint64(rule)] = found
-
-
-@kernel
-def _choose_narrow(first, required, forbidden, have, holds):
-    """`_choose` for up to 64 predicates, where looping over a single word would double the cost."""
-    lack = ~have
-    rule = np.uint64(0)
-    holds[:] = False
-    for clause in range(required.shape[0]):
-        index = np.uint64(clause), np.uint64(0)
-        while clause >= first[rule + np.uint64(1)]:
-            rule += np.uint64(1)
-        holds[rule] |= ((required[index] & lack) | (forbidden[index] & have)) == np.uint64(0)
 
 
 @kernel
