@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -120,9 +121,9 @@ def canonical(
     value: bytes,
     key: bytes | None,
     received_at: int,
+    fallback_id: str = "",
     *,
     now: int | None = None,
-    fallback_id: str = "",
     limits: Limits = LIMITS,
 ) -> tuple[bytes, bytes]:
     """Customer and canonical event (MessagePack) of Segment JSON that lies on Kafka.
@@ -144,6 +145,37 @@ def canonical(
         fallback_customer=text(customer, "key", MAX_CUSTOMER_BYTES),
     )
     return made.customer.encode(), _EVENT.encode(made.event)
+
+
+class SegmentDoor:
+    """The door as an object, with its limits, for those who are handed one."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self._limits = limits
+
+    def message(
+        self,
+        payload: bytes | msgspec.Raw,
+        received_at: int,
+        now: int,
+        *,
+        call: str = "",
+        sent_at: object = None,
+        fallback_id: str = "",
+    ) -> Message:
+        """`message` within this door's limits."""
+        return message(
+            payload, received_at, now, self._limits, call=call, sent_at=sent_at, fallback_id=fallback_id
+        )
+
+    def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
+        """The events of a batch, still JSON, and its sentAt; raises as `read_batch`."""
+        read = read_batch(payload, self._limits)
+        return read.batch, read.sent_at
+
+    def write_key(self, payload: bytes) -> str:
+        """The writeKey in a body, empty when there is none to read."""
+        return write_key(payload)
 
 
 def read_batch(payload: bytes, limits: Limits = LIMITS) -> Batch:

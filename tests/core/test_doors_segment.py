@@ -195,7 +195,8 @@ def test_a_bad_field_is_named(change: dict[str, Any], code: str, field: str) -> 
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"type":"\xff"}', b"[" * 200_000, b"{}x", b'{"a":}']
+    "payload",
+    [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"type":"\xff"}', b"[" * 200_000, b"{}x", b'{"a":}'],
 )
 def test_what_is_no_json_object_is_malformed(payload: bytes) -> None:
     assert refusal(payload[: 32 * 1024])[0] == "malformed"
