@@ -1,0 +1,115 @@
+"""``cueline replay``: options in, a progress bar, a report out. `engine.wiring` gives it its target."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from engine.errors import BadRequest, CuelineError
+from engine.replay import run
+from engine.replay.pace import parse_speed
+from engine.replay.payload import rfc3339
+from engine.replay.segment import Decode
+from engine.replay.sender import Sender
+from engine.replay.source import Source
+
+To = Literal["http", "kafka"]
+
+
+class Target(msgspec.Struct, frozen=True):
+    """Where it goes and whose clock it sets."""
+
+    sender: Sender
+    set_clock: run.SetClock | None
+
+
+#: (to, url, write key) -> the open target; url and key are None when the settings are to say.
+Open = Callable[[To, str | None, str | None], AbstractAsyncContextManager[Target]]
+
+
+def command(open_target: Open, decode: Decode) -> Callable[..., None]:
+    """The typer command. `decode` reads Segment payloads (see `engine.replay.segment`)."""
+
+    def replay(
+        file: Annotated[Path, typer.Argument(help="REES46, Taobao, OTTO or Segment log, plain or gz")],
+        speed: Annotated[str, typer.Option(help="times as fast as it happened, or max")] = "1",
+        limit: Annotated[int | None, typer.Option(min=1, help="events to send at most")] = None,
+        shift_to_now: Annotated[bool, typer.Option(help="let the first event happen now")] = False,
+        to: Annotated[To, typer.Option(help="through the HTTP door, or straight into Kafka")] = "http",
+        url: Annotated[str | None, typer.Option(help="address of the door, or of Kafka")] = None,
+        write_key: Annotated[
+            str | None, typer.Option(help="for the HTTP door", envvar="CUELINE_WRITE_KEY")
+        ] = None,
+        strict: Annotated[bool, typer.Option(help="stop at the first line that cannot be read")] = False,
+        as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    ) -> None:
+        """Send a log of customer events at the pace they happened, or faster; the engine's clock keeps up."""
+        try:
+            times = _speed(speed)
+            source = Source(file, decode, strict=strict)
+
+            async def all_of_it() -> run.ReplayReport:
+                async with open_target(to, url, write_key) as target:
+                    with _bar() as bar:
+                        task = bar.add_task(file.name, total=limit, at="", behind="")
+                        return await run.replay(
+                            source,
+                            target.sender,
+                            speed=times,
+                            limit=limit,
+                            shift_to_now=shift_to_now,
+                            set_clock=target.set_clock,
+                            on_progress=lambda progress: _show(bar, task, progress),
+                        )
+
+            report = asyncio.run(all_of_it())
+        except CuelineError as error:
+            Console(stderr=True).print(str(error), style="red", markup=False)
+            raise typer.Exit(1) from error
+        print(msgspec.json.encode(report).decode() if as_json else summary(report))
+
+    return replay
+
+
+def _speed(text: str) -> float:
+    try:
+        return parse_speed(text)
+    except ValueError as error:
+        raise BadRequest(f"--speed {text}: max or a number above 0", "--speed") from error
+
+
+def summary(report: run.ReplayReport) -> str:
+    """The report for people."""
+    rate = report.sent / report.seconds if report.seconds > 0 else 0.0
+    lines = [
+        f"{report.sent:,} events in {report.seconds:.1f} s ({rate:,.0f}/s), {report.skipped:,} skipped",
+        f"event time {rfc3339(report.first_at)} to {rfc3339(report.last_at)}",
+        f"at most {report.behind_ms:,} ms late",
+        *(f"  {fault}" for fault in report.faults),
+    ]
+    return "\n".join(lines)
+
+
+def _bar() -> Progress:
+    """On stderr, with the event time reached."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} events  {task.fields[at]}  {task.fields[behind]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _show(bar: Progress, task: TaskID, progress: run.Progress) -> None:
+    behind = f"{progress.behind_ms / 1_000:.1f} s behind" if progress.behind_ms > 1_000 else ""
+    bar.update(task, completed=progress.sent, at=rfc3339(progress.at), behind=behind)

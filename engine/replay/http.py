@@ -1,0 +1,96 @@
+"""Messages through the HTTP door, as a website's SDK would send them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+
+from engine.errors import BadEvent, BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
+from engine.events import Message
+from engine.replay import payload
+from engine.replay.sender import Sent
+
+RETRIED = frozenset({429, 502, 503, 504})
+LONGEST_WAIT_S = 5.0
+
+
+class HttpSender:
+    """``POST /v1/batch`` with the write key; the same message ids on every attempt, so nothing counts twice.
+
+    `client` has the base URL and connection limits. After `patience_s` of refusals it raises
+    `Overloaded` (429, 503) or `Unavailable`; a wrong key is `NotAuthorised`, any other 4xx `BadRequest`.
+    """
+
+    judges_time = True
+
+    def __init__(self, client: httpx.AsyncClient, write_key: str, patience_s: float = 60.0) -> None:
+        self._client, self._auth, self._patience_s = client, httpx.BasicAuth(write_key, ""), patience_s
+
+    async def send(self, messages: Sequence[Message]) -> Sent:
+        """Send one batch in order; returns when Kafka has it."""
+        sendable, reasons = _sendable(messages)
+        if not sendable:
+            return Sent(0, len(reasons), tuple(reasons))
+        answer = await self._until_taken(payload.batch(sendable))
+        refused = [*reasons, *_refusals(answer)]
+        return Sent(len(messages) - len(refused), len(refused), tuple(refused))
+
+    async def _until_taken(self, body: bytes) -> httpx.Response:
+        give_up, wait = time.monotonic() + self._patience_s, 0.05
+        while True:
+            try:
+                answer = await self._client.post(
+                    "/v1/batch", content=body, auth=self._auth, headers={"content-type": "application/json"}
+                )
+                if answer.status_code not in RETRIED:
+                    return _judged(answer)
+                trouble: CuelineError = Overloaded(f"{answer.status_code} from {answer.url}")
+                pause = _retry_after(answer, wait)
+            except httpx.TransportError as error:
+                trouble, pause = Unavailable(f"{type(error).__name__}: {error}"), wait
+            if time.monotonic() + pause > give_up:
+                raise trouble
+            # spread, so that senders refused together do not come back together
+            await asyncio.sleep(pause * random.uniform(1.0, 1.2))
+            wait = min(wait * 2, LONGEST_WAIT_S)
+
+
+def _sendable(messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
+    """The messages that Segment has a call for, and why the others cannot go this way."""
+    kept, reasons = [], []
+    for message in messages:
+        try:
+            payload.call(message)
+            kept.append(message)
+        except BadEvent as error:
+            reasons.append(f"{message.event.id}: {error}")
+    return kept, reasons
+
+
+def _retry_after(answer: httpx.Response, otherwise: float) -> float:
+    stated = answer.headers.get("retry-after", "")
+    return float(stated) if stated.isdigit() else otherwise
+
+
+def _judged(answer: httpx.Response) -> httpx.Response:
+    if answer.status_code in (401, 403):
+        raise NotAuthorised(f"{answer.status_code}: the write key was refused", "--write-key")
+    if answer.is_error:
+        raise BadRequest(f"{answer.status_code} from {answer.url}: {answer.text[:300]}")
+    return answer
+
+
+def _refusals(answer: httpx.Response) -> list[str]:
+    """The per-item errors of a batch that was taken otherwise."""
+    try:
+        body: Any = answer.json()
+    except json.JSONDecodeError:
+        return []
+    errors = body.get("errors", []) if isinstance(body, dict) else []
+    return [json.dumps(error) for error in errors]

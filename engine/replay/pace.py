@@ -1,0 +1,28 @@
+"""When an event of a log is due on the wall's clock. Pure: time is an argument."""
+
+from __future__ import annotations
+
+import math
+
+from engine.ports import ClockAnchor
+
+
+def due(at: int, anchor: ClockAnchor) -> int:
+    """Wall time (epoch ms) at which the engine's clock under `anchor` has surely reached event time `at`.
+
+    A standing clock (speed 0) makes everything due at once: that is how fast ``max`` is.
+    """
+    if anchor.speed == 0:
+        return anchor.wall_ms
+    # the engine rounds down, so one millisecond more keeps a door from seeing an event of the future
+    return anchor.wall_ms + math.floor((at - anchor.engine_ms) / anchor.speed) + 1
+
+
+def parse_speed(text: str) -> float:
+    """``max`` (0: unpaced) or a number above 0, how many times as fast as it happened. Raises ValueError."""
+    if text.strip().lower() == "max":
+        return 0.0
+    speed = float(text)
+    if not 0 < speed < math.inf:
+        raise ValueError("speed is max or a number above 0")
+    return speed

@@ -1,0 +1,300 @@
+"""Whole replays: through a door that refuses at times, and into a log; what arrives and in which order."""
+
+import asyncio
+import base64
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from engine.doors.segment import message as door
+from engine.errors import BadRequest, NotAuthorised, Overloaded, Unavailable
+from engine.events import WIRE_VERSION, Event, Kind, Message, Outcome
+from engine.ports import ClockAnchor
+from engine.replay import cli, payload
+from engine.replay.http import HttpSender
+from engine.replay.run import BATCH, replay, send_paced
+from engine.replay.sender import LogSender
+from engine.replay.source import Source
+
+FIRST = 1_511_658_000_000
+ENGINE_NOW = FIRST + 400 * 86_400_000 // 2
+
+
+def log_file(folder: Path, count: int, customers: int = 7, step_s: int = 1) -> Path:
+    path = folder / "taobao.csv"
+    path.write_text("".join(f"{i % customers},{i},3,pv,{FIRST // 1000 + i * step_s}\n" for i in range(count)))
+    return path
+
+
+class Kafka:
+    """An event log in memory, slow by a random number of loop turns so that orders can get mixed up."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.messages: list[Message] = []
+        self._rng = np.random.default_rng(seed)
+
+    async def publish(self, messages) -> None:
+        for _ in range(int(self._rng.integers(0, 5))):
+            await asyncio.sleep(0)
+        self.messages.extend(messages)
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        raise NotImplementedError
+
+
+class Door:
+    """A minimal HTTP door: refuses with `refusals` first, then keeps what the Segment door understands."""
+
+    def __init__(self, refusals: list[tuple[int, dict[str, str]]]) -> None:
+        self.refusals, self.attempts, self.bodies = list(refusals), 0, []
+        self.messages: list[Message] = []
+        self.errors: list[dict[str, str]] = []
+
+    async def __call__(self, scope, receive, send) -> None:
+        body = b""
+        while True:
+            part = await receive()
+            body += part.get("body", b"")
+            if not part.get("more_body"):
+                break
+        assert scope["path"] == "/v1/batch"
+        self.attempts += 1
+        self.bodies.append(body)
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        status, extra = self.refusals.pop(0) if self.refusals else (200, {})
+        if headers["authorization"] != "Basic " + base64.b64encode(b"key:").decode():
+            status = 401
+        if status == 200:
+            for one in json.loads(body)["batch"]:
+                self.messages.append(door(json.dumps(one).encode(), 1, ENGINE_NOW))
+        answer = json.dumps({"errors": self.errors if status == 200 else []}).encode()
+        pairs = [(name.encode(), value.encode()) for name, value in extra.items()]
+        await send({"type": "http.response.start", "status": status, "headers": pairs})
+        await send({"type": "http.response.body", "body": answer})
+
+
+def client(app) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door")
+
+
+def by_customer(messages) -> dict[str, list[Event]]:
+    found = defaultdict(list)
+    for message in messages:
+        found[message.customer].append(message.event)
+    return found
+
+
+def unstamped(events):
+    return [(e.kind, e.at, e.id, e.item, e.category, e.value, e.quantity) for e in events]
+
+
+async def test_all_events_reach_the_log_in_each_customers_order(tmp_path):
+    log, anchors = Kafka(), []
+
+    async def set_clock(anchor):
+        anchors.append(anchor)
+
+    path = log_file(tmp_path, 5_000)
+    report = await replay(Source(path), LogSender(log, lambda: 123), speed=0, settle_s=0, set_clock=set_clock)
+    assert (report.sent, report.skipped) == (5_000, 0)
+    assert (report.first_at, report.last_at) == (FIRST, FIRST + 4_999_000)
+    assert {message.event.received_at for message in log.messages} == {123}
+    for customer, events in by_customer(log.messages).items():
+        assert [e.at for e in events] == sorted(e.at for e in events), customer
+    # the clock stands, starts at the first event and never runs ahead of what arrived
+    assert anchors[0].engine_ms == FIRST
+    assert anchors[-1].engine_ms == FIRST + 4_999_000
+    assert {anchor.speed for anchor in anchors} == {0}
+
+
+async def test_the_door_gets_exactly_the_events_although_it_refuses_at_times(tmp_path):
+    app = Door([(503, {"retry-after": "0"}), (429, {}), (502, {})])
+    path = log_file(tmp_path, 1_200)
+    anchors = []
+
+    async def set_clock(anchor):
+        anchors.append(anchor)
+
+    async with client(app) as http:
+        report = await replay(Source(path), HttpSender(http, "key"), speed=0, settle_s=0, set_clock=set_clock)
+    log = Kafka()
+    await replay(Source(path), LogSender(log, lambda: 0), speed=0)
+    assert report.sent == 1_200
+    expected, found = by_customer(log.messages), by_customer(app.messages)
+    assert {c: unstamped(e) for c, e in found.items()} == {c: unstamped(e) for c, e in expected.items()}
+    # a door judges times, so the clock is at the file's end before the first event
+    assert [anchor.engine_ms for anchor in anchors] == [FIRST + 1_199_000]
+
+
+async def test_a_retry_repeats_the_same_bytes(tmp_path):
+    app = Door([(503, {"retry-after": "0"})] * 2)
+    async with client(app) as http:
+        await HttpSender(http, "key").send([Message("c", Event(1, 2, ENGINE_NOW, "m"))])
+    assert app.attempts == 3
+    assert len(set(app.bodies)) == 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(503, Overloaded), (400, BadRequest), (413, BadRequest)])
+async def test_refusals_that_last_end_the_replay(tmp_path, status, error):
+    app = Door([(status, {"retry-after": "0"})] * 10_000)
+    async with client(app) as http:
+        with pytest.raises(error):
+            await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key", patience_s=0.05), speed=0)
+
+
+async def test_a_wrong_key_is_said_at_once(tmp_path):
+    app = Door([])
+    async with client(app) as http:
+        with pytest.raises(NotAuthorised):
+            await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "other"), speed=0)
+    assert app.attempts == 1
+
+
+async def test_a_door_that_is_not_there_is_unavailable(tmp_path):
+    async with httpx.AsyncClient(base_url="http://127.0.0.1:1") as http:
+        with pytest.raises(Unavailable):
+            await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key", patience_s=0.01), speed=0)
+
+
+async def test_refused_items_are_skipped_with_their_reasons(tmp_path):
+    app = Door([])
+    app.errors = [{"index": 0, "code": "bad_time"}]
+    async with client(app) as http:
+        report = await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key"), speed=0)
+    assert (report.sent, report.skipped) == (9, 1)
+    assert "bad_time" in report.faults[0]
+
+
+async def test_paced_times_and_the_clock_agree(tmp_path):
+    log, anchors = Kafka(), []
+
+    async def set_clock(anchor):
+        anchors.append(anchor)
+
+    path = log_file(tmp_path, 300)
+    report = await replay(
+        Source(path), LogSender(log, lambda: 0), speed=1_000, settle_s=0.01, set_clock=set_clock, limit=200
+    )
+    assert report.sent == 200
+    assert len(anchors) == 1
+    assert (anchors[0].engine_ms, anchors[0].speed) == (FIRST, 1_000)
+    assert report.seconds >= 0.199
+
+
+async def test_shifted_to_now_keeps_gaps_and_takes_new_ids(tmp_path):
+    log, anchors = Kafka(), []
+
+    async def set_clock(anchor):
+        anchors.append(anchor)
+
+    path = log_file(tmp_path, 3, customers=1)
+    for speed in (0, 50, 1):
+        await replay(
+            Source(path),
+            LogSender(log, lambda: 0),
+            speed=speed,
+            shift_to_now=True,
+            settle_s=0.001,
+            set_clock=set_clock,
+        )
+    runs = [log.messages[i : i + 3] for i in (0, 3, 6)]
+    for run in runs:
+        times = [message.event.at for message in run]
+        assert [at - times[0] for at in times] == [0, 1_000, 2_000]
+        assert times[0] > FIRST + 86_400_000
+    assert len({message.event.id for message in log.messages}) == 9
+    assert anchors[-1] is None  # at speed 1 the wall's own time is right
+
+
+async def test_a_file_without_an_event_is_an_error(tmp_path):
+    path = tmp_path / "log"
+    path.write_text("1,2,3,pv,bad\n")
+    with pytest.raises(BadRequest, match="bad_time"):
+        await replay(Source(path), LogSender(Kafka(), lambda: 0))
+
+
+async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path):
+    app, seen = Door([]), []
+    async with client(app) as http:
+        path = log_file(tmp_path, 3 * BATCH, customers=1_500)
+        await replay(Source(path), HttpSender(http, "key"), speed=0, on_progress=seen.append)
+    assert max(len(json.loads(body)["batch"]) for body in app.bodies) <= BATCH
+    assert seen[-1].sent == 3 * BATCH
+    assert seen[-1].at == FIRST + (3 * BATCH - 1) * 1_000
+
+
+async def test_messages_from_anywhere_can_be_sent_paced():
+    log = Kafka()
+    made = [Message("c", Event(1, 2, 1_000 + i, str(i))) for i in range(10)]
+    report = await send_paced(made, LogSender(log, lambda: 0), ClockAnchor(1_000, 0, 1.0))
+    assert report.sent == 10
+    assert [m.event.id for m in log.messages] == [str(i) for i in range(10)]
+
+
+KINDS = [kind for kind in payload.NAMES if kind is not Kind.OTHER]
+TEXT = st.text("abcdefgh.-é", min_size=1, max_size=20)
+
+
+@given(
+    st.sampled_from(KINDS),
+    st.integers(FIRST, ENGINE_NOW),
+    TEXT,
+    TEXT,
+    TEXT,
+    st.floats(0, 1e9),
+    st.integers(1, 1_000),
+)
+def test_the_door_reads_back_what_the_payload_says(kind, at, customer, item, category, value, quantity):
+    event = Event(WIRE_VERSION, int(kind), at, "m1", item, category, value, quantity)
+    found = door(json.dumps(payload.call(Message(customer, event))).encode(), 0, ENGINE_NOW)
+    assert (found.customer, found.event.kind, found.event.at, found.event.id) == (customer, kind, at, "m1")
+    if kind in {Kind.ITEM_VIEWED, Kind.REVIEW_READ, Kind.CART_ADDED, Kind.CART_REMOVED, Kind.ORDER_COMPLETED}:
+        assert unstamped([found.event]) == unstamped([event])
+    if kind in {Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.SEARCHED}:
+        assert found.event.category == category
+
+
+def test_other_and_identify_keep_their_kind():
+    for kind in (Kind.OTHER, Kind.IDENTIFIED):
+        call = payload.call(Message("c", Event(WIRE_VERSION, int(kind), FIRST, "m")))
+        assert door(json.dumps(call).encode(), 0, ENGINE_NOW).event.kind == kind
+
+
+def test_the_command_reports_and_refuses(tmp_path):
+    log = Kafka()
+
+    class Opened:
+        async def __aenter__(self):
+            return cli.Target(LogSender(log, lambda: 0), None)
+
+        async def __aexit__(self, *_):
+            return None
+
+    asked = []
+
+    def open_target(*where):
+        asked.append(where)
+        return Opened()
+
+    app = typer.Typer()
+    app.command()(cli.command(open_target, lambda body, fallback: door(body, 0, ENGINE_NOW, fallback_id=fallback)))
+    path = str(log_file(tmp_path, 50))
+    run = CliRunner()
+    told = run.invoke(app, [path, "--speed", "max", "--to", "kafka", "--json", "--limit", "40"])
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout)["sent"] == 40
+    assert len(log.messages) == 40
+    assert asked == [("kafka", None, None)]
+    assert "50 events" in run.invoke(app, [path, "--speed", "max"]).stdout
+    for wrong in (["nowhere.csv"], [path, "--speed", "0"]):
+        told = run.invoke(app, wrong)
+        assert told.exit_code == 1
+        assert wrong[-1] in told.stderr
