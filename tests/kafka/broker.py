@@ -1,0 +1,92 @@
+"""Apache Kafka itself in one process: KRaft, broker and controller combined, started from plain jars.
+
+The jars come from Maven Central (``make kafka``: `pom.xml` beside this file). The log directory stays, so a
+killed broker started again holds what it held.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from engine.embedded.loopback import HOST, free_port
+from tests.services import Broker
+
+ROOT = Path(__file__).parent.parent.parent
+CLUSTER_ID = "Y3VlbGluZS10ZXN0cy0xMg"
+FORMAT_WITHIN_S = 60
+
+#: Start quickly and stay small: short-lived, one client.
+JVM = ("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
+
+
+class NotHere(Exception):
+    """What the broker needs is not on this machine."""
+
+
+def apache_kafka(directory: Path) -> Broker:
+    """A broker on a free port with a formatted, empty log in `directory`; not started yet. Raises `NotHere`."""
+    port, java = free_port(), [*_java(), *JVM, "-cp", f"{_jars()}/*"]
+    properties = directory / "server.properties"
+    properties.write_text(_properties(port, free_port(), directory / "log"))
+    subprocess.run(
+        [*java, "kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(properties)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        timeout=FORMAT_WITHIN_S,
+    )
+    return Broker([*java, "kafka.Kafka", str(properties)], directory / "kafka.log", port, durable=True)
+
+
+def _java() -> list[str]:
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin") if home else None
+    found = found or shutil.which("java")
+    if not found:
+        raise NotHere("Apache Kafka needs Java 17 or later: install a JRE")
+    return [found]
+
+
+def _jars() -> Path:
+    jars = Path(os.environ.get("CUELINE_KAFKA_JARS", ROOT / ".cueline" / "kafka" / "jars"))
+    if not any(jars.glob("kafka_*.jar")):
+        raise NotHere(f"no Apache Kafka in {jars}: `make kafka` fetches it (needs Maven)")
+    return jars
+
+
+def _properties(port: int, controller: int, log: Path) -> str:
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@{HOST}:{controller}",
+        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "log.dirs": log,
+        "auto.create.topics.enable": "false",
+        "offsets.topic.num.partitions": 4,
+        "offsets.topic.replication.factor": 1,
+        "transaction.state.log.num.partitions": 1,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.num.partitions": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        # a killed broker may register again once its last session is over
+        "broker.session.timeout.ms": 1000,
+        "broker.heartbeat.interval.ms": 250,
+        # a worker that dies is missed after seconds, and nobody waits for members that may yet come
+        "group.initial.rebalance.delay.ms": 0,
+        "group.min.session.timeout.ms": 500,
+        "num.network.threads": 2,
+        "num.io.threads": 4,
+        "log.segment.bytes": 64 << 20,
+        "log.retention.hours": 24,
+        "log.cleaner.dedupe.buffer.size": 16 << 20,
+        "num.recovery.threads.per.data.dir": 2,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
