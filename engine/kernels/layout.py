@@ -19,6 +19,7 @@ ACTIVE = 24  # indicators that may stand at the same time
 SESSION_GAP_MS = 30 * 60_000  # silence that ends a session (web analytics' customary 30 minutes)
 BURST_GAP_MS = 10_000  # views this close together belong to one burst
 BURST_VIEWS = 3  # a burst is counted when it reaches this many views
+ORDER_LINES_MS = 60_000  # order events this close together are lines of one order
 
 #: Sliding windows are rings of panes: pane width in ms and number of panes. A window covers the newest,
 #: still filling pane and those before it, so its true length lies within one pane of the nominal one.
@@ -40,7 +41,8 @@ ROW = np.dtype(
         # whole life
         ("first_at", "i8"),
         ("last_at", "i8"),  # largest event time seen
-        ("advanced_to", "i8"),  # silence has been evaluated up to here
+        ("silence_due", "i8"),  # when a growing feature next reaches a threshold (0: none ahead)
+        ("timer_at", "i8"),  # the timer that stands in the store for this customer (0: none)
         ("events", "u4"),
         ("late", "u4"),  # events older than the session or window they belong to
         # windows
@@ -77,6 +79,7 @@ ROW = np.dtype(
         ("cart_items", "u4"),
         # purchases
         ("purchases", "u4"),
+        ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
         ("purchase_value", "f8"),
         ("purchase_first", "i8"),
         ("purchase_last", "i8"),

@@ -5,6 +5,8 @@ Murmur2 as in the Java client (``org.apache.kafka.common.utils.Utils.murmur2``),
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from engine.kernels.jit import kernel
@@ -43,6 +45,16 @@ def partition(data, start, length, partitions):
     return np.int64(murmur2(data, start, length) & np.uint32(0x7FFFFFFF)) % partitions
 
 
+@kernel
+def misplaced(data, ends, mine, partitions, elsewhere):
+    """Set ``elsewhere`` (bool, N) where the key that ends at ``ends[i]`` (int64, N) is not of `mine`."""
+    start = 0
+    for i in range(ends.shape[0]):
+        elsewhere[i] = partition(data, start, ends[i] - start, partitions) != mine
+        start = ends[i]
+
+
+@lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
     """Partition of one customer's key (UTF-8 bytes)."""
     return int(partition(np.frombuffer(key, np.uint8), 0, len(key), partitions))

@@ -1,12 +1,13 @@
 """The partitioner agrees with the Java client's, through aiokafka's port of it and known values."""
 
 from aiokafka.partitioner import murmur2 as reference
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.kernels.partition import partition_of
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(1, 4096))
 def test_agrees_with_the_kafka_client(key: bytes, partitions: int) -> None:
     assert partition_of(key, partitions) == (reference(key) & 0x7FFFFFFF) % partitions

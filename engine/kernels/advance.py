@@ -1,0 +1,171 @@
+"""The stream's one compiled call: a batch of events of one partition onto their customers' rows.
+
+Indicators are judged after every event and at every moment of silence at which a threshold is crossed,
+in event time, so the result depends on the order of a customer's events alone: not on how they were
+batched, nor on when the worker's timers ran.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels.apply import apply, seen
+from engine.kernels.decode import OK
+from engine.kernels.features import FEATURES, read
+from engine.kernels.jit import kernel
+from engine.kernels.layout import ACTIVE
+from engine.kernels.rules import match
+
+# what became of an event
+BAD, APPLIED, DUPLICATE = 0, 1, 2
+
+#: One indicator that rose: the event's place in the batch (-1: a silence), the row, the indicator, when.
+RISE = np.dtype(
+    [
+        ("event", "i4"),
+        ("slot", "i4"),
+        ("indicator", "i4"),
+        ("at", "i8"),
+        ("received_at", "i8"),
+        ("features", "f8", (FEATURES,)),
+    ],
+    align=True,
+)
+
+
+@kernel
+def _stands(row, code):
+    for i in range(row.active_count):
+        if row.active[i] == code:
+            return True
+    return False
+
+
+@kernel
+def _judge(row, slot, event, at, received_at, rules, scratch, rises, risen):
+    """Match the indicators on `row` at `at`; write what rose from `rises[risen]` on; returns the new count.
+
+    More than `ACTIVE` indicators standing at once: those last in the rulebook are neither kept nor risen.
+    """
+    feature, op, other, threshold, first, required, forbidden, codes, sil_feature, sil_threshold, sil_grows = rules
+    values, truth, holds, standing = scratch
+    read(row, at, values)
+    match(values, feature, op, other, threshold, first, required, forbidden, truth, holds)
+    count = 0
+    for i in range(codes.shape[0]):
+        if not holds[i] or count == ACTIVE:
+            continue
+        standing[count] = codes[i]
+        count += 1
+        if not _stands(row, codes[i]):
+            rise = rises[risen]
+            rise.event = event
+            rise.slot = slot
+            rise.indicator = i
+            rise.at = at
+            rise.received_at = received_at
+            rise.features[:] = values
+            risen += 1
+    row.active[:count] = standing[:count]
+    row.active[count : row.active_count] = 0
+    row.active_count = count
+    row.silence_due = _next_due(values, at, sil_feature, sil_threshold, sil_grows)
+    return risen
+
+
+@kernel
+def _next_due(values, at, feature, threshold, grows_ms):
+    """When, after `at`, the first growing feature reaches one of its thresholds; 0: none will."""
+    due = np.int64(0)
+    for k in range(feature.shape[0]):
+        gap = threshold[k] - values[feature[k]]
+        if gap > 0.0:  # false for NaN: what never began does not grow
+            moment = at + np.int64(np.ceil(gap * grows_ms[k]))
+            # a strict > is met one step of the clock later than >=
+            for candidate in (moment, moment + 1):
+                if candidate > at and (due == 0 or candidate < due):
+                    due = candidate
+        elif gap == 0.0 and (due == 0 or at + 1 < due):
+            due = at + 1
+    return due
+
+
+@kernel
+def _silence(row, slot, until, rules, scratch, rises, risen):
+    """Judge `row` at each threshold that silence crosses before `until`."""
+    while row.silence_due != 0 and row.silence_due < until:
+        risen = _judge(row, slot, -1, row.silence_due, 0, rules, scratch, rises, risen)
+    return risen
+
+
+@kernel
+def _room(rises, risen, rules):
+    """Whether the worst case of one event (every indicator at every threshold) still fits."""
+    return risen + rules[7].shape[0] * (2 * rules[8].shape[0] + 2) <= rises.shape[0]
+
+
+@kernel
+def advance(rows, slots, events, start, rules, scratch, outcomes, rises):
+    """Apply ``events[start:]`` in order, each to ``rows[slots[i]]``.
+
+    ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N), ``rules``: tuple of
+    the `Program` and `Silences` arrays and the indicators' codes, ``scratch``: tuple of buffers
+    (`Judge` in engine.streams.judge makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED or DUPLICATE,
+    ``rises`` (`RISE`, M) what rose, in order. Returns (next event, rises written): call again from
+    the next event on when it is below N, which happens when `rises` is full.
+    """
+    risen = 0
+    for i in range(start, events.shape[0]):
+        if not _room(rises, risen, rules):
+            return i, risen
+        event = events[i]
+        outcomes[i] = BAD
+        if event.status != OK:
+            continue
+        row = rows[slots[i]]
+        if seen(row, event.id):
+            outcomes[i] = DUPLICATE
+            continue
+        risen = _silence(row, slots[i], event.at, rules, scratch, rises, risen)
+        apply(row, event)
+        now = max(event.at, row.last_at)
+        risen = _judge(row, slots[i], i, now, event.received_at, rules, scratch, rises, risen)
+        outcomes[i] = APPLIED
+    return events.shape[0], risen
+
+
+@kernel
+def fire(rows, slots, start, until, rules, scratch, rises):
+    """Judge the silence of ``rows[slots[start:]]`` up to `until`; returns as `advance` does."""
+    risen = 0
+    for i in range(start, slots.shape[0]):
+        if not _room(rises, risen, rules):
+            return i, risen
+        risen = _silence(rows[slots[i]], slots[i], until, rules, scratch, rises, risen)
+    return slots.shape[0], risen
+
+
+@kernel
+def _timer(row, rules, scratch):
+    """When silence will next raise an indicator of `row` (0: never), found by looking ahead."""
+    feature, op, other, threshold, first, required, forbidden, codes, sil_feature, sil_threshold, sil_grows = rules
+    values, truth, holds, _ = scratch
+    due = row.silence_due
+    while due != 0:
+        read(row, due, values)
+        match(values, feature, op, other, threshold, first, required, forbidden, truth, holds)
+        for i in range(codes.shape[0]):
+            if holds[i] and not _stands(row, codes[i]):
+                return due
+        due = _next_due(values, due, sil_feature, sil_threshold, sil_grows)
+    return due
+
+
+@kernel
+def timers(rows, slots, rules, scratch, changed):
+    """Set ``timer_at`` of ``rows[slots]``; ``changed`` (bool, N): whether the stored timer must change."""
+    for i in range(slots.shape[0]):
+        row = rows[slots[i]]
+        due = _timer(row, rules, scratch)
+        changed[i] = due != row.timer_at
+        row.timer_at = due

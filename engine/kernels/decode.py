@@ -1,0 +1,222 @@
+"""Canonical events (`engine.events.Event`, a MessagePack array) to columns, a whole batch in one call.
+
+The format is https://github.com/msgpack/msgpack/blob/master/spec.md; only what the array may hold is read.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels.hashing import hash32, hash64
+from engine.kernels.jit import kernel
+
+WIRE_VERSION = 1
+LEAST_FIELDS = 4
+MAX_ID_BYTES = 100
+MAX_EVENT_BYTES = 32 * 1024
+KINDS = 33  # codes from here on are unknown (engine.events.Kind)
+EARLIEST_MS = 946_684_800_000  # 2000-01-01: nothing we serve is older, and ring times begin here
+AHEAD_MS = 86_400_000  # an event may lie this far past the time its record was produced
+
+OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, MISSING_CUSTOMER, BAD_CUSTOMER = (
+    range(10)
+)
+
+#: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`.
+REASONS = (
+    "",
+    "",
+    "malformed",
+    "unknown_type",
+    "missing_id",
+    "bad_time",
+    "bad_number",
+    "too_large",
+    "missing_customer",
+    "bad_field",
+)
+
+DETAILS = (
+    "",
+    "",
+    "not a canonical event: a MessagePack array as in engine.events.Event, wire version 1",
+    "the kind is not one of engine.events.Kind",
+    "the id must have 1 to 100 bytes",
+    "the time is before 2000 or more than a day ahead of the record's",
+    "value must be finite and not negative, quantity a whole number from 0 to 2^32 - 1",
+    "more than 32 KiB, or a customer of more than 256 bytes",
+    "the record's key, which names the customer, is empty",
+    "the record's key, which names the customer, is not UTF-8",
+)
+
+COLUMNS = np.dtype(
+    [
+        ("id", "u8"),
+        ("at", "i8"),
+        ("received_at", "i8"),
+        ("value", "f8"),
+        ("item", "u4"),
+        ("category", "u4"),
+        ("quantity", "u4"),
+        ("category_start", "i4"),
+        ("category_length", "i4"),
+        ("kind", "u1"),
+        ("status", "u1"),
+    ],
+    align=True,
+)
+
+
+@kernel
+def _big_endian(data, start, width):
+    value = np.uint64(0)
+    for i in range(start, start + width):
+        value = (value << np.uint64(8)) | np.uint64(data[i])
+    return value
+
+
+@kernel
+def _integer(data, at, end):
+    """(value, next position); position -1: not an integer, or past the end."""
+    if at >= end:
+        return np.int64(0), -1
+    tag = data[at]
+    if tag <= 0x7F:
+        return np.int64(tag), at + 1
+    if tag >= 0xE0:
+        return np.int64(tag) - 256, at + 1
+    if 0xCC <= tag <= 0xCF:
+        width = 1 << (tag - 0xCC)
+        if at + 1 + width > end:
+            return np.int64(0), -1
+        value = _big_endian(data, at + 1, width)
+        if value > np.uint64(0x7FFFFFFFFFFFFFFF):
+            return np.int64(0), -1
+        return np.int64(value), at + 1 + width
+    if 0xD0 <= tag <= 0xD3:
+        width = 1 << (tag - 0xD0)
+        if at + 1 + width > end:
+            return np.int64(0), -1
+        shift = np.uint64(64 - 8 * width)
+        return np.int64(_big_endian(data, at + 1, width) << shift) >> np.int64(shift), at + 1 + width
+    return np.int64(0), -1
+
+
+@kernel
+def _text(data, at, end):
+    """(start, length, next position) of a string, or of nil as the empty one; position -1: neither."""
+    if at >= end:
+        return 0, 0, -1
+    tag = data[at]
+    if tag == 0xC0:
+        return at, 0, at + 1
+    if 0xA0 <= tag <= 0xBF:
+        start, length = at + 1, np.int64(tag & 0x1F)
+    elif 0xD9 <= tag <= 0xDB:
+        width = 1 << (tag - 0xD9)
+        if at + 1 + width > end:
+            return 0, 0, -1
+        start, length = at + 1 + width, np.int64(_big_endian(data, at + 1, width))
+    else:
+        return 0, 0, -1
+    if start + length > end:
+        return 0, 0, -1
+    return start, length, start + length
+
+
+@kernel
+def _number(data, at, end, scratch):
+    """(float, next position); integers count. `scratch` is one uint64 with a float64 view beside it."""
+    if at < end and data[at] == 0xCB:
+        if at + 9 > end:
+            return 0.0, -1
+        scratch[0] = _big_endian(data, at + 1, 8)
+        return scratch.view(np.float64)[0], at + 9
+    if at < end and data[at] == 0xCA:
+        if at + 5 > end:
+            return 0.0, -1
+        scratch[0] = _big_endian(data, at + 1, 4)
+        return np.float64(scratch.view(np.float32)[0]), at + 5
+    whole, after = _integer(data, at, end)
+    return np.float64(whole), after
+
+
+@kernel
+def _known(kind):
+    return 0 <= kind <= 16 or 20 <= kind <= 22 or 30 <= kind < KINDS
+
+
+@kernel
+def _event(data, at, end, produced_at, scratch, out):
+    """Read one event into the record `out`; returns its status."""
+    if at >= end:
+        return MALFORMED
+    if data[at] == 0x7B:
+        return JSON
+    if end - at > MAX_EVENT_BYTES:
+        return TOO_LARGE
+    if not 0x90 <= data[at] <= 0x9F:
+        return MALFORMED
+    fields = data[at] & 0x0F
+    if fields < LEAST_FIELDS:
+        return MALFORMED
+    version, at = _integer(data, at + 1, end)
+    if at < 0 or version != WIRE_VERSION:
+        return MALFORMED
+    kind, at = _integer(data, at, end)
+    if at < 0:
+        return MALFORMED
+    moment, at = _integer(data, at, end)
+    if at < 0:
+        return MALFORMED
+    id_start, id_length, at = _text(data, at, end)
+    if at < 0:
+        return MALFORMED
+    item_start = item_length = category_start = category_length = received_at = 0
+    value, quantity = 0.0, 1
+    if fields > 4:
+        item_start, item_length, at = _text(data, at, end)
+    if fields > 5 and at >= 0:
+        category_start, category_length, at = _text(data, at, end)
+    if fields > 6 and at >= 0:
+        value, at = _number(data, at, end, scratch)
+    if fields > 7 and at >= 0:
+        quantity, at = _integer(data, at, end)
+    if fields > 8 and at >= 0:
+        received_at, at = _integer(data, at, end)
+    if at < 0 or (fields <= 9 and at != end):
+        return MALFORMED
+    if not _known(kind):
+        return UNKNOWN_TYPE
+    if id_length == 0 or id_length > MAX_ID_BYTES:
+        return MISSING_ID
+    if moment < EARLIEST_MS or moment > produced_at + AHEAD_MS:
+        return BAD_TIME
+    if not (0.0 <= value < np.inf) or quantity < 0 or quantity > 0xFFFFFFFF:
+        return BAD_NUMBER
+    out.id = hash64(data, id_start, id_length)
+    out.at = moment
+    out.received_at = max(received_at, 0)
+    out.value = value
+    out.item = hash32(data, item_start, item_length)
+    out.category = hash32(data, category_start, category_length)
+    out.quantity = quantity
+    out.category_start = category_start
+    out.category_length = category_length
+    out.kind = kind
+    return OK
+
+
+@kernel
+def decode(data, ends, produced_at, columns):
+    """Read N events that lie one behind the other in `data` (uint8).
+
+    ``ends`` (int64, N): where each ends. ``produced_at`` (int64, N): the records' own times (epoch ms),
+    the deterministic measure of "too far in the future". ``columns`` (`COLUMNS`, N) is filled; where
+    ``status`` is not `OK` the other columns of that event are undefined.
+    """
+    scratch = np.zeros(1, np.uint64)
+    start = 0
+    for i in range(ends.shape[0]):
+        columns[i].status = _event(data, start, ends[i], produced_at[i], scratch, columns[i])
+        start = ends[i]

@@ -1,0 +1,158 @@
+"""Faust's consumer with a drain that hands whole batches to the stream core.
+
+Stock Faust moves one message at a time through four futures, a lock and a queue. Here `_drain_messages`
+takes the fetched batches of the events topic to `Worker.apply`; every other topic goes Faust's ordinary
+way, so agents work on it. The names used of Faust are private: ``tests/contracts/test_faust_names.py``
+fails when one of them moves, and the dependency is pinned to a minor version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol, cast
+
+from faust.transport.drivers.aiokafka import Consumer, Transport, ensure_aiokafka_TP
+from faust.types import TP
+
+from engine.streams.watch import LagWatch
+from engine.streams.worker import Worker
+
+FETCH_WAIT_S = 0.1  # how long an idle fetch waits before timers are looked at
+TEND_EVERY_S = 0.25
+ADVISE_EVERY_S = 5.0
+RESTORE_EVERY_S = 0.2
+
+
+class Core(Protocol):
+    """What the consumer finds on its Faust app as ``app.core``."""
+
+    worker: Worker
+    watch: LagWatch
+    topic: str
+    patience_s: float
+
+    def alive(self) -> None:
+        """Told after every turn of the drain loop."""
+
+
+class BatchConsumer(Consumer):
+    """Drains the events topic in batches; Redis, not Kafka, says where it goes on."""
+
+    @property
+    def _core(self) -> Core:
+        return cast(Core, cast(Any, self.app).core)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        core = self._core
+        tended = advised = restored = 0.0
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+            try:
+                records, active = await self._wait_next_records(FETCH_WAIT_S)
+            except self.consumer_stopped_errors:
+                return
+            if self.should_stop:
+                return
+            if records and self.flow_active:
+                await self._hand_over(core, records, active)
+            now = time.monotonic()
+            if now - restored >= RESTORE_EVERY_S:
+                restored = now
+                self._seek_all(core, await core.worker.restore(self._still_ours, core.patience_s))
+            if now - tended >= TEND_EVERY_S and self.flow_active:
+                tended = now
+                await core.worker.tend(lambda p: self._caught_up(core, p))
+                core.watch.look(self._lags(core), now)
+            if now - advised >= ADVISE_EVERY_S and self.flow_active:
+                advised = now
+                self.add_future(self._advise(core))
+            core.alive()
+
+    async def _hand_over(self, core: Core, records: Mapping[Any, Sequence[Any]], active: Any) -> None:
+        ours = {tp.partition: batch for tp, batch in records.items() if tp.topic == core.topic and batch}
+        if ours:
+            again = await core.worker.apply(ours)
+            self._seek_all(core, {partition: core.worker.lanes[partition].next for partition in again})
+        for tp, batch in records.items():
+            if tp.topic != core.topic:
+                await self._agents_way(tp, batch)
+
+    async def _agents_way(self, tp: Any, batch: Sequence[Any]) -> None:
+        """What stock Faust does with each message; its agents acknowledge them."""
+        generation = self.app.consumer_generation_id
+        for record in batch:
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            read = self._read_offset[tp]
+            if read is not None and record.offset < read:
+                continue
+            if read and record.offset - read > 1 and self.app.topics.acks_enabled_for(tp.topic):
+                await self._add_gap(tp, read + 1, record.offset)
+            message = self._to_message(tp, record)
+            await self.wait_first(self.callback(message), self.suspend_flow.wait())
+            self._read_offset[tp] = record.offset
+
+    async def seek_to_committed(self) -> Mapping[Any, int]:
+        """Take over what was assigned: other topics from Kafka's offsets, events from the store's."""
+        core = self._core
+        thread, assigned = self._thread, self.assignment()
+        others = [ensure_aiokafka_TP(tp) for tp in assigned if tp.topic != core.topic]
+        committed: dict[Any, int] = {}
+        if others:
+            committed = dict(await thread.call_thread(thread._ensure_consumer().seek_to_committed, *others))
+        ours = sorted(tp.partition for tp in assigned if tp.topic == core.topic)
+        offsets = await core.worker.own(ours)
+        self._seek_all(core, offsets)
+        core.watch.begin(time.monotonic())
+        committed.update({TP(core.topic, partition): offset for partition, offset in offsets.items()})
+        return committed
+
+    async def on_partitions_revoked(self, revoked: set[Any]) -> None:
+        """Finish what is under way before others may go on from it."""
+        core = self._core
+        await core.worker.release([tp.partition for tp in revoked if tp.topic == core.topic])
+        await super().on_partitions_revoked(revoked)
+
+    def verify_event_path(self, now: float, tp: Any) -> None:
+        """Faust's livelock warnings hold for its own streams; `LagWatch` looks after the events topic."""
+        if tp.topic != self._core.topic:
+            super().verify_event_path(now, tp)
+
+    def _seek_all(self, core: Core, offsets: Mapping[int, int]) -> None:
+        for partition, offset in offsets.items():
+            tp = TP(core.topic, partition)
+            if tp in self.assignment():
+                self._thread.seek(tp, offset)
+
+    def _still_ours(self) -> bool:
+        return bool(self.flow_active and not self.app.rebalancing)
+
+    def _lags(self, core: Core) -> dict[int, tuple[int, int]]:
+        """Partition -> (next offset, records behind the log's end); unknown ends are left out."""
+        lags = {}
+        for partition, lane in core.worker.lanes.items():
+            end = self.highwater(TP(core.topic, partition))
+            if end is not None:
+                lags[partition] = (lane.next, max(end - lane.next, 0))
+        return lags
+
+    def _caught_up(self, core: Core, partition: int) -> bool:
+        end = self.highwater(TP(core.topic, partition))
+        return end is not None and core.worker.lanes[partition].next >= end
+
+    async def _advise(self, core: Core) -> None:
+        """Tell Kafka where we are: for lag monitors only, nothing is ever resumed from it."""
+        offsets = {TP(core.topic, lane.partition): lane.committed for lane in core.worker.lanes.values()}
+        if offsets and self._still_ours():
+            await self._thread.commit(offsets)
+
+
+class BatchTransport(Transport):
+    """Faust's aiokafka transport with the batch consumer."""
+
+    Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
+
+
+def install(app: Any) -> None:
+    """Make `app` (a Faust app not yet started) use the batch drain."""
+    app.transport = BatchTransport(app.conf.broker_consumer, app)

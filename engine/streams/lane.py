@@ -1,0 +1,55 @@
+"""One partition as its worker sees it: where it stands, its rows, and its commits that are under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from engine.ports import Position
+from engine.streams.arena import Arena
+
+MOST_IN_FLIGHT = 4
+
+
+class Lane:
+    """State of one owned partition.
+
+    ``next`` is the offset the next record to apply must have; ``committed`` what the store has
+    acknowledged. A lane that ``failed`` had a commit refused or lost: nothing in memory counts any more.
+    A ``closed`` one has been handed on: nothing of it may change.
+    """
+
+    def __init__(self, partition: int, position: Position, arena: Arena) -> None:
+        self.partition = partition
+        self.epoch = position.epoch
+        self.next = position.offset
+        self.committed = position.offset
+        self.arena = arena
+        self.failed = False
+        self.closed = False
+        self.refused_at = 0.0  # monotonic s of the refusal, 0: the store was away
+        self.hole_at = -1  # offset at which a hole in the log was seen once
+        self.watermark = 0  # largest event time applied, epoch ms
+        self.pending: deque[asyncio.Task[None]] = deque()
+
+    @property
+    def live(self) -> bool:
+        """Whether its rows may be changed and committed."""
+        return not self.failed and not self.closed
+
+    async def room(self) -> None:
+        """Wait until another commit may be sent."""
+        while len(self.pending) >= MOST_IN_FLIGHT:
+            await asyncio.wait([self.pending[0]])
+            self.settle()
+
+    async def drained(self) -> None:
+        """Wait until every commit under way has been answered."""
+        if self.pending:
+            await asyncio.wait(self.pending)
+            self.settle()
+
+    def settle(self) -> None:
+        """Forget the commits that were answered."""
+        while self.pending and self.pending[0].done():
+            self.pending.popleft()

@@ -1,0 +1,104 @@
+"""Kafka as doors and the worker write to it: acknowledged by all replicas, idempotent, keyed by customer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from engine.errors import Unavailable
+from engine.events import Message, Outcome
+from engine.settings import Kafka
+from engine.streams.batch import DeadLetter
+
+LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
+ACK_TIMEOUT_S = 10.0
+
+
+class KafkaLog:
+    """`engine.ports.EventLog` on aiokafka, and the worker's way to other partitions and dead letters."""
+
+    def __init__(self, settings: Kafka) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    async def open(self) -> None:
+        """Connect; raises `Unavailable`."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.brokers,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=LINGER_MS,
+            max_batch_size=256 * 1024,
+            request_timeout_ms=int(ACK_TIMEOUT_S * 1000),
+        )
+        try:
+            await self._producer.start()
+        except KafkaError as error:
+            await self._producer.stop()
+            self._producer = None
+            raise Unavailable(f"Kafka at {self._settings.brokers}: {error}") from error
+
+    async def close(self) -> None:
+        """Send what is buffered and leave."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Write events; returns once Kafka has acknowledged all. Raises `Unavailable`.
+
+        A message that was sent may still arrive after a failure: send it again with the same id.
+        """
+        topic = self._settings.events_topic
+        await self._send([(topic, message.customer.encode(), self._encode(message.event)) for message in messages])
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        """Write an outcome; returns once Kafka has acknowledged it. Raises `Unavailable`."""
+        await self._send(
+            [(self._settings.outcomes_topic, outcome.customer.encode(), msgspec.json.encode(outcome))]
+        )
+
+    async def aside(
+        self, partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        """Write dead letters of `partition`, and events to the partitions they belong to."""
+        await self._send([(self._settings.events_topic, key, value) for key, value in forward])
+        for letter in dead:
+            await self.dead_letter(self._settings.events_topic, partition, letter)
+
+    async def dead_letter(self, topic: str, partition: int, letter: DeadLetter) -> None:
+        """Write one dead letter of any topic."""
+        headers = [
+            ("topic", topic.encode()),
+            ("partition", str(partition).encode()),
+            ("offset", str(letter.offset).encode()),
+            ("reason", letter.reason.encode()),
+            ("detail", letter.detail.encode()),
+        ]
+        await self._send([(self._settings.deadletters_topic, letter.key, letter.value)], headers)
+
+    async def _send(
+        self,
+        records: Sequence[tuple[str, bytes | None, bytes | None]],
+        headers: Sequence[tuple[str, bytes]] | None = None,
+    ) -> None:
+        if not records:
+            return
+        if self._producer is None:
+            raise Unavailable("the connection to Kafka is not open")
+        try:
+            acks = [
+                await self._producer.send(topic, value, key=key, headers=headers) for topic, key, value in records
+            ]
+            await asyncio.wait_for(_all(acks), ACK_TIMEOUT_S)
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka did not acknowledge: {error!r}") from error
+
+
+async def _all(acks: Sequence[Awaitable[object]]) -> None:
+    await asyncio.gather(*acks)

@@ -1,0 +1,337 @@
+"""Rows after a stream of events against a plain recount from the list of events."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from engine.rulebook.compile import compile_texts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.events import Kind
+from engine.kernels import decode, layout
+from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.features import FEATURES, read
+from engine.rulebook.model import Rulebook
+from engine.state.catalogue import BY_NAME
+from engine.streams.judge import Judge
+
+START = 1_700_000_000_000
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One event as the oracle sees it."""
+
+    at: int
+    kind: Kind
+    id: int
+    item: int = 0
+    category: int = 0
+    value: float = 0.0
+    quantity: int = 1
+
+
+def rulebook(**indicators: str) -> Rulebook:
+    lines = ["indicators:"]
+    for name, when in indicators.items():
+        lines += [f"  - name: {name}", f"    description: {name}", f'    when: "{when}"']
+    return compile_texts({"test.yaml": "\n".join(lines)})
+
+
+def columns(events: Sequence[Happening]) -> NDArray[np.void]:
+    out = np.zeros(len(events), decode.COLUMNS)
+    for got, event in zip(out, events, strict=True):
+        got["at"], got["kind"], got["id"] = event.at, event.kind, event.id
+        got["item"], got["category"] = event.item, event.category
+        got["value"], got["quantity"] = event.value, event.quantity
+    return out
+
+
+def run(
+    judge: Judge, events: Sequence[Happening], cuts: Sequence[int] = ()
+) -> tuple[NDArray[np.void], list[tuple]]:
+    """One customer's row after `events`, advanced in batches cut at `cuts`; and (indicator, at) of each rise."""
+    rows, risen = np.zeros(1, layout.ROW), []
+    for start, stop in zip([0, *cuts], [*cuts, len(events)], strict=True):
+        batch = columns(events[start:stop])
+        _, rises = judge.advance(rows, np.zeros(len(batch), np.int32), batch)
+        risen += [(int(rise["indicator"]), int(rise["at"])) for rise in rises]
+    return rows, risen
+
+
+def features(rows: NDArray[np.void], now: int) -> dict[str, float]:
+    out = np.zeros(FEATURES)
+    read(rows[0], now, out)
+    return {name: float(out[feature.index]) for name, feature in BY_NAME.items()}
+
+
+NOTHING = Judge(rulebook(never="customer.events < 0"))
+
+happenings = st.builds(
+    Happening,
+    st.just(0),
+    st.sampled_from(
+        [
+            Kind.PAGE_VIEWED,
+            Kind.ITEM_VIEWED,
+            Kind.ITEM_VIEWED,
+            Kind.SEARCHED,
+            Kind.REVIEW_READ,
+            Kind.CART_ADDED,
+            Kind.CART_REMOVED,
+            Kind.ORDER_COMPLETED,
+            Kind.CONTACT_STARTED,
+            Kind.CONTACT_ENDED,
+            Kind.OTHER,
+        ]
+    ),
+    st.integers(1, 2**63),
+    st.integers(0, 30),
+    st.integers(0, 20),
+    st.integers(0, 100).map(float),
+    st.integers(0, 3),
+)
+gaps = st.sampled_from(
+    [1, 900, 5 * SECOND, 9 * SECOND, 40 * SECOND, 4 * MINUTE, 29 * MINUTE, 31 * MINUTE, 7 * HOUR, DAY]
+)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Happening]:
+    events, at, seen = [], START, set()
+    for event in draw(st.lists(happenings, min_size=1, max_size=60)):
+        at += draw(gaps)
+        if event.id not in seen:
+            seen.add(event.id)
+            events.append(Happening(at, *list(vars(event).values())[1:]))
+    return events
+
+
+def sessions(events: Sequence[Happening]) -> list[list[Happening]]:
+    parts: list[list[Happening]] = []
+    for event in events:
+        if not parts or event.at - parts[-1][-1].at > layout.SESSION_GAP_MS:
+            parts.append([])
+        parts[-1].append(event)
+    return parts
+
+
+def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
+    """The features, from the whole list, by their definitions."""
+    parts = sessions(events)
+    current = parts[-1] if now - parts[-1][-1].at <= layout.SESSION_GAP_MS else []
+    views = [e for e in current if e.kind in (Kind.PAGE_VIEWED, Kind.ITEM_VIEWED, Kind.LIST_VIEWED)]
+    items = [e for e in current if e.kind == Kind.ITEM_VIEWED]
+    bursts, length = 0, 0
+    for before, view in zip([None, *views], views, strict=False):
+        length = length + 1 if before and view.at - before.at <= layout.BURST_GAP_MS else 1
+        bursts += length == layout.BURST_VIEWS
+    categories = list(dict.fromkeys(e.category for e in items if e.category))[: layout.SESSION_SET]
+    top = Counter(e.category for e in items if e.category in categories)
+    alone = 0
+    for event in current:
+        alone = 0 if event.kind == Kind.ITEM_VIEWED else alone + (event.kind == Kind.SEARCHED)
+    out = {
+        "session.seconds": (current[-1].at - current[0].at) / SECOND if current else 0.0,
+        "session.events": len(current),
+        "session.pages": len(views),
+        "session.items": len(items),
+        "session.distinct_items": min(len({e.item for e in items if e.item}), layout.SESSION_SET),
+        "session.categories": len(categories),
+        "session.top_category_views": max(top.values(), default=0),
+        "session.bursts": bursts,
+        "session.longest_pause": max((b.at - a.at for a, b in zip(current, current[1:], strict=False)), default=0)
+        / SECOND,
+        "session.reviews": sum(e.kind == Kind.REVIEW_READ for e in current),
+        "session.searches": sum(e.kind == Kind.SEARCHED for e in current),
+        "session.searches_alone": alone,
+        "session.cart_adds": sum(e.kind == Kind.CART_ADDED for e in current),
+        "session.max_price": max((e.value for e in items), default=0.0),
+        "session.number": len(parts),
+        "idle.seconds": (now - events[-1].at) / SECOND,
+        "customer.events": len(events),
+        "customer.days_known": (now - events[0].at) / DAY,
+        "now.hour": now // HOUR % 24,
+        "now.weekday": (now // DAY + 3) % 7,
+    }
+    for name, width, panes in (
+        ("5m", 30 * SECOND, 10),
+        ("1h", 5 * MINUTE, 12),
+        ("24h", HOUR, 24),
+        ("7d", DAY, 7),
+        ("30d", DAY, 30),
+    ):
+        out[f"events.count_{name}"] = sum(now // width - e.at // width < panes for e in events)
+    return {**out, **cart(events, now), **purchases(events, now), **contacts(events, now)}
+
+
+def cart(events: Sequence[Happening], now: int) -> dict[str, float]:
+    pieces, value, changed = 0, 0.0, 0
+    for e in events:
+        if e.kind == Kind.CART_ADDED:
+            pieces, value, changed = pieces + e.quantity, value + e.value * e.quantity, e.at
+        elif e.kind == Kind.CART_REMOVED:
+            pieces, value, changed = pieces - e.quantity, max(value - e.value * e.quantity, 0), e.at
+            if pieces <= 0:
+                pieces, value = 0, 0.0
+        elif e.kind == Kind.ORDER_COMPLETED:
+            pieces, value, changed = 0, 0.0, e.at
+    idle = (now - changed) / SECOND if changed else math.nan
+    return {"cart.items": pieces, "cart.value": value, "cart.idle_seconds": idle}
+
+
+def purchases(events: Sequence[Happening], now: int) -> dict[str, float]:
+    orders = [e for e in events if e.kind == Kind.ORDER_COMPLETED]
+    spans: list[float] = []
+    count, last = 0, -math.inf
+    for order in orders:
+        if order.at - last > layout.ORDER_LINES_MS:
+            count += 1
+            if count > 1:
+                spans.append((order.at - last) / DAY)
+        last = order.at
+    value = sum(e.value for e in orders)
+    return {
+        "purchases.count": count,
+        "purchases.value": value,
+        "purchases.mean_value": value / count if count else math.nan,
+        "purchases.days_since": (now - last) / DAY if orders else math.nan,
+        "purchases.gap_mean": float(np.mean(spans)) if spans else math.nan,
+        "purchases.gap_spread": float(np.std(spans, ddof=1)) if len(spans) > 1 else math.nan,
+    }
+
+
+def contacts(events: Sequence[Happening], now: int) -> dict[str, float]:
+    starts = [e.at for e in events if e.kind == Kind.CONTACT_STARTED]
+    calls = [e for e in events if e.kind in (Kind.CONTACT_STARTED, Kind.CONTACT_ENDED)]
+    return {
+        "contact.count": len(starts),
+        "contact.open": float(bool(calls) and calls[-1].kind == Kind.CONTACT_STARTED),
+        "contact.hours_since": (now - calls[-1].at) / HOUR if calls else math.nan,
+        "contact.hours_between": (starts[-1] - starts[-2]) / HOUR if len(starts) > 1 else math.nan,
+    }
+
+
+@settings(deadline=None, max_examples=300)
+@given(streams(), st.sampled_from([0, 1, 3 * MINUTE, 29 * MINUTE, 40 * MINUTE, 3 * HOUR, 5 * DAY, 40 * DAY]))
+def test_features_are_what_a_recount_of_the_events_gives(events: list[Happening], later: int) -> None:
+    rows, _ = run(NOTHING, events)
+    now = events[-1].at + later
+    got, expected = features(rows, now), recount(events, now)
+    assert set(got) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_allclose(got[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
+
+
+JUDGE = Judge(
+    rulebook(
+        busy="session.bursts >= 1",
+        left="cart.items > 0 and cart.idle_seconds >= 900",
+        quiet="idle.seconds > 120 and customer.events >= 3",
+        twice="contact.hours_between < 24",
+    )
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(streams(), st.data())
+def test_how_events_are_batched_changes_nothing(events: list[Happening], data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.sets(st.integers(1, max(len(events) - 1, 1)), max_size=6)) - {len(events)})
+    once, risen = run(JUDGE, events)
+    parts, risen_in_parts = run(JUDGE, events, cuts)
+    assert once.tobytes() == parts.tobytes()
+    assert risen == risen_in_parts
+
+
+@settings(deadline=None, max_examples=200)
+@given(streams(), st.data())
+def test_timers_that_fire_on_time_change_nothing(events: list[Happening], data: st.DataObject) -> None:
+    """Looking at the row between events, as the worker's timers do, gives the same rises at the same times."""
+    together, risen = run(JUDGE, events)
+    rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
+    apart: list[tuple[int, int]] = []
+    for event, after in zip(events, [*events[1:], None], strict=True):
+        _, rises = JUDGE.advance(rows, slots, columns([event]))
+        apart += [(int(r["indicator"]), int(r["at"])) for r in rises]
+        until = data.draw(st.integers(event.at, after.at - 1)) if after else event.at
+        rises = JUDGE.fire(rows, slots, until)
+        apart += [(int(r["indicator"]), int(r["at"])) for r in rises]
+    assert apart == risen
+    assert rows.tobytes() == together.tobytes()
+
+
+@settings(deadline=None, max_examples=200)
+@given(streams())
+def test_an_indicator_rises_when_it_holds_and_did_not_before(events: list[Happening]) -> None:
+    """Oracle: judge the recounted features after every event, and at every second of silence in between."""
+    judge = Judge(rulebook(busy="session.bursts >= 1", left="cart.items > 0 and cart.idle_seconds >= 900"))
+    _, risen = run(judge, events)
+    expected, stood = [], [False, False]
+    for i, event in enumerate(events):
+        moments = [event.at]
+        changed = [
+            e.at for e in events[: i + 1] if e.kind in (Kind.CART_ADDED, Kind.CART_REMOVED, Kind.ORDER_COMPLETED)
+        ]
+        if changed and event.at < changed[-1] + 900 * SECOND and i + 1 < len(events):
+            moments += [changed[-1] + 900 * SECOND] if changed[-1] + 900 * SECOND < events[i + 1].at else []
+        for now in moments:
+            f = recount(events[: i + 1], now)
+            holds = [f["session.bursts"] >= 1, f["cart.items"] > 0 and f["cart.idle_seconds"] >= 900]
+            expected += [(k, now) for k in range(2) if holds[k] and not stood[k]]
+            stood = holds
+    assert risen == expected
+
+
+def test_a_silence_is_due_at_the_millisecond_its_threshold_is_met() -> None:
+    rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
+    JUDGE.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
+    assert JUDGE.timers(rows, slots).tolist() == [True]
+    assert rows["timer_at"][0] == START + 900 * SECOND
+    assert len(JUDGE.fire(rows, slots, START + 900 * SECOND - 1)) == 0
+    rises = JUDGE.fire(rows, slots, START + 900 * SECOND)
+    assert [(int(r["indicator"]), int(r["at"])) for r in rises] == [(1, START + 900 * SECOND)]
+    assert JUDGE.timers(rows, slots).tolist() == [True]
+    assert rows["timer_at"][0] == 0
+
+
+def test_a_repeat_among_the_last_ids_is_dropped_and_changes_nothing() -> None:
+    rows, slots = np.zeros(1, layout.ROW), np.zeros(layout.RECENT_IDS, np.int32)
+    first = columns([Happening(START + i, Kind.PAGE_VIEWED, 100 + i) for i in range(layout.RECENT_IDS)])
+    outcomes, _ = JUDGE.advance(rows, slots, first)
+    assert set(outcomes) == {APPLIED}
+    before = rows.tobytes()
+    outcomes, _ = JUDGE.advance(rows, slots, first)
+    assert set(outcomes) == {DUPLICATE}
+    assert rows.tobytes() == before
+
+
+def test_more_rises_than_the_buffer_holds_are_all_returned() -> None:
+    names = {f"n{i}": "customer.events >= 1" for i in range(20)}
+    judge = Judge(rulebook(**names))
+    customers = 400
+    rows = np.zeros(customers, layout.ROW)
+    events = columns([Happening(START, Kind.PAGE_VIEWED, 1 + i) for i in range(customers)])
+    outcomes, rises = judge.advance(rows, np.arange(customers, dtype=np.int32), events)
+    assert set(outcomes) == {APPLIED}
+    assert [(int(r["slot"]), int(r["indicator"])) for r in rises] == [
+        (c, i) for c in range(customers) for i in range(20)
+    ]
+
+
+def test_late_events_count_where_they_belong_and_reset_nothing() -> None:
+    events = [Happening(START + HOUR, Kind.ITEM_VIEWED, 1, item=1, value=5.0)]
+    rows, _ = run(NOTHING, [*events, Happening(START, Kind.ITEM_VIEWED, 2, item=2, value=9.0)])
+    got = features(rows, START + HOUR)
+    assert got["session.items"] == 1
+    assert got["session.number"] == 1
+    assert got["customer.events"] == 2
+    assert got["events.count_24h"] == 2
+    assert got["idle.seconds"] == 0
+    assert rows["late"][0] == 1

@@ -1,0 +1,133 @@
+"""The compiled decoder against msgspec's, on good events and on any bytes."""
+
+from __future__ import annotations
+
+import math
+
+import msgspec
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.events import MAX_ID_BYTES, WIRE_VERSION, Event, Kind
+from engine.kernels import apply, decode
+from engine.kernels.hashing import hash64, word_hash
+
+NOW = 1_700_000_000_000
+
+moments = st.integers(decode.EARLIEST_MS, NOW + decode.AHEAD_MS)
+events = st.builds(
+    Event,
+    st.just(WIRE_VERSION),
+    st.sampled_from([int(kind) for kind in Kind]),
+    moments,
+    st.text(min_size=1, max_size=25),
+    st.text(max_size=40),
+    st.text(max_size=300),
+    st.floats(0, 1e12, allow_nan=False) | st.integers(0, 2**40),
+    st.integers(0, 2**32 - 1),
+    st.integers(0, 2**45),
+)
+
+
+def columns(values: list[bytes], produced_at: int = NOW) -> NDArray[np.void]:
+    out = np.zeros(len(values), decode.COLUMNS)
+    data = np.frombuffer(b"".join(values), np.uint8)
+    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
+    decode.decode(data, ends, np.full(len(values), produced_at), out)
+    return out
+
+
+def identity(text: str) -> int:
+    data = text.encode()
+    return int(hash64(np.frombuffer(data, np.uint8), 0, len(data)))
+
+
+@settings(deadline=None)
+@given(st.lists(events, min_size=1, max_size=20))
+def test_reads_what_msgspec_wrote(batch: list[Event]) -> None:
+    values = [msgspec.msgpack.encode(event) for event in batch]
+    for event, got, value, start in zip(
+        batch, columns(values), values, np.cumsum([0, *map(len, values)]), strict=False
+    ):
+        assert got["status"] == decode.OK
+        assert (got["kind"], got["at"], got["received_at"]) == (event.kind, event.at, event.received_at)
+        assert (got["value"], got["quantity"]) == (event.value, event.quantity)
+        assert got["id"] == identity(event.id)
+        assert got["item"] == (word_hash(event.item) if event.item else 0)
+        assert got["category"] == (word_hash(event.category) if event.category else 0)
+        place = int(got["category_start"]) - int(start)
+        assert value[place : place + int(got["category_length"])].decode() == event.category
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80))
+def test_any_bytes_get_a_status_and_only_events_are_ok(value: bytes) -> None:
+    got = columns([value])[0]
+    try:
+        event = msgspec.msgpack.decode(value, type=Event)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        event = None
+    if got["status"] == decode.OK and event is not None:
+        assert (got["kind"], got["at"]) == (event.kind, event.at)
+    if event is None or event.version != WIRE_VERSION:
+        # the decoder does not check that text is UTF-8 (hashes do not care) nor what follows field nine
+        assert got["status"] != decode.OK or not _is_utf8_clean(value)
+
+
+def _is_utf8_clean(value: bytes) -> bool:
+    try:
+        raw = msgspec.msgpack.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return isinstance(raw, list) and len(raw) <= 9 and None not in raw and all(type(v) in (int, str) for v in raw)
+
+
+@settings(deadline=None)
+@given(events, st.data())
+def test_a_cut_event_is_malformed_and_leaves_its_neighbour_alone(event: Event, data: st.DataObject) -> None:
+    whole = msgspec.msgpack.encode(event)
+    cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
+    got = columns([cut, whole])
+    assert got["status"][0] == decode.MALFORMED
+    assert got["status"][1] == decode.OK
+    assert got["id"][1] == identity(event.id)
+
+
+def test_each_fault_has_its_own_status() -> None:
+    good = [1, 1, NOW, "id", "item", "category", 1.5, 1, NOW]
+
+    def status(**changes: object) -> int:
+        fields: list[object] = list(good)
+        for place, value in changes.items():
+            fields[int(place[1:])] = value
+        return int(columns([msgspec.msgpack.encode(fields)])["status"][0])
+
+    assert status() == decode.OK
+    assert status(_0=2) == decode.MALFORMED
+    for code in range(-2, 70):
+        known = code in {int(kind) for kind in Kind}
+        assert status(_1=code) == (decode.OK if known else decode.UNKNOWN_TYPE)
+    assert status(_2=NOW + decode.AHEAD_MS + 1) == decode.BAD_TIME
+    assert status(_2=0) == decode.BAD_TIME
+    assert status(_3="") == decode.MISSING_ID
+    assert status(_3="x" * (MAX_ID_BYTES + 1)) == decode.MISSING_ID
+    assert status(_4=None, _5=None) == decode.OK
+    for bad in (math.nan, math.inf, -math.inf, -0.01):
+        assert status(_6=bad) == decode.BAD_NUMBER
+    assert status(_7=-1) == decode.BAD_NUMBER
+    assert status(_7=2**32) == decode.BAD_NUMBER
+    assert status(_5="c" * 40_000) == decode.TOO_LARGE
+    assert status(_6="1.5") == decode.MALFORMED
+    assert columns([b'{"type":"track"}'])["status"][0] == decode.JSON
+    assert columns([b""])["status"][0] == decode.MALFORMED
+
+
+def test_the_decoder_knows_every_kind_and_the_kernels_mean_the_same_by_them() -> None:
+    assert max(Kind) + 1 == decode.KINDS
+    assert decode.WIRE_VERSION == WIRE_VERSION
+    assert decode.MAX_ID_BYTES == MAX_ID_BYTES
+    named = {name: value for name, value in vars(apply).items() if name in Kind.__members__}
+    assert named == {name: Kind[name].value for name in named}
+    assert len(named) >= 11
