@@ -93,7 +93,7 @@ def read_request(body: bytes) -> DecisionRequest:
         request = _REQUEST.decode(body)
     except msgspec.ValidationError as fault:
         raise BadRequest(*_where(str(fault))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadRequest(f"not JSON: {fault}") from None
     return check(request)
 
@@ -114,8 +114,8 @@ def check(request: DecisionRequest) -> DecisionRequest:
     if len(request.placements) > MAX_LIMIT or any(not 0 < len(name) <= MAX_NAME for name in request.placements):
         raise BadRequest(f"at most {MAX_LIMIT} names of 1 to {MAX_NAME} characters are allowed", "placements")
     for offer, weight in request.context.items():
-        if not 0 <= weight <= 1_000:
-            raise BadRequest("a context weight lies between 0 and 1000", f"context.{offer}")
+        if not 0 < weight <= 1_000:
+            raise BadRequest("a context weight lies above 0, up to 1000", f"context.{offer}")
     return request
 
 

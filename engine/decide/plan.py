@@ -1,0 +1,136 @@
+"""What can be settled before anybody asks: a rulebook and a propensity table, joined.
+
+Priority without context is a number per offer and channel, so the order of a channel's offers is
+computed once for each pair of rulebook and table, and a decision only strikes out what does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.ports import Candidate
+from engine.rulebook.model import Offer, Rulebook
+from models.propensity import PropensityTable, fit
+
+#: Where a cue can be pushed to.
+CUE_CHANNELS = ("web", "agent")
+
+
+class Lane(msgspec.Struct, frozen=True, eq=False):
+    """One channel's view of all O offers.
+
+    ``order`` are the positions of the offers meant for the channel, best first; ``propensity`` and
+    ``priority`` (propensity x value x lever) are float64[O], ``on`` bool[O]. ``always`` are those of
+    `order` that depend neither on the customer's state nor on a cap: what a fallback may give.
+    """
+
+    channel: str
+    on: NDArray[np.bool_]
+    propensity: NDArray[np.float64]
+    priority: NDArray[np.float64]
+    order: NDArray[np.intp]
+    always: tuple[int, ...]
+
+
+class Plan(msgspec.Struct, frozen=True, eq=False):
+    """A rulebook and a table, ready to decide with. ``cues[i]`` are the offers that indicator i may
+    trigger, best first, ``cue_channels[o]`` where offer o may be pushed to, the most promising channel first.
+    ``candidates[o]`` is offer o as the store counts it."""
+
+    rulebook: Rulebook
+    table: PropensityTable
+    lanes: dict[str, Lane]
+    nowhere: Lane
+    cues: tuple[NDArray[np.intp], ...]
+    cue_channels: tuple[tuple[str, ...], ...]
+    candidates: tuple[Candidate, ...]
+
+    def lane(self, channel: str) -> Lane:
+        """The channel's lane; for a channel that no offer names, one without offers."""
+        return self.lanes.get(channel, self.nowhere)
+
+
+def candidate(offer: Offer, payload: bytes = b"", record: bytes = b"") -> Candidate:
+    """The offer as the store counts it."""
+    if offer.cap is None:
+        return Candidate(offer.id, 0, 0, payload, record)
+    return Candidate(offer.id, offer.cap.max, offer.cap.period_ms, payload, record)
+
+
+@lru_cache(maxsize=4)  # by identity: both are replaced whole, never changed
+def plan(rulebook: Rulebook, table: PropensityTable) -> Plan:
+    """The plan of `rulebook` with what `table` has learned. A table made for other offers (the rulebook
+    was swapped a moment ago) gives its counts, not its means."""
+    if table.offers != rulebook.offers:
+        table = fit(rulebook.offers, table.counts)
+    offers = rulebook.offers
+    always = {i for i in range(len(offers)) if _needs_no_state(rulebook, i)}
+    worth = np.array([offer.value * offer.boost for offer in offers], np.float64)
+    lanes = {
+        channel: _lane(channel, offers, table.mean[:, column], worth, always)
+        for column, channel in enumerate(table.channels)
+    }
+    nothing = np.zeros(len(offers))
+    return Plan(
+        rulebook,
+        table,
+        lanes,
+        _lane("", offers, nothing, nothing, set()),
+        _cue_orders(rulebook, lanes),
+        tuple(_cue_channels(offer, i, lanes) for i, offer in enumerate(offers)),
+        tuple(map(candidate, offers)),
+    )
+
+
+def best_first(
+    positions: Sequence[int], priority: NDArray[np.float64], offers: Sequence[Offer]
+) -> NDArray[np.intp]:
+    """`positions` by falling priority; equal ones by id, so that nothing depends on the order of files."""
+    ranked = sorted(positions, key=lambda i: (-priority[i], offers[i].id))
+    return np.array(ranked, np.intp)
+
+
+def _lane(
+    channel: str,
+    offers: Sequence[Offer],
+    propensity: NDArray[np.float64],
+    worth: NDArray[np.float64],
+    always: set[int],
+) -> Lane:
+    on = np.array([channel in offer.channels for offer in offers], np.bool_)
+    priority = propensity * worth
+    order = best_first(np.flatnonzero(on).tolist(), priority, offers)
+    return Lane(channel, on, propensity, priority, order, tuple(i for i in order.tolist() if i in always))
+
+
+def _needs_no_state(rulebook: Rulebook, position: int) -> bool:
+    """Whether an offer has no cap, no number of the customer's in its text, and a clause that asks for
+    nothing in its rule."""
+    offer, program, rule = rulebook.offers[position], rulebook.program, rulebook.offer_rule + position
+    clauses = slice(program.first[rule], program.first[rule + 1])
+    asked = program.required[clauses] | program.forbidden[clauses]
+    return offer.cap is None and "{" not in offer.say and not asked.any(axis=1).all()
+
+
+def _cue_channels(offer: Offer, position: int, lanes: dict[str, Lane]) -> tuple[str, ...]:
+    named = [channel for channel in CUE_CHANNELS if channel in offer.channels]
+    return tuple(sorted(named, key=lambda channel: -lanes[channel].priority[position]))
+
+
+def _cue_orders(rulebook: Rulebook, lanes: dict[str, Lane]) -> tuple[NDArray[np.intp], ...]:
+    best = np.zeros(len(rulebook.offers))
+    pushed = np.zeros(len(rulebook.offers), np.bool_)
+    for channel in CUE_CHANNELS:
+        if channel in lanes:
+            best = np.where(lanes[channel].on, np.maximum(best, lanes[channel].priority), best)
+            pushed |= lanes[channel].on
+    triggered: list[list[int]] = [[] for _ in rulebook.indicators]
+    for offer in np.flatnonzero(pushed).tolist():
+        for indicator in rulebook.mentions[offer]:
+            triggered[indicator].append(offer)
+    return tuple(best_first(offers, best, rulebook.offers) for offers in triggered)

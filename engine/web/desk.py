@@ -1,0 +1,201 @@
+"""The desk: answers decisions, many at a time.
+
+All requests of one turn of the event loop are answered together: one read of the store, one run of the
+kernels, one reservation. While the store is asked for one batch, the next gathers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+import numpy as np
+
+from engine.decide.answer import fallback
+from engine.decide.draft import Draft, held_back
+from engine.decide.model import DecisionRequest, encode
+from engine.decide.plan import plan
+from engine.decide.rank import decide_many, readable, rows_of
+from engine.decide.recall import Logged, recall
+from engine.decide.record import Record, read_record
+from engine.errors import Unavailable
+from engine.events import Reason
+from engine.kernels.partition import partition_of
+from engine.ports import Clock, DecisionStore, Meter, View
+from engine.rulebook.model import Rulebook
+from engine.settings import Settings
+from models.propensity import PropensityTable
+
+log = logging.getLogger(__name__)
+
+#: Requests answered together at most: bounds how long one batch holds the event loop and Redis.
+MOST_AT_ONCE = 256
+#: Batches under way at once.
+IN_FLIGHT = 2
+#: Rulebooks remembered, so that decisions made before a change can still be explained.
+REMEMBERED = 16
+
+
+class Asked(msgspec.Struct, frozen=True, eq=False):
+    """A request, the future of its answer, and when it came (`time.perf_counter`)."""
+
+    request: DecisionRequest
+    answer: asyncio.Future[bytes]
+    since: float
+
+
+class Desk:
+    """Answers decisions from `store` with the rulebook and table that the getters give at that moment."""
+
+    def __init__(
+        self,
+        store: DecisionStore,
+        rulebook: Callable[[], Rulebook],
+        table: Callable[[], PropensityTable],
+        clock: Clock,
+        meter: Meter,
+        settings: Settings,
+    ) -> None:
+        self._store = store
+        self._rulebook = rulebook
+        self._table = table
+        self._clock = clock
+        self._meter = meter
+        self._partitions = settings.kafka.partitions
+        self._deadline_ms = settings.web.deadline_ms
+        self._currency = settings.rules.currency
+        self._waiting: list[Asked] = []
+        self._batches: set[asyncio.Task[None]] = set()
+        self._due = False
+        self._remembered: dict[str, Rulebook] = {}
+
+    async def decide(self, request: DecisionRequest) -> bytes:
+        """The answer as JSON. Late or without state it is the fallback; it is never an error."""
+        loop = asyncio.get_running_loop()
+        asked = Asked(request, loop.create_future(), time.perf_counter())
+        self._waiting.append(asked)
+        if not self._due and len(self._batches) < IN_FLIGHT:
+            self._due = True  # the task begins at the loop's next turn, when every request of this one waits
+            task = loop.create_task(self._serve())
+            self._batches.add(task)
+            task.add_done_callback(self._batches.discard)
+        timer = loop.call_later((request.deadline_ms or self._deadline_ms) / 1_000, self._late, asked)
+        try:
+            return await asked.answer
+        finally:
+            timer.cancel()
+
+    async def record(self, decision_id: str) -> Record | None:
+        """What the log has of a decision (or cue); None when unknown or older than a day.
+
+        Raises `Unavailable`, and `BadState` for a record that cannot be read.
+        """
+        stored = await self._store.decision(decision_id)
+        return None if stored is None else read_record(stored)
+
+    async def recall(self, decision_id: str) -> Logged | None:
+        """A decision told again with every candidate's reason; None when unknown. Raises as `record`."""
+        record = await self.record(decision_id)
+        if record is None:
+            return None
+        self._remember(self._rulebook())
+        return recall(decision_id, record, self._remembered.get(record.revision))
+
+    async def _serve(self) -> None:
+        self._due = False
+        while self._waiting:
+            batch = [asked for asked in self._waiting[:MOST_AT_ONCE] if not asked.answer.done()]
+            del self._waiting[:MOST_AT_ONCE]
+            try:
+                await self._answer(batch)
+            except Unavailable as fault:
+                log.warning("decisions fall back: %s", fault)
+                self._fall_back(batch, Reason.STATE_UNAVAILABLE)
+            except Exception:  # the outermost loop of decisions: one bad batch must not stop the next
+                log.exception("decisions fall back")
+                self._fall_back(batch, Reason.RULE_ERROR)
+
+    async def _answer(self, batch: Sequence[Asked]) -> None:
+        views = await self._store.views([asked.request.customer for asked in batch])
+        pairs = self._draft(batch, views)
+        await self._reserve([draft for _, draft in pairs if not draft.ranked.request.peek])
+        for asked, draft in pairs:
+            if not asked.answer.done():
+                asked.answer.set_result(encode(draft.answer(self._currency)))
+        if pairs:
+            self._measure([asked.since for asked, _ in pairs], [draft for _, draft in pairs])
+
+    def _draft(self, batch: Sequence[Asked], views: Sequence[View]) -> list[tuple[Asked, Draft]]:
+        """Decide for those of `batch` who still wait and whose row can be read."""
+        rulebook, now = self._rulebook(), self._clock.now_ms()
+        self._remember(rulebook)
+        pairs = [(asked, view) for asked, view in zip(batch, views, strict=True) if not asked.answer.done()]
+        if unreadable := [asked for asked, view in pairs if not readable(view.row)]:
+            log.error("the stored rows of %d customers are of no layout we know", len(unreadable))
+            self._fall_back(unreadable, Reason.STATE_UNAVAILABLE)
+            pairs = [(asked, view) for asked, view in pairs if readable(view.row)]
+        rows = rows_of([view.row for _, view in pairs])
+        found = decide_many(
+            rulebook,
+            self._table(),
+            [asked.request for asked, _ in pairs],
+            rows,
+            [view.history for _, view in pairs],
+            now,
+        )
+        last = rows["last_at"].tolist()
+        return [
+            (asked, Draft(ranked, self._name(asked.request, now), max(now - at, 0) if at else 0))
+            for (asked, _), ranked, at in zip(pairs, found, last, strict=True)
+        ]
+
+    async def _reserve(self, drafts: Sequence[Draft]) -> None:
+        """Take what the drafts want. Where another request was faster and a cap refuses, the next offer is
+        tried, and the record set right; each round strikes an offer, so it ends."""
+        while drafts:
+            taken = await self._store.reserve([draft.reservation() for draft in drafts])
+            drafts = [draft for draft, flags in zip(drafts, taken, strict=True) if draft.refused(flags)]
+
+    def _late(self, asked: Asked) -> None:
+        self._fall_back([asked], Reason.DEADLINE)
+
+    def _fall_back(self, batch: Sequence[Asked], reason: Reason) -> None:
+        waiting = [asked for asked in batch if not asked.answer.done()]
+        if not waiting:
+            return
+        chosen, now = plan(self._rulebook(), self._table()), self._clock.now_ms()
+        for asked in waiting:
+            name = self._name(asked.request, now)
+            asked.answer.set_result(encode(fallback(chosen, asked.request, name, now, reason)))
+            self._meter.observe("decision_seconds", time.perf_counter() - asked.since)
+        self._meter.add("decisions", len(waiting))
+        self._meter.add("decision_fallbacks", len(waiting), reason.value)
+
+    def _name(self, request: DecisionRequest, now: int) -> str:
+        """A decision's id: its customer's partition, the time, and 64 random bits."""
+        return f"{partition_of(request.customer.encode(), self._partitions)}-{now:x}-{os.urandom(8).hex()}"
+
+    def _remember(self, rulebook: Rulebook) -> None:
+        if rulebook.revision not in self._remembered:
+            self._remembered[rulebook.revision] = rulebook
+            if len(self._remembered) > REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+
+    def _measure(self, since: Sequence[float], drafts: Sequence[Draft]) -> None:
+        meter, now = self._meter, time.perf_counter()
+        meter.add("decisions", len(drafts))
+        meter.set("decision_batch_requests", len(drafts))
+        meter.observe_many("decision_seconds", now - np.array(since))
+        staleness = np.array([draft.staleness_ms for draft in drafts]) / 1_000
+        meter.observe_many("decision_staleness_seconds", staleness)
+        offers = drafts[0].ranked.plan.rulebook.offers
+        for offer, count in Counter(offer for draft in drafts for offer in draft.given).items():
+            meter.add("offers_given", count, offers[offer].id)
+        for reason, count in held_back(drafts).items():
+            if count:
+                meter.add("offers_suppressed", count, reason.value)
