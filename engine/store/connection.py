@@ -1,0 +1,226 @@
+"""One pipelined connection to Redis: bytes leave in call order, replies come back in the same order.
+
+redis-py reads the URL (scheme, user, password, database, TLS); its client is not used, because packing in
+Python and taking one connection per command cost more than the work itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import hiredis
+import msgspec
+from redis.asyncio.connection import (
+    AbstractConnection,
+    Connection,
+    SSLConnection,
+    UnixDomainSocketConnection,
+    parse_url,
+)
+
+from engine.errors import BadSettings, Unavailable
+from engine.store.frames import pack
+
+Replies = list[Any]
+
+
+class _Call(msgspec.Struct, gc=False):
+    """A frame on its way and where its replies go: all of them, or the only one."""
+
+    future: asyncio.Future[Any]
+    frame: bytes
+    deadline: float
+    wanted: int  # replies still to come
+    replies: Replies | None
+
+
+class _Wire(asyncio.Protocol):
+    """Feeds the socket's bytes to hiredis and hands each reply to its call."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._reader = hiredis.Reader()
+
+    def data_received(self, data: bytes) -> None:
+        self._reader.feed(data)
+        try:
+            while (reply := self._reader.gets()) is not False:  # RESP2 has no false of its own
+                self._line.answered(self, reply)
+        except hiredis.ProtocolError as error:
+            self._line.broken(self, f"protocol error: {error}")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._line.broken(self, str(error or "connection closed"))
+
+
+def _endpoint(url: str) -> AbstractConnection:
+    try:
+        arguments: dict[str, Any] = dict(parse_url(url))
+        kind = arguments.pop("connection_class", Connection)
+        connection: AbstractConnection = kind(**arguments)
+    except (ValueError, TypeError) as error:
+        raise BadSettings(f"redis.url: {error}") from error
+    return connection
+
+
+class Line:
+    """A connection that opens when first used and again after it broke.
+
+    `call` and `pipe` put their bytes behind those of every earlier call before they return, also while the
+    connection is being made. When it breaks, or a reply is later than ``timeout_s``, or Redis answers with an
+    error, every call under way gets `Unavailable`. ``prepare`` runs on each new connection before anything
+    else. Belongs to one event loop.
+    """
+
+    def __init__(
+        self, url: str, timeout_s: float, prepare: Callable[[Callable[[bytes], Awaitable[Any]]], Awaitable[None]]
+    ) -> None:
+        self._endpoint = _endpoint(url)
+        self._timeout_s = timeout_s
+        self._prepare = prepare
+        self._wire: _Wire | None = None
+        self._transport: asyncio.Transport | None = None
+        self._ready = False
+        self.closed = False
+        self._connecting: asyncio.Task[None] | None = None
+        self._waiting: deque[_Call] = deque()  # for the connection
+        self._sent: deque[_Call] = deque()  # for their replies
+        self._alarm: asyncio.TimerHandle | None = None
+        self.connections = 0  # made so far: a change says that Redis may have lost something
+
+    def call(self, frame: bytes) -> asyncio.Future[Any]:
+        """Send one command; its reply."""
+        return self._enter(frame, 1, None)
+
+    def pipe(self, frame: bytes, commands: int) -> asyncio.Future[Replies]:
+        """Send several commands in one frame; their replies."""
+        return self._enter(frame, commands, [])
+
+    async def close(self) -> None:
+        """Close for good: calls under way and later ones get `Unavailable`."""
+        self.closed = True
+        if self._connecting:
+            self._connecting.cancel()
+        self._drop("the store is closed")
+
+    def _enter(self, frame: bytes, wanted: int, replies: Replies | None) -> asyncio.Future[Any]:
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        if self.closed:
+            future.set_exception(Unavailable("Redis: the store is closed"))
+            return future
+        call = _Call(future, frame, loop.time() + self._timeout_s, wanted, replies)
+        if self._ready:
+            self._send(call)
+        else:
+            self._waiting.append(call)
+            self._connecting = self._connecting or loop.create_task(self._connect())
+        return future
+
+    def _send(self, call: _Call) -> None:
+        assert self._transport is not None
+        self._sent.append(call)
+        self._transport.write(call.frame)
+        call.frame = b""
+        if self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_at(call.deadline, self._check_time)
+
+    def _check_time(self) -> None:
+        """Replies come in order, so the oldest call alone is looked at, and one timer serves all."""
+        self._alarm = None
+        if not self._sent:
+            return
+        loop = asyncio.get_running_loop()
+        if self._sent[0].deadline <= loop.time():
+            self._drop(f"no answer within {self._timeout_s} s")
+        else:
+            self._alarm = loop.call_at(self._sent[0].deadline, self._check_time)
+
+    def answered(self, wire: _Wire, reply: Any) -> None:
+        """The next reply has come in."""
+        if wire is not self._wire or not self._sent:
+            return
+        if isinstance(reply, hiredis.ReplyError):
+            self._drop(str(reply))
+            return
+        call = self._sent[0]
+        call.wanted -= 1
+        if call.replies is not None:
+            call.replies.append(reply)
+        if call.wanted == 0:
+            self._sent.popleft()
+            if not call.future.done():
+                call.future.set_result(reply if call.replies is None else call.replies)
+
+    def broken(self, wire: _Wire, why: str) -> None:
+        """The socket is gone."""
+        if wire is self._wire:
+            self._drop(why)
+
+    def fail(self, why: str) -> Unavailable:
+        """Give the connection up because of what a reply says; the error to raise."""
+        self._drop(why)
+        return Unavailable(f"Redis: {why}")
+
+    def _drop(self, why: str) -> None:
+        transport, self._transport, self._wire, self._ready = self._transport, None, None, False
+        if transport is not None:
+            transport.abort()
+        calls = [*self._sent]
+        self._sent.clear()
+        if self.closed or self._connecting is None:
+            calls += self._waiting
+            self._waiting.clear()
+        for call in calls:
+            if not call.future.done():
+                call.future.set_exception(Unavailable(f"Redis: {why}"))
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._dial()
+                for command in self._greeting():
+                    await self._first(pack(command))
+                await self._prepare(self._first)
+        except (OSError, TimeoutError, Unavailable) as error:
+            self._connecting = None
+            self._drop(str(error) or "no connection in time")
+            return
+        self._connecting = None
+        self._ready = True
+        self.connections += 1
+        while self._waiting:
+            self._send(self._waiting.popleft())
+
+    def _first(self, frame: bytes) -> asyncio.Future[Any]:
+        """A call that goes before those that wait for the connection."""
+        loop = asyncio.get_running_loop()
+        call = _Call(loop.create_future(), frame, loop.time() + self._timeout_s, 1, None)
+        if self._transport is None:
+            call.future.set_exception(Unavailable("Redis: connection closed"))
+        else:
+            self._send(call)
+        return call.future
+
+    async def _dial(self) -> None:
+        loop, end = asyncio.get_running_loop(), self._endpoint
+        wire = self._wire = _Wire(self)
+        if isinstance(end, UnixDomainSocketConnection):
+            self._transport, _ = await loop.create_unix_connection(lambda: wire, end.path)
+        elif isinstance(end, Connection):
+            tls = end.ssl_context.get() if isinstance(end, SSLConnection) else None
+            self._transport, _ = await loop.create_connection(lambda: wire, end.host, end.port, ssl=tls)
+        else:
+            raise BadSettings(f"redis.url: cannot connect through {type(end).__name__}")
+
+    def _greeting(self) -> list[tuple[str, ...]]:
+        end = self._endpoint
+        commands: list[tuple[str, ...]] = [("CLIENT", "SETNAME", "cueline")]
+        if end.db:
+            commands.insert(0, ("SELECT", str(end.db)))
+        if end.password:
+            commands.insert(0, ("AUTH", end.username or "default", end.password))
+        return commands

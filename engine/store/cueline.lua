@@ -1,0 +1,104 @@
+#!lua name=cueline_1
+-- What must be checked and changed at once. The layout of the keys is told in keys.py.
+-- The number in the library's name rises with every change of a function's arguments or effects, so that
+-- processes of two releases can run side by side.
+
+local HISTORY = 32
+local DAY_S = 86400
+
+local function load_history(key)
+  local packed = redis.call('GET', key)
+  return packed and cmsgpack.unpack(packed) or {}
+end
+
+local function save_history(key, history)
+  redis.call('SET', key, cmsgpack.pack(history))
+end
+
+local function recent(given, period, at)
+  local count = 0
+  for _, before in ipairs(given) do
+    if at - before < period then count = count + 1 end
+  end
+  return count
+end
+
+-- Note in `history` that the offer was given at `at`, if its cap allows it (period 0: no cap).
+local function take(history, offer, max, period, at)
+  local given = history[offer] or {}
+  if period > 0 and recent(given, period, at) >= max then return false end
+  given[#given + 1] = at
+  if #given > 1 and given[#given - 1] > at then table.sort(given) end
+  if #given > math.max(HISTORY, max) then table.remove(given, 1) end
+  history[offer] = given
+  return true
+end
+
+local function first_allowed(history, choice)
+  for _, candidate in ipairs(choice.candidates) do
+    if take(history, candidate.offer_id, candidate.cap_max, candidate.cap_period_ms, choice.at) then
+      return candidate
+    end
+  end
+end
+
+-- KEYS: cue stream, tallies. ARGV: stream length, msgpack of engine.ports.CueChoice's. Returns cues written.
+local function cues(keys, args)
+  local tag = string.sub(keys[1], 1, -2)
+  local choices = cmsgpack.unpack(args[2])
+  local written = 0
+  for _, choice in ipairs(choices) do
+    local key = tag .. 'h:' .. choice.customer
+    local history = load_history(key)
+    local taken = first_allowed(history, choice)
+    if taken then
+      save_history(key, history)
+      redis.call('XADD', keys[1], 'MAXLEN', '~', args[1], '*', 'customer', choice.customer, 'cue', taken.payload)
+      if taken.record ~= '' then
+        redis.call('SET', tag .. 'd:' .. choice.decision_id, taken.record, 'EX', DAY_S)
+      end
+      written = written + 1
+    end
+  end
+  if written > 0 then redis.call('HINCRBY', keys[2], 'cues', written) end
+  if written < #choices then redis.call('HINCRBY', keys[2], 'cues_capped', #choices - written) end
+  return written
+end
+
+-- KEYS: history and decision key of each reservation.
+-- ARGV: of each: at, record, number of candidates, and of each candidate: offer, max, period.
+-- Returns a string of 0 and 1 for each reservation, one digit a candidate.
+local function reserve(keys, args)
+  local answers, arg = {}, 1
+  for i = 1, #keys, 2 do
+    local history = load_history(keys[i])
+    local at, last = tonumber(args[arg]), arg + 3 * tonumber(args[arg + 2])
+    local taken, any = {}, false
+    redis.call('SET', keys[i + 1], args[arg + 1], 'EX', DAY_S)
+    for c = arg + 3, last, 3 do
+      local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at)
+      taken[#taken + 1] = allowed and '1' or '0'
+      any = any or allowed
+    end
+    if any then save_history(keys[i], history) end
+    answers[#answers + 1] = table.concat(taken)
+    arg = last + 3
+  end
+  return answers
+end
+
+-- KEYS: decision, its counted outcomes, what is learned. ARGV: offer|outcome, field to raise or ''.
+local function learn(keys, args)
+  if redis.call('EXISTS', keys[1]) == 0 then return 0 end
+  local new = redis.call('SADD', keys[2], args[1])
+  redis.call('EXPIRE', keys[2], DAY_S)
+  if new == 1 and args[2] ~= '' then
+    redis.call('HINCRBY', keys[3], args[2], 1)
+    redis.call('HINCRBY', keys[3], 'version', 1)
+  end
+  return new
+end
+
+redis.register_function('cueline_1_cues', cues)
+redis.register_function('cueline_1_reserve', reserve)
+redis.register_function('cueline_1_learn', learn)

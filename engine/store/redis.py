@@ -1,0 +1,27 @@
+"""The store on Redis 7+ or Valkey: all verbs over one pipelined connection."""
+
+from __future__ import annotations
+
+from engine.store.cues import CueVerbs
+from engine.store.decisions import DecisionVerbs
+from engine.store.frames import pack
+from engine.store.stats import StatsVerbs
+from engine.store.stream import StreamVerbs
+
+
+class RedisStore(StreamVerbs, DecisionVerbs, CueVerbs, StatsVerbs):
+    """StreamStore, DecisionStore, CueStore and StatsStore: ``RedisStore(settings.redis, partitions)``.
+
+    Connects at `open`, or with the first verb, and again after an outage; the function library is loaded
+    where it is missing. Every verb raises `Unavailable` when Redis does not answer within
+    ``settings.timeout_s``. Belongs to the event loop that uses it first.
+    """
+
+    async def open(self) -> None:
+        """Connect now; raises `Unavailable` when Redis is not there."""
+        await self._line.call(pack(("PING",)))
+
+    async def close(self) -> None:
+        """End the connections; verbs under way get `Unavailable`."""
+        for line in list(self._lines):
+            await line.close()

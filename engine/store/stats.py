@@ -1,0 +1,48 @@
+"""The verbs for people: counters, names of hashes, and the clock of a replay."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+import msgspec
+
+from engine.ports import ClockAnchor
+from engine.settings import Redis
+from engine.store.frames import pack
+from engine.store.keys import CLOCK, NAMES
+from engine.store.verbs import Verbs
+
+
+class StatsVerbs(Verbs):
+    """`engine.ports.StatsStore` on Redis."""
+
+    def __init__(self, settings: Redis, partitions: int) -> None:
+        super().__init__(settings, partitions)
+        self._tallies = b"".join(pack(("HGETALL", key)) for key in self._keys.tallies)
+
+    async def set_clock(self, anchor: ClockAnchor | None) -> None:
+        command = ("SET", CLOCK, msgspec.json.encode(anchor)) if anchor else ("DEL", CLOCK)
+        await self._line.call(pack(command))
+
+    async def clock(self) -> ClockAnchor | None:
+        stored = await self._line.call(pack(("GET", CLOCK)))
+        return msgspec.json.decode(stored, type=ClockAnchor) if stored else None
+
+    async def tallies(self) -> Mapping[str, int]:
+        total: Counter[str] = Counter()
+        for flat in await self._line.pipe(self._tallies, self._keys.partitions):
+            for name, amount in zip(flat[::2], flat[1::2], strict=True):
+                total[name.decode()] += int(amount)
+        return total
+
+    async def name(self, hashes: Mapping[int, str]) -> None:
+        if hashes:
+            await self._line.call(pack(("HSET", NAMES, *chain.from_iterable(hashes.items()))))
+
+    async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
+        if not hashes:
+            return {}
+        words = await self._line.call(pack(("HMGET", NAMES, *hashes)))
+        return {number: word.decode() for number, word in zip(hashes, words, strict=True) if word is not None}

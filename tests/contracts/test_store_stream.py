@@ -1,0 +1,143 @@
+"""The stream worker's verbs: fencing, offsets, rows, timers."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import numpy as np
+import pytest
+
+from engine.errors import Fenced
+from engine.kernels.layout import ROW_BYTES
+from engine.ports import Commit, Position, Timers
+from tests.contracts.store_words import change, choice, customers_of
+
+
+async def test_an_untouched_partition_stands_at_nought(store):
+    assert await store.position(2) == Position(0, 0)
+    assert await store.read(2, [b"nobody", b"noone"]) == [None, None]
+    assert await store.read(2, []) == []
+    assert await store.due(2, 10**15, 10) == []
+
+
+async def test_each_claim_raises_the_epoch_and_keeps_the_offset(store):
+    assert await store.claim(1) == Position(1, 0)
+    await store.commit(change(1, 0, 40))
+    assert await store.claim(1) == Position(2, 40)
+    assert await store.position(1) == Position(2, 40)
+    assert await store.position(3) == Position(0, 0)
+
+
+async def test_a_claim_fences_the_earlier_owner(store):
+    first = await store.claim(1)
+    second = await store.claim(1)
+    stale = change(first.epoch, 0, 5, rows={b"a": b"stale"}, timers={b"a": 3}, tallies={"events": 5})
+    with pytest.raises(Fenced, match="epoch"):
+        await store.commit(stale)
+    assert await store.read(1, [b"a"]) == [None]
+    assert await store.due(1, 100, 10) == []
+    assert not (await store.tallies()).get("events")
+    assert await store.position(1) == second
+
+
+@pytest.mark.parametrize("expected", [0, 9, 11])
+async def test_another_offset_than_expected_is_refused(store, expected):
+    epoch = (await store.claim(1)).epoch
+    await store.commit(change(epoch, 0, 10, rows={b"a": b"kept"}))
+    with pytest.raises(Fenced, match="offset"):
+        await store.commit(change(epoch, expected, 20, rows={b"a": b"lost"}, cues=[choice(customers_of(1, 1)[0])]))
+    assert await store.read(1, [b"a"]) == [b"kept"]
+    assert await store.position(1) == Position(epoch, 10)
+    assert await store.since(None, "") == []
+
+
+async def test_offsets_beyond_a_double_are_told_apart(store):
+    epoch = (await store.claim(1)).epoch
+    await store.commit(change(epoch, 0, 2**53))
+    with pytest.raises(Fenced):
+        await store.commit(change(epoch, 2**53 + 1, 2**53 + 2))
+    await store.commit(change(epoch, 2**53, 2**53 + 1))
+    assert (await store.position(1)).offset == 2**53 + 1
+
+
+async def test_a_refusal_voids_all_commits_behind_it(store):
+    epoch = (await store.claim(1)).epoch
+    under_way = [
+        store.commit(change(epoch, 0, 1, rows={b"a": b"1"})),
+        store.commit(change(epoch, 7, 2, rows={b"a": b"2"})),
+        store.commit(change(epoch, 2, 3, rows={b"a": b"3"})),
+        store.commit(change(epoch, 3, 4, rows={b"b": b"4"})),
+    ]
+    results = await asyncio.gather(*under_way, return_exceptions=True)
+    assert results[0] == 0
+    assert all(isinstance(result, Fenced) for result in results[1:])
+    assert await store.read(1, [b"a", b"b"]) == [b"1", None]
+    assert (await store.position(1)).offset == 1
+
+
+async def test_partitions_do_not_fence_one_another(store):
+    epochs = [(await store.claim(p)).epoch for p in (0, 1)]
+    changes = [change(epochs[p], i, i + 1, partition=p, rows={b"c": b"%d" % i}) for i in range(20) for p in (0, 1)]
+    await asyncio.gather(*map(store.commit, changes))
+    assert await store.read(0, [b"c"]) == await store.read(1, [b"c"]) == [b"19"]
+
+
+async def test_a_read_sees_commits_sent_before_it(store):
+    epoch = (await store.claim(1)).epoch
+    verbs = []
+    for i in range(30):
+        verbs += [store.commit(change(epoch, i, i + 1, rows={b"a": b"%d" % i})), store.read(1, [b"a"])]
+    results = await asyncio.gather(*verbs)
+    assert results[1::2] == [[b"%d" % i] for i in range(30)]
+
+
+async def test_rows_come_back_bit_by_bit(store):
+    """600 rows as views of one arena, with every byte value, line ends among them, and odd customers."""
+    epoch = (await store.claim(1)).epoch
+    arena = np.random.default_rng(1).integers(0, 256, (600, ROW_BYTES), np.uint8)
+    arena[7, :4] = np.frombuffer(b"\r\n$1", np.uint8)
+    flat = memoryview(arena.reshape(-1))
+    rows = [flat[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in range(600)]
+    customers = [f"kunde {i} ü\r\n{{p3}}".encode() for i in range(600)]
+    await store.commit(Commit(1, epoch, 0, 600, customers, rows, Timers([], []), [], {}))
+    arena_then = arena.tobytes()
+    arena[:] = 0  # what is committed must not change with the worker's memory
+    order = random.Random(2).sample(range(600), 600)
+    found = await store.read(1, [customers[i] for i in order])
+    assert found == [arena_then[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in order]
+
+
+async def test_rows_of_two_layouts_in_one_commit(store):
+    epoch = (await store.claim(1)).epoch
+    rows = {b"a": b"1" * 10, b"bb": b"2" * 300, b"c": b"", b"d": b"3" * 10}
+    await store.commit(change(epoch, 0, 1, rows=rows))
+    assert await store.read(1, list(rows)) == list(rows.values())
+
+
+async def test_timers_are_set_moved_and_ended(store):
+    epoch = (await store.claim(1)).epoch
+    await store.commit(change(epoch, 0, 1, timers={b"a": 300, b"b": 100, b"c": 200, b"d": 200}))
+    assert await store.due(1, 99, 10) == []
+    assert await store.due(1, 200, 10) == [b"b", b"c", b"d"]
+    assert await store.due(1, 200, 2) == [b"b", b"c"]
+    await store.commit(change(epoch, 1, 2, timers={b"a": 50, b"b": 0, b"nobody": 0, b"c": 1_700_000_000_123}))
+    assert await store.due(1, 1_700_000_000_122, 10) == [b"a", b"d"]
+    assert await store.due(1, 1_700_000_000_123, 10) == [b"a", b"d", b"c"]
+    assert await store.due(0, 10**15, 10) == []
+
+
+async def test_tallies_add_up_over_partitions(store):
+    for partition in (0, 3):
+        epoch = (await store.claim(partition)).epoch
+        tallies = {"events": 9, "applied": 7 + partition}
+        await store.commit(change(epoch, 0, 9, partition=partition, tallies=tallies))
+        await store.commit(change(epoch, 9, 10, partition=partition, tallies={"events": 1}))
+    tallies = await store.tallies()
+    assert {name: tallies[name] for name in ("events", "applied")} == {"events": 20, "applied": 17}
+
+
+async def test_an_empty_commit_moves_the_offset(store):
+    epoch = (await store.claim(1)).epoch
+    assert await store.commit(change(epoch, 0, 512)) == 0
+    assert (await store.position(1)).offset == 512
