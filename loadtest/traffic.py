@@ -64,7 +64,7 @@ CATEGORIES: tuple[tuple[str, float, float, float], ...] = (
 ITEMS, ZIPF = 300, 0.72  # items of a category; slope of log views over log rank (smartphones, first 100)
 
 MINUTE = 60_000
-WARM_UP = 5 * MINUTE  # visits under way at the start began within this; nine of ten are shorter
+WARM_UP = 8 * MINUTE  # visits under way at the start began within this; 95 of 100 are shorter
 
 
 class Assumed(msgspec.Struct, frozen=True):
