@@ -59,7 +59,10 @@ def test_a_late_event_stands_where_it_belongs() -> None:
     assert [moment.item for moment in describe(rows.tobytes(), NOW).timeline] == [2, 3, 1]
 
 
-@pytest.mark.parametrize("row", [b"", b"\x01", bytes(ROW.itemsize), bytes([VERSION + 1]) + bytes(ROW.itemsize - 1)])
+STRANGERS = [b"", b"\x01", bytes(ROW.itemsize), bytes([VERSION + 1]) + bytes(ROW.itemsize - 1)]
+
+
+@pytest.mark.parametrize("row", STRANGERS)
 def test_a_row_of_another_layout_is_refused(row: bytes) -> None:
     with pytest.raises(BadState):
         describe(row, NOW)

@@ -1,0 +1,110 @@
+"""The demo's live page at ``/`` and its stream at ``/v1/live``; served only with ``web.demo_page``."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+from blacksheep import Request, Response
+from blacksheep.contents import StreamedContent
+
+from engine.errors import NotFound, Unavailable
+from engine.web import replies
+from engine.web.cues import HEADERS, RETRY_MS, Cues
+from engine.web.keys import Keys
+from engine.web.services import Services
+
+PAGE = Path(__file__).parent / "page"
+EVERY_S = 0.5
+
+
+class Pulse(msgspec.Struct, frozen=True, rename="camel"):
+    """The state of the engine. ``perSecond``: how fast each tally grew since the pulse before."""
+
+    engine_now: int
+    tallies: Mapping[str, int]
+    per_second: Mapping[str, float]
+    events_per_second: float
+    cues_per_second: float
+    revision: str
+    clients: int
+
+
+class Demo:
+    """The page's files, read once, and the stream."""
+
+    def __init__(self, services: Services, keys: Keys, cues: Cues, folder: Path = PAGE) -> None:
+        self._services = services
+        self._keys = keys
+        self._cues = cues
+        self._files = {
+            path.relative_to(folder).as_posix(): (_type(path), path.read_bytes())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    async def index(self, request: Request) -> Response:
+        """The page; its browser is given the API key as a cookie."""
+        response = self._file("index.html")
+        response.add_header(b"Set-Cookie", self._keys.demo_cookie)
+        return response
+
+    async def file(self, request: Request) -> Response:
+        """A file of the page."""
+        return self._file((request.route_values or {}).get("tail") or "")
+
+    async def live(self, request: Request) -> Response:
+        """A pulse every half second, and each cue as it comes."""
+        self._keys.api(request, query=True)
+        listener = self._cues.feed.listen(None, lambda cue: True)
+
+        async def frames() -> AsyncIterator[bytes]:
+            with self._cues.attended(request, None, listener):
+                yield b"retry: %d\n\n" % RETRY_MS
+                last = await self._pulse(None, EVERY_S)
+                due = time.monotonic()
+                while listener.farewell is None:
+                    for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
+                        yield cue.frame
+                    if time.monotonic() >= due:
+                        last = await self._pulse(last, EVERY_S)
+                        yield b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(last)
+                        due = time.monotonic() + EVERY_S
+                if listener.farewell:
+                    yield listener.farewell
+
+        return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
+
+    async def _pulse(self, last: Pulse | None, seconds: float) -> Pulse:
+        services = self._services
+        try:
+            tallies = dict(await services.stats.tallies())
+        except Unavailable:  # the page shows the last it knew; readiness tells what is amiss
+            tallies = dict(last.tallies) if last else {}
+        before = last.tallies if last else tallies
+        speed = {name: (count - before.get(name, 0)) / seconds for name, count in tallies.items()}
+        return Pulse(
+            services.clock.now_ms(),
+            tallies,
+            speed,
+            speed.get("events", 0.0),
+            speed.get("cues", 0.0),
+            services.rulebook().revision,
+            self._cues.feed.clients,
+        )
+
+    def _file(self, name: str) -> Response:
+        found = self._files.get(name)
+        if found is None:
+            raise NotFound("no such page", "path")
+        response = replies.body(*found)
+        response.add_header(b"Cache-Control", b"no-cache")
+        return response
+
+
+def _type(path: Path) -> str:
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind

@@ -1,0 +1,203 @@
+"""One reader of the cue streams per process, fanned out to the clients that listen.
+
+Each client has a bounded queue. A client that cannot keep up is let go rather than waited for: it comes
+back with the id of the last cue it saw and is given what it missed from the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+import msgspec
+
+from engine.errors import Overloaded, Unavailable
+from engine.events import Cue
+from engine.ports import CueEntry, CueStore, Meter
+
+log = logging.getLogger(__name__)
+
+MOST_CLIENTS = 10_000
+QUEUE = 256  # cues waiting for one client
+REMEMBERED = 4_096  # ids of cues passed on, so that catching up after an outage repeats none
+PAGE = 1_000  # cues read at once when catching up
+PAUSE_S = 0.5  # before the store is asked again after it was away
+
+
+class Pushed(msgspec.Struct, frozen=True, gc=False):
+    """A cue as it goes out: encoded once, whatever the number of clients."""
+
+    entry: CueEntry
+    frame: bytes
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def pushed(entry: CueEntry) -> Pushed:
+    """`entry` as a server-sent event."""
+    frame = b"id: %b\nevent: cue\ndata: %b\n\n" % (entry.id.encode(), _encode(entry.cue))
+    return Pushed(entry, frame)
+
+
+async def past(cues: CueStore, customer: str | None, last: str) -> AsyncIterator[CueEntry]:
+    """Every cue after `last`, each once, oldest first: page by page, and pages may overlap."""
+    seen: set[str] = set()
+    while True:
+        page = await cues.since(customer, last, PAGE)
+        fresh = [entry for entry in page if entry.id not in seen]
+        for entry in fresh:
+            seen.add(entry.id)
+            yield entry
+        if len(page) < PAGE or not fresh:
+            return
+        last = page[-1].id
+
+
+class Listener:
+    """One client's queue. Ends by `close`, which gives the client's last words."""
+
+    def __init__(self, wants: Callable[[Cue], bool], room: int) -> None:
+        self.wants = wants
+        self.farewell: bytes | None = None
+        self.closed: Callable[[], object] = _nothing  # called once, at the end
+        self._room = room
+        self._waiting: deque[Pushed] = deque()
+        self._stirred = asyncio.Event()
+
+    def offer(self, cue: Pushed) -> int:
+        """Queue `cue`; returns how many cues were lost because the client is too slow."""
+        if self.farewell is not None:
+            return 0
+        if len(self._waiting) >= self._room:
+            lost = len(self._waiting) + 1
+            self._waiting.clear()
+            self.close(b": too slow, come back with Last-Event-ID\n\n")
+            return lost
+        self._waiting.append(cue)
+        self._stirred.set()
+        return 0
+
+    def close(self, farewell: bytes = b": closing\n\n") -> None:
+        """No more cues; the first farewell stands."""
+        if self.farewell is None:
+            self.farewell = farewell
+            self.closed()
+        self._stirred.set()
+
+    async def wait(self, seconds: float) -> list[Pushed]:
+        """The cues that came, at once or within `seconds`; none: nothing came, or it is over (`farewell`)."""
+        if not self._waiting and self.farewell is None:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._stirred.wait()
+            except TimeoutError:
+                return []
+        came = list(self._waiting)
+        self._waiting.clear()
+        self._stirred.clear()
+        return came
+
+
+class CueFeed:
+    """The reader. `start` and `stop` belong to the process, `end` lets every client go and takes no more."""
+
+    def __init__(self, cues: CueStore, meter: Meter, room: int = QUEUE) -> None:
+        self._cues = cues
+        self._meter = meter
+        self._room = room
+        self._by_customer: dict[str, set[Listener]] = {}
+        self._of_all: set[Listener] = set()
+        self._passed: deque[str] = deque(maxlen=REMEMBERED)
+        self._known: set[str] = set()
+        self._reader: asyncio.Task[None] | None = None
+        self._ended = False
+
+    @property
+    def clients(self) -> int:
+        """Streams that are open."""
+        return len(self._of_all) + sum(map(len, self._by_customer.values()))
+
+    async def start(self) -> None:
+        """Begin to read."""
+        self._reader = asyncio.create_task(self._read(), name="cue feed")
+
+    async def stop(self) -> None:
+        """Let the clients go and stop reading."""
+        self.end()
+        if self._reader is not None:
+            self._reader.cancel()
+            await asyncio.gather(self._reader, return_exceptions=True)
+
+    def end(self) -> None:
+        """Let every client go; new ones are refused."""
+        self._ended = True
+        for listener in [*self._of_all, *(one for some in self._by_customer.values() for one in some)]:
+            listener.close()
+
+    def listen(self, customer: str | None, wants: Callable[[Cue], bool]) -> Listener:
+        """A queue of the cues of `customer` (None: of all) that are wanted, from now on.
+
+        Raises `Overloaded` when there are too many clients or the process is about to end.
+        """
+        if self._ended or self.clients >= MOST_CLIENTS:
+            raise Overloaded("no more event streams are taken")
+        listener = Listener(wants, self._room)
+        self._group(customer).add(listener)
+        self._meter.set("sse_clients", self.clients)
+        return listener
+
+    def leave(self, customer: str | None, listener: Listener) -> None:
+        """The client is gone."""
+        listener.close(b"")
+        self._group(customer).discard(listener)
+        if customer is not None and not self._by_customer[customer]:
+            del self._by_customer[customer]
+        self._meter.set("sse_clients", self.clients)
+
+    def _group(self, customer: str | None) -> set[Listener]:
+        return self._of_all if customer is None else self._by_customer.setdefault(customer, set())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                await self._follow()
+            except Unavailable as fault:
+                log.warning("cues wait for the store: %s", fault)
+            except Exception:  # the outermost loop of the feed: clients must not starve in silence
+                log.exception("the cue feed begins again")
+            await asyncio.sleep(PAUSE_S)
+
+    async def _follow(self) -> None:
+        """Pass on what comes. The tail is begun before the past is read, so nothing falls between."""
+        tail = self._cues.tail()
+        if self._passed:
+            async for entry in past(self._cues, None, self._passed[-1]):
+                self._pass_on(entry)
+        async for entry in tail:
+            self._pass_on(entry)
+
+    def _pass_on(self, entry: CueEntry) -> None:
+        if entry.id in self._known:
+            return
+        self._remember(entry.id)
+        interested = [*self._by_customer.get(entry.cue.customer, ()), *self._of_all]
+        wanting = [listener for listener in interested if listener.wants(entry.cue)]
+        if not wanting:
+            return
+        cue = pushed(entry)
+        lost = sum(listener.offer(cue) for listener in wanting)
+        if lost:
+            self._meter.add("cues_dropped_slow_clients", lost)
+
+    def _remember(self, name: str) -> None:
+        if len(self._passed) == REMEMBERED:
+            self._known.discard(self._passed[0])
+        self._passed.append(name)
+        self._known.add(name)
+
+
+def _nothing() -> None:
+    """Nobody is to be told."""

@@ -1,0 +1,55 @@
+"""How much one request may weigh, and how many may be under way."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import cast
+
+from blacksheep import Request
+
+from engine.errors import BadRequest, Overloaded
+from engine.web.problems import TooLarge
+
+
+class Gate:
+    """Counts the requests under way and refuses one too many. One event loop's, so no lock."""
+
+    def __init__(self, most: int) -> None:
+        self.inside = 0
+        self._most = most
+
+    def enter(self) -> None:
+        """Let a request in; raises `Overloaded`. Whoever entered must `leave`."""
+        if self.inside >= self._most:
+            raise Overloaded(f"{self._most} requests are under way")
+        self.inside += 1
+
+    def leave(self) -> None:
+        """The request is answered."""
+        self.inside -= 1
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body, at most `limit` bytes; more is not read but refused with `TooLarge`."""
+    stated = request.get_first_header(b"content-length")
+    if stated is None:
+        return await _read_chunks(request, limit)
+    if not stated.isdigit():
+        raise BadRequest("not a number", "Content-Length")
+    if len(stated) > 15 or int(stated) > limit:
+        raise TooLarge(f"larger than {limit} bytes")
+    return await request.read() or b""  # the server holds the sender to the stated length
+
+
+def chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; raises `MessageAborted` when the caller hangs up."""
+    return cast("AsyncIterator[bytes]", request.stream())  # BlackSheep's stub has another type
+
+
+async def _read_chunks(request: Request, limit: int) -> bytes:
+    taken = bytearray()
+    async for chunk in chunks(request):
+        taken += chunk
+        if len(taken) > limit:
+            raise TooLarge(f"larger than {limit} bytes")
+    return bytes(taken)

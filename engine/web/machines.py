@@ -1,0 +1,61 @@
+"""``/metrics`` and ``/health/*``: what machines ask of every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+from blacksheep import Application, Request, Response
+from blacksheep.server.routing import Router
+
+from engine.errors import NotFound
+from engine.web import replies
+from engine.web.problems import problem
+
+Metrics = Callable[[], tuple[bytes, str]]
+Ready = Callable[[], Mapping[str, str]]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """``problems`` by the name of what is amiss; none: all is well."""
+
+    status: str
+    problems: Mapping[str, str]
+
+
+class Machines:
+    """Probes and scrapes: ``metrics`` gives the exposition and its content type, ``ready`` the problems by
+    name."""
+
+    def __init__(self, metrics: Metrics, ready: Ready) -> None:
+        self._metrics = metrics
+        self._ready = ready
+
+    async def live(self, request: Request) -> Response:
+        """The process answers."""
+        return replies.json(Health("live", {}))
+
+    async def ready(self, request: Request) -> Response:
+        """200 when the process can do its work, else 503 with what is amiss."""
+        problems = self._ready()
+        return replies.json(Health("not ready" if problems else "ready", problems), 503 if problems else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' exposition."""
+        told, content_type = self._metrics()
+        return replies.body(content_type, told)
+
+
+def build_machines(metrics: Metrics, ready: Ready) -> Application:
+    """An application of nothing but these, for a process that serves nobody else."""
+    app, machines = Application(router=Router()), Machines(metrics, ready)
+    for method in ("GET", "HEAD"):
+        app.router.add(method, "/metrics", machines.metrics)
+        app.router.add(method, "/health/live", machines.live)
+        app.router.add(method, "/health/ready", machines.ready)
+    app.router.fallback = _nothing_else
+    return app
+
+
+async def _nothing_else(request: Request) -> Response:
+    return problem(NotFound("only /metrics, /health/live and /health/ready are served here", "path"))

@@ -1,0 +1,90 @@
+"""``POST /v1/outcomes``: what became of an offer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from blacksheep import Request, Response
+
+from engine.decide.record import Record
+from engine.errors import BadRequest, NotFound
+from engine.events import Outcome, OutcomeName
+from engine.settings import Web
+from engine.web import replies
+from engine.web.limits import read_body
+from engine.web.services import Services
+
+AHEAD_MS = 86_400_000
+
+
+class OutcomeReport(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What became of an offer of a decision or cue; ``at``: RFC 3339 or epoch ms, now when absent."""
+
+    decision_id: str
+    offer_id: str
+    outcome: OutcomeName
+    at: int | datetime | None = None
+
+
+class Taken(msgspec.Struct, frozen=True, rename="camel"):
+    """The outcome is on its way; a second report of the same counts once."""
+
+    decision_id: str
+    offer_id: str
+    outcome: OutcomeName
+    at: int
+
+
+_decode = msgspec.json.Decoder(OutcomeReport).decode
+
+
+class Outcomes:
+    """Outcomes in."""
+
+    def __init__(self, services: Services, web: Web) -> None:
+        self._services = services
+        self._limit = web.max_event_bytes
+
+    async def post(self, request: Request) -> Response:
+        """Check against the decision, then hand to Kafka: 202 means that it has it."""
+        report = read_report(await read_body(request, self._limit))
+        services = self._services
+        record = await services.desk.record(report.decision_id)
+        if record is None:
+            raise NotFound("no such decision, or it is older than a day", "decisionId")
+        if all(given.offer_id != report.offer_id for given in record.given):
+            raise BadRequest("that decision did not give this offer", "offerId")
+        at = moment(report.at, record, services.clock.now_ms())
+        await services.log.publish_outcome(
+            Outcome(report.decision_id, report.offer_id, report.outcome, at, record.customer, record.channel)
+        )
+        services.meter.add("outcomes", label=report.outcome.value)
+        return replies.json(Taken(report.decision_id, report.offer_id, report.outcome, at), 202)
+
+
+def read_report(body: bytes) -> OutcomeReport:
+    """The report in `body` (JSON). Raises `BadRequest` that names the field."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as fault:
+        detail, _, path = str(fault).partition(" - at `$")
+        field = path.rstrip("`").lstrip(".") or detail.partition("field `")[2].partition("`")[0]
+        raise BadRequest(detail, field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadRequest(f"not JSON: {fault}") from None
+
+
+def moment(stated: int | datetime | None, record: Record, now: int) -> int:
+    """When the outcome came about (epoch ms): not before its decision and not after now, within what clocks
+    may differ. Raises `BadRequest` beyond a day."""
+    if stated is None:
+        return now
+    at = _epoch_ms(stated) if isinstance(stated, datetime) else stated
+    if not record.at - AHEAD_MS <= at <= now + AHEAD_MS:
+        raise BadRequest("before the decision, or in the future", "at")
+    return min(max(at, record.at), max(now, record.at))
+
+
+def _epoch_ms(stated: datetime) -> int:
+    return round((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp() * 1_000)

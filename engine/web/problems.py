@@ -1,0 +1,85 @@
+"""Errors as answers: one table from error to status, `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import msgspec
+from blacksheep import Content, Response
+
+from engine.errors import (
+    BadEvent,
+    BadRequest,
+    CuelineError,
+    NotAuthorised,
+    NotFound,
+    Overloaded,
+    Unavailable,
+)
+
+
+class TooLarge(BadRequest):
+    """A body above the limit."""
+
+
+class WrongMethod(BadRequest):
+    """The address exists, but not with this method; ``allowed`` are those it has."""
+
+    def __init__(self, allowed: str) -> None:
+        super().__init__(f"this address takes {allowed}")
+        self.allowed = allowed
+
+
+#: The first class that fits decides: status, title, code. Any other error is ours: 500.
+STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
+    (NotAuthorised, 401, "Not authorised", "not_authorised"),
+    (NotFound, 404, "Not found", "not_found"),
+    (WrongMethod, 405, "Method not allowed", "wrong_method"),
+    (TooLarge, 413, "Too large", "too_large"),
+    (BadEvent, 400, "Bad event", "malformed"),
+    (BadRequest, 400, "Bad request", "bad_request"),
+    (Overloaded, 503, "Overloaded", "overloaded"),
+    (Unavailable, 503, "Unavailable", "unavailable"),
+)
+
+
+class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What went wrong; ``field`` names what the caller must mend, ``code`` is for programs."""
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str = ""
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def problem(error: Exception) -> Response:
+    """The answer that tells `error`."""
+    for kind, status, title, code in STATUS:
+        if isinstance(error, kind):
+            code, field = getattr(error, "code", code), getattr(error, "field", "")
+            return respond(Problem(title, status, _detail(error), code, field), status, _headers(error))
+    return respond(Problem("Internal error", 500, "the fault is ours and has been logged", "internal"), 500, [])
+
+
+def respond(told: object, status: int, headers: list[tuple[bytes, bytes]]) -> Response:
+    """`told` as a problem document."""
+    return Response(status, headers, Content(b"application/problem+json", _encode(told)))
+
+
+def _detail(error: CuelineError) -> str:
+    detail = getattr(error, "detail", None)
+    return detail if isinstance(detail, str) else str(error)
+
+
+def _headers(error: CuelineError) -> list[tuple[bytes, bytes]]:
+    if isinstance(error, NotAuthorised):
+        return [(b"WWW-Authenticate", b'Bearer realm="cueline"')]
+    if isinstance(error, WrongMethod):
+        return [(b"Allow", error.allowed.encode())]
+    if isinstance(error, Overloaded):
+        return [(b"Retry-After", str(error.retry_after).encode())]
+    if isinstance(error, Unavailable):
+        return [(b"Retry-After", b"1")]
+    return []

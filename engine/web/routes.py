@@ -1,0 +1,117 @@
+"""The routes as a table: what is served where, to whom, and with which shapes.
+
+The application, the authorisation, the OpenAPI document and the page at ``/docs`` are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from blacksheep import Request, Response
+
+from engine.decide.model import Answer, DecisionRequest
+from engine.decide.recall import Logged
+from engine.web.cues import Cues
+from engine.web.customers import Customer, Customers
+from engine.web.decisions import Decisions
+from engine.web.events import CALLS, Accepted, BatchAnswer, Events
+from engine.web.machines import Health, Machines
+from engine.web.outcomes import OutcomeReport, Outcomes, Taken
+from engine.web.rulebook import RulebookAnswer, Rules
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
+    may also lie in the body or the query, by the handler. ``gated``: counts as a request under way.
+    ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    summary: str
+    key: Literal["", "api", "write", "stream"] = "api"
+    body: type | dict[str, Any] | None = None
+    answer: type | str = "application/json"
+    status: int = 200
+    gated: bool = True
+
+    @property
+    def foreign(self) -> bool:
+        """Whether browsers may call it from other sites: whatever a write key opens."""
+        return self.key in ("write", "stream")
+
+
+_CALL: dict[str, Any] = {
+    "type": "object",
+    "description": "A Segment payload; fields that are not named here may be there and are ignored.",
+    "properties": {
+        "type": {"type": "string", "description": "needed in a batch"},
+        "event": {"type": "string", "description": "of a track call: Product Viewed, Order Completed …"},
+        "messageId": {"type": "string", "maxLength": 100, "description": "makes repeats harmless"},
+        "userId": {"type": "string"},
+        "anonymousId": {"type": "string"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "sentAt": {"type": "string", "format": "date-time"},
+        "properties": {"type": "object"},
+        "writeKey": {"type": "string", "description": "where no header can be set"},
+    },
+}
+_BATCH: dict[str, Any] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": {"type": "array", "items": _CALL, "maxItems": 2_500},
+        "sentAt": {"type": "string", "format": "date-time"},
+    },
+}
+_STREAM = "text/event-stream"
+
+
+def table(
+    events: Events,
+    decisions: Decisions,
+    outcomes: Outcomes,
+    customers: Customers,
+    cues: Cues,
+    rules: Rules,
+    machines: Machines,
+) -> tuple[Route, ...]:
+    """All routes of the API."""
+    calls = [
+        Route("POST", f"/v1/{name}", events.call(name), f"Segment's {name} call", "write", _CALL, Accepted)
+        for name in CALLS
+    ]
+    return (
+        *calls,
+        Route("POST", "/v1/batch", events.batch, "Many Segment calls at once", "write", _BATCH, BatchAnswer),
+        Route(
+            "POST",
+            "/v1/decisions",
+            decisions.decide,
+            "The best offers for a customer, with reasons",
+            body=DecisionRequest,
+            answer=Answer,
+        ),
+        Route("GET", "/v1/decisions/{id}", decisions.get, "A decision of the last day, told again", answer=Logged),
+        Route(
+            "POST",
+            "/v1/outcomes",
+            outcomes.post,
+            "What became of an offer",
+            body=OutcomeReport,
+            answer=Taken,
+            status=202,
+        ),
+        Route("GET", "/v1/customers/{id}", customers.get, "What is known of a customer now", answer=Customer),
+        Route("GET", "/v1/customers/{id}/cues", cues.of_customer, "A customer's cues", "stream", answer=_STREAM),
+        Route("GET", "/v1/agents/{id}/cues", cues.of_agent, "Cues for agents", "stream", answer=_STREAM),
+        Route("GET", "/v1/rulebook", rules.get, "The rules in use", answer=RulebookAnswer),
+        Route("GET", "/metrics", machines.metrics, "For Prometheus", "", answer="text/plain", gated=False),
+        Route("GET", "/health/live", machines.live, "The process answers", "", answer=Health, gated=False),
+        Route("GET", "/health/ready", machines.ready, "It can do its work", "", answer=Health, gated=False),
+    )

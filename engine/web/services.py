@@ -1,0 +1,54 @@
+"""What the HTTP process works with: the ports and objects that wiring hands to `engine.web.app.build_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from engine.events import Message
+from engine.ports import Clock, CueStore, DecisionStore, EventLog, Meter, StatsStore
+from engine.rulebook.model import Rulebook
+from engine.web.desk import Desk
+
+
+class Door(Protocol):
+    """A foreign event format, read: `engine.doors.segment.SegmentDoor` is one. Verbs raise `BadEvent`."""
+
+    def message(
+        self,
+        payload: bytes | msgspec.Raw,
+        received_at: int,
+        now: int,
+        *,
+        call: str = "",
+        sent_at: object = None,
+        fallback_id: str = "",
+    ) -> Message:
+        """The event in one payload; `received_at` is wall time and `now` engine time (epoch ms)."""
+
+    def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
+        """The payloads of a batch, and when it was sent, as the sender says it."""
+
+    def write_key(self, payload: bytes) -> str:
+        """The write key in a body; empty when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes use. ``metrics`` gives the exposition and its content type, ``ready`` the
+    problems by name (empty: ready)."""
+
+    door: Door
+    log: EventLog
+    decisions: DecisionStore
+    cues: CueStore
+    stats: StatsStore
+    meter: Meter
+    clock: Clock
+    desk: Desk
+    rulebook: Callable[[], Rulebook]
+    metrics: Callable[[], tuple[bytes, str]]
+    ready: Callable[[], Mapping[str, str]]
