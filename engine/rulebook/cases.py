@@ -1,0 +1,165 @@
+"""Cases: features of a customer and what the rules must say to them, as an operator writes them down.
+
+::
+
+    cases:
+      - name: three bursts
+        features: {session.bursts: 3, session.items: 12}   # the others as of a customer never seen
+        indicators: [bursty_session]    # exactly these hold
+        offers: [chat_now]              # these hold
+        without: [free_delivery]        # these indicators and offers do not
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from yaml.nodes import MappingNode, Node, ScalarNode
+
+from engine.errors import BadRule
+from engine.kernels.features import FEATURES, read_many
+from engine.kernels.layout import ROW
+from engine.kernels.rules import match
+from engine.rulebook.document import Document
+from engine.rulebook.explain import explain
+from engine.rulebook.faults import Faults, Spot, meant, shown
+from engine.rulebook.load import CASES, texts_of
+from engine.rulebook.model import Rulebook
+from engine.state.catalogue import BY_NAME
+
+
+class Case(msgspec.Struct, frozen=True):
+    """One case; ``indicators`` is None where the case says nothing about them."""
+
+    name: str
+    spot: Spot
+    features: dict[str, float]
+    indicators: tuple[str, ...] | None
+    offers: tuple[str, ...]
+    without: tuple[str, ...]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What came of a case; ``misses`` is empty when it passed."""
+
+    name: str
+    spot: str
+    misses: list[str]
+
+
+def load_cases(directory: Path, rulebook: Rulebook) -> list[Case]:
+    """Every case of the directory's ``*.cases.yaml``; raises `BadRule` with all faults."""
+    faults = Faults()
+    texts = texts_of(directory, CASES, faults)
+    cases = [case for file in texts for case in _cases(Document(file, texts[file], faults), rulebook)]
+    if faults:
+        raise BadRule(faults.lines())
+    return cases
+
+
+def run(rulebook: Rulebook, cases: list[Case]) -> list[Verdict]:
+    """Try each case on the compiled program."""
+    return [Verdict(case.name, str(case.spot), _misses(rulebook, case)) for case in cases]
+
+
+def stranger() -> NDArray[np.float64]:
+    """The features (F) of a customer of whom nothing is known, on a Thursday at midnight."""
+    features = np.empty((1, FEATURES), np.float64)
+    read_many(np.zeros(1, ROW), np.zeros(1, np.int64), features)
+    return features[0]
+
+
+def vector(values: dict[str, float]) -> NDArray[np.float64]:
+    """`stranger` with the features named in `values` as given."""
+    features = stranger()
+    for name, value in values.items():
+        features[BY_NAME[name].index] = value
+    return features
+
+
+def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rules of the program (R) hold for `features` (F)."""
+    p = rulebook.program
+    truth = np.zeros(p.required.shape[1], np.uint64)
+    holds = np.zeros(p.first.size - 1, np.bool_)
+    match(features, p.feature, p.op, p.other, p.threshold, p.first, p.required, p.forbidden, truth, holds)
+    return holds
+
+
+def _misses(rulebook: Rulebook, case: Case) -> list[str]:
+    features = vector(case.features)
+    holds = holding(rulebook, features)
+    indicators = [indicator.name for indicator in rulebook.indicators]
+    offers = [offer.id for offer in rulebook.offers]
+    wanted: dict[int, bool] = {}
+    for position, name in enumerate([*indicators, *offers]):
+        is_offer = position >= len(indicators)
+        if not is_offer and case.indicators is not None:
+            wanted[position] = name in case.indicators
+        if is_offer and name in case.offers:
+            wanted[position] = True
+        if name in case.without:
+            wanted[position] = False
+    names = [*indicators, *offers]
+    return [
+        f"{names[rule]} {'does not hold' if want else 'holds'}: {'; '.join(explain(rulebook, rule, features))}"
+        for rule, want in wanted.items()
+        if holds[rule] != want
+    ]
+
+
+def _cases(document: Document, rulebook: Rulebook) -> list[Case]:
+    if document.root is None:
+        return []
+    sections = document.fields(document.root, "file", ("cases",), ("cases",))
+    nodes = document.items(sections.get("cases"), "cases", "cases")
+    return [case for node in nodes if (case := _case(document, node, rulebook))]
+
+
+def _case(document: Document, node: Node, rulebook: Rulebook) -> Case | None:
+    keys = ("name", "features", "indicators", "offers", "without")
+    fields = document.fields(node, "case", keys, ("name", "features"))
+    name = document.text_of(fields.get("name"), "case", "name", 200)
+    if name is None:
+        return None
+    indicators = [indicator.name for indicator in rulebook.indicators]
+    offers = [offer.id for offer in rulebook.offers]
+    exact = _names(document, fields.get("indicators"), name, indicators) if "indicators" in fields else None
+    return Case(
+        name=name,
+        spot=document.spot(node),
+        features=_features(document, fields.get("features"), name),
+        indicators=exact,
+        offers=_names(document, fields.get("offers"), name, offers),
+        without=_names(document, fields.get("without"), name, [*indicators, *offers]),
+    )
+
+
+def _names(document: Document, node: Node | None, name: str, known: list[str]) -> tuple[str, ...]:
+    found = []
+    for member in document.items(node, name, "names"):
+        text = document.text_of(member, name, "name", 200)
+        if text is not None and text not in known:
+            document.faults.add(document.spot(member), name, f"no rule {shown(text)}{meant(text, known)}")
+        elif text is not None:
+            found.append(text)
+    return tuple(found)
+
+
+def _features(document: Document, node: Node | None, name: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    if node is None:
+        return found
+    if not isinstance(node, MappingNode):
+        document.faults.add(document.spot(node), name, "features must be a mapping of names to numbers")
+        return found
+    for key, value in node.value:
+        feature = key.value if isinstance(key, ScalarNode) else "?"
+        if feature not in BY_NAME:
+            document.faults.add(document.spot(key), name, f"no feature {shown(feature)}{meant(feature, BY_NAME)}")
+        elif (number := document.number_of(value, name, feature)) is not None:
+            found[feature] = number
+    return found

@@ -1,0 +1,156 @@
+"""A YAML file as a tree that knows where everything stands.
+
+The values are read from the nodes directly (no YAML type is ever constructed), so no content of a file can
+run anything or grow beyond the text that was written.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from engine.rulebook.faults import Faults, Spot, meant, shown
+
+LONGEST_FILE = 1 << 20
+TAG = "tag:yaml.org,2002:"
+
+
+class Document:
+    """One file: its text, its root node (None when empty or not `readable`), and where its faults go."""
+
+    def __init__(self, file: str, text: str, faults: Faults) -> None:
+        self.file = file
+        self.text = text
+        self.faults = faults
+        self.readable = True
+        self.root = self._compose()
+
+    def _compose(self) -> Node | None:
+        if len(self.text) > LONGEST_FILE:
+            self._whole(1, 1, f"larger than {LONGEST_FILE} characters: split it")
+            return None
+        try:
+            # not the C loader: it overflows the stack of the process on deep nesting
+            return yaml.compose(self.text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            self._whole(line, column, f"not YAML: {error.problem or error.context}")
+        except yaml.reader.ReaderError as error:
+            spot = self._spot_of_index(error.position)
+            self._whole(spot.line, spot.column, f"not YAML: {error.reason}")
+        except RecursionError:
+            self._whole(1, 1, "nested too deeply")
+        except (yaml.YAMLError, ValueError) as error:
+            self._whole(1, 1, f"not YAML: {shown(str(error))}")
+        return None
+
+    def _whole(self, line: int, column: int, reason: str) -> None:
+        self.readable = False
+        self.faults.add(Spot(self.file, line, column), "file", reason)
+
+    def _spot_of_index(self, index: int) -> Spot:
+        before = self.text[:index]
+        return Spot(self.file, before.count("\n") + 1, index - before.rfind("\n"))
+
+    def spot(self, node: Node) -> Spot:
+        """Where `node` begins."""
+        return Spot(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def within(self, node: ScalarNode, offset: int) -> Spot:
+        """Where character `offset` of a scalar's value stands in the file.
+
+        Quoting and folding change white space and add characters but never reorder, so the value's
+        visible characters are found one after the other in what was written.
+        """
+        at, end = node.start_mark.index, node.end_mark.index
+        if node.style in ("|", ">"):
+            at = self.text.find("\n", at, end) + 1
+        elif node.style in ("'", '"'):
+            at += 1
+        for character in node.value[:offset]:
+            if not character.isspace():
+                at = self.text.find(character, at, end) + 1
+                if at == 0:  # written as an escape: the scalar's beginning is the best there is
+                    return self.spot(node)
+        aim = node.value[offset : offset + 1]
+        if aim and not aim.isspace():
+            at = max(at, self.text.find(aim, at, end))
+        return self._spot_of_index(at)
+
+    def fields(self, node: Node, name: str, known: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Node]:
+        """A mapping's values by key; faults for unknown, repeated and missing keys."""
+        found: dict[str, Node] = {}
+        if not isinstance(node, MappingNode):
+            self.faults.add(self.spot(node), name, f"must be a mapping with {', '.join(needed or known)}")
+            return found
+        for key_node, value in node.value:
+            key = key_node.value if isinstance(key_node, ScalarNode) else "?"
+            if key not in known:
+                reason = f"unknown key {shown(key)}{meant(key, known)}"
+                self.faults.add(self.spot(key_node), name, reason)
+            elif key in found:
+                self.faults.add(self.spot(key_node), name, f"{key} is given twice")
+            else:
+                found[key] = value
+        for key in needed:
+            if key not in found:
+                self.faults.add(self.spot(node), name, f"{key} is missing")
+        return found
+
+    def items(self, node: Node | None, name: str, what: str) -> list[Node]:
+        """The members of a list; nothing and a fault when it is none."""
+        if node is None or (isinstance(node, ScalarNode) and node.tag == TAG + "null"):
+            return []
+        if isinstance(node, SequenceNode):
+            return list(node.value)
+        self.faults.add(self.spot(node), name, f"{what} must be a list")
+        return []
+
+    def scalar(self, node: Node, name: str, what: str, tags: tuple[str, ...] = ("str",)) -> ScalarNode | None:
+        """`node` when it is a scalar of one of the YAML types `tags`, printable and not empty."""
+        if not isinstance(node, ScalarNode) or node.tag not in [TAG + tag for tag in tags]:
+            hint = " (put it in quotes)" if isinstance(node, ScalarNode) and "str" in tags and node.value else ""
+            kind = "text" if "str" in tags else "a number"
+            self.faults.add(self.spot(node), name, f"{what} must be {kind}{hint}")
+            return None
+        if not node.value.strip():
+            self.faults.add(self.spot(node), name, f"{what} is empty")
+            return None
+        for offset, character in enumerate(node.value):
+            # control characters and lone surrogates can be written as escapes, but not shown or stored
+            if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
+                self.faults.add(self.within(node, offset), name, f"{what} holds a character that cannot be shown")
+                return None
+        return node
+
+    def text_of(self, node: Node | None, name: str, what: str, longest: int) -> str | None:
+        """A text of at most `longest` characters, surrounding white space removed."""
+        scalar = self.scalar(node, name, what) if node is not None else None
+        if scalar is None:
+            return None
+        if len(scalar.value) > longest:
+            self.faults.add(self.spot(scalar), name, f"{what} is longer than {longest} characters")
+            return None
+        return str(scalar.value).strip()
+
+    def number_of(self, node: Node, name: str, what: str) -> float | None:
+        """A finite number, not negative."""
+        scalar = self.scalar(node, name, what, ("int", "float"))
+        if scalar is None:
+            return None
+        number = _number(scalar.value)
+        if not math.isfinite(number) or number < 0:
+            self.faults.add(self.spot(node), name, f"{what} must be a finite number, 0 or more")
+            return None
+        return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # YAML 1.1 also takes 0x1F, 1_000 and 1:30 for numbers
+        return math.nan

@@ -1,0 +1,52 @@
+"""Where a rule file is wrong and why: every fault of every file is gathered before any is shown."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import msgspec
+
+LONGEST_SHOWN = 60
+
+
+class Spot(msgspec.Struct, frozen=True, order=True):
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Faults:
+    """A growing list of faults."""
+
+    def __init__(self) -> None:
+        self._found: set[tuple[Spot, str, str]] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def add(self, spot: Spot, name: str, reason: str) -> None:
+        """Note that the thing called `name` is wrong at `spot` because of `reason`."""
+        self._found.add((spot, name, reason))
+
+    def lines(self) -> list[str]:
+        """``file:line:col: name: reason``, in the order of files and lines."""
+        return [f"{spot}: {name}: {reason}" for spot, name, reason in sorted(self._found)]
+
+
+def shown(text: str) -> str:
+    """`text` quoted for a message: on one line, printable, not too long."""
+    return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…")
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """``; did you mean x?`` for names of `known` that look like `name`, else nothing."""
+    known = list(known)
+    tails = [other for other in known if other.rpartition(".")[2] == name]
+    close = tails or difflib.get_close_matches(name[:LONGEST_SHOWN], known, n=2)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
