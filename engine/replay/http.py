@@ -81,13 +81,13 @@ def _retry_after(answer: httpx.Response, otherwise: float) -> float:
 def _judged(answer: httpx.Response) -> httpx.Response:
     if answer.status_code in (401, 403):
         raise NotAuthorised(f"{answer.status_code}: the write key was refused", "--write-key")
-    if answer.is_error:
+    if answer.is_error and not _refusals(answer):
         raise BadRequest(f"{answer.status_code} from {answer.url}: {answer.text[:300]}")
     return answer
 
 
 def _refusals(answer: httpx.Response) -> list[str]:
-    """The per-item errors of a batch that was taken otherwise."""
+    """The per-item errors of a batch: of one that was taken otherwise, or refused because all failed."""
     try:
         body: Any = answer.json()
     except json.JSONDecodeError:

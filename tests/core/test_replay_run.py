@@ -173,6 +173,18 @@ async def test_refused_items_are_skipped_with_their_reasons(tmp_path):
     assert "bad_time" in report.faults[0]
 
 
+async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_path):
+    async def app(scope, receive, send):
+        errors = [{"index": i, "code": "bad_time", "field": "timestamp", "detail": "old"} for i in range(10)]
+        body = json.dumps({"status": 400, "accepted": 0, "rejected": 10, "errors": errors}).encode()
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async with client(app) as http:
+        report = await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key"), speed=0)
+    assert (report.sent, report.skipped) == (0, 10)
+
+
 async def test_paced_times_and_the_clock_agree(tmp_path):
     log, anchors = Kafka(), []
 
