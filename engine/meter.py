@@ -69,6 +69,7 @@ METRICS: dict[str, Metric] = {
         Metric("stream_applied", "counter", "", "", "events applied to a row and committed"),
         Metric("stream_duplicates", "counter", "", "", "events seen before and dropped"),
         Metric("stream_forwarded", "counter", "", "", "records sent on to the partition they belong to"),
+        Metric("stream_gaps", "counter", "", "", "offsets the log no longer holds or never held, passed over"),
         Metric("stream_deadletters", "counter", "reason", "", "records that went to the dead-letter topic"),
         Metric("stream_customers", "counter", "", "", "rows made for customers never seen before"),
         Metric("freshness_seconds", "histogram", "", "seconds", "event received to its row committed"),
