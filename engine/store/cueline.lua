@@ -34,34 +34,39 @@ local function take(history, offer, max, period, at)
   return true
 end
 
-local function first_allowed(history, choice)
-  for _, candidate in ipairs(choice.candidates) do
-    if take(history, candidate.offer_id, candidate.cap_max, candidate.cap_period_ms, choice.at) then
-      return candidate
-    end
+-- The place in `args` of the first candidate whose cap allows it, of those from `first` to `last`.
+local function first_allowed(history, args, first, last, at)
+  for c = first, last, 5 do
+    if take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then return c end
   end
 end
 
--- KEYS: cue stream, tallies. ARGV: stream length, msgpack of engine.ports.CueChoice's. Returns cues written.
+local function write_cue(keys, tag, customer, decision, payload, record, length)
+  redis.call('XADD', keys[1], 'MAXLEN', '~', length, '*', 'customer', customer, 'cue', payload)
+  if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
+end
+
+-- KEYS: cue stream, tallies. ARGV: stream length, then of each choice: customer, at, decision, number of
+-- candidates, and of each candidate: offer, max, period, payload, record. Returns how many cues were written.
 local function cues(keys, args)
   local tag = string.sub(keys[1], 1, -2)
-  local choices = cmsgpack.unpack(args[2])
-  local written = 0
-  for _, choice in ipairs(choices) do
-    local key = tag .. 'h:' .. choice.customer
+  local written, capped, arg = 0, 0, 2
+  while arg <= #args do
+    local customer, at, last = args[arg], tonumber(args[arg + 1]), arg + 3 + 5 * tonumber(args[arg + 3])
+    local key = tag .. 'h:' .. customer
     local history = load_history(key)
-    local taken = first_allowed(history, choice)
+    local taken = first_allowed(history, args, arg + 4, last, at)
     if taken then
       save_history(key, history)
-      redis.call('XADD', keys[1], 'MAXLEN', '~', args[1], '*', 'customer', choice.customer, 'cue', taken.payload)
-      if taken.record ~= '' then
-        redis.call('SET', tag .. 'd:' .. choice.decision_id, taken.record, 'EX', DAY_S)
-      end
+      write_cue(keys, tag, customer, args[arg + 2], args[taken + 3], args[taken + 4], args[1])
       written = written + 1
+    else
+      capped = capped + 1
     end
+    arg = last + 1
   end
   if written > 0 then redis.call('HINCRBY', keys[2], 'cues', written) end
-  if written < #choices then redis.call('HINCRBY', keys[2], 'cues_capped', #choices - written) end
+  if capped > 0 then redis.call('HINCRBY', keys[2], 'cues_capped', capped) end
   return written
 end
 

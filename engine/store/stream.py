@@ -26,10 +26,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import hiredis
-import msgspec
 
 from engine.errors import Fenced
-from engine.ports import Commit, Position, Timers
+from engine.ports import Commit, CueChoice, Position, Timers
 from engine.settings import Redis
 from engine.store.frames import CustomerKeys, mget, mset, pack
 from engine.store.library import CUES
@@ -43,8 +42,6 @@ if epoch == ARGV[1] and offset == ARGV[2] then return 'go' end
 redis.call('HINCRBY', KEYS[1], 'refused', 1)
 return 'epoch ' .. epoch .. ' offset ' .. offset
 """
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class StreamVerbs(Verbs):
@@ -106,11 +103,20 @@ class StreamVerbs(Verbs):
 
     def _write_cues(self, commit: Commit) -> bytes:
         keys = (self._keys.cues[commit.partition], self._keys.tallies[commit.partition])
-        return pack(("FCALL", CUES, 2, *keys, self._settings.cue_stream_length, _encode(commit.cues)))
+        values = chain.from_iterable(map(_values, commit.cues))
+        return pack(("FCALL", CUES, 2, *keys, self._settings.cue_stream_length, *values))
 
 
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
+
+
+def _values(choice: CueChoice) -> list[str | bytes | int]:
+    values: list[str | bytes | int] = [choice.customer, choice.at, choice.decision_id, len(choice.candidates)]
+    for candidate in choice.candidates:
+        values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms)
+        values += (candidate.payload, candidate.record)
+    return values
 
 
 def _set_timers(key: bytes, timers: Timers) -> Iterator[bytes]:

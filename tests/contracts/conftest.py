@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
+import redis
 
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
@@ -39,3 +40,10 @@ async def store(store_settings: Redis | None) -> AsyncIterator[MemoryStore | Red
     store = RedisStore(store_settings, PARTITIONS) if store_settings else MemoryStore(PARTITIONS, CUES_KEPT)
     yield store
     await store.close()
+
+
+@pytest.fixture
+def look(valkey: Valkey) -> Iterator[redis.Redis]:
+    """A plain client, to see what is stored and to meddle with it."""
+    with redis.Redis.from_url(valkey.url, protocol=2) as client:
+        yield client

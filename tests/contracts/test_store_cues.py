@@ -1,0 +1,181 @@
+"""The cue streams: what a commit writes, following them, coming back to them."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from engine.ports import Candidate, CueChoice, CueEntry
+from engine.store.entries import Mark, parse
+from tests.contracts.store_words import candidate, change, choice, cue, customers_of
+
+
+class Writer:
+    """A worker that owns all partitions and writes cues to them."""
+
+    def __init__(self, store) -> None:
+        self._store = store
+        self._at: dict[int, tuple[int, int]] = {}
+
+    async def write(self, partition: int, *cues: CueChoice) -> int:
+        if partition not in self._at:
+            self._at[partition] = ((await self._store.claim(partition)).epoch, 0)
+        epoch, offset = self._at[partition]
+        self._at[partition] = (epoch, offset + 1)
+        return await self._store.commit(change(epoch, offset, offset + 1, partition=partition, cues=cues))
+
+
+@pytest.fixture
+def writer(store):
+    return Writer(store)
+
+
+async def take(tail, number: int) -> list[CueEntry]:
+    async with asyncio.timeout(10):
+        return [await anext(tail) for _ in range(number)]
+
+
+def offers(entries: list[CueEntry]) -> list[str]:
+    return [entry.cue.offer_id for entry in entries]
+
+
+async def test_the_first_candidate_its_cap_allows_is_sent(store, writer):
+    (customer,) = customers_of(1, 1)
+    both = [candidate(customer, "call", (1, 10_000)), candidate(customer, "chat", (2, 10_000))]
+    written = [await writer.write(1, choice(customer, *both, at=at)) for at in (1_000, 2_000, 3_000, 4_000)]
+    assert written == [1, 1, 1, 0]
+    assert offers(await store.since(None, "")) == ["call", "chat", "chat"]
+    (view,) = await store.views([customer])
+    assert view.history == {"call": [1_000], "chat": [2_000, 3_000]}
+
+
+async def test_capped_cues_are_counted(store, writer):
+    one, two = customers_of(1, 2)
+    capped = [choice(name, candidate(name, cap=(1, 10_000))) for name in (one, two, one, two, one)]
+    assert await writer.write(1, *capped) == 2
+    tallies = await store.tallies()
+    assert (tallies["cues"], tallies["cues_capped"]) == (2, 3)
+
+
+async def test_a_choice_without_candidates_is_dropped(store, writer):
+    assert await writer.write(1, CueChoice(b"c", 1, ())) == 0
+    assert await store.since(None, "") == []
+
+
+async def test_the_cue_comes_back_as_it_was(store, writer):
+    (customer,) = customers_of(3, 1)
+    sent = msgspec.structs.replace(cue(customer), say="Grüße, 50 € – “now”", decision_id="3-abc", expires_at=2**52)
+    await writer.write(3, choice(customer, Candidate("chat", 0, 0, msgspec.json.encode(sent))))
+    ((found),) = await store.since(customer, "")
+    assert found.cue == sent
+    assert parse(found.id).partition == 3
+
+
+async def test_a_cue_may_leave_a_record(store, writer):
+    (customer,) = customers_of(1, 1)
+    call = msgspec.structs.replace(candidate(customer, "call", (1, 10_000)), record=b"for the call")
+    chat = msgspec.structs.replace(candidate(customer, "chat", (1, 10_000)), record=b"for the chat")
+    for name in ("1-a", "1-b", "1-c"):
+        await writer.write(1, CueChoice(customer.encode(), 1_000, (call, chat), name))
+    assert [await store.decision(f"1-{name}") for name in "abc"] == [b"for the call", b"for the chat", None]
+
+
+async def test_tail_begins_now_and_brings_everything_once(store, writer):
+    (customer,) = customers_of(0, 1)
+    await writer.write(0, choice(customer, candidate(customer, "before")))
+    tail = store.tail()
+    for i in range(5):
+        await writer.write(i % 3, choice(customer, candidate(customer, f"o{i}")), choice(customer))
+    assert sorted(offers(await take(tail, 10))) == ["chat"] * 5 + [f"o{i}" for i in range(5)]
+    waiting = asyncio.ensure_future(anext(tail))
+    await writer.write(3, choice(customer, candidate(customer, "late")))
+    assert (await asyncio.wait_for(waiting, 10)).cue.offer_id == "late"
+    await tail.aclose()
+
+
+async def test_two_tails_see_the_same(store, writer):
+    (customer,) = customers_of(0, 1)
+    tails = [store.tail(), store.tail()]
+    for i in range(4):
+        await writer.write(i, choice(customer, candidate(customer, f"o{i}")))
+    first, second = [await take(tail, 4) for tail in tails]
+    assert {entry.id for entry in first} == {entry.id for entry in second}
+    for tail in tails:
+        await tail.aclose()
+
+
+async def test_more_than_a_page_comes_in_order_and_once(store, writer, monkeypatch):
+    monkeypatch.setattr("engine.store.cues.PAGE", 3)
+    (customer,) = customers_of(0, 1)
+    tail = store.tail()
+    for i in range(8):
+        await writer.write(1, *(choice(customer, candidate(customer, f"a{i}")) for _ in range(2)))
+        await writer.write(2, choice(customer, candidate(customer, f"b{i}")))
+    found = await take(tail, 24)
+    assert len({entry.id for entry in found}) == 24
+    times = [parse(entry.id).ms for entry in found]
+    assert times == sorted(times)
+    assert [entry.id for entry in await store.since(None, "")] == [entry.id for entry in sorted_by_mark(found)]
+    await tail.aclose()
+
+
+def sorted_by_mark(entries: list[CueEntry]) -> list[CueEntry]:
+    return sorted(entries, key=lambda entry: parse(entry.id))
+
+
+async def test_since_resumes_behind_an_id(store, writer, monkeypatch):
+    monkeypatch.setattr("engine.store.cues.PAGE", 2)
+    one, two = customers_of(1, 2)
+    for i in range(6):
+        await writer.write(1, choice(one, candidate(one, f"o{i}")), choice(two, candidate(two, f"t{i}")))
+    all_of_one = await store.since(one, "")
+    assert offers(all_of_one) == [f"o{i}" for i in range(6)]
+    assert offers(await store.since(one, all_of_one[3].id)) == ["o4", "o5"]
+    assert offers(await store.since(one, all_of_one[5].id)) == []
+    assert offers(await store.since(one, all_of_one[0].id, limit=2)) == ["o1", "o2"]
+    everything = await store.since(None, "", limit=100)
+    assert offers(await store.since(None, everything[6].id)) == offers(everything[7:])
+    assert offers(await store.since(None, "", limit=3)) == ["o0", "t0", "o1"]
+
+
+async def test_since_over_all_partitions_misses_none(store, writer):
+    (customer,) = customers_of(0, 1)
+    for i in range(12):
+        await writer.write(i % 4, choice(customer, candidate(customer, f"o{i}")))
+    everything = await store.since(None, "")
+    for index, entry in enumerate(everything):
+        after = {later.id for later in await store.since(None, entry.id)}
+        assert after >= {later.id for later in everything[index + 1 :]}
+        assert entry.id not in after
+
+
+@pytest.mark.parametrize("last_id", ["", "x", "1-2", "1-2-x", "1--1-0", "1-0-0", "9-" + "9" * 30 + "-0"])
+async def test_an_unknown_id_brings_what_is_kept(store, writer, last_id):
+    (customer,) = customers_of(1, 1)
+    await writer.write(1, choice(customer))
+    assert len(await store.since(customer, last_id)) == len(await store.since(None, last_id)) == 1
+
+
+async def test_what_a_stranger_wrote_is_skipped(redis_store, look):
+    look.xadd("{p1}:q", {"customer": "c", "cue": "no json"})
+    look.xadd("{p2}:q", {"other": "field"})
+    writer, (customer,) = Writer(redis_store), customers_of(1, 1)
+    await writer.write(1, choice(customer))
+    assert offers(await redis_store.since(None, "")) == ["chat"]
+
+
+async def test_old_cues_leave_the_stream(redis_store, look):
+    writer, (customer,) = Writer(redis_store), customers_of(1, 1)
+    for _ in range(13):
+        await writer.write(1, *[choice(customer)] * 100)
+    # Redis trims whole nodes of a hundred entries
+    assert 1_000 <= look.xlen("{p1}:q") <= 1_100
+
+
+def test_marks_go_on_without_gap():
+    seen = Mark(50, 3, 1)
+    assert seen.before(1) == seen
+    assert seen.before(2) < Mark(50, 0, 2)
+    assert seen.before(2) > Mark(49, 2**63, 2)

@@ -1,0 +1,27 @@
+"""Counters, names and the replay's clock."""
+
+from __future__ import annotations
+
+from engine.ports import ClockAnchor
+
+
+async def test_tallies_begin_empty(store):
+    tallies = await store.tallies()
+    assert not any(tallies.values())
+
+
+async def test_names_are_remembered(store):
+    await store.name({1: "electronics.smartphone", 2**32 - 1: "Bücher"})
+    await store.name({2: "toys", 1: "electronics"})
+    await store.name({})
+    assert await store.names([2**32 - 1, 7, 1]) == {2**32 - 1: "Bücher", 1: "electronics"}
+    assert await store.names([]) == {}
+
+
+async def test_the_clock_is_set_and_given_back_to_the_wall(store):
+    assert await store.clock() is None
+    anchor = ClockAnchor(1_570_000_000_000, 1_700_000_000_000, 299.5)
+    await store.set_clock(anchor)
+    assert await store.clock() == anchor
+    await store.set_clock(None)
+    assert await store.clock() is None
