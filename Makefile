@@ -1,0 +1,85 @@
+# `make` alone lists the targets. Everything goes into .venv of the checkout; ARGS= is handed on.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+JARS := .cueline/kafka/jars
+ARGS ?=
+
+.PHONY: help setup demo test lint test-slow test-kafka kafka bench-stream bench-decisions bench-faults lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/ready ## make .venv with Cueline in it and compile the kernels; .venv/bin/cueline is the command
+
+demo: setup ## start everything and open http://127.0.0.1:8080/ (ARGS='--seconds 20 --json')
+	@$(BIN)/cueline demo $(ARGS)
+
+test: lint ## style, types and the tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test-slow: .venv/dev ## the tests that take minutes
+	$(BIN)/python -m pytest -m "slow and not kafka" $(ARGS)
+
+test-kafka: .venv/dev kafka ## the stream's contract and faults on Apache Kafka itself (needs Java 17 and Maven)
+	$(BIN)/python -m pytest -m kafka --broker kafka $(ARGS)
+
+kafka: $(JARS)/ready ## fetch the jars of Apache Kafka
+
+bench-stream: setup ## events per second, against stock Faust
+	@$(BIN)/cueline bench stream $(ARGS)
+
+bench-decisions: setup ## decisions per second, against a bare endpoint
+	@$(BIN)/cueline bench decisions $(ARGS)
+
+bench-faults: setup ## kill -9 at random, compare every row (ARGS='--kills 20')
+	@$(BIN)/cueline bench faults $(ARGS)
+
+lock: .venv/dev ## resolve the dependencies anew
+	echo uv | $(LOCK) - -o requirements-uv.lock
+	$(LOCK) pyproject.toml --group build -o requirements.lock
+	$(LOCK) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
+
+clean: ## remove what the targets above made
+	rm -rf .venv .cueline target .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Cueline needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+
+# uv takes seconds where pip takes a minute; pip where uv cannot be had or does not reach the index
+.venv/bin/uv: requirements-uv.lock | .venv/bin/python
+	-@$(PIP) install --require-hashes -r requirements-uv.lock && touch $@
+
+INSTALL = $(UV) --compile-bytecode --require-hashes -r $< || $(PIP) install --require-hashes -r $<
+
+# the stamps: an installation is made anew when what it is made from changed
+.venv/installed: requirements.lock pyproject.toml | .venv/bin/uv
+	$(INSTALL)
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/ready: .venv/installed $(wildcard engine/kernels/*.py)
+	$(BIN)/python -m engine.kernels.warm
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/ready
+	$(INSTALL)
+	@touch $@
+
+$(JARS)/ready: tests/kafka/pom.xml
+	@rm -rf $(JARS)
+	mvn --batch-mode --quiet --file tests/kafka/pom.xml package
+	@touch $@
