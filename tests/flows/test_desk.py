@@ -1,0 +1,274 @@
+"""The desk on both stores: joined reads, caps under concurrency, deadlines, and services that are away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine.decide.model import Answer, DecisionRequest
+from engine.errors import BadState, Unavailable
+from engine.meter import PrometheusMeter
+from engine.ports import Commit, Reservation, Timers, View
+from engine.rulebook.load import compile_texts
+from engine.rulebook.model import Rulebook
+from engine.settings import Kafka, Redis, Settings, Web
+from engine.store.keys import Keys
+from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
+from engine.web.desk import Desk
+from models.propensity import fit
+from tests.core.decide_words import BUSY, NOW, SHOP, rows, shop
+from tests.services import Valkey
+
+PARTITIONS = 4
+SETTINGS = Settings(kafka=Kafka(partitions=PARTITIONS), web=Web(deadline_ms=5_000))
+
+Store = MemoryStore | RedisStore
+
+
+class StandingClock:
+    """Engine time that stands."""
+
+    def now_ms(self) -> int:
+        return NOW
+
+
+class CountingStore(MemoryStore):
+    """Notes how many customers and reservations each call was for."""
+
+    def __init__(self) -> None:
+        super().__init__(PARTITIONS)
+        self.read: list[int] = []
+        self.reserved: list[int] = []
+
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        self.read.append(len(customers))
+        await asyncio.sleep(0)
+        return await super().views(customers)
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        self.reserved.append(len(reservations))
+        return await super().reserve(reservations)
+
+
+class SilentStore(MemoryStore):
+    """Answers a read when `told` is set."""
+
+    def __init__(self) -> None:
+        super().__init__(PARTITIONS)
+        self.told = asyncio.Event()
+        self.reserved = 0
+
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        await self.told.wait()
+        return await super().views(customers)
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        self.reserved += len(reservations)
+        return await super().reserve(reservations)
+
+
+class AwayStore(MemoryStore):
+    """Is away."""
+
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        raise Unavailable("Redis: connection refused")
+
+
+@pytest.fixture(params=["memory", "redis"])
+def redis_settings(request: pytest.FixtureRequest) -> Redis | None:
+    if request.param == "memory":
+        return None
+    valkey: Valkey = request.getfixturevalue("valkey")
+    return Redis(url=valkey.url)
+
+
+@pytest.fixture
+async def store(redis_settings: Redis | None) -> AsyncIterator[Store]:
+    """Either form, empty."""
+    opened = RedisStore(redis_settings, PARTITIONS) if redis_settings else MemoryStore(PARTITIONS)
+    yield opened
+    await opened.close()
+
+
+def desk(store: Any, meter: PrometheusMeter | None = None, book: Rulebook | None = None) -> Desk:
+    rulebook = book or shop()
+    table = fit(rulebook.offers, {})
+    return Desk(store, lambda: rulebook, lambda: table, StandingClock(), meter or PrometheusMeter(), SETTINGS)
+
+
+async def put(store: Store, row: bytes, *customers: str) -> None:
+    """Store a row for each customer, as the worker does."""
+    keys = Keys(PARTITIONS)
+    for customer in map(str.encode, customers):
+        partition = keys.of_customer(customer)
+        at = await store.claim(partition)
+        commit = Commit(partition, at.epoch, at.offset, at.offset, [customer], [row], Timers([], []), [], {})
+        await store.commit(commit)
+
+
+async def ask(at: Desk, customer: str = "ada", channel: str = "web", **more: Any) -> Answer:
+    return msgspec.json.decode(await at.decide(DecisionRequest(channel, customer, **more)), type=Answer)
+
+
+def ids(answer: Answer) -> list[str]:
+    return [offer.offer_id for offer in answer.offers]
+
+
+BUSY_ROW = rows(BUSY)[0].tobytes()
+
+
+async def test_a_customer_gets_offers_and_a_stranger_an_ordinary_answer(store: Store) -> None:
+    await put(store, BUSY_ROW, "ada")
+    at = desk(store)
+    known, stranger = await asyncio.gather(ask(at), ask(at, "nobody", explain=True))
+    assert ids(known) == ["cart-help", "chat", "guide"]
+    assert (known.as_of, known.staleness_ms, known.fallback) == (NOW, 1_000, False)
+    assert ids(stranger) == ["newsletter"]
+    assert (stranger.staleness_ms, stranger.fallback) == (0, False)
+    assert known.decision_id.startswith(f"{Keys(PARTITIONS).of_customer(b'ada')}-")
+
+
+async def test_a_cap_holds_whoever_asks_at_the_same_time(store: Store) -> None:
+    await put(store, BUSY_ROW, "ada")
+    at, other = desk(store), desk(store)
+    answers = await asyncio.gather(*(ask(one, limit=1) for one in (at, other) * 20))
+    given = [ids(answer) for answer in answers]
+    assert given.count(["cart-help"]) == 1
+    assert given.count(["chat"]) == 2
+    assert given.count(["guide"]) == 37
+    late = await ask(at, explain=True)
+    assert ids(late) == ["guide", "newsletter"]
+    assert {one.offer_id for one in late.suppressed if one.code == "cap_period"} == {"cart-help", "chat"}
+
+
+async def test_looking_counts_nothing_and_is_not_logged(store: Store) -> None:
+    await put(store, BUSY_ROW, "ada")
+    at = desk(store)
+    for _ in range(3):
+        looked = await ask(at, limit=1, peek=True)
+        assert ids(looked) == ["cart-help"]
+    assert await at.recall(looked.decision_id) is None
+    assert ids(await ask(at, limit=1)) == ["cart-help"]
+    assert ids(await ask(at, limit=1)) == ["chat"]
+
+
+async def test_the_log_tells_what_was_given_after_caps_refused(store: Store) -> None:
+    await put(store, BUSY_ROW, "ada")
+    at = desk(store)
+    answers = await asyncio.gather(
+        *(ask(at, limit=2, placements=("hero", "side"), explain=True) for _ in range(8))
+    )
+    for answer in answers:
+        logged = await at.recall(answer.decision_id)
+        assert logged is not None
+        assert logged.complete
+        assert [(o.offer_id, o.placement, o.why) for o in logged.offers] == [
+            (o.offer_id, o.placement, o.why) for o in answer.offers
+        ]
+        assert logged.suppressed == answer.suppressed
+
+
+async def test_an_unknown_decision_is_none(store: Store) -> None:
+    at = desk(store)
+    for name in ("", "0-nothing", "99-x", "x-0", "²-x"):
+        assert await at.recall(name) is None
+
+
+async def test_decisions_made_before_a_rule_change_can_still_be_told() -> None:
+    books = [shop(), compile_texts({"shop.yaml": SHOP.replace("value: 40", "value: 41")})]
+    store, table = MemoryStore(PARTITIONS), fit(books[0].offers, {})
+    await put(store, BUSY_ROW, "ada")
+    at = Desk(store, lambda: books[0], lambda: table, StandingClock(), PrometheusMeter(), SETTINGS)
+    before = await ask(at)
+    books.pop(0)
+    after = await ask(at, "nobody")
+    assert before.revision != after.revision
+    logged = await at.recall(before.decision_id)
+    assert logged is not None
+    assert (logged.complete, logged.revision) == (True, before.revision)
+
+
+async def test_requests_of_one_turn_share_one_read_and_one_reservation() -> None:
+    store, meter = CountingStore(), PrometheusMeter()
+    at = desk(store, meter)
+    await asyncio.gather(*(ask(at, f"customer-{i}", peek=i % 4 == 0) for i in range(40)))
+    assert store.read == [40]
+    assert store.reserved == [30]
+    assert meter.value("decisions") == 40
+    assert meter.value("offers_given", "newsletter") == 40
+    assert meter.value("offers_suppressed", "availability.placement_mismatch") == 40
+
+
+async def test_a_decision_that_is_late_is_the_fallback_and_takes_nothing() -> None:
+    store, meter = SilentStore(), PrometheusMeter()
+    at = desk(store, meter)
+    patient = asyncio.create_task(ask(at))
+    late = await ask(at, deadline_ms=1)
+    assert (late.fallback, ids(late)) == (True, ["newsletter"])
+    assert [(one.stage, one.code) for one in late.suppressed] == [("runtime", "deadline")]
+    assert meter.value("decision_fallbacks", "runtime.deadline") == 1
+    store.told.set()
+    assert not (await patient).fallback
+    assert store.reserved == 1
+
+
+async def test_who_hung_up_is_forgotten() -> None:
+    store = SilentStore()
+    at = desk(store)
+    gone = asyncio.create_task(ask(at))
+    stays = asyncio.create_task(ask(at, "nobody"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    store.told.set()
+    assert ids(await stays) == ["newsletter"]
+    assert store.reserved == 1
+
+
+async def test_without_the_store_it_falls_back(caplog: pytest.LogCaptureFixture) -> None:
+    meter = PrometheusMeter()
+    at = desk(AwayStore(PARTITIONS), meter)
+    answers = await asyncio.gather(*(ask(at, channel=channel) for channel in ("web", "agent")))
+    assert [(answer.fallback, ids(answer)) for answer in answers] == [(True, ["newsletter"]), (True, [])]
+    assert {one.code for answer in answers for one in answer.suppressed} == {"state_unavailable"}
+    assert meter.value("decision_fallbacks", "runtime.state_unavailable") == 2
+    assert "connection refused" in caplog.text
+
+
+@pytest.mark.parametrize("spoil", [lambda row: row[:-1], lambda row: b"\x63" + row[1:]])
+async def test_a_row_that_cannot_be_read_spoils_no_other_decision(
+    store: Store, spoil: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR)
+    await put(store, spoil(BUSY_ROW), "bad")
+    await put(store, BUSY_ROW, "ada")
+    at = desk(store)
+    bad, good = await asyncio.gather(ask(at, "bad"), ask(at))
+    assert (bad.fallback, good.fallback) == (True, False)
+    assert [one.code for one in bad.suppressed] == ["state_unavailable"]
+    assert "of no layout we know" in caplog.text
+
+
+async def test_a_fault_of_ours_is_no_error_of_the_caller(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken(MemoryStore):
+        async def views(self, customers: Sequence[str]) -> list[View]:
+            raise ZeroDivisionError
+
+    at = desk(Broken(PARTITIONS))
+    answer = await ask(at)
+    assert (answer.fallback, [one.code for one in answer.suppressed]) == (True, ["rule_error"])
+    assert "ZeroDivisionError" in caplog.text
+    assert (await ask(at)).fallback
+
+
+async def test_a_record_of_a_stranger_is_bad_state(store: Store) -> None:
+    at = desk(store)
+    name = f"{Keys(PARTITIONS).of_customer(b'ada')}-junk"
+    await store.reserve([Reservation("ada", name, NOW, (), b"junk")])
+    with pytest.raises(BadState):
+        await at.recall(name)
