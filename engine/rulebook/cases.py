@@ -69,7 +69,8 @@ def stranger() -> NDArray[np.float64]:
     """The features (F) of a customer of whom nothing is known, on a Thursday at midnight."""
     features = np.empty((1, FEATURES), np.float64)
     read_many(np.zeros(1, ROW), np.zeros(1, np.int64), features)
-    return features[0]
+    first: NDArray[np.float64] = features[0]
+    return first
 
 
 def vector(values: dict[str, float]) -> NDArray[np.float64]:

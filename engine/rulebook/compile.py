@@ -27,8 +27,8 @@ def compile_drafts(drafts: Drafts, sources: Mapping[str, str], faults: Faults) -
     _unique([draft.rule for draft in offers], faults)
     codes = _codes(rules, faults)
     if drafts.complete:
-        for draft in (*indicators, *offers):
-            _named_exist(draft.rule, drafts.declared, faults)
+        for rule in (*rules, *(draft.rule for draft in offers)):
+            _named_exist(rule, drafts.declared, faults)
     forms = _indicator_forms(rules, faults)
     clauses = {draft.name: _clauses(draft, forms[draft.name], faults) for draft in rules if draft.name in forms}
     _heard(rules, clauses, faults)

@@ -1,4 +1,5 @@
-"""What silence alone can change: thresholds on features that grow while a customer does nothing."""
+"""What silence alone can change: thresholds on features that grow while a customer does nothing, and the
+end of the session. Windows that empty and the hour of the day are seen at the next event only."""
 
 from __future__ import annotations
 
@@ -7,12 +8,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from engine.kernels.features import IDLE_SECONDS, SESSION_NUMBER
+from engine.kernels.layout import SESSION_GAP_MS
 from engine.rulebook.clauses import Clause
-from engine.rulebook.condition import SYMBOLS, Predicate
+from engine.rulebook.condition import COMPARE, SYMBOLS, Predicate
 from engine.rulebook.model import Silences
 from engine.state.catalogue import CATALOGUE
 
 FEATURES = {feature.index: feature for feature in CATALOGUE}
+#: What `read` sets to 0 once the session is over.
+SESSION = {feature.index for feature in CATALOGUE if feature.name.startswith("session.")} - {SESSION_NUMBER}
 
 
 def silences(rules: Iterable[Sequence[Clause]]) -> Silences:
@@ -21,12 +26,15 @@ def silences(rules: Iterable[Sequence[Clause]]) -> Silences:
     A feature is whole milliseconds over `grows_ms`, so the first value at which ``>= 900`` becomes true
     is 900, and the first for ``> 900`` is one millisecond later. Those values are the thresholds.
     """
+    rules = list(rules)
     moments = {
         (predicate.feature, at)
         for predicate in _predicates(rules)
         if predicate.other < 0
         for at in _moments_ms(predicate)
     }
+    if any(_session_end_fits(clause) for rule in rules for clause in rule):
+        moments.add((IDLE_SECONDS, SESSION_GAP_MS + 1))
     entries = sorted(moments)
     grows = [FEATURES[feature].grows_ms for feature, _ in entries]
     return Silences(
@@ -38,6 +46,15 @@ def silences(rules: Iterable[Sequence[Clause]]) -> Silences:
 
 def _predicates(rules: Iterable[Sequence[Clause]]) -> set[Predicate]:
     return {predicate for rule in rules for clause in rule for predicate, _ in clause}
+
+
+def _session_end_fits(clause: Clause) -> bool:
+    """Whether a session's numbers falling to 0 may make the clause true."""
+    session = [(predicate, wanted) for predicate, wanted in clause if predicate.feature in SESSION]
+    alone = [(predicate, wanted) for predicate, wanted in session if predicate.other < 0]
+    return bool(session) and all(
+        COMPARE[predicate.op](0.0, predicate.threshold) is wanted for predicate, wanted in alone
+    )
 
 
 def _moments_ms(predicate: Predicate) -> list[int]:
