@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -15,7 +15,13 @@ from pydantic_settings import (
 )
 
 
-class Kafka(BaseModel):
+class Section(BaseModel):
+    """A group of settings; a name that is not one is an error, not silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Kafka(Section):
     """Kafka and the topics of one deployment."""
 
     brokers: str = Field("127.0.0.1:9092", description="host:port, several with commas")
@@ -28,9 +34,12 @@ class Kafka(BaseModel):
     session_timeout_s: float = Field(8.0, description="a silent worker loses its partitions after this")
     rebalance_timeout_s: float = 6.0
     heartbeat_s: float = 1.0
+    idempotent: bool = Field(
+        True, description="idempotent producer; off for brokers without it, repeats are then dropped by message id"
+    )
 
 
-class Redis(BaseModel):
+class Redis(Section):
     """Redis 7+ or Valkey."""
 
     url: str = "redis://127.0.0.1:6379/0"
@@ -38,7 +47,7 @@ class Redis(BaseModel):
     cue_stream_length: int = Field(10_000, description="cues kept per partition for resuming readers")
 
 
-class Stream(BaseModel):
+class Stream(Section):
     """The worker."""
 
     rows_in_memory: int = Field(400_000, description="rows held by one worker; least recently used ones leave")
@@ -51,7 +60,7 @@ class Stream(BaseModel):
     metrics_port: int = Field(9109, description="0 picks a free one")
 
 
-class Web(BaseModel):
+class Web(Section):
     """The HTTP process."""
 
     host: str = "127.0.0.1"
@@ -66,7 +75,7 @@ class Web(BaseModel):
     demo_page: bool = Field(False, description="serve the live page and its stream at /")
 
 
-class Rules(BaseModel):
+class Rules(Section):
     """The rulebook."""
 
     directory: Path = Path("rules")
