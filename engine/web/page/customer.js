@@ -1,0 +1,109 @@
+// One customer: the row in words, and what would be offered now with the reason (looked at, not given).
+import { ago, element, figure, plain } from "/page/words.js";
+
+const AGAIN_MS = 2_000;
+const OFFERS = 4;
+const at = (id) => document.getElementById(id);
+
+export class Customer {
+  constructor() {
+    this.id = null;
+    this.channel = "agent";
+    this.channels = new Set(["agent", "web"]);
+    at("ask").addEventListener("submit", (event) => {
+      event.preventDefault();
+      const id = at("customer-input").value.trim();
+      if (id) this.show(id);
+    });
+    setInterval(() => { if (this.id && !document.hidden) this.refresh(); }, AGAIN_MS);
+  }
+
+  show(id, channels = []) {
+    channels.forEach((name) => this.channels.add(name));
+    this.id = id;
+    at("customer-input").value = id;
+    this.refresh();
+  }
+
+  async refresh() {
+    const { id, channel } = this;
+    try {
+      const [known, answer] = await Promise.all([
+        asked(`/v1/customers/${encodeURIComponent(id)}`),
+        asked("/v1/decisions", { customerId: id, channel, limit: OFFERS, peek: true, explain: true }),
+      ]);
+      if (id !== this.id || channel !== this.channel) return; // somebody else was chosen meanwhile
+      at("told").hidden = false;
+      at("no-customer").hidden = true;
+      this.row(known);
+      this.pick();
+      this.offers(answer);
+    } catch (error) {
+      if (id !== this.id) return;
+      at("told").hidden = true;
+      at("no-customer").hidden = false;
+      at("no-customer").textContent = `${id}: ${error.message}`;
+    }
+  }
+
+  row(known) {
+    at("customer-id").textContent = known.customerId;
+    at("customer-facts").textContent = `last seen ${ago(known.asOf - known.lastAt)}, first ${ago(known.asOf - known.firstAt)}`;
+    at("standing").replaceChildren(...(known.indicators.length
+      ? known.indicators.map((one) => element("li", { class: "tag", text: plain(one.name), title: one.description }))
+      : [element("li", { class: "tag calm", text: "no indicator stands" })]));
+    const told = Object.entries(known.features).filter(([name, reading]) => reading.value && !name.startsWith("now."));
+    at("features").replaceChildren(...told.map(([name, reading]) => feature(name, reading)));
+    at("timeline").replaceChildren(...known.timeline.slice(0, 12).map((one) => happening(one, known.asOf)));
+  }
+
+  pick() {
+    const drawn = [...this.channels, this.channel].join();
+    if (drawn === this.drawn) return; // keeps the focus where it is
+    this.drawn = drawn;
+    at("channels").replaceChildren(...[...this.channels].map((name) => element("button", {
+      type: "button", text: name, "aria-pressed": String(name === this.channel), "data-testid": `channel-${name}`,
+      on: { click: () => { this.channel = name; this.pick(); this.refresh(); } },
+    })));
+  }
+
+  offers(answer) {
+    const none = element("li", { class: "none", text: `Nothing to offer on the channel ${this.channel} now.` });
+    at("offers").replaceChildren(...(answer.offers.length ? answer.offers.map(offer) : [none]));
+    at("others").hidden = !answer.suppressed.length;
+    at("suppressed").replaceChildren(...answer.suppressed.map((one) => element("li", { "data-testid": "suppressed-item" },
+      element("b", { text: plain(one.offerId || "all offers") }), ` ${plain(one.stage)}: ${one.detail || plain(one.code)}`)));
+  }
+}
+
+function offer(one) {
+  const factors = `${figure(one.propensity * 100)} % × value ${figure(one.value)}` + (one.lever === 1 ? "" : ` × ${figure(one.lever)}`);
+  return element("li", { "data-testid": "offer-item" },
+    element("p", { class: "name" },
+      element("span", { text: `${one.rank}. ${plain(one.offerId)}` }),
+      element("span", { class: "tag calm", text: plain(one.kind) }),
+      element("span", { class: "score", text: factors, title: `priority ${figure(one.priority)} = propensity × value × weights` })),
+    element("p", { class: "say", text: one.say }),
+    element("ul", { class: "why", "data-testid": "offer-why" }, ...one.why.map((text) => element("li", { text }))));
+}
+
+function feature(name, reading) {
+  return element("tr", { title: reading.meaning },
+    element("th", { scope: "row", text: name }),
+    element("td", {}, figure(reading.value), element("i", { text: reading.unit ? ` ${reading.unit === "currency" ? "" : reading.unit}` : "" })));
+}
+
+function happening(one, now) {
+  const whole = one.category || one.item;
+  const about = [plain(whole.split(".").at(-1)), one.value ? figure(one.value) : ""].filter(Boolean).join(", ");
+  return element("li", {}, element("b", { text: plain(one.kind) }), element("span", { text: about, title: whole }), element("time", { text: ago(now - one.at) }));
+}
+
+// JSON from the engine; a problem document becomes an error with its words.
+async function asked(path, question) {
+  const how = question ? { method: "POST", body: JSON.stringify(question), headers: { "content-type": "application/json" } } : {};
+  const answer = await fetch(path, { cache: "no-store", ...how });
+  const body = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Error(body.detail || `the engine answered ${answer.status}`);
+  return body;
+}
