@@ -80,13 +80,10 @@ def _next_due(values, at, feature, threshold, grows_ms):
     for k in range(feature.shape[0]):
         gap = threshold[k] - values[feature[k]]
         if gap > 0.0:  # false for NaN: what never began does not grow
-            moment = at + np.int64(np.ceil(gap * grows_ms[k]))
-            # a strict > is met one step of the clock later than >=
-            for candidate in (moment, moment + 1):
-                if candidate > at and (due == 0 or candidate < due):
-                    due = candidate
-        elif gap == 0.0 and (due == 0 or at + 1 < due):
-            due = at + 1
+            # both sides are whole milliseconds over grows_ms
+            moment = at + max(np.int64(np.rint(gap * grows_ms[k])), np.int64(1))
+            if due == 0 or moment < due:
+                due = moment
     return due
 
 
@@ -101,7 +98,7 @@ def _silence(row, slot, until, rules, scratch, rises, risen):
 @kernel
 def _room(rises, risen, rules):
     """Whether the worst case of one event (every indicator at every threshold) still fits."""
-    return risen + rules[7].shape[0] * (2 * rules[8].shape[0] + 2) <= rises.shape[0]
+    return risen + rules[7].shape[0] * (rules[8].shape[0] + 1) <= rises.shape[0]
 
 
 @kernel

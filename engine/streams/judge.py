@@ -40,7 +40,7 @@ class Judge:
             np.zeros(indicators, np.bool_),
             np.zeros(ACTIVE, np.uint32),
         )
-        most_at_once = indicators * (2 * len(silences.feature) + 2)
+        most_at_once = indicators * (len(silences.feature) + 1)
         self._rises = np.zeros(max(LEAST_RISES, 2 * most_at_once), kernels.RISE)
 
     def advance(

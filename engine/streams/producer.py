@@ -31,7 +31,7 @@ class KafkaLog:
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.brokers,
             acks="all",
-            enable_idempotence=True,
+            enable_idempotence=self._settings.idempotent,
             linger_ms=LINGER_MS,
             max_batch_size=256 * 1024,
             request_timeout_ms=int(ACK_TIMEOUT_S * 1000),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from engine.rulebook.compile import compile_texts
+from engine.rulebook.load import compile_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray

@@ -1,0 +1,14 @@
+"""`python -m engine` is `cueline`."""
+
+from __future__ import annotations
+
+from engine.cli import app
+
+
+def main() -> None:
+    """The console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Compiles every kernel once, so that the first event does not wait: `python -m engine.kernels.warm`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels import advance, chunks, decode, features, layout, partition, rules
+
+
+def warm_up() -> None:
+    """Call each kernel with the types it is used with; what is compiled stays in the cache on disk."""
+    rows = np.zeros(1, layout.ROW)
+    slots = np.zeros(1, np.int32)
+    events = np.zeros(1, decode.COLUMNS)
+    program, ruleset = _rules()
+    scratch = (
+        np.zeros(features.FEATURES),
+        np.zeros(1, np.uint64),
+        np.zeros(1, np.bool_),
+        np.zeros(layout.ACTIVE, np.uint32),
+    )
+    rises = np.zeros(8, advance.RISE)
+    data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
+    ends = np.array([len(data)])
+    decode.decode(data, ends, np.zeros(1, np.int64), events)
+    partition.partition_of(b"warm", 1)
+    partition.misplaced(data, ends, 0, 1, np.zeros(1, np.bool_))
+    advance.advance(rows, slots, events, 0, ruleset, scratch, np.zeros(1, np.uint8), rises)
+    advance.fire(rows, slots, 0, 1, ruleset, scratch, rises)
+    advance.timers(rows, slots, ruleset, scratch, np.zeros(1, np.bool_))
+    chunks.chunk_end(slots, 0, 1, np.zeros(1, np.int64))
+    found = np.zeros((1, features.FEATURES))
+    features.read_many(rows, np.zeros(1, np.int64), found)
+    features.read(rows[0], 1, found[0])
+    rules.match_many(found, *program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
+
+
+def _rules() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """One rule that asks nothing, as `Program` arrays, and with codes and silences behind them."""
+    program = (
+        np.zeros(1, np.int32),
+        np.zeros(1, np.int8),
+        np.full(1, -1, np.int32),
+        np.zeros(1),
+        np.array([0, 1], np.int32),
+        np.zeros((1, 1), np.uint64),
+        np.zeros((1, 1), np.uint64),
+    )
+    silences = (np.zeros(1, np.uint32), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
+    return program, (*program, *silences)
+
+
+if __name__ == "__main__":
+    warm_up()

@@ -1,0 +1,223 @@
+"""Builds everything from settings: the only place where adapters meet."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.clock import EngineClock
+from engine.doors.segment import Limits, SegmentDoor, canonical
+from engine.embedded.topics import make_topics, topics_of
+from engine.errors import CuelineError
+from engine.following import Knowledge, follow_clock
+from engine.kernels.warm import warm_up
+from engine.meter import PrometheusMeter
+from engine.rulebook.model import Rulebook
+from engine.settings import Settings
+from engine.store.redis import RedisStore
+from engine.streams.app import CoreApp, StreamCore, build_app
+from engine.streams.producer import KafkaLog
+from engine.streams.watch import LagWatch
+from engine.streams.worker import Worker
+from engine.web.app import build_app as build_web
+from engine.web.desk import Desk
+from engine.web.probes import Probed, build_probes
+from engine.web.server import serve
+from engine.web.services import Services
+from models.propensity import PropensityTable
+
+log = logging.getLogger("cueline")
+
+ALIVE_S = 10.0  # a drain loop that has not turned for this long is not ready
+
+
+class Process:
+    """What both kinds of process have: store, Kafka, clock, meter, and a stop that signals set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.meter = PrometheusMeter()
+        self.clock = EngineClock()
+        self.store = RedisStore(settings.redis, settings.kafka.partitions)
+        self.log = KafkaLog(settings.kafka)
+        self.stop = asyncio.Event()
+        self.failure: BaseException | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Connect; on leaving, stop what was started and close. Raises `Unavailable`."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, self.stop.set)
+        kafka = self.settings.kafka
+        await self.store.open()
+        await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
+        await self.log.open()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.log.close()
+            await self.store.close()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the rest; when it fails the process stops with that failure."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = self.failure or error
+            self.stop.set()
+
+    def follow(self, knowledge: Knowledge) -> None:
+        """Begin to follow rule files, learned counts and, where settings say so, a replay's clock."""
+        self.begin(knowledge.follow(self.stop))
+        if self.settings.stream.clock == "replay":
+            self.begin(follow_clock(self.clock, self.store, self.stop))
+
+    async def until_stopped(self) -> None:
+        """Returns on a signal; raises what made a part of the process fail."""
+        await self.stop.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+async def run_api(settings: Settings) -> None:
+    """The HTTP process, until a signal. Raises a `CuelineError` that says what is wrong."""
+    process = Process(settings)
+    async with process.open():
+        knowledge = Knowledge(settings.rules.directory, process.store, process.meter)
+        await knowledge.learn()
+        process.follow(knowledge)
+        process.begin(
+            serve(
+                build_web(_services(process, knowledge), settings),
+                settings.web.host,
+                settings.web.port,
+                process.stop,
+            )
+        )
+        _settle_memory()
+        await process.until_stopped()
+
+
+def _services(process: Process, knowledge: Knowledge) -> Services:
+    settings, store, meter = process.settings, process.store, process.meter
+
+    def rulebook() -> Rulebook:
+        return knowledge.rulebook
+
+    def table() -> PropensityTable:
+        return knowledge.table
+
+    return Services(
+        door=SegmentDoor(Limits(settings.web.max_event_bytes, settings.web.max_batch_events)),
+        log=process.log,
+        decisions=store,
+        cues=store,
+        stats=store,
+        meter=meter,
+        clock=process.clock,
+        desk=Desk(store, rulebook, table, process.clock, meter, settings),
+        rulebook=rulebook,
+        metrics=meter.render,
+        ready=dict,
+    )
+
+
+async def run_worker(settings: Settings, directory: Path) -> None:
+    """The stream process, until a signal. Raises a `CuelineError` that says what is wrong."""
+    process = Process(settings)
+    warm_up()
+    async with process.open():
+        worker = _worker(process)
+        knowledge = Knowledge(settings.rules.directory, process.store, process.meter, worker.use)
+        await knowledge.learn()
+        process.follow(knowledge)
+        turned = Turned()
+        watch = LagWatch(settings.stream.lag_watchdog_s, process.meter)
+        core = StreamCore(worker, watch, settings.kafka, turned)
+        app = build_app(core, settings.kafka, process.log, process.store.learn, directory)
+        process.begin(_run_faust(app, process.stop))
+        probes = build_probes(
+            Probed(process.meter, process.meter.render, lambda: _worker_problems(worker, watch, turned))
+        )
+        process.begin(serve(probes, settings.web.host, settings.stream.metrics_port, process.stop))
+        _settle_memory()
+        await process.until_stopped()
+
+
+def _worker(process: Process) -> Worker:
+    settings = process.settings
+    return Worker(
+        settings.stream,
+        settings.kafka.events_topic,
+        settings.kafka.partitions,
+        process.store,
+        process.store,
+        process.clock,
+        process.meter,
+        process.log.aside,
+        lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
+        settings.rules.currency,
+    )
+
+
+async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:
+    """Run the app until `stop`; raises what crashed it."""
+    await app.start()
+    ended = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(app.wait_until_stopped())]
+    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in ended:
+        waiting.cancel()
+    await app.core.worker.drain()
+    crash = app.crash_reason
+    await app.stop()
+    if crash is not None:
+        raise crash
+    if not stop.is_set():
+        raise CuelineError("the stream app stopped by itself")
+
+
+class Turned:
+    """When the drain loop last turned."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+
+    def __call__(self) -> None:
+        self._at = time.monotonic()
+
+    @property
+    def seconds_ago(self) -> float:
+        """Seconds since."""
+        return time.monotonic() - self._at
+
+
+def _worker_problems(worker: Worker, watch: LagWatch, turned: Turned) -> Mapping[str, str]:
+    problems = {}
+    if not watch.seen:
+        problems["assignment"] = "no partitions have been assigned yet, or their ends are not known"
+    if turned.seconds_ago > ALIVE_S:
+        problems["drain"] = f"the drain loop has not turned for {turned.seconds_ago:.0f} s"
+    failed = [str(lane.partition) for lane in worker.lanes.values() if lane.failed]
+    if failed:
+        problems["store"] = f"partitions {', '.join(failed)} wait for the store"
+    return problems
+
+
+def _settle_memory() -> None:
+    """What exists now stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
