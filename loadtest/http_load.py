@@ -1,0 +1,192 @@
+"""HTTP load that costs little itself: prebuilt requests on kept-alive connections, answers told apart by
+their ``content-length`` alone, so that a generator sharing the machine takes little from the server.
+
+A closed loop asks again as soon as it is answered: it finds the highest rate. An open loop asks at planned
+moments and counts from those, so that a stall of the server shows in the latencies (a closed loop hides it).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Load(msgspec.Struct, frozen=True, eq=False):
+    """What was seen: ``latencies`` in seconds, one for each answer of status 200, ``failed`` other answers,
+    ``seconds`` from the first request to the last answer."""
+
+    latencies: NDArray[np.float64]
+    failed: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Good answers a second."""
+        return len(self.latencies) / self.seconds
+
+    def quantile_ms(self, q: float) -> float:
+        """A quantile (0..1) of the latencies in milliseconds; NaN without any."""
+        return float(np.quantile(self.latencies, q) * 1_000) if len(self.latencies) else float("nan")
+
+
+def post(path: str, body: bytes, headers: Sequence[tuple[str, str]] = ()) -> bytes:
+    """A POST of JSON as it goes over the wire."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in headers)
+    head = f"POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: application/json\r\n{more}"
+    return f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def joined(loads: Sequence[Load]) -> Load:
+    """Several slices as one."""
+    latencies = np.concatenate([load.latencies for load in loads]) if loads else np.empty(0)
+    return Load(latencies, sum(load.failed for load in loads), sum(load.seconds for load in loads))
+
+
+class Connection(asyncio.Protocol):
+    """One connection with one request under way at a time. `answered` hears of each answer whether its
+    status was 200."""
+
+    def __init__(self) -> None:
+        self.answered: Callable[[Connection, bool], None] = _nobody
+        self.asked_at = 0.0
+        self._busy = False
+        self._buffer = b""
+        self._transport: asyncio.WriteTransport | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether the server is still there."""
+        return self._transport is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by class
+
+    def ask(self, request: bytes, since: float) -> None:
+        """Send `request`; its latency counts from `since` (`time.perf_counter`)."""
+        assert self._transport is not None
+        self.asked_at, self._busy = since, True
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer + data if self._buffer else data
+        end = _end(buffer)
+        if end == 0 or len(buffer) < end:
+            self._buffer = buffer
+            return
+        self._buffer, self._busy = buffer[end:], False
+        self.answered(self, buffer[9:12] == b"200")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        if self._busy:
+            self._busy = False
+            self.answered(self, False)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.answered = _nobody
+        if self._transport is not None:
+            self._transport.close()
+
+
+async def connect(host: str, port: int, connections: int) -> list[Connection]:
+    """Open `connections` of them. Raises OSError when nobody listens."""
+    loop = asyncio.get_running_loop()
+    opened = [await loop.create_connection(Connection, host, port) for _ in range(connections)]
+    return [connection for _, connection in opened]
+
+
+async def closed_loop(connections: Sequence[Connection], requests: Iterator[bytes], seconds: float) -> Load:
+    """Each connection asks, one request after the other, for `seconds` or until the server hangs up on it.
+    The last answer ends it."""
+    latencies: list[float] = []
+    start = time.perf_counter()
+    until, failed, busy = start + seconds, 0, len(connections)
+    finished = asyncio.get_running_loop().create_future()
+
+    def answered(connection: Connection, good: bool) -> None:
+        nonlocal failed, busy
+        now = time.perf_counter()
+        if good:
+            latencies.append(now - connection.asked_at)
+        else:
+            failed += 1
+        if now < until and connection.connected:
+            connection.ask(next(requests), now)
+            return
+        busy -= 1
+        if busy == 0 and not finished.done():
+            finished.set_result(now)
+
+    for connection in connections:
+        connection.answered = answered
+        connection.ask(next(requests), time.perf_counter())
+    ended = await finished
+    return Load(np.array(latencies), failed, ended - start)
+
+
+async def open_loop(
+    connections: Sequence[Connection], requests: Iterator[bytes], per_second: float, seconds: float
+) -> Load:
+    """Ask `per_second` times a second for `seconds`; a request that finds no connection free waits, and its
+    latency counts from the moment it was planned for. Ends early when the server hangs up on all."""
+    loop = asyncio.get_running_loop()
+    latencies: list[float] = []
+    free, late = deque(connections), deque[tuple[bytes, float]]()
+    total, failed, done = int(per_second * seconds), 0, 0
+    finished = loop.create_future()
+
+    def answered(connection: Connection, good: bool) -> None:
+        nonlocal failed, done
+        now = time.perf_counter()
+        done += 1
+        if good:
+            latencies.append(now - connection.asked_at)
+        else:
+            failed += 1
+        if connection.connected and late:
+            connection.ask(*late.popleft())
+        elif connection.connected:
+            free.append(connection)
+        if (done == total or not any(c.connected for c in connections)) and not finished.done():
+            finished.set_result(now)
+
+    for connection in connections:
+        connection.answered = answered
+    start = time.perf_counter()
+    for i in range(total):
+        if finished.done():
+            break
+        planned = start + i / per_second
+        if (ahead := planned - time.perf_counter()) > 0:
+            await asyncio.sleep(ahead)
+        if free:
+            free.popleft().ask(next(requests), planned)
+        else:
+            late.append((next(requests), planned))
+    ended = await finished
+    return Load(np.array(latencies), failed, ended - start)
+
+
+def _nobody(connection: Connection, good: bool) -> None:
+    """Nobody listens."""
+
+
+def _end(buffer: bytes) -> int:
+    """Where the first answer in `buffer` ends; 0 while its head is not complete."""
+    head = buffer.find(b"\r\n\r\n")
+    if head < 0:
+        return 0
+    at = buffer.find(b"content-length:", 0, head)
+    if at < 0:
+        at = buffer[:head].lower().find(b"content-length:")
+    if at < 0:
+        return head + 4
+    return head + 4 + int(buffer[at + 15 : buffer.find(b"\r\n", at)])
