@@ -26,7 +26,7 @@ POLITE = [
 ]
 
 PARENT = """
-import asyncio, sys
+import asyncio, sys, uvloop
 from pathlib import Path
 from engine.embedded import Embedded
 
@@ -36,7 +36,7 @@ async def main():
         print(*map(services.supervisor.pid, ("kafka", "redis", "sleeper")), flush=True)
         await asyncio.Event().wait()
 
-asyncio.run(main())
+sys.exit({"asyncio": asyncio, "uvloop": uvloop}[sys.argv[2]].run(main()))
 """
 
 
@@ -104,10 +104,10 @@ async def test_a_child_may_be_stopped_while_it_waits_for_its_restart(tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="waits on a process that is not its child")
-async def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
-    parent = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PARENT, str(tmp_path), stdout=asyncio.subprocess.PIPE
-    )
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+async def test_nothing_outlives_a_killed_parent(tmp_path: Path, loop: str) -> None:
+    argv = [sys.executable, "-c", PARENT, str(tmp_path), loop]
+    parent = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     assert parent.stdout
     pids = [int(pid) for pid in (await parent.stdout.readline()).split()]
     assert len(pids) == 3
