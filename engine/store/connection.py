@@ -113,6 +113,8 @@ class Line:
             future.set_exception(Unavailable("Redis: the store is closed"))
             return future
         call = _Call(future, frame, loop.time() + self._timeout_s, wanted, replies)
+        if self._transport is not None and self._transport.is_closing():
+            self._drop("connection lost")
         if self._ready:
             self._send(call)
         else:

@@ -36,8 +36,10 @@ def mget(keys: CustomerKeys, customers: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def mset(keys: CustomerKeys, customers: Sequence[bytes], rows: Sequence[bytes | memoryview]) -> bytes:
-    """MSET of the customers' keys; rows are bytes or memoryviews of single bytes."""
+def mset(
+    keys: CustomerKeys, customers: Sequence[bytes], rows: Sequence[bytes | memoryview]
+) -> list[bytes | memoryview]:
+    """MSET of the customers' keys, in parts to be joined; rows are bytes or memoryviews of single bytes."""
     lengths = set(map(len, rows))
     middle = b"\r\n$%d\r\n" % lengths.pop() if lengths else b""
     parts: list[bytes | memoryview] = [middle] * (4 * len(customers) + 2)
@@ -48,4 +50,4 @@ def mset(keys: CustomerKeys, customers: Sequence[bytes], rows: Sequence[bytes | 
         parts[3:-1:4] = [b"\r\n$%d\r\n" % len(row) for row in rows]
     parts[4:-1:4] = rows
     parts[-1] = b"\r\n"
-    return b"".join(parts)
+    return parts

@@ -71,7 +71,7 @@ class StreamVerbs(Verbs):
 
     async def commit(self, commit: Commit) -> int:
         commands = list(self._transaction(commit))
-        replies = await self._line.pipe(b"".join(commands), len(commands))
+        replies = await self._line.pipe(b"".join(chain.from_iterable(commands)), len(commands))
         done = replies[-1]
         if done is None:
             raise Fenced(f"partition {commit.partition} stands at {replies[1].decode()}")
@@ -85,21 +85,22 @@ class StreamVerbs(Verbs):
         customers: list[bytes] = await self._line.call(pack(command))
         return customers
 
-    def _transaction(self, commit: Commit) -> Iterator[bytes]:
-        """Its commands. The cues come last, so that their count is the last reply."""
+    def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
+        """Its commands, each in parts. The cues come last, so that their count is the last reply."""
         partition, position = commit.partition, self._keys.position[commit.partition]
-        yield self._watch[partition]
-        yield pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected))
-        yield _MULTI
-        yield pack(("HSET", position, "offset", commit.offset))
+        yield (self._watch[partition],)
+        yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)
+        yield (_MULTI,)
+        yield (pack(("HSET", position, "offset", commit.offset)),)
         if commit.customers:
             yield mset(self._row_keys[partition], commit.customers, commit.rows)
-        yield from _set_timers(self._keys.timers[partition], commit.timers)
+        for command in _set_timers(self._keys.timers[partition], commit.timers):
+            yield (command,)
         for name, amount in commit.tallies.items():
-            yield pack(("HINCRBY", self._keys.tallies[partition], name, amount))
+            yield (pack(("HINCRBY", self._keys.tallies[partition], name, amount)),)
         if commit.cues:
-            yield self._write_cues(commit)
-        yield _EXEC
+            yield (self._write_cues(commit),)
+        yield (_EXEC,)
 
     def _write_cues(self, commit: Commit) -> bytes:
         keys = (self._keys.cues[commit.partition], self._keys.tallies[commit.partition])

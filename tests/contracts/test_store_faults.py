@@ -1,0 +1,300 @@
+"""What the Redis store does when Redis is away, slow, empty, locked or of another release."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import redis
+
+from engine.errors import BadSettings, Fenced, Unavailable
+from engine.ports import Candidate, Position
+from engine.settings import Redis
+from engine.store import library
+from engine.store.redis import RedisStore
+from tests.contracts.store_words import (
+    PARTITIONS,
+    change,
+    choice,
+    customers_of,
+    outcome,
+    reservation,
+)
+from tests.services import Valkey
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A Valkey of the test's own that keeps an append-only file."""
+    server = Valkey(tmp_path, appendonly=True)
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+async def own_store(own):
+    await own.start()
+    store = RedisStore(Redis(url=own.url), PARTITIONS)
+    yield store
+    await store.close()
+
+
+async def every_verb(store):
+    """Each verb once; what each came to."""
+    (customer,) = customers_of(1, 1)
+    verbs = [
+        store.claim(1),
+        store.position(1),
+        store.read(1, [b"a"]),
+        store.commit(change(9, 9, 10)),
+        store.due(1, 5, 5),
+        store.views([customer]),
+        store.reserve([reservation(customer)]),
+        store.decision("1-x"),
+        store.learn(outcome("1-x"), True),
+        store.propensities(),
+        store.since(None, ""),
+        store.tallies(),
+        store.name({1: "x"}),
+        store.names([1]),
+        store.clock(),
+        store.set_clock(None),
+    ]
+    return await asyncio.gather(*verbs, return_exceptions=True)
+
+
+async def test_every_verb_says_that_redis_is_away(tmp_path):
+    store = RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock", timeout_s=1), PARTITIONS)
+    assert {type(result) for result in await every_verb(store)} == {Unavailable}
+    with pytest.raises(Unavailable):
+        await store.open()
+    await store.close()
+
+
+async def test_every_verb_ends_when_redis_hangs(own, own_store):
+    await own_store.open()
+    store = RedisStore(Redis(url=own.url, timeout_s=0.2), PARTITIONS)
+    await store.open()
+    os.kill(own.pid, signal.SIGSTOP)
+    try:
+        async with asyncio.timeout(5):
+            assert {type(result) for result in await every_verb(store)} == {Unavailable}
+            # the next connection is accepted by the kernel alone
+            assert {type(result) for result in await every_verb(store)} == {Unavailable}
+    finally:
+        os.kill(own.pid, signal.SIGCONT)
+    await own_store.claim(0)
+    assert await store.position(0) == Position(1, 0)
+    await store.close()
+
+
+async def test_after_kill_and_restart_it_goes_on_where_it_was(own, own_store):
+    (customer,) = customers_of(1, 1)
+    epoch = (await own_store.claim(1)).epoch
+    await own_store.commit(change(epoch, 0, 5, rows={b"a": b"1"}, timers={b"a": 9}, cues=[choice(customer)]))
+    own.kill()
+    results = await asyncio.gather(
+        *(own_store.commit(change(epoch, 5 + i, 6 + i, rows={b"a": b"2"})) for i in range(5)),
+        return_exceptions=True,
+    )
+    assert {type(result) for result in results} == {Unavailable}
+    await own.start()
+    assert await own_store.position(1) == Position(epoch, 5)
+    assert await own_store.read(1, [b"a"]) == [b"1"]
+    assert await own_store.due(1, 9, 9) == [b"a"]
+    assert await own_store.commit(change(epoch, 5, 6, rows={b"a": b"3"}, cues=[choice(customer)])) == 1
+    assert await own_store.read(1, [b"a"]) == [b"3"]
+    assert len(await own_store.since(customer, "")) == 2
+
+
+async def test_killed_at_any_moment_a_commit_is_whole_or_absent(own, own_store):
+    """Commits in flight while Redis is killed: rows, timers, cues and offset tell the same story after."""
+    (customer,) = customers_of(1, 1)
+    epoch, at = (await own_store.claim(1)).epoch, 0
+    for _ in range(4):
+        flight = [
+            asyncio.ensure_future(
+                own_store.commit(
+                    change(
+                        epoch,
+                        at + i,
+                        at + i + 1,
+                        rows={b"r%d" % j: b"%d" % (at + i + 1) for j in range(50)},
+                        timers={b"t": at + i + 1},
+                        cues=[choice(customer)],
+                        tallies={"events": 1},
+                    )
+                )
+            )
+            for i in range(200)
+        ]
+        await flight[50]
+        own.kill()
+        results = await asyncio.gather(*flight, return_exceptions=True)
+        assert {type(result) for result in results} <= {int, Unavailable}
+        await own.start()
+        at = (await own_store.position(1)).offset
+        assert at >= sum(result == 1 for result in results)
+        assert set(await own_store.read(1, [b"r%d" % j for j in range(50)])) == {b"%d" % at}
+        assert (await own_store.due(1, at, 1), await own_store.due(1, at - 1, 1)) == ([b"t"], [])
+        tallies = await own_store.tallies()
+        assert tallies["events"] == tallies["cues"] == len(await own_store.since(customer, "")) == at
+
+
+async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(own, own_store, tmp_path):
+    (customer,) = customers_of(1, 1)
+    epoch = (await own_store.claim(1)).epoch
+    await own_store.commit(change(epoch, 0, 5))
+    own.kill()
+    for file in (tmp_path / "appendonlydir").iterdir():
+        file.unlink()
+    await own.start()
+    with pytest.raises(Fenced):
+        await own_store.commit(change(epoch, 5, 6))
+    assert await own_store.claim(1) == Position(1, 0)
+    assert await own_store.reserve([reservation(customer, Candidate("chat", 1, 9))]) == [[True]]
+
+
+async def test_lost_functions_come_back(redis_store, look):
+    (customer,) = customers_of(1, 1)
+    await redis_store.open()
+    look.function_flush()
+    with pytest.raises(Unavailable, match="not found"):
+        await redis_store.reserve([reservation(customer)])
+    assert await redis_store.reserve([reservation(customer)]) == [[]]
+
+
+async def test_the_library_is_replaced_only_when_it_differs(redis_settings, look):
+    code = Path(library.__file__).with_name("cueline.lua").read_text()
+
+    async def loads() -> int:
+        store = RedisStore(redis_settings, PARTITIONS)
+        await store.open()
+        await store.close()
+        return look.info("commandstats").get("cmdstat_function|load", {}).get("calls", 0)
+
+    look.config_resetstat()
+    assert [await loads(), await loads()] == [1, 1]
+    look.function_load(code.replace("local HISTORY = 32", "local HISTORY = 5"), replace=True)
+    assert [await loads(), await loads()] == [3, 3]  # the test's own and the store's
+    assert look.function_list(library.LIBRARY, withcode=True)[0][7].decode() == code
+
+
+async def test_tail_goes_on_after_an_outage(own, own_store, monkeypatch):
+    monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
+    customer, epoch = customers_of(1, 1)[0], (await own_store.claim(1)).epoch
+    tail, found = own_store.tail(), []
+    for round_ in range(3):
+        await own_store.commit(change(epoch, 2 * round_, 2 * round_ + 1, cues=[choice(customer)]))
+        found.append(await asyncio.wait_for(anext(tail), 10))
+        waiting = asyncio.ensure_future(anext(tail))
+        await own_store.position(1)  # lets the tail send its read
+        own.kill()
+        await own.start()
+        while True:
+            try:
+                await own_store.commit(change(epoch, 2 * round_ + 1, 2 * round_ + 2, cues=[choice(customer)]))
+                break
+            except Unavailable:
+                continue
+        found.append(await asyncio.wait_for(waiting, 10))
+    assert [entry.id for entry in found] == [entry.id for entry in await own_store.since(customer, "")]
+    await tail.aclose()
+
+
+async def test_tail_waits_for_a_redis_that_is_not_there_yet(own, monkeypatch):
+    monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
+    store = RedisStore(Redis(url=own.url), PARTITIONS)
+    tail = store.tail()
+    waiting = asyncio.ensure_future(anext(tail))
+    with pytest.raises(Unavailable):
+        await store.open()
+    await own.start()
+    epoch = (await store.claim(1)).epoch
+    offset = 0
+    while not waiting.done():
+        await store.commit(change(epoch, offset, offset + 1, cues=[choice(customers_of(1, 1)[0])]))
+        offset += 1
+    assert waiting.result().id.startswith("1-")
+    await tail.aclose()
+    await store.close()
+
+
+async def test_close_ends_what_is_under_way(redis_store):
+    tail = redis_store.tail()
+    waiting = asyncio.ensure_future(anext(tail))
+    verb = asyncio.ensure_future(redis_store.position(0))
+    await asyncio.sleep(0)
+    await redis_store.close()
+    with pytest.raises(StopAsyncIteration):
+        await asyncio.wait_for(waiting, 10)
+    for late in (verb, redis_store.position(0)):
+        with pytest.raises(Unavailable, match="closed"):
+            await late
+
+
+async def test_a_caller_that_gives_up_disturbs_nobody(redis_store):
+    await redis_store.open()
+    verbs = [asyncio.ensure_future(redis_store.name({i: str(i)})) for i in range(10)]
+    await asyncio.sleep(0)
+    for verb in verbs[::2]:
+        verb.cancel()
+    assert await redis_store.names([0, 9]) == {0: "0", 9: "9"}
+    await asyncio.gather(*verbs[1::2])
+
+
+async def test_calls_made_while_connecting_keep_their_order(redis_store, look):
+    for i in range(3):
+        look.client_kill_filter(_type="normal", skipme=True)
+        with contextlib.suppress(Unavailable):
+            await redis_store.clock()
+        verbs = [redis_store.name({1: f"{i}-{j}"}) for j in range(20)]
+        words = [redis_store.names([1]) for _ in range(2)]
+        results = await asyncio.gather(*verbs, *words)
+        assert results[-2:] == [{1: f"{i}-19"}] * 2
+
+
+async def test_user_password_and_database_of_the_url_are_used(own):
+    await own.start()
+    host = own.url.removeprefix("redis://").removesuffix("/0")
+    with redis.Redis.from_url(own.url) as admin:
+        admin.acl_setuser("worker", enabled=True, passwords=["+se:cret"], keys=["*"], categories=["+@all"])
+        admin.config_set("requirepass", "p@ss/word")
+    for login, database in (("worker:se%3Acret", 3), (":p%40ss%2Fword", 5)):
+        store = RedisStore(Redis(url=f"redis://{login}@{host}/{database}"), PARTITIONS)
+        await store.claim(2)
+        await store.close()
+        with redis.Redis.from_url(f"redis://{login}@{host}/{database}") as client:
+            assert client.hgetall("{p2}:o") == {b"epoch": b"1"}
+    for wrong in (f"redis://{host}/0", f"redis://worker:wrong@{host}/0"):
+        store = RedisStore(Redis(url=wrong), PARTITIONS)
+        with pytest.raises(Unavailable, match=r"NOAUTH|WRONGPASS"):
+            await store.open()
+        await store.close()
+
+
+async def test_out_of_memory_nothing_is_changed(redis_store, look):
+    epoch = (await redis_store.claim(1)).epoch
+    await redis_store.commit(change(epoch, 0, 1, rows={b"a": b"1"}))
+    look.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(Unavailable, match=r"OOM|EXECABORT"):
+            await redis_store.commit(change(epoch, 1, 2, rows={b"a": b"2"}))
+    finally:
+        look.config_set("maxmemory", "0")
+    assert await redis_store.position(1) == Position(epoch, 1)
+    assert await redis_store.read(1, [b"a"]) == [b"1"]
+
+
+@pytest.mark.parametrize("url", ["http://x", "redis://x?db=y", "redis://x?nonsense=1"])
+def test_a_url_that_cannot_be_is_told_at_once(url):
+    with pytest.raises(BadSettings, match=r"redis\.url"):
+        RedisStore(Redis(url=url), PARTITIONS)
+
+
+def test_nothing_connects_at_construction(tmp_path):
+    RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock"), PARTITIONS)

@@ -1,0 +1,185 @@
+"""The twins agree: whatever is asked of both, in whatever order, they answer alike."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from engine.errors import Fenced
+from engine.events import OutcomeName
+from engine.ports import Candidate, ClockAnchor, CueChoice, Outcome
+from engine.settings import Redis
+from engine.store.entries import parse
+from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
+from tests.contracts.store_words import PARTITIONS, candidate, change, customers_of, reservation
+from tests.services import Valkey
+
+NAMES = [name for partition in range(PARTITIONS) for name in customers_of(partition, 2)]
+
+partitions = st.integers(0, PARTITIONS - 1)
+moments = st.integers(0, 40)
+offers = st.sampled_from(["chat", "call", "a|b", "7", "ü"])
+caps = st.tuples(st.integers(0, 3), st.sampled_from([0, 5, 20]))
+candidates = st.lists(st.tuples(offers, caps), max_size=3)
+payloads = st.binary(max_size=8)
+
+
+class Twins(RuleBasedStateMachine):
+    """Random verbs on both stores; offsets and epochs are mostly, not always, those expected."""
+
+    server: Valkey
+
+    @initialize()
+    def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.loop.run_until_complete(self.server.empty())
+        self.redis = RedisStore(Redis(url=self.server.socket_url), PARTITIONS)
+        self.memory = MemoryStore(PARTITIONS)
+        self.at = dict.fromkeys(range(PARTITIONS), (0, 0))
+        self.decisions = ["0-unknown", "none"]
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.loop.run_until_complete(self.redis.close())
+            self.loop.close()
+
+    def both(self, verb: str, *arguments: object) -> object:
+        """The answer of both, which is one."""
+        answers = [
+            self.loop.run_until_complete(self.ask(store, verb, *arguments)) for store in (self.memory, self.redis)
+        ]
+        assert answers[0] == answers[1]
+        return answers[0]
+
+    async def ask(self, store: MemoryStore | RedisStore, verb: str, *arguments: object) -> object:
+        try:
+            return await getattr(store, verb)(*arguments)
+        except Fenced:
+            return Fenced
+
+    @rule(partition=partitions)
+    def claim(self, partition: int) -> None:
+        position = self.both("claim", partition)
+        self.at[partition] = (position.epoch, position.offset)
+
+    @rule(
+        partition=partitions,
+        slip=st.sampled_from([(0, 0)] * 8 + [(-1, 0), (0, 1), (0, -1)]),
+        step=st.integers(0, 3),
+        rows=st.dictionaries(st.sampled_from([b"a", b"b", b"\r\n"]), payloads),
+        timers=st.dictionaries(st.sampled_from([b"a", b"b", b"c", b""]), moments),
+        chosen=st.lists(st.tuples(st.integers(0, 1), moments, candidates, st.booleans()), max_size=3),
+        tallies=st.dictionaries(st.sampled_from(["events", "applied"]), st.integers(0, 9)),
+    )
+    def commit(self, partition, slip, step, rows, timers, chosen, tallies) -> None:
+        epoch, offset = self.at[partition]
+        cues = [self.choice(partition, *one) for one in chosen]
+        to = offset + slip[1] + step
+        done = self.both(
+            "commit",
+            change(
+                epoch + slip[0],
+                offset + slip[1],
+                to,
+                partition=partition,
+                rows=rows,
+                timers=timers,
+                cues=cues,
+                tallies=tallies,
+            ),
+        )
+        assert (done is Fenced) == (slip != (0, 0))
+        if done is not Fenced:
+            self.at[partition] = (epoch, to)
+
+    def choice(self, partition: int, which: int, at: int, wanted: list, keep: bool) -> CueChoice:
+        customer = NAMES[2 * partition + which]
+        name = f"{partition}-cue{len(self.decisions)}"
+        self.decisions.append(name)
+        sent = [msgspec.structs.replace(candidate(customer, *one, at), record=b"kept" * keep) for one in wanted]
+        return CueChoice(customer.encode(), at, tuple(sent), name)
+
+    @rule(wanted=st.lists(st.tuples(st.sampled_from(NAMES), moments, candidates, payloads), max_size=4))
+    def reserve(self, wanted) -> None:
+        reservations = []
+        for customer, at, offered, record in wanted:
+            taken = [Candidate(offer, *cap) for offer, cap in offered]
+            one = reservation(customer, *taken, at=at, name=f"d{len(self.decisions)}", record=record)
+            self.decisions.append(one.decision_id)
+            reservations.append(one)
+        self.both("reserve", reservations)
+
+    @precondition(lambda self: self.decisions)
+    @rule(
+        which=st.integers(0, 10**6),
+        offer=offers,
+        what=st.sampled_from(OutcomeName),
+        channel=st.sampled_from(["web", "agent"]),
+        success=st.sampled_from([True, False, None]),
+    )
+    def learn(self, which, offer, what, channel, success) -> None:
+        decision = self.decisions[which % len(self.decisions)]
+        self.both("learn", Outcome(decision, offer, what, 1, "c", channel), success)
+        self.both("decision", decision)
+
+    @rule()
+    def propensities(self) -> None:
+        self.both("propensities")
+
+    @rule(partition=partitions, until=moments, limit=st.integers(1, 4))
+    def due(self, partition: int, until: int, limit: int) -> None:
+        self.both("due", partition, until, limit)
+
+    @rule(partition=partitions)
+    def look(self, partition: int) -> None:
+        self.both("position", partition)
+        self.both("read", partition, [b"a", b"b", b"\r\n", b"nobody"])
+        self.both("views", NAMES)
+        self.both("tallies")
+
+    @rule(hashes=st.dictionaries(st.integers(0, 3), st.text(max_size=3)))
+    def name(self, hashes: dict[int, str]) -> None:
+        self.both("name", hashes)
+        self.both("names", [0, 1, 2, 3, 4])
+
+    @rule(anchor=st.none() | st.builds(ClockAnchor, moments, moments, st.floats(0, 300)))
+    def set_clock(self, anchor: ClockAnchor | None) -> None:
+        self.both("set_clock", anchor)
+        self.both("clock")
+
+    @rule(customer=st.sampled_from(NAMES), place=st.integers(0, 5), limit=st.integers(1, 6))
+    def since(self, customer: str, place: int, limit: int) -> None:
+        """Ids differ, so both go on behind the entry at the same place."""
+
+        async def after(store: MemoryStore | RedisStore) -> list[object]:
+            kept = await store.since(customer, "")
+            last = kept[place].id if place < len(kept) else ""
+            return [entry.cue for entry in await store.since(customer, last, limit)]
+
+        answers = [self.loop.run_until_complete(after(store)) for store in (self.memory, self.redis)]
+        assert answers[0] == answers[1]
+
+    @rule()
+    def all_cues(self) -> None:
+        """Of each partition the same cues in the same order."""
+
+        async def of_each(store: MemoryStore | RedisStore) -> list[list[object]]:
+            kept = await store.since(None, "")
+            return [[entry.cue for entry in kept if parse(entry.id).partition == p] for p in range(PARTITIONS)]
+
+        answers = [self.loop.run_until_complete(of_each(store)) for store in (self.memory, self.redis)]
+        assert answers[0] == answers[1]
+
+
+def test_the_twins_answer_alike(valkey: Valkey) -> None:
+    machine = type("TwinsOnValkey", (Twins,), {"server": valkey})
+    checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    run_state_machine_as_test(
+        machine,
+        settings=settings(max_examples=40, stateful_step_count=40, deadline=None, suppress_health_check=checks),
+    )
