@@ -1,0 +1,146 @@
+"""The live page in a real headless browser, with the whole demo behind it."""
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[2]
+START_S = 60  # the first run compiles the kernels
+COUNTED = re.compile(r"^[1-9][0-9,]*$")  # a whole number above 0
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+def chromium() -> str:
+    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not found:
+        told = "no chromium: apt-get install chromium, or name it in CHROMIUM"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(told)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+async def answers(url: str, demo: asyncio.subprocess.Process) -> None:
+    """Wait until the page is served and the engine ready."""
+    async with httpx.AsyncClient() as http:
+        while demo.returncode is None:
+            try:
+                page, ready = await http.get(url), await http.get(f"{url}health/ready")
+                if page.status_code == ready.status_code == 200:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(0.1)
+    raise AssertionError(f"the demo ended with {demo.returncode}")
+
+
+@pytest.fixture
+async def page_url(tmp_path: Path) -> AsyncIterator[str]:
+    """A demo that runs for the time of one test."""
+    url, log = f"http://127.0.0.1:{(port := free_port())}/", tmp_path / "demo.log"
+    with log.open("wb") as out:
+        demo = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "engine", "demo", "--seconds", "90", "--port", str(port)),
+            cwd=ROOT,
+            stdout=out,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    try:
+        async with asyncio.timeout(START_S):
+            await answers(url, demo)
+        yield url
+    except BaseException:
+        print(log.read_text(errors="replace")[-4_000:])
+        raise
+    finally:
+        if demo.returncode is None:
+            demo.send_signal(signal.SIGINT)
+            await asyncio.wait_for(demo.wait(), 15)
+
+
+async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: str):
+    from playwright.async_api import async_playwright, expect
+
+    executable = chromium()
+    faults: list[str] = []
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        page = await browser.new_page(viewport={"width": 1280, "height": 800})
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        await page.goto(page_url)
+        total = page.get_by_test_id("events-total")
+        await expect(page.get_by_test_id("stream-status")).to_have_text("live", timeout=10_000)
+        await expect(total).to_have_text(COUNTED, timeout=20_000)
+        before = int((await total.inner_text()).replace(",", ""))
+        await page.wait_for_function(
+            """before => Number(document.querySelector("[data-testid=events-total]")
+                .textContent.replaceAll(",", "")) > before""",
+            arg=before,
+            timeout=10_000,
+        )
+        await expect(page.get_by_test_id("events-per-second")).to_have_text(COUNTED, timeout=10_000)
+        await expect(page.get_by_test_id("customers-total")).to_have_text(COUNTED)
+        await expect(page.get_by_test_id("stream-lost")).to_be_hidden()
+
+        cue = page.get_by_test_id("cue-item").first
+        await expect(cue).to_be_visible(timeout=25_000)
+        await cue.hover()  # holds the list still
+        customer = await cue.locator(".id").inner_text()
+        await cue.click()
+        await expect(page.get_by_test_id("customer-id")).to_have_text(customer, timeout=10_000)
+        await expect(page.get_by_test_id("features").locator("tr").first).to_be_visible()
+        offers = page.get_by_test_id("offer-item").or_(page.get_by_test_id("suppressed-item"))
+        await expect(offers.first).to_be_attached(timeout=10_000)
+        offered = await _channel_with_offers(page)
+        assert offered, "no channel has an offer for a customer who was just given a cue"
+        await expect(page.get_by_test_id("offer-why").locator("li").first).to_be_visible()
+
+        await page.get_by_test_id("customer-input").fill("nobody <b>at all</b>")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_test_id("no-customer")).to_contain_text("nobody <b>at all</b>", timeout=10_000)
+        await browser.close()
+    assert not faults
+
+
+async def test_a_lost_stream_is_said(page_url: str):
+    from playwright.async_api import async_playwright, expect
+
+    executable = chromium()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        page = await browser.new_page()
+        await page.goto(page_url)
+        await expect(page.get_by_test_id("stream-status")).to_have_text("live", timeout=10_000)
+        await page.context.set_offline(True)
+        await expect(page.get_by_test_id("stream-lost")).to_be_visible(timeout=15_000)
+        await page.context.set_offline(False)
+        await expect(page.get_by_test_id("stream-lost")).to_be_hidden(timeout=30_000)
+        await expect(page.get_by_test_id("stream-status")).to_have_text("live")
+        await browser.close()
+
+
+async def _channel_with_offers(page) -> bool:
+    """Look at the channels one after the other until one has offers."""
+    from playwright.async_api import TimeoutError as TooLate
+
+    for name in await page.locator("#channels button").all_inner_texts():
+        await page.get_by_test_id(f"channel-{name}").click()
+        try:
+            await page.get_by_test_id("offer-item").first.wait_for(timeout=4_000)
+            return True
+        except TooLate:
+            continue
+    return False
