@@ -28,7 +28,7 @@ from engine.streams.watch import LagWatch
 from engine.streams.worker import Worker
 from engine.web.app import build_app as build_web
 from engine.web.desk import Desk
-from engine.web.probes import Probed, build_probes
+from engine.web.machines import build_machines
 from engine.web.server import serve
 from engine.web.services import Services
 from models.propensity import PropensityTable
@@ -150,10 +150,8 @@ async def run_worker(settings: Settings, directory: Path) -> None:
         core = StreamCore(worker, watch, settings.kafka, turned)
         app = build_app(core, settings.kafka, process.log, process.store.learn, directory)
         process.begin(_run_faust(app, process.stop))
-        probes = build_probes(
-            Probed(process.meter, process.meter.render, lambda: _worker_problems(worker, watch, turned))
-        )
-        process.begin(serve(probes, settings.web.host, settings.stream.metrics_port, process.stop))
+        machines = build_machines(process.meter.render, lambda: _worker_problems(worker, watch, turned))
+        process.begin(serve(machines, settings.web.host, settings.stream.metrics_port, process.stop))
         _settle_memory()
         await process.until_stopped()
 
