@@ -19,7 +19,9 @@ COUNTED = re.compile(r"^[1-9][0-9,]*$")  # a whole number above 0
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 
 
+@pytest.fixture
 def chromium() -> str:
+    """The browser's program; asked for before the demo is started."""
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if not found:
         told = "no chromium: apt-get install chromium, or name it in CHROMIUM"
@@ -48,13 +50,15 @@ async def answers(url: str, demo: asyncio.subprocess.Process) -> None:
 
 
 @pytest.fixture
-async def page_url(tmp_path: Path) -> AsyncIterator[str]:
+async def page_url(tmp_path: Path, chromium: str) -> AsyncIterator[str]:
     """A demo that runs for the time of one test."""
     url, log = f"http://127.0.0.1:{(port := free_port())}/", tmp_path / "demo.log"
     with log.open("wb") as out:
         demo = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "engine", "demo", "--seconds", "90", "--port", str(port)),
-            cwd=ROOT,
+            *(sys.executable, "-m", "engine", "demo", "--seconds", "90", "--no-browser"),
+            *("--port", str(port), "--rules", str(ROOT / "rules")),
+            cwd=tmp_path,  # a demo keeps its files where it is started, and another may be running
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=out,
             stderr=asyncio.subprocess.STDOUT,
         )
@@ -71,13 +75,12 @@ async def page_url(tmp_path: Path) -> AsyncIterator[str]:
             await asyncio.wait_for(demo.wait(), 15)
 
 
-async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: str):
+async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: str, chromium: str):
     from playwright.async_api import async_playwright, expect
 
-    executable = chromium()
     faults: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page(viewport={"width": 1280, "height": 800})
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(page_url)
@@ -115,12 +118,11 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
     assert not faults
 
 
-async def test_a_lost_stream_is_said(page_url: str):
+async def test_a_lost_stream_is_said(page_url: str, chromium: str):
     from playwright.async_api import async_playwright, expect
 
-    executable = chromium()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page()
         await page.goto(page_url)
         await expect(page.get_by_test_id("stream-status")).to_have_text("live", timeout=10_000)
