@@ -34,10 +34,10 @@ class HttpSender:
 
     async def send(self, messages: Sequence[Message]) -> Sent:
         """Send one batch in order; returns when Kafka has it."""
-        sendable, reasons = _sendable(messages)
-        if not sendable:
+        calls, reasons = _calls(messages)
+        if not calls:
             return Sent(0, len(reasons), tuple(reasons))
-        answer = await self._until_taken(payload.batch(sendable))
+        answer = await self._until_taken(payload.batch(calls))
         refused = [*reasons, *_refusals(answer)]
         return Sent(len(messages) - len(refused), len(refused), tuple(refused))
 
@@ -61,16 +61,15 @@ class HttpSender:
             wait = min(wait * 2, LONGEST_WAIT_S)
 
 
-def _sendable(messages: Sequence[Message]) -> tuple[list[Message], list[str]]:
-    """The messages that Segment has a call for, and why the others cannot go this way."""
-    kept, reasons = [], []
+def _calls(messages: Sequence[Message]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The calls for the messages, and why some cannot go this way."""
+    calls, reasons = [], []
     for message in messages:
         try:
-            payload.call(message)
-            kept.append(message)
+            calls.append(payload.call(message))
         except BadEvent as error:
             reasons.append(f"{message.event.id}: {error}")
-    return kept, reasons
+    return calls, reasons
 
 
 def _retry_after(answer: httpx.Response, otherwise: float) -> float:

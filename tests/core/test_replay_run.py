@@ -310,3 +310,17 @@ def test_the_command_reports_and_refuses(tmp_path):
         told = run.invoke(app, wrong)
         assert told.exit_code == 1
         assert wrong[-1] in told.stderr
+
+
+async def test_what_segment_has_no_call_for_is_skipped_and_said():
+    app = Door([])
+    events = [
+        Event(WIRE_VERSION, int(kind), FIRST, kind.name) for kind in (Kind.ITEM_VIEWED, Kind.CONTACT_CONNECTED)
+    ]
+    async with client(app) as http:
+        sender = HttpSender(http, "key")
+        sent = await sender.send([Message("c", event) for event in events])
+        none = await sender.send([Message("c", events[1])])
+    assert (sent.accepted, sent.refused, none.accepted, none.refused) == (1, 1, 0, 1)
+    assert "CONTACT_CONNECTED" in sent.reasons[0]
+    assert app.attempts == 1
