@@ -39,11 +39,12 @@ CORS = (
 
 
 class Api(Application):
-    """The application, and the feed whose streams must end before a server can."""
+    """The application, with the feed whose streams must end before a server can, and the gate."""
 
-    def __init__(self, feed: CueFeed) -> None:
+    def __init__(self, feed: CueFeed, gate: Gate) -> None:
         super().__init__(router=Router())
         self.feed = feed
+        self.gate = gate
         self.on_start += feed.start
         self.on_stop += feed.stop
 
@@ -79,7 +80,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
             Route("GET", "/page/*", demo.file, "Its files", ""),
             Route("GET", "/v1/live", demo.live, "Its stream", "stream", answer="text/event-stream"),
         )
-    app = Api(feed)
+    app = Api(feed, gate)
     for route in routes:
         _serve(app, route, Frame(services, keys, gate))
     _refuse_the_rest(app, routes, Frame(services, keys, gate))
@@ -88,6 +89,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
 
 def _scraped(services: Services, gate: Gate) -> tuple[bytes, str]:
     services.meter.set("http_in_flight", gate.inside)
+    services.meter.set("process_ready", 0 if services.ready() else 1)
     return services.metrics()
 
 

@@ -102,12 +102,15 @@ class Listener:
 
 
 class CueFeed:
-    """The reader. `start` and `stop` belong to the process, `end` lets every client go and takes no more."""
+    """The reader. `start` and `stop` belong to the process, `end` lets every client go and takes no more.
+
+    `room` is how many cues may wait for one client that listens from now on.
+    """
 
     def __init__(self, cues: CueStore, meter: Meter, room: int = QUEUE) -> None:
         self._cues = cues
         self._meter = meter
-        self._room = room
+        self.room = room
         self._by_customer: dict[str, set[Listener]] = {}
         self._of_all: set[Listener] = set()
         self._passed: deque[str] = deque(maxlen=REMEMBERED)
@@ -121,8 +124,8 @@ class CueFeed:
         return len(self._of_all) + sum(map(len, self._by_customer.values()))
 
     async def start(self) -> None:
-        """Begin to read."""
-        self._reader = asyncio.create_task(self._read(), name="cue feed")
+        """Begin to read: cues of commits sent after this call are passed on."""
+        self._reader = asyncio.create_task(self._read(self._cues.tail()), name="cue feed")
 
     async def stop(self) -> None:
         """Let the clients go and stop reading."""
@@ -144,7 +147,7 @@ class CueFeed:
         """
         if self._ended or self.clients >= MOST_CLIENTS:
             raise Overloaded("no more event streams are taken")
-        listener = Listener(wants, self._room)
+        listener = Listener(wants, self.room)
         self._group(customer).add(listener)
         self._meter.set("sse_clients", self.clients)
         return listener
@@ -160,19 +163,20 @@ class CueFeed:
     def _group(self, customer: str | None) -> set[Listener]:
         return self._of_all if customer is None else self._by_customer.setdefault(customer, set())
 
-    async def _read(self) -> None:
+    async def _read(self, tail: AsyncIterator[CueEntry]) -> None:
         while True:
             try:
-                await self._follow()
+                await self._follow(tail)
             except Unavailable as fault:
                 log.warning("cues wait for the store: %s", fault)
             except Exception:  # the outermost loop of the feed: clients must not starve in silence
                 log.exception("the cue feed begins again")
             await asyncio.sleep(PAUSE_S)
+            tail = self._cues.tail()
 
-    async def _follow(self) -> None:
-        """Pass on what comes. The tail is begun before the past is read, so nothing falls between."""
-        tail = self._cues.tail()
+    async def _follow(self, tail: AsyncIterator[CueEntry]) -> None:
+        """Pass on what was missed, if the reader broke off before, and what comes. The tail was begun before
+        the past is read, so nothing falls between."""
         if self._passed:
             async for entry in past(self._cues, None, self._passed[-1]):
                 self._pass_on(entry)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
 
+from engine.web.app import Api
+
 GRACE_S = 2  # open streams are cut off after this
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process."""
+    """Leaves signals to the process, and lets event streams go before it waits for connections to close."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if isinstance(self.config.app, Api):
+            self.config.app.end_streams()
+        await super().shutdown(sockets)
 
 
 async def serve(app: Any, host: str, port: int, stop: asyncio.Event) -> None:

@@ -260,9 +260,7 @@ def test_the_batchs_sent_at_counts_for_events_without_their_own() -> None:
     assert message(own, NOW, NOW, sent_at=NOW).event.at == NOW - 1_000
 
 
-@given(
-    st.integers(-3 * 365 * DAY, 3 * 365 * DAY), st.integers(0, 300 * DAY), st.sampled_from(["iso", "epoch"])
-)
+@given(st.integers(-3 * 365 * DAY, 3 * 365 * DAY), st.integers(0, 300 * DAY), st.sampled_from(["iso", "epoch"]))
 def test_any_skew_leaves_only_the_time_in_the_queue(skew: int, queued: int, form: str) -> None:
     def shown(at: int) -> object:
         return at if form == "epoch" else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,266 @@
+"""An API process in the test's own loop: the real application over the in-memory store and log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import uvicorn
+
+from engine.doors.segment import Limits, SegmentDoor
+from engine.errors import CuelineError
+from engine.events import Cue, Message, Outcome
+from engine.kernels.layout import ROW, VERSION
+from engine.kernels.partition import partition_of
+from engine.meter import PrometheusMeter
+from engine.ports import Candidate, Commit, CueChoice, Timers
+from engine.rulebook.load import compile_texts
+from engine.rulebook.model import Rulebook
+from engine.settings import Settings
+from engine.store.memory import MemoryStore
+from engine.web.app import Api, build_app
+from engine.web.desk import Desk
+from engine.web.services import Services
+from models.propensity import fit
+
+NOW = 1_700_000_000_000
+PARTITIONS = 4
+WRITE, API = "write-key-1", "api-key-1"
+WRITER = {"authorization": f"Bearer {WRITE}"}
+AGENT = {"x-api-key": API}
+RULES = """
+indicators:
+  - name: bursty_session
+    description: moves fast and comes back
+    when: session.bursts >= 3
+offers:
+  - id: help_chat
+    kind: chat
+    channels: [web, agent]
+    when: bursty_session
+    value: 10
+    propensity: 0.2
+    say: "May I help?"
+    cap: {max: 1, period: 1 d}
+  - id: newsletter
+    kind: nurture
+    channels: [web]
+    when: customer.events >= 1
+    value: 1
+    propensity: 0.1
+    say: "Stay in touch"
+"""
+
+
+class StillClock:
+    """A clock that stands where it is set."""
+
+    def __init__(self, now: int = NOW) -> None:
+        self.now = now
+
+    def now_ms(self) -> int:
+        return self.now
+
+
+class MemoryLog:
+    """The event log in memory. Raises `fault` when there is one; waits for `open` before it acknowledges.
+
+    Each call of `publish` first releases `asked`.
+    """
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.outcomes: list[Outcome] = []
+        self.fault: CuelineError | None = None
+        self.open = asyncio.Event()
+        self.open.set()
+        self.asked = asyncio.Semaphore(0)
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        self.asked.release()
+        await self.open.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.messages.extend(messages)
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class Process:
+    """The application and everything under it, to look at and to turn."""
+
+    settings: Settings
+    rulebook: Rulebook = field(default_factory=lambda: rules())
+    clock: StillClock = field(default_factory=StillClock)
+    log: MemoryLog = field(default_factory=MemoryLog)
+    meter: PrometheusMeter = field(default_factory=PrometheusMeter)
+    problems: dict[str, str] = field(default_factory=dict)
+    heartbeat_s: float = 15.0
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(PARTITIONS)
+        web = self.settings.web
+        table = fit(self.rulebook.offers, {})
+        desk = Desk(self.store, lambda: self.rulebook, lambda: table, self.clock, self.meter, self.settings)
+        self.app: Api = build_app(
+            Services(
+                door=SegmentDoor(Limits(web.max_event_bytes, web.max_batch_events)),
+                log=self.log,
+                decisions=self.store,
+                cues=self.store,
+                stats=self.store,
+                meter=self.meter,
+                clock=self.clock,
+                desk=desk,
+                rulebook=lambda: self.rulebook,
+                metrics=self.meter.render,
+                ready=lambda: self.problems,
+            ),
+            self.settings,
+            self.heartbeat_s,
+        )
+
+    async def know(self, customer: str, **fields: Any) -> None:
+        """Let the store have a row of `customer` with `fields`."""
+        rows = np.zeros(1, ROW)
+        rows["version"] = VERSION
+        for name, value in fields.items():
+            rows[name] = value
+        await self._commit(customer, {customer.encode(): rows.tobytes()}, ())
+
+    async def cue(self, customer: str, say: str = "Hi", **fields: Any) -> Cue:
+        """Let a cue be written for `customer`."""
+        told = {
+            "customer": customer,
+            "indicator": "bursty_session",
+            "offer_id": "help_chat",
+            "kind": "chat",
+            "channels": ("web", "agent"),
+            "say": say,
+            "why": (),
+            "at": self.clock.now,
+            "expires_at": self.clock.now + 60_000,
+            "received_at": 0,
+            "decision_id": "",
+            "revision": "r",
+        }
+        cue = Cue(**{**told, **fields})
+        choice = CueChoice(customer.encode(), cue.at, (Candidate("help_chat", 0, 0, msgspec.json.encode(cue)),))
+        await self._commit(customer, {}, (choice,))
+        return cue
+
+    async def _commit(self, customer: str, rows: dict[bytes, bytes], cues: tuple[CueChoice, ...]) -> None:
+        partition = partition_of(customer.encode(), PARTITIONS)
+        stands = await self.store.claim(partition)
+        await self.store.commit(
+            Commit(
+                partition,
+                stands.epoch,
+                stands.offset,
+                stands.offset + 1,
+                list(rows),
+                list(rows.values()),
+                Timers((), ()),
+                cues,
+                {"events": 1},
+            )
+        )
+
+
+@cache
+def rules() -> Rulebook:
+    """The rulebook of `RULES`."""
+    return compile_texts({"rules.yaml": RULES})
+
+
+def settings(**web: Any) -> Settings:
+    """Settings with two write keys and an API key."""
+    keys = {"write_keys": ["write-key-0", WRITE], "api_keys": [API]}
+    return Settings.model_validate({"kafka": {"partitions": PARTITIONS}, "web": {**keys, **web}})
+
+
+@asynccontextmanager
+async def calling(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that calls the application without a socket."""
+    await process.app.start()
+    transport = httpx.ASGITransport(process.app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        yield client
+    await process.app.stop()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn as `engine.web.server` has it, and an event when it listens."""
+
+    def __init__(self, app: Api) -> None:
+        super().__init__(
+            uvicorn.Config(app, port=0, http="httptools", ws="none", log_config=None, timeout_graceful_shutdown=5)
+        )
+        self.up = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.up.set()
+
+
+@asynccontextmanager
+async def serving(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that calls the application over a socket."""
+    server = _Server(process.app)
+    running = asyncio.create_task(server._serve())
+    await server.up.wait()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        try:
+            yield client
+        finally:
+            process.app.end_streams()
+            server.should_exit = True
+            await running
+
+
+@dataclass
+class Seen:
+    """One server-sent event, or a comment."""
+
+    id: str = ""
+    event: str = ""
+    data: Any = None
+    comment: str = ""
+    retry: str = ""
+
+
+async def frames(answer: httpx.Response) -> AsyncIterator[Seen]:
+    """The events of a stream, one by one."""
+    seen, touched = Seen(), False
+    async for line in answer.aiter_lines():
+        if not line:
+            if touched:
+                yield seen
+            seen, touched = Seen(), False
+            continue
+        name, _, value = line.partition(":")
+        touched = True
+        value = value.removeprefix(" ")
+        setattr(seen, name or "comment", json.loads(value) if name == "data" else value)
+
+
+async def next_cue(stream: AsyncIterator[Seen]) -> Seen:
+    """The next cue of a stream, past comments."""
+    async with asyncio.timeout(10):
+        async for seen in stream:
+            if seen.event == "cue":
+                return seen
+    raise AssertionError("the stream ended")

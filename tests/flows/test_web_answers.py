@@ -1,0 +1,432 @@
+"""Decisions, outcomes, customers, rules and machines over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from engine.errors import Unavailable
+from engine.events import Kind, Outcome, OutcomeName
+from engine.kernels.hashing import word_hash
+from engine.kernels.layout import RING_EPOCH_S
+from engine.web.machines import build_machines
+from tests.flows.api import AGENT, NOW, WRITER, Process, calling, frames, serving, settings
+
+SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "events": 9}
+ROUTES = [
+    ("POST", "/v1/decisions"),
+    ("GET", "/v1/decisions/1-1-1"),
+    ("POST", "/v1/outcomes"),
+    ("GET", "/v1/customers/ann"),
+    ("GET", "/v1/rulebook"),
+]
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process(settings())
+
+
+@pytest.fixture
+async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(process) as client:
+        client.headers.update(AGENT)
+        yield client
+
+
+def told(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem document of a refusal."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    return problem
+
+
+async def decided(api: httpx.AsyncClient, **fields: Any) -> dict[str, Any]:
+    answer = await api.post(
+        "/v1/decisions", json={"customerId": "ann", "channel": "web", "deadlineMs": 5_000, **fields}
+    )
+    assert answer.status_code == 200, answer.text
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+async def test_a_decision_ranks_what_holds(process: Process, api: httpx.AsyncClient) -> None:
+    await process.know("ann", **SESSION)
+    answer = await decided(api)
+    assert [offer["offerId"] for offer in answer["offers"]] == ["help_chat", "newsletter"]
+    assert (answer["customerId"], answer["revision"]) == ("ann", process.rulebook.revision)
+    assert answer["offers"][0]["say"] == "May I help?"
+
+
+async def test_for_an_unknown_customer_a_decision_is_an_ordinary_answer(api: httpx.AsyncClient) -> None:
+    answer = await decided(api, explain=True)
+    assert answer["offers"] == []
+    assert {one["offerId"] for one in answer["suppressed"]} == {"help_chat", "newsletter"}
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b"", ""),
+        (b"{", ""),
+        (b"[]", ""),
+        (b'{"customerId":"ann"}', "channel"),
+        (b'{"channel":"web"}', "customerId"),
+        (b'{"channel":7,"customerId":"ann"}', "channel"),
+        (b'{"channel":"web","customerId":"ann","limit":0}', "limit"),
+        (b'{"channel":"web","customerId":"ann","limit":NaN}', ""),
+        (b'{"channel":"web","customerId":"ann","context":{"chat":-1}}', "context.chat"),
+        (b'{"channel":"web","customerId":"ann","deadlineMs":-5}', "deadlineMs"),
+        (b'{"channel":"web","customerId":"ann","colour":1}', "colour"),
+        (b'{"channel":"web","customerId":"' + b"x" * 257 + b'"}', "customerId"),
+    ],
+)
+async def test_a_bad_question_is_a_400_that_names_the_field(
+    api: httpx.AsyncClient, body: bytes, field: str
+) -> None:
+    assert told(await api.post("/v1/decisions", content=body), 400).get("field", "") == field
+
+
+async def test_a_question_too_large_is_a_413(api: httpx.AsyncClient) -> None:
+    for path in ("/v1/decisions", "/v1/outcomes"):
+        assert told(await api.post(path, content=b" " * 33 * 1024), 413)["code"] == "too_large"
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+@pytest.mark.parametrize("headers", [{"x-api-key": "guess"}, {"x-api-key": "", **WRITER}, {"x-api-key": ""}])
+async def test_answers_need_an_api_key(
+    api: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]
+) -> None:
+    assert told(await api.request(method, path, headers=headers), 401)["code"] == "not_authorised"
+
+
+async def test_an_api_key_is_taken_as_bearer_too_but_not_from_the_query(api: httpx.AsyncClient) -> None:
+    key = AGENT["x-api-key"]
+    bearer = {"x-api-key": "", "authorization": f"Bearer {key}"}
+    assert (await api.get("/v1/rulebook", headers=bearer)).status_code == 200
+    told(await api.get("/v1/rulebook", headers={"x-api-key": ""}, params={"key": key}), 401)
+
+
+async def test_a_decision_is_told_again(process: Process, api: httpx.AsyncClient) -> None:
+    await process.know("ann", **SESSION)
+    answer = await decided(api, limit=1)
+    again = (await api.get(f"/v1/decisions/{answer['decisionId']}")).json()
+    assert (again["customerId"], again["channel"], again["at"]) == ("ann", "web", NOW)
+    assert [offer["offerId"] for offer in again["offers"]] == ["help_chat"]
+    assert [one["offerId"] for one in again["suppressed"]] == ["newsletter"]
+    assert again["features"]["session.bursts"] == 3
+    for unknown in ("0-0-0", "nonsense", "99-1-1", "%00"):
+        assert told(await api.get(f"/v1/decisions/{unknown}"), 404)["field"] == "id"
+
+
+async def test_an_outcome_goes_to_kafka_with_its_decisions_customer_and_channel(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    await process.know("ann", **SESSION)
+    name = (await decided(api))["decisionId"]
+    process.clock.now += 5_000
+    report = {"decisionId": name, "offerId": "help_chat", "outcome": "accepted"}
+    answer = await api.post("/v1/outcomes", json=report)
+    assert (answer.status_code, answer.json()) == (202, {**report, "at": NOW + 5_000})
+    assert process.log.outcomes == [Outcome(name, "help_chat", OutcomeName.ACCEPTED, NOW + 5_000, "ann", "web")]
+    assert process.meter.value("outcomes", "accepted") == 1
+
+
+@pytest.mark.parametrize(
+    ("stated", "at"),
+    [
+        (NOW + 2_000, NOW + 2_000),
+        ("2023-11-14T22:13:22Z", NOW + 2_000),
+        ("2023-11-14T23:13:22+01:00", NOW + 2_000),
+        (NOW - 1_000, NOW),
+        (NOW + 60_000, NOW + 5_000),
+    ],
+)
+async def test_an_outcome_lies_between_its_decision_and_now(
+    process: Process, api: httpx.AsyncClient, stated: object, at: int
+) -> None:
+    await process.know("ann", **SESSION)
+    name = (await decided(api))["decisionId"]
+    process.clock.now += 5_000
+    report = {"decisionId": name, "offerId": "help_chat", "outcome": "rejected", "at": stated}
+    assert (await api.post("/v1/outcomes", json=report)).json()["at"] == at
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"decisionId": "1-0-unknown"}, 404, "decisionId"),
+        ({"decisionId": "nonsense"}, 404, "decisionId"),
+        ({"decisionId": 7}, 400, "decisionId"),
+        ({"decisionId": None}, 400, "decisionId"),
+        ({"offerId": "newsletter"}, 400, "offerId"),
+        ({"offerId": "unheard_of"}, 400, "offerId"),
+        ({"outcome": "loved"}, 400, "outcome"),
+        ({"at": "yesterday"}, 400, "at"),
+        ({"at": 5}, 400, "at"),
+        ({"at": NOW + 2 * 86_400_000}, 400, "at"),
+        ({"colour": 1}, 400, "colour"),
+    ],
+)
+async def test_a_bad_outcome_names_the_field(
+    process: Process, api: httpx.AsyncClient, change: dict[str, Any], status: int, field: str
+) -> None:
+    await process.know("ann", **SESSION)
+    report = {
+        "decisionId": (await decided(api, limit=1))["decisionId"],
+        "offerId": "help_chat",
+        "outcome": "accepted",
+    }
+    assert told(await api.post("/v1/outcomes", json={**report, **change}), status)["field"] == field
+    assert process.log.outcomes == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"{}"])
+async def test_an_outcome_that_is_none_is_a_400(api: httpx.AsyncClient, body: bytes) -> None:
+    told(await api.post("/v1/outcomes", content=body), 400)
+
+
+async def test_an_outcome_that_kafka_does_not_take_is_a_503(process: Process, api: httpx.AsyncClient) -> None:
+    await process.know("ann", **SESSION)
+    report = {"decisionId": (await decided(api))["decisionId"], "offerId": "help_chat", "outcome": "accepted"}
+    process.log.fault = Unavailable("no broker")
+    assert "retry-after" in (await api.post("/v1/outcomes", json=report)).headers
+
+
+async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncClient) -> None:
+    (indicator,) = process.rulebook.indicators
+    ring = np.zeros((1, 32))
+    at, kinds, categories = ring.copy(), ring.copy(), ring.copy()
+    at[0, :2] = NOW // 1000 - RING_EPOCH_S - 20, NOW // 1000 - RING_EPOCH_S - 10
+    kinds[0, :2] = Kind.PAGE_VIEWED, Kind.ITEM_VIEWED
+    categories[0, 1] = word_hash("spielwaren/käse")
+    active = np.zeros((1, 24))
+    active[0, :2] = indicator.code, 77
+    await process.store.name({word_hash("spielwaren/käse"): "spielwaren/käse"})
+    await process.know(
+        "josé/1",
+        last_at=NOW - 10_000,
+        active=active,
+        active_count=2,
+        ring_at=at,
+        ring_kind=kinds,
+        ring_category=categories,
+        ring_next=2,
+        **SESSION,
+    )
+    body = (await api.get("/v1/customers/jos%C3%A9%2F1")).json()
+    assert (body["customerId"], body["identities"], body["asOf"]) == ("josé/1", {"customerId": "josé/1"}, NOW)
+    assert body["stalenessMs"] == 10_000
+    assert body["features"]["session.bursts"]["value"] == 3
+    assert body["features"]["idle.seconds"] == {
+        "value": 10.0,
+        "unit": "s",
+        "meaning": "time since the customer's last event",
+    }
+    assert body["features"]["purchases.days_since"]["value"] is None
+    assert body["indicators"] == [{"name": "bursty_session", "description": "moves fast and comes back"}]
+    assert [(one["kind"], one["category"], one["at"]) for one in body["timeline"]] == [
+        ("item_viewed", "spielwaren/käse", NOW - 10_000),
+        ("page_viewed", "", NOW - 20_000),
+    ]
+
+
+async def test_a_customer_never_seen_is_a_404(api: httpx.AsyncClient) -> None:
+    for name in ("nobody", "%00", "..%2f..", "%ff"):
+        assert told(await api.get(f"/v1/customers/{name}"), 404)["field"] == "id"
+    assert told(await api.get("/v1/customers/" + "x" * 257), 400)["field"] == "id"
+
+
+async def test_the_rulebook_is_told(process: Process, api: httpx.AsyncClient) -> None:
+    body = (await api.get("/v1/rulebook")).json()
+    assert body["revision"] == process.rulebook.revision
+    assert body["indicators"] == [
+        {"name": "bursty_session", "description": "moves fast and comes back", "when": "session.bursts >= 3"}
+    ]
+    chat = next(offer for offer in body["offers"] if offer["offerId"] == "help_chat")
+    assert chat["cap"] == {"max": 1, "periodMs": 86_400_000}
+
+
+async def test_health_and_metrics_need_no_key(process: Process, api: httpx.AsyncClient) -> None:
+    api.headers.clear()
+    assert (await api.get("/health/live")).json()["status"] == "live"
+    assert (await api.get("/health/ready")).status_code == 200
+    process.problems["store"] = "does not answer"
+    answer = await api.get("/health/ready")
+    assert (answer.status_code, answer.json()["problems"]) == (503, {"store": "does not answer"})
+    scraped = await api.get("/metrics")
+    assert scraped.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'cueline_http_seconds_count{route="/health/ready"} 2.0' in scraped.text
+    assert 'cueline_http_errors_total{status="503"} 1.0' in scraped.text
+    assert "cueline_process_ready 0.0" in scraped.text
+
+
+async def test_a_process_without_an_api_serves_machines_only() -> None:
+    problems = {"lag": "does not move"}
+    app = build_machines(lambda: (b"up 1\n", "text/plain"), lambda: problems)
+    await app.start()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+        assert (await client.get("/metrics")).text == "up 1\n"
+        assert (await client.get("/health/live")).status_code == 200
+        assert (await client.get("/health/ready")).status_code == 503
+        told(await client.get("/v1/customers/ann"), 404)
+    await app.stop()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "allow"),
+    [
+        ("GET", "/nowhere", 404, ""),
+        ("GET", "/v1", 404, ""),
+        ("GET", "/v1/live", 404, ""),
+        ("GET", "/", 404, ""),
+        ("GET", "/page/index.html", 404, ""),
+        ("POST", "/%2e%2e/%ff", 404, ""),
+        ("GET", "/v1/track", 405, "POST, OPTIONS"),
+        ("DELETE", "/v1/rulebook", 405, "GET, HEAD"),
+        ("PUT", "/v1/decisions", 405, "POST"),
+        ("POST", "/v1/customers/ann/cues", 405, "GET, OPTIONS"),
+    ],
+)
+async def test_what_is_not_served_is_a_problem_too(
+    api: httpx.AsyncClient, method: str, path: str, status: int, allow: str
+) -> None:
+    answer = await api.request(method, path)
+    told(answer, status)
+    assert answer.headers.get("allow", "") == allow
+
+
+async def test_the_openapi_document_names_every_route_and_resolves(api: httpx.AsyncClient) -> None:
+    document = (await api.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    served = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    calls = {
+        ("POST", f"/v1/{name}") for name in ("track", "identify", "page", "screen", "group", "alias", "batch")
+    }
+    assert served == calls | {
+        ("POST", "/v1/decisions"),
+        ("GET", "/v1/decisions/{id}"),
+        ("POST", "/v1/outcomes"),
+        ("GET", "/v1/customers/{id}"),
+        ("GET", "/v1/customers/{id}/cues"),
+        ("GET", "/v1/agents/{id}/cues"),
+        ("GET", "/v1/rulebook"),
+        ("GET", "/metrics"),
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
+    }
+    for reference in references(document):
+        found = document
+        for part in reference.removeprefix("#/").split("/"):
+            found = found[part]
+    answer = document["components"]["schemas"]["Answer"]["properties"]
+    assert {"decisionId", "stalenessMs", "offers", "suppressed", "fallback"} <= set(answer)
+    page = (await api.get("/docs")).text
+    assert "/openapi.json" in page
+    assert "://" not in page.replace("http://www.w3.org", "")
+
+
+def references(node: object) -> list[str]:
+    """Every $ref in a document."""
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for value in node.values() for found in references(value)]
+    return [found for value in node for found in references(value)] if isinstance(node, list) else []
+
+
+async def test_a_fault_of_ours_is_a_500_without_its_insides(
+    process: Process, api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty = Process(settings())
+    faulty.rulebook = None  # type: ignore[assignment]
+    async with calling(faulty) as client:
+        answer = await client.get("/v1/rulebook", headers=AGENT)
+    told(answer, 500)
+    assert "NoneType" not in answer.text
+    assert "Traceback" in caplog.text
+
+
+async def test_raw_bytes_in_an_address_are_no_500(process: Process) -> None:
+    paths = [b"/v1/customers/\xff", b"/v1/customers/%ff?key=%ff", b"/v1/customers/a?\xff=1", b"//", b"/%"]
+    paths += [b"/v1/customers/a/cues?key=\xff", b"/v1/agents/a/cues?customer=\xff", b"http://x:y/", b"*"]
+    async with serving(process) as api:
+        for path in paths:
+            reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+            writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\nX-Api-Key: api-key-1\r\nConnection: close\r\n\r\n" % path)
+            status = await reader.readline()
+            writer.close()
+            assert status[9:10] == b"4", (path, status)
+
+
+WRITES = ["/v1/track", "/v1/page", "/v1/batch"]
+POSTS = [*WRITES, "/v1/decisions", "/v1/outcomes"]
+WORDS = [
+    "type",
+    "event",
+    "userId",
+    "anonymousId",
+    "customerId",
+    "channel",
+    "batch",
+    "limit",
+    "context",
+    "placements",
+]
+WORDS += ["properties", "price", "timestamp", "decisionId", "offerId", "outcome", "at", "deadlineMs", "messageId"]
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=10)
+    | st.sampled_from(["web", "ann"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(POSTS), body=st.binary(max_size=60) | values.map(lambda value: json.dumps(value).encode())
+)
+async def test_nothing_a_caller_sends_makes_a_500(api: httpx.AsyncClient, path: str, body: bytes) -> None:
+    answer = await api.post(path, content=body, headers={"x-api-key": "write-key-1"} if path in WRITES else AGENT)
+    assert answer.status_code in (200, 400, 404)
+
+
+async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
+    process = Process(settings(demo_page=True))
+    await process.know("ann", **SESSION)
+    async with serving(process) as api:
+        assert (await api.get("/v1/live")).status_code == 401
+        assert (await api.get("/v1/customers/ann")).status_code == 401
+        page = await api.get("/")
+        assert page.headers["content-type"] == "text/html; charset=utf-8"
+        assert {"HttpOnly", "SameSite=Strict"} <= set(page.headers["set-cookie"].split("; "))
+        assert "javascript" in (await api.get("/page/page.js")).headers["content-type"]
+        for beyond in ("../app.py", "%2e%2e/app.py", "..%2fapp.py", "/etc/passwd", ""):
+            assert (await api.get(f"/page/{beyond}")).status_code == 404
+        assert (await api.get("/v1/customers/ann")).status_code == 200  # with the cookie
+        async with api.stream("GET", "/v1/live") as answer:
+            stream = frames(answer)
+            await anext(stream)
+            await process.cue("ann", "look")
+            kinds = []
+            async for seen in stream:
+                kinds.append(seen.event)
+                if seen.event == "pulse" and "cue" in kinds and seen.data["tallies"].get("cues"):
+                    break
+            assert seen.data["engineNow"] == NOW
+            assert seen.data["revision"] == process.rulebook.revision
+            assert seen.data["tallies"]["events"] == 2

@@ -1,0 +1,288 @@
+"""Cues as server-sent events, over real sockets: live, resumed, kept alive, ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import httpx
+import msgspec
+import pytest
+
+from engine.events import Cue
+from engine.store.memory import MemoryStore
+from engine.web.feed import CueFeed
+from engine.web.server import serve
+from tests.flows.api import AGENT, API, WRITE, Process, Seen, frames, next_cue, serving, settings
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process(settings())
+
+
+@pytest.fixture
+async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(process) as client:
+        yield client
+
+
+async def clients(process: Process, number: int) -> None:
+    """Wait until so many streams are open."""
+    async with asyncio.timeout(10):
+        while process.app.feed.clients != number:  # noqa: ASYNC110 - a test asks what the feed tells nobody
+            await asyncio.sleep(0.001)
+
+
+async def test_a_cue_reaches_the_customers_stream_and_no_other(process: Process, api: httpx.AsyncClient) -> None:
+    async with api.stream("GET", "/v1/customers/ann/cues", headers=AGENT) as answer:
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert "no-cache" in answer.headers["cache-control"]
+        stream = frames(answer)
+        assert (await anext(stream)).retry == "2000"
+        await process.cue("bob", "not for ann")
+        sent = await process.cue("ann", "line one\nline two", received_at=1_000)
+        seen = await next_cue(stream)
+        assert msgspec.convert(seen.data, Cue) == sent
+        (entry,) = await process.store.since("ann", "")
+        assert seen.id == entry.id
+        assert process.meter.value("sse_clients") == 1
+    await clients(process, 0)
+    assert process.meter.value("sse_clients") == 0
+    assert "cueline_cue_seconds_count 1.0" in process.meter.render()[0].decode()
+
+
+async def test_an_agent_sees_the_cues_for_agents_of_every_customer(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    async with (
+        api.stream("GET", "/v1/agents/eve/cues", headers=AGENT) as every,
+        api.stream("GET", "/v1/agents/eve/cues", params={"customer": "bob"}, headers=AGENT) as only,
+    ):
+        all_of_them, of_bob = frames(every), frames(only)
+        await clients(process, 2)
+        await process.cue("ann", "web only", channels=("web",))
+        await process.cue("ann", "a")
+        await process.cue("bob", "b", channels=("agent",))
+        assert [(await next_cue(all_of_them)).data["say"] for _ in range(2)] == ["a", "b"]
+        assert (await next_cue(of_bob)).data["say"] == "b"
+
+
+async def test_a_website_may_listen_with_its_write_key_to_what_is_meant_for_it(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    async with api.stream("GET", "/v1/customers/ann/cues", params={"key": WRITE}) as answer:
+        assert answer.headers["access-control-allow-origin"] == "*"
+        stream = frames(answer)
+        await anext(stream)
+        await process.cue("ann", "for the agent's eyes", channels=("agent",))
+        await process.cue("ann", "for all")
+        assert (await next_cue(stream)).data["say"] == "for all"
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "status"),
+    [
+        ("/v1/customers/ann/cues", "", 401),
+        ("/v1/customers/ann/cues", "guess", 401),
+        ("/v1/agents/eve/cues", WRITE, 401),
+        ("/v1/customers/" + "x" * 257 + "/cues", API, 400),
+    ],
+)
+async def test_a_stream_needs_its_key(api: httpx.AsyncClient, path: str, key: str, status: int) -> None:
+    answer = await api.get(path, params={"key": key})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_resuming_gives_what_was_missed_then_what_comes_without_gap_or_double(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    for number in range(5):
+        await process.cue("ann", f"{number}")
+    kept = await process.store.since("ann", "")
+    headers = {**AGENT, "last-event-id": kept[1].id}
+    async with api.stream("GET", "/v1/customers/ann/cues", headers=headers) as answer:
+        stream = frames(answer)
+        await clients(process, 1)
+        writing = asyncio.create_task(write(process, "ann", range(5, 40)))
+        got = [(await next_cue(stream)).data["say"] for _ in range(38)]
+        assert got == [str(number) for number in range(2, 40)]
+        await writing
+
+
+async def write(process: Process, customer: str, numbers: range) -> None:
+    for number in numbers:
+        await process.cue(customer, f"{number}")
+        await asyncio.sleep(0)
+
+
+async def test_cues_written_while_the_past_is_read_come_once(process: Process, api: httpx.AsyncClient) -> None:
+    """The store answers with a cue that the reader passes on as well."""
+    await process.cue("ann", "first")
+    asked, go = asyncio.Event(), asyncio.Event()
+    read = process.store.since
+
+    async def held(customer: str | None, last_id: str, limit: int = 1000) -> object:
+        asked.set()
+        await go.wait()
+        return await read(customer, last_id, limit)
+
+    process.store.since = held  # type: ignore[method-assign, assignment]
+    async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": "0-1-0"}) as answer:
+        await asked.wait()
+        await process.cue("ann", "second")
+        await asyncio.sleep(0.05)  # the reader passes it on while the past is being read
+        go.set()
+        stream = frames(answer)
+        assert [(await next_cue(stream)).data["say"] for _ in range(2)] == ["first", "second"]
+        await process.cue("ann", "third")
+        assert (await next_cue(stream)).data["say"] == "third"
+
+
+@pytest.mark.parametrize("last", ["nonsense", "0-0-0", "9999-1-1"])
+async def test_an_id_we_do_not_know_resumes_as_far_as_is_kept(
+    process: Process, api: httpx.AsyncClient, last: str
+) -> None:
+    await process.cue("ann", "kept")
+    async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": last}) as answer:
+        assert (await next_cue(frames(answer))).data["say"] == "kept"
+
+
+async def test_what_has_expired_is_not_shown(process: Process, api: httpx.AsyncClient) -> None:
+    await process.cue("ann", "short", expires_at=process.clock.now + 10)
+    await process.cue("ann", "long")
+    process.clock.now += 10
+    async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": "0-1-0"}) as answer:
+        stream = frames(answer)
+        assert (await next_cue(stream)).data["say"] == "long"
+        await process.cue("ann", "dead on arrival", expires_at=process.clock.now)
+        await process.cue("ann", "alive")
+        assert (await next_cue(stream)).data["say"] == "alive"
+
+
+async def test_a_silent_stream_is_kept_alive() -> None:
+    process = Process(settings(), heartbeat_s=0.02)
+    async with serving(process) as api, api.stream("GET", "/v1/customers/ann/cues", headers=AGENT) as answer:
+        stream = frames(answer)
+        await anext(stream)
+        assert [(await anext(stream)).comment for _ in range(3)] == ["heartbeat"] * 3
+        await process.cue("ann", "still there")
+        assert (await next_cue(stream)).data["say"] == "still there"
+
+
+async def test_a_client_that_goes_is_noticed_before_anything_is_written(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    async with api.stream("GET", "/v1/customers/ann/cues", headers=AGENT):
+        await clients(process, 1)
+    await clients(process, 0)
+
+
+async def test_streams_end_with_the_process() -> None:
+    process = Process(settings())
+    async with serving(process) as api:
+        async with api.stream("GET", "/v1/agents/eve/cues", headers=AGENT) as answer:
+            stream = frames(answer)
+            await anext(stream)
+            process.app.end_streams()
+            assert [seen.comment async for seen in stream] == ["closing"]
+        late = await api.get("/v1/agents/eve/cues", headers=AGENT)
+        assert (late.status_code, late.headers["retry-after"]) == (503, "1")
+
+
+async def test_the_server_stops_at_once_although_streams_are_open(
+    free_port: Callable[[], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    process, stop, port = Process(settings()), asyncio.Event(), free_port()
+    running = asyncio.create_task(serve(process.app, "127.0.0.1", port, stop))
+    transport = httpx.AsyncHTTPTransport(retries=10)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=transport) as api:
+        async with api.stream("GET", "/v1/agents/eve/cues", headers=AGENT) as answer:
+            stream = frames(answer)
+            await anext(stream)
+            stop.set()
+            assert [seen.comment async for seen in stream] == ["closing"]
+        await running
+    assert process.app.feed.clients == 0
+    assert caplog.text == ""
+
+
+async def test_a_slow_client_is_let_go_and_counted() -> None:
+    """Beneath the socket: what is too much for the queue ends the listener, and the others go on."""
+    process = Process(settings())
+    feed = CueFeed(process.store, process.meter, room=3)
+    await feed.start()
+    slow, quick = (feed.listen("ann", lambda cue: True) for _ in range(2))
+    for number in range(4):
+        await process.cue("ann", f"{number}")
+        (cue,) = await quick.wait(10)
+        assert cue.entry.cue.say == f"{number}"
+    assert await slow.wait(0) == []
+    assert slow.farewell is not None
+    assert slow.farewell.startswith(b": too slow")
+    assert process.meter.value("cues_dropped_slow_clients") == 4
+    assert quick.farewell is None
+    await feed.stop()
+    assert quick.farewell == b": closing\n\n"
+
+
+class Faltering(MemoryStore):
+    """A store whose tail breaks off, once, after two cues."""
+
+    broke = False
+
+    async def _tail(self, seen):  # type: ignore[no-untyped-def]
+        passed = 0
+        async for entry in super()._tail(seen):
+            if passed == 2 and not self.broke:
+                self.broke = True
+                raise RuntimeError("the connection broke")
+            passed += 1
+            yield entry
+
+
+async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.feed.PAUSE_S", 0.01)
+    process = Process(settings())
+    process.store.__class__ = Faltering
+    feed = CueFeed(process.store, process.meter)
+    await feed.start()
+    listener = feed.listen("ann", lambda cue: True)
+    got: list[str] = []
+    for number in range(6):
+        await process.cue("ann", f"{number}")
+        await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        while len(got) < 6:
+            got += [cue.entry.cue.say for cue in await listener.wait(1)]
+    await feed.stop()
+    assert got == [f"{number}" for number in range(6)]
+
+
+async def test_many_clients_are_fed_by_one_reader(process: Process, api: httpx.AsyncClient) -> None:
+    async def listen(number: int) -> Seen:
+        async with api.stream("GET", f"/v1/customers/c{number % 5}/cues", headers=AGENT) as answer:
+            return await next_cue(frames(answer))
+
+    listening = [asyncio.create_task(listen(number)) for number in range(50)]
+    await clients(process, 50)
+    for number in range(5):
+        await process.cue(f"c{number}", f"{number}")
+    assert sorted(seen.data["say"] for seen in await asyncio.gather(*listening)) == sorted(list("01234") * 10)
+
+
+async def test_a_client_that_reads_nothing_is_cut_off(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.cues.GRACE_S", 0.05)
+    process.app.feed.room = 4
+    async with serving(process) as api:
+        reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port, limit=1)
+        writer.write(b"GET /v1/customers/ann/cues?key=api-key-1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        await clients(process, 1)
+        while process.meter.value("cues_dropped_slow_clients") == 0:
+            await process.cue("ann", "x" * 100_000)
+            await asyncio.sleep(0)
+        await clients(process, 0)
+        assert (await api.get("/health/live")).status_code == 200
+        writer.transport.abort()

@@ -1,0 +1,278 @@
+"""Events in over HTTP: what is accepted is in the log, what is refused is named."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.errors import Overloaded, Unavailable
+from engine.events import Kind
+from tests.flows.api import AGENT, NOW, WRITE, WRITER, Process, calling, serving, settings
+
+CALLS = {
+    "track": {"event": "Product Viewed", "properties": {"price": 2}},
+    "identify": {},
+    "page": {},
+    "screen": {},
+    "group": {"groupId": "g"},
+    "alias": {"previousId": "p"},
+}
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process(settings())
+
+
+@pytest.fixture
+async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(process) as client:
+        yield client
+
+
+def view(**fields: Any) -> dict[str, Any]:
+    return {"type": "track", "event": "Product Viewed", "userId": "ann", "messageId": "m1", **fields}
+
+
+def told(answer: httpx.Response, status: int) -> dict[str, Any]:
+    """The problem document of a refusal."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_each_call_lands_in_the_log(process: Process, api: httpx.AsyncClient, call: str) -> None:
+    answer = await api.post(
+        f"/v1/{call}", json={"userId": "ann", "messageId": "m1", **CALLS[call]}, headers=WRITER
+    )
+    assert (answer.status_code, answer.json()) == (200, {"messageId": "m1", "accepted": 1})
+    (message,) = process.log.messages
+    assert (message.customer, message.event.id, message.event.at) == ("ann", "m1", NOW)
+    assert message.event.kind != Kind.OTHER
+    assert process.meter.value("events_accepted") == 1
+
+
+async def test_an_id_is_made_when_the_sender_has_none(process: Process, api: httpx.AsyncClient) -> None:
+    answers = [await api.post("/v1/page", json={"anonymousId": "a"}, headers=WRITER) for _ in range(2)]
+    ids = [answer.json()["messageId"] for answer in answers]
+    assert [message.event.id for message in process.log.messages] == ids
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        WRITER,
+        {"authorization": "Basic " + base64.b64encode(f"{WRITE}:".encode()).decode()},
+        {"authorization": "basic " + base64.b64encode(b"write-key-0:").decode()},
+        {"x-api-key": WRITE},
+    ],
+)
+async def test_any_write_key_opens_in_any_of_its_places(api: httpx.AsyncClient, headers: dict[str, str]) -> None:
+    assert (await api.post("/v1/track", json=view(), headers=headers)).status_code == 200
+
+
+async def test_a_write_key_may_lie_in_the_body(process: Process, api: httpx.AsyncClient) -> None:
+    assert (await api.post("/v1/track", json=view(writeKey=WRITE))).status_code == 200
+    assert (await api.post("/v1/batch", json={"batch": [view()], "writeKey": WRITE})).status_code == 200
+    assert len(process.log.messages) == 2
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        AGENT,
+        {"authorization": "Bearer"},
+        {"authorization": "Bearer write-key-"},
+        {"authorization": "Basic !!!"},
+        {"authorization": "Basic w7/Dvw=="},
+        {"authorization": f"Digest {WRITE}"},
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
+async def test_a_wrong_key_is_refused(
+    process: Process, api: httpx.AsyncClient, headers: dict[str, str], path: str
+) -> None:
+    problem = told(await api.post(path, json={**view(writeKey="guess"), "batch": [view()]}, headers=headers), 401)
+    assert (problem["code"], problem["field"]) == ("not_authorised", "Authorization")
+    assert process.log.messages == []
+
+
+async def test_without_configured_keys_nobody_is_let_in() -> None:
+    async with calling(Process(settings(write_keys=[], api_keys=[""]))) as api:
+        told(await api.post("/v1/track", json=view(), headers={"authorization": "Bearer "}), 401)
+        told(await api.get("/v1/rulebook", headers={"x-api-key": ""}), 401)
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        (b"", "malformed", ""),
+        (b"{", "malformed", ""),
+        (b"[]", "malformed", ""),
+        (b"\xff", "malformed", ""),
+        (json.dumps(view(userId=None)).encode(), "missing_customer", "userId"),
+        (json.dumps(view(event=7.5)).encode(), "bad_field", "event"),
+        (json.dumps(view(messageId="m" * 101)).encode(), "too_large", "messageId"),
+        (json.dumps(view(timestamp="3000-01-01T00:00:00Z")).encode(), "bad_time", "timestamp"),
+        (json.dumps(view(timestamp="1999-01-01T00:00:00Z")).encode(), "bad_time", "timestamp"),
+        (json.dumps(view(properties={"price": float("nan")})).encode(), "bad_number", "properties.price"),
+        (json.dumps(view(properties={"price": "NaN"})).encode(), "bad_number", "properties.price"),
+        (json.dumps(view(properties={"price": -1})).encode(), "bad_number", "properties.price"),
+    ],
+)
+async def test_a_bad_event_is_a_400_that_names_the_field(
+    process: Process, api: httpx.AsyncClient, body: bytes, code: str, field: str
+) -> None:
+    problem = told(await api.post("/v1/track", content=body, headers=WRITER), 400)
+    assert (problem["code"], problem.get("field", "")) == (code, field)
+    assert process.meter.value("events_rejected", code) == 1
+    assert process.log.messages == []
+
+
+async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(body), 4_096):
+        yield body[start : start + 4_096]
+
+
+def heavy(size: int) -> bytes:
+    empty = json.dumps(view(context="")).encode()
+    return json.dumps(view(context="x" * (size - len(empty)))).encode()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_an_event_may_weigh_32_kilobytes(process: Process, chunked: bool) -> None:
+    async with serving(process) as api:
+        for size, status in ((32 * 1024, 200), (32 * 1024 + 1, 413), (33 * 1024, 413)):
+            body = heavy(size)
+            answer = await api.post("/v1/track", content=in_pieces(body) if chunked else body, headers=WRITER)
+            assert answer.status_code == status
+        assert answer.json()["code"] == "too_large"
+    assert len(process.log.messages) == 1
+    assert process.meter.value("events_rejected", "too_large") == 2
+
+
+async def test_a_batch_may_weigh_500_kilobytes(process: Process) -> None:
+    item = heavy(30 * 1024)
+    sixteen = b'{"batch":[' + b",".join([item] * 16) + b"]}"
+    async with serving(process) as api:
+        assert (await api.post("/v1/batch", content=sixteen, headers=WRITER)).status_code == 200
+        told(
+            await api.post("/v1/batch", content=sixteen + b" " * (501 * 1024 - len(sixteen)), headers=WRITER), 413
+        )
+    assert len(process.log.messages) == 16
+
+
+async def test_a_batch_may_hold_2500_events(process: Process, api: httpx.AsyncClient) -> None:
+    item = {"type": "page", "userId": "a"}
+    answer = await api.post("/v1/batch", json={"batch": [item] * 2_500}, headers=WRITER)
+    assert answer.json() == {"accepted": 2_500, "rejected": 0, "errors": []}
+    problem = told(await api.post("/v1/batch", json={"batch": [item] * 2_501}, headers=WRITER), 400)
+    assert (problem["code"], problem["field"]) == ("too_large", "batch")
+    assert len(process.log.messages) == 2_500
+
+
+async def test_what_is_wrong_with_one_event_of_a_batch_does_not_stop_the_others(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    batch = [
+        view(),
+        7,
+        view(userId=None),
+        view(context="x" * 40_000),
+        view(properties={"price": -1}),
+        view(messageId="m2"),
+    ]
+    answer = await api.post("/v1/batch", json={"batch": batch}, headers=WRITER)
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["accepted"], body["rejected"]) == (2, 4)
+    assert [(error["index"], error["code"], error["field"]) for error in body["errors"]] == [
+        (1, "malformed", ""),
+        (2, "missing_customer", "userId"),
+        (3, "too_large", ""),
+        (4, "bad_number", "properties.price"),
+    ]
+    assert all(error["detail"] for error in body["errors"])
+    assert [message.event.id for message in process.log.messages] == ["m1", "m2"]
+    assert process.meter.value("events_accepted") + process.meter.value("events_rejected") == len(batch)
+
+
+async def test_a_batch_of_which_nothing_can_be_taken_is_a_400(process: Process, api: httpx.AsyncClient) -> None:
+    problem = told(await api.post("/v1/batch", json={"batch": [view(userId=None), 7]}, headers=WRITER), 400)
+    assert (problem["accepted"], problem["rejected"], problem["field"]) == (0, 2, "batch[0].userId")
+    assert len(problem["errors"]) == 2
+    for body in (b"{}", b'{"batch":[]}', b'{"batch":{}}', b'{"batch":[{]}', b"["):
+        told(await api.post("/v1/batch", content=body, headers=WRITER), 400)
+    assert process.log.messages == []
+
+
+async def test_the_batchs_sent_at_takes_the_skew_out(process: Process, api: httpx.AsyncClient) -> None:
+    batch = {"batch": [view(timestamp="2020-01-01T00:00:00Z")], "sentAt": "2020-01-01T00:01:00Z"}
+    await api.post("/v1/batch", json=batch, headers=WRITER)
+    assert process.log.messages[0].event.at == NOW - 60_000
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
+async def test_no_2xx_before_the_log_has_it(process: Process, api: httpx.AsyncClient, path: str) -> None:
+    process.log.open.clear()
+    call = asyncio.create_task(api.post(path, json={**view(), "batch": [view()]}, headers=WRITER))
+    await process.log.asked.acquire()
+    assert not call.done()
+    assert process.meter.value("events_accepted") == 0
+    process.log.open.set()
+    assert (await call).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
+@pytest.mark.parametrize(("fault", "wait"), [(Unavailable("no broker"), "1"), (Overloaded("buffer full", 7), "7")])
+async def test_when_the_log_is_away_the_sender_is_told_when_to_come_back(
+    process: Process, api: httpx.AsyncClient, path: str, fault: Exception, wait: str
+) -> None:
+    process.log.fault = fault  # type: ignore[assignment]
+    answer = await api.post(path, json={**view(), "batch": [view()]}, headers=WRITER)
+    told(answer, 503)
+    assert answer.headers["retry-after"] == wait
+    assert process.meter.value("events_accepted") == 0
+
+
+async def test_one_request_too_many_is_told_to_come_back() -> None:
+    process = Process(settings(max_in_flight=2))
+    process.log.open.clear()
+    async with serving(process) as api:
+        under_way = [asyncio.create_task(api.post("/v1/page", json=view(), headers=WRITER)) for _ in range(2)]
+        for _ in under_way:
+            await process.log.asked.acquire()
+        refused = await api.post("/v1/page", json=view(), headers=WRITER)
+        problem = told(refused, 503)
+        assert (problem["code"], refused.headers["retry-after"]) == ("overloaded", "1")
+        assert (await api.get("/health/live")).status_code == 200
+        assert "cueline_http_in_flight 2.0" in (await api.get("/metrics")).text
+        process.log.open.set()
+        assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [200, 200]
+        assert (await api.post("/v1/page", json=view(), headers=WRITER)).status_code == 200
+    assert process.meter.value("http_errors", "503") == 1
+
+
+async def test_browsers_of_other_sites_may_send_events(api: httpx.AsyncClient) -> None:
+    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    preflight = await api.options("/v1/track", headers=asked)
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == "*"
+    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    for headers in (WRITER, {}):
+        answer = await api.post("/v1/track", json=view(), headers={**headers, "origin": "https://shop.example"})
+        assert answer.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-origin" not in (await api.get("/v1/rulebook", headers=AGENT)).headers
