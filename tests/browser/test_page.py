@@ -118,20 +118,60 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
     assert not faults
 
 
-async def test_a_lost_stream_is_said(page_url: str, chromium: str):
+async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, chromium: str):
     from playwright.async_api import async_playwright, expect
 
+    wire = Wire(int(page_url.rstrip("/").rpartition(":")[2]))
+    await wire.join()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = await browser.new_page()
-        await page.goto(page_url)
+        await page.goto(f"http://127.0.0.1:{wire.port}/")
         await expect(page.get_by_test_id("stream-status")).to_have_text("live", timeout=10_000)
-        await page.context.set_offline(True)
+        await expect(page.get_by_test_id("stream-lost")).to_be_hidden()
+        await wire.cut()
         await expect(page.get_by_test_id("stream-lost")).to_be_visible(timeout=15_000)
-        await page.context.set_offline(False)
+        await expect(page.get_by_test_id("stream-status")).to_have_text("lost")
+        await wire.join()
         await expect(page.get_by_test_id("stream-lost")).to_be_hidden(timeout=30_000)
         await expect(page.get_by_test_id("stream-status")).to_have_text("live")
         await browser.close()
+    await wire.cut()
+
+
+class Wire:
+    """A TCP relay to the demo that can be cut."""
+
+    def __init__(self, target: int) -> None:
+        self.target, self.port = target, free_port()
+        self._server: asyncio.Server | None = None
+        self._ends: set[asyncio.StreamWriter] = set()
+
+    async def join(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for end in self._ends:
+            end.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        ends = {writer, far_writer}
+        self._ends |= ends
+        await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+        self._ends -= ends
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
 
 
 async def _channel_with_offers(page) -> bool:
