@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ CODES = {
     "bad_number",
     "bad_field",
 }
-EXAMPLES = Path(os.environ.get("CUELINE_DATA", "../shared/data")) / "segment_examples" / "examples.jsonl"
+EXAMPLES = Path("segment_examples/examples.jsonl")
 
 
 def event(**fields: Any) -> Event:
@@ -322,11 +321,9 @@ def test_the_write_key_may_lie_in_the_body() -> None:
     assert write_key(b'{"writeKey":7}') == write_key(b"{") == write_key(b"[]") == ""
 
 
-def test_segments_own_examples_are_taken_or_refused_by_name() -> None:
-    if not EXAMPLES.exists():
-        pytest.skip(f"{EXAMPLES} is absent (set CUELINE_DATA)")
+def test_segments_own_examples_are_taken_or_refused_by_name(data: Path) -> None:
     kinds, refusals = [], []
-    for line in EXAMPLES.read_text().splitlines():
+    for line in (data / EXAMPLES).read_text().splitlines():
         payload = {"anonymousId": "reader", **json.loads(line)["payload"]}  # most examples leave the ids out
         try:
             kinds.append(Kind(message(json.dumps(payload).encode(), NOW, NOW, fallback_id="m").event.kind))
@@ -343,10 +340,8 @@ def test_segments_own_examples_are_taken_or_refused_by_name() -> None:
     assert kinds.count(Kind.ORDER_COMPLETED) == 2
 
 
-def test_segments_examples_without_ids_are_refused_for_that() -> None:
-    if not EXAMPLES.exists():
-        pytest.skip(f"{EXAMPLES} is absent (set CUELINE_DATA)")
-    for line in EXAMPLES.read_text().splitlines():
+def test_segments_examples_without_ids_are_refused_for_that(data: Path) -> None:
+    for line in (data / EXAMPLES).read_text().splitlines():
         payload = json.loads(line)["payload"]
         if "userId" not in payload and "anonymousId" not in payload and payload.get("type") in ("track", "page"):
             assert refusal({**payload, "messageId": "m", "event": "x"}) == ("missing_customer", "userId")

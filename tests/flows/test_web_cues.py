@@ -277,7 +277,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(process: Process, monkeypa
     monkeypatch.setattr("engine.web.cues.GRACE_S", 0.05)
     process.app.feed.room = 4
     async with serving(process) as api:
-        reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port, limit=1)
+        _, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port, limit=1)
         writer.write(b"GET /v1/customers/ann/cues?key=api-key-1 HTTP/1.1\r\nHost: x\r\n\r\n")
         await clients(process, 1)
         while process.meter.value("cues_dropped_slow_clients") == 0:
