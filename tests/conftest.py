@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import hypothesis
 import pytest
 
 from engine.embedded import loopback
@@ -18,6 +19,11 @@ from tests.services import Broker, Service, Valkey, missing, tansu
 ROOT = Path(__file__).parent.parent
 
 S = TypeVar("S", bound=Service)
+
+# a shared machine may stall for longer than any example takes; CI tries the same examples every time
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

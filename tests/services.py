@@ -81,7 +81,8 @@ class Valkey(Service):
 
     def __init__(self, directory: Path, appendonly: bool = False) -> None:
         port, socket = free_port(), directory / "valkey.sock"
-        argv = valkey_command(port, directory, socket, appendonly)
+        # before it answers, every write is in its file: a test that kills it knows what it holds afterwards
+        argv = [*valkey_command(port, directory, socket, appendonly), "--appendfsync", "always"]
         super().__init__(argv, directory / "valkey.log", lambda: redis_answers(HOST, port))
         self.url = f"redis://{HOST}:{port}/0"
         self.socket_url = f"unix://{socket}?db=0"

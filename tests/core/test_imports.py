@@ -31,7 +31,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 #: the parts that join the others, and those outside the engine's walks
-JOINERS = {"wiring", "cli", "__main__", "demo", "doctor", "loadtest"}
+JOINERS = {"wiring", "__main__", "cli", "rulebook_cli", "demo", "doctor", "loadtest"}
 
 #: library -> the parts that may import it. Joiners may use any: peers to measure against, output for people
 HOMES: dict[str, set[str]] = {
