@@ -7,6 +7,7 @@ run anything or grow beyond the text that was written.
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 
 import yaml
@@ -14,7 +15,9 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from engine.rulebook.faults import Faults, Spot, meant, shown
 
-LONGEST_FILE = 1 << 20
+LONGEST_FILE = 1 << 18
+DEEPEST = 24
+WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG = "tag:yaml.org,2002:"
 
 
@@ -33,8 +36,7 @@ class Document:
             self._whole(1, 1, f"larger than {LONGEST_FILE} characters: split it")
             return None
         try:
-            # not the C loader: it overflows the stack of the process on deep nesting
-            return yaml.compose(self.text, Loader=yaml.SafeLoader)
+            return yaml.compose(self.text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
@@ -81,6 +83,14 @@ class Document:
             at = max(at, self.text.find(aim, at, end))
         return self._spot_of_index(at)
 
+    def peek(self, node: Node, key: str, fallback: str) -> str:
+        """What a mapping has under `key`, to call it by in messages; `fallback` when that is no short word."""
+        if isinstance(node, MappingNode):
+            for key_node, value in node.value:
+                if isinstance(value, ScalarNode) and key_node.value == key and WORD.fullmatch(value.value):
+                    return str(value.value)
+        return fallback
+
     def fields(self, node: Node, name: str, known: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Node]:
         """A mapping's values by key; faults for unknown, repeated and missing keys."""
         found: dict[str, Node] = {}
@@ -89,6 +99,8 @@ class Document:
             return found
         for key_node, value in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else "?"
+            if self.faults.full:
+                break
             if key not in known:
                 reason = f"unknown key {shown(key)}{meant(key, known)}"
                 self.faults.add(self.spot(key_node), name, reason)
@@ -147,6 +159,16 @@ class Document:
             self.faults.add(self.spot(node), name, f"{what} must be a finite number, 0 or more")
             return None
         return number
+
+
+class _Loader(yaml.SafeLoader):
+    """Not the C loader, which overflows the stack of the process on deep nesting; and with a bound, since
+    this one takes seconds to find out."""
+
+    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:
+        if self.flow_level >= DEEPEST:
+            raise yaml.scanner.ScannerError(None, None, "nested too deeply", self.get_mark())
+        super().fetch_flow_collection_start(TokenClass)
 
 
 def _number(text: str) -> float:

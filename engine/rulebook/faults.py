@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 LONGEST_SHOWN = 60
+MOST = 500  # more help nobody, and the search for similar names is slow
 
 
 class Spot(msgspec.Struct, frozen=True, order=True):
@@ -30,9 +31,15 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self._found)
 
+    @property
+    def full(self) -> bool:
+        """No more are taken."""
+        return len(self._found) >= MOST
+
     def add(self, spot: Spot, name: str, reason: str) -> None:
         """Note that the thing called `name` is wrong at `spot` because of `reason`."""
-        self._found.add((spot, name, reason))
+        if not self.full:
+            self._found.add((spot, name, reason))
 
     def lines(self) -> list[str]:
         """``file:line:col: name: reason``, in the order of files and lines."""

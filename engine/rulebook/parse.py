@@ -23,7 +23,7 @@ LONGEST_PERIOD_MS = 3_660 * PERIOD_MS["d"]
 MOST_TIMES = 10_000
 
 INDICATOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
-OFFER_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+OFFER_ID = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 PERIOD = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)", re.ASCII)
 
 
@@ -86,9 +86,9 @@ def read(document: Document) -> Drafts:
 
 def _indicator(document: Document, node: Node, drafts: Drafts) -> None:
     keys = ("name", "description", "when")
-    fields = document.fields(node, "indicator", keys, ("name", "when"))
-    rule = _rule(document, fields, "name", INDICATOR_NAME, "lower case letters, digits and _")
-    name = rule.name if rule else _shown_name(fields.get("name"), "indicator")
+    name = document.peek(node, "name", "indicator")
+    fields = document.fields(node, name, keys, ("name", "when"))
+    rule = _rule(document, fields, name, "name", INDICATOR_NAME, "lower case letters, digits and _")
     drafts.declared.add(name)
     description: str | None = ""
     if "description" in fields:
@@ -103,9 +103,9 @@ def _indicator(document: Document, node: Node, drafts: Drafts) -> None:
 
 def _offer(document: Document, node: Node, drafts: Drafts) -> None:
     needed = ("id", "kind", "channels", "when", "value", "propensity", "say")
-    fields = document.fields(node, "offer", (*needed, "evidence", "boost", "cap", "expires"), needed)
-    rule = _rule(document, fields, "id", OFFER_ID, "lower case letters, digits, _ and -")
-    name = rule.name if rule else _shown_name(fields.get("id"), "offer")
+    name = document.peek(node, "id", "offer")
+    fields = document.fields(node, name, (*needed, "evidence", "boost", "cap", "expires"), needed)
+    rule = _rule(document, fields, name, "id", OFFER_ID, "lower case letters, digits, _ and -")
     kind = _choice(document, fields.get("kind"), name, "kind", KINDS)
     channels = _channels(document, fields.get("channels"), name)
     value = _number(document, fields, name, "value")
@@ -143,16 +143,15 @@ def _offer(document: Document, node: Node, drafts: Drafts) -> None:
 
 
 def _rule(
-    document: Document, fields: dict[str, Node], key: str, form: re.Pattern[str], allowed: str
+    document: Document, fields: dict[str, Node], shown_name: str, key: str, form: re.Pattern[str], allowed: str
 ) -> Draft | None:
-    fallback = "offer" if key == "id" else "indicator"
     node = fields.get(key)
-    name = document.text_of(node, fallback, key, 1_000)
+    name = document.text_of(node, shown_name, key, 1_000)
     if node is not None and name is not None and not form.fullmatch(name):
-        reason = f"{key} {shown(name)} must begin with a letter and hold up to 64 {allowed}"
-        document.faults.add(document.spot(node), fallback, reason)
+        reason = f"{key} {shown(name)} may hold up to 64 {allowed}, a letter first"
+        document.faults.add(document.spot(node), shown_name, reason)
         name = None
-    when = _when(document, fields.get("when"), name or _shown_name(node, fallback))
+    when = _when(document, fields.get("when"), shown_name)
     if name is None or node is None or when is None:
         return None
     scalar, tree = when
@@ -163,12 +162,6 @@ def _rule(
         condition=tree,
         place=lambda offset: document.within(scalar, offset),
     )
-
-
-def _shown_name(node: Node | None, fallback: str) -> str:
-    """A name to show with a fault of a rule whose name may be wrong too."""
-    sound = isinstance(node, ScalarNode) and OFFER_ID.fullmatch(node.value)
-    return str(node.value) if sound and node is not None else fallback
 
 
 def _when(document: Document, node: Node | None, name: str) -> tuple[ScalarNode, Condition] | None:
