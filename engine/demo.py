@@ -31,7 +31,7 @@ from engine.events import Cue
 from engine.meter import quantiles
 from engine.ports import ClockAnchor
 from engine.replay.http import HttpSender
-from engine.replay.run import ReplayReport, replay, send_paced
+from engine.replay.run import replay, send_paced
 from engine.replay.source import Faults, Source
 from engine.settings import Redis
 from engine.store.redis import RedisStore
@@ -147,6 +147,7 @@ class Demo:
             "CUELINE_KAFKA__BROKERS": services.brokers,
             "CUELINE_KAFKA__PARTITIONS": str(PARTITIONS),
             "CUELINE_KAFKA__IDEMPOTENT": "false",  # tansu has no idempotent producers
+            "CUELINE_KAFKA__FETCH_WAIT_MS": "5",
             "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "2",
             "CUELINE_REDIS__URL": services.redis_socket_url,
             "CUELINE_STREAM__CLOCK": "replay",
@@ -194,7 +195,7 @@ class Demo:
             until = anchor.engine_ms + int(left * 1000 * speed) if left else None
             messages = (message for message in _until(traffic, until, self._stop))
             work = send_paced(messages, sender, anchor, progress.saw)
-        progress.report = await work
+        progress.sent = (await work).sent
 
     async def _settle(self, store: RedisStore, progress: _Sent) -> None:
         """Wait until everything sent has been counted. Raises `Unavailable` when it is not."""
@@ -301,7 +302,6 @@ class _Sent:
 
     def __init__(self) -> None:
         self.sent = 0
-        self.report: ReplayReport | None = None
 
     def saw(self, progress: Any) -> None:
         """Progress of the sender."""
@@ -340,5 +340,3 @@ def _accounted(tallies: Any) -> int:
 
 def _pair(p50: float, p99: float) -> Quantiles:
     return Quantiles(*(None if np.isnan(value) else round(float(value), 3) for value in (p50, p99)))
-
-

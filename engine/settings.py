@@ -34,6 +34,9 @@ class Kafka(Section):
     session_timeout_s: float = Field(8.0, description="a silent worker loses its partitions after this")
     rebalance_timeout_s: float = 6.0
     heartbeat_s: float = 1.0
+    fetch_wait_ms: int = Field(
+        50, ge=1, description="how long a broker may hold an empty fetch; some hold it even when records arrive"
+    )
     idempotent: bool = Field(
         True, description="idempotent producer; off for brokers without it, repeats are then dropped by message id"
     )

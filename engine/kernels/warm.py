@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
 from engine.kernels import advance, chunks, decode, features, layout, partition, rules
@@ -32,7 +34,7 @@ def warm_up() -> None:
     found = np.zeros((1, features.FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
     features.read(rows[0], 1, found[0])
-    rules.match_many(found, *program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
+    cast(Any, rules.match_many)(found, *program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
 
 
 def _rules() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:

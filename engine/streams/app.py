@@ -45,6 +45,7 @@ class StreamCore:
         self.topic = settings.events_topic
         # two heartbeats tell a worker that the group went on without it; one more for the answer
         self.patience_s = 3 * settings.heartbeat_s
+        self.fetch_wait_ms = settings.fetch_wait_ms
         self.alive = alive
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, cast
 
-from faust.transport.drivers.aiokafka import Consumer, Transport, ensure_aiokafka_TP
+from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, ensure_aiokafka_TP
 from faust.types import TP
 
 from engine.streams.watch import LagWatch
@@ -31,9 +31,20 @@ class Core(Protocol):
     watch: LagWatch
     topic: str
     patience_s: float
+    fetch_wait_ms: int
 
     def alive(self) -> None:
         """Told after every turn of the drain loop."""
+
+
+class BatchConsumerThread(AIOKafkaConsumerThread):
+    """Faust's consumer thread, with a bound of our own on how long a fetch may wait."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust asks brokers to wait 1.5 s; tansu does so although records have arrived
+        consumer._fetch_max_wait_ms = cast(Any, self.app).core.fetch_wait_ms
+        return consumer
 
 
 class BatchConsumer(Consumer):
@@ -42,6 +53,9 @@ class BatchConsumer(Consumer):
     @property
     def _core(self) -> Core:
         return cast(Core, cast(Any, self.app).core)
+
+    def _new_consumer_thread(self) -> BatchConsumerThread:
+        return BatchConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: Any) -> None:
         core = self._core
