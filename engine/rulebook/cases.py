@@ -93,23 +93,26 @@ def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.boo
 def _misses(rulebook: Rulebook, case: Case) -> list[str]:
     features = vector(case.features)
     holds = holding(rulebook, features)
-    indicators = [indicator.name for indicator in rulebook.indicators]
-    offers = [offer.id for offer in rulebook.offers]
-    wanted: dict[int, bool] = {}
-    for position, name in enumerate([*indicators, *offers]):
-        is_offer = position >= len(indicators)
-        if not is_offer and case.indicators is not None:
-            wanted[position] = name in case.indicators
-        if is_offer and name in case.offers:
-            wanted[position] = True
-        if name in case.without:
-            wanted[position] = False
-    names = [*indicators, *offers]
+    names = [indicator.name for indicator in rulebook.indicators] + [offer.id for offer in rulebook.offers]
+    wanted = _wanted(rulebook, case, names)
     return [
         f"{names[rule]} {'does not hold' if want else 'holds'}: {'; '.join(explain(rulebook, rule, features))}"
         for rule, want in wanted.items()
         if holds[rule] != want
     ]
+
+
+def _wanted(rulebook: Rulebook, case: Case, names: list[str]) -> dict[int, bool]:
+    """What the case says of each rule it speaks of, by position in the program."""
+    wanted: dict[int, bool] = {}
+    for rule, name in enumerate(names):
+        if rule < rulebook.offer_rule and case.indicators is not None:
+            wanted[rule] = name in case.indicators
+        if rule >= rulebook.offer_rule and name in case.offers:
+            wanted[rule] = True
+        if name in case.without:
+            wanted[rule] = False
+    return wanted
 
 
 def _cases(document: Document, rulebook: Rulebook) -> list[Case]:
@@ -122,8 +125,9 @@ def _cases(document: Document, rulebook: Rulebook) -> list[Case]:
 
 def _case(document: Document, node: Node, rulebook: Rulebook) -> Case | None:
     keys = ("name", "features", "indicators", "offers", "without")
-    fields = document.fields(node, "case", keys, ("name", "features"))
-    name = document.text_of(fields.get("name"), "case", "name", 200)
+    shown_name = document.peek(node, "name", "case")
+    fields = document.fields(node, shown_name, keys, ("name", "features"))
+    name = document.text_of(fields.get("name"), shown_name, "name", 200)
     if name is None:
         return None
     indicators = [indicator.name for indicator in rulebook.indicators]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,18 @@ from engine.rulebook.quantity import UNIT_SECONDS
 from engine.rulebook.say import plain
 from engine.state.catalogue import CATALOGUE
 
-FEATURES = {feature.index: feature for feature in CATALOGUE}
+NAMES = {feature.index: feature.name for feature in CATALOGUE}
+UNITS = {feature.index: f" {feature.unit}" for feature in CATALOGUE if feature.unit in UNIT_SECONDS}
+
+
+class Literal(NamedTuple):
+    """A predicate of a clause, as in `Program`, and whether it must be true or must not be."""
+
+    feature: int
+    op: int
+    other: int
+    threshold: float
+    wanted: bool
 
 
 def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64]) -> list[str]:
@@ -23,66 +35,65 @@ def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64]) -> lis
     A rule that holds: the predicates of its first clause that does, ``session.bursts is 3 (needs >= 3)``.
     One that does not: what its closest clause lacks, ``needs session.bursts >= 3, has 2``.
     """
-    program = rulebook.program
-    clauses = range(program.first[rule], program.first[rule + 1])
+    clauses = _clauses(rulebook)[rule]
     if not clauses:
         return ["never holds"]
-    lacking = {
-        clause: [literal for literal in _literals(program, clause) if not _true(program, *literal, features)]
-        for clause in clauses
-    }
-    best = min(clauses, key=lambda clause: len(lacking[clause]))
+    values = features.tolist()
+    lacking = [[literal for literal in clause if not _fits(literal, values)] for clause in clauses]
+    best = min(range(len(clauses)), key=lambda clause: len(lacking[clause]))
     if lacking[best]:
-        return [_lack(program, *literal, features) for literal in lacking[best]]
-    return [_fact(program, *literal, features) for literal in _literals(program, best)] or ["always holds"]
+        return [_lack(literal, values) for literal in lacking[best]]
+    return [_fact(literal, values) for literal in clauses[best]] or ["always holds"]
 
 
-def _literals(program: Program, clause: int) -> Iterator[tuple[int, bool]]:
-    for word in range(program.required.shape[1]):
-        required, forbidden = int(program.required[clause, word]), int(program.forbidden[clause, word])
-        both = required | forbidden
-        while both:
-            bit = (both & -both).bit_length() - 1
-            yield word * 64 + bit, bool(required >> bit & 1)
-            both &= both - 1
+@functools.lru_cache(maxsize=4)
+def _clauses(rulebook: Rulebook) -> list[list[list[Literal]]]:
+    """The program read back: per rule its clauses, once for each rulebook."""
+    program = rulebook.program
+    clauses = [_literals(program, clause) for clause in range(len(program.required))]
+    bounds = program.first.tolist()
+    return [clauses[bounds[rule] : bounds[rule + 1]] for rule in range(len(bounds) - 1)]
 
 
-def _true(program: Program, p: int, wanted: bool, features: NDArray[np.float64]) -> bool:
-    left, right = features[program.feature[p]], _right(program, p, features)
+def _literals(program: Program, clause: int) -> list[Literal]:
+    required = int.from_bytes(program.required[clause].astype("<u8").tobytes(), "little")
+    forbidden = int.from_bytes(program.forbidden[clause].astype("<u8").tobytes(), "little")
+    named = required | forbidden
+    bits = [bit for bit in range(named.bit_length()) if named >> bit & 1]
+    return [_literal(program, bit, bool(required >> bit & 1)) for bit in bits]
+
+
+def _literal(program: Program, p: int, wanted: bool) -> Literal:
+    feature, op, other = int(program.feature[p]), int(program.op[p]), int(program.other[p])
+    return Literal(feature, op, other, float(program.threshold[p]), wanted)
+
+
+def _fits(literal: Literal, values: list[float]) -> bool:
+    left = values[literal.feature]
+    right = literal.threshold if literal.other < 0 else values[literal.other]
     if math.isnan(left) or math.isnan(right):
-        return not wanted
-    return bool(COMPARE[program.op[p]](left, right)) is wanted
+        return not literal.wanted
+    return bool(COMPARE[literal.op](left, right)) is literal.wanted
 
 
-def _right(program: Program, p: int, features: NDArray[np.float64]) -> float:
-    other = program.other[p]
-    return float(program.threshold[p] if other < 0 else features[other])
+def _fact(literal: Literal, values: list[float]) -> str:
+    return f"{NAMES[literal.feature]} is {_value(literal, values)} (needs {_need(literal, values)})"
 
 
-def _fact(program: Program, p: int, wanted: bool, features: NDArray[np.float64]) -> str:
-    feature = int(program.feature[p])
-    return f"{FEATURES[feature].name} is {_value(feature, features)} (needs {_need(program, p, wanted, features)})"
+def _lack(literal: Literal, values: list[float]) -> str:
+    return f"needs {NAMES[literal.feature]} {_need(literal, values)}, has {_value(literal, values)}"
 
 
-def _lack(program: Program, p: int, wanted: bool, features: NDArray[np.float64]) -> str:
-    feature = int(program.feature[p])
-    need = _need(program, p, wanted, features)
-    return f"needs {FEATURES[feature].name} {need}, has {_value(feature, features)}"
+def _need(literal: Literal, values: list[float]) -> str:
+    right = _number(literal.feature, literal.threshold)
+    if literal.other >= 0:
+        right = f"{NAMES[literal.other]} ({_number(literal.other, values[literal.other])})"
+    return f"{'' if literal.wanted else 'not '}{SYMBOLS[literal.op]} {right}"
 
 
-def _need(program: Program, p: int, wanted: bool, features: NDArray[np.float64]) -> str:
-    feature, other = int(program.feature[p]), int(program.other[p])
-    threshold = _number(feature, float(program.threshold[p]))
-    right = threshold if other < 0 else f"{FEATURES[other].name} ({_value(other, features)})"
-    return f"{'' if wanted else 'not '}{SYMBOLS[program.op[p]]} {right}"
-
-
-def _value(feature: int, features: NDArray[np.float64]) -> str:
-    return _number(feature, float(features[feature]))
+def _value(literal: Literal, values: list[float]) -> str:
+    return _number(literal.feature, values[literal.feature])
 
 
 def _number(feature: int, value: float) -> str:
-    if not math.isfinite(value):
-        return "none"
-    unit = FEATURES[feature].unit
-    return f"{plain(value)} {unit}" if unit in UNIT_SECONDS else plain(value)
+    return plain(value) + UNITS.get(feature, "") if math.isfinite(value) else "none"
