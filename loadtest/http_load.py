@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 
 class Load(msgspec.Struct, frozen=True, eq=False):
-    """What was seen: ``latencies`` in seconds, one for each answer of status 200, ``failed`` other answers,
-    ``seconds`` from the first request to the last answer."""
+    """What was seen: ``latencies`` in seconds, one for each good answer, ``failed`` the other answers,
+    ``seconds`` from the first request to the last answer. Good is a 200 without the connection's `refused`."""
 
     latencies: NDArray[np.float64]
     failed: int
@@ -50,10 +50,11 @@ def joined(loads: Sequence[Load]) -> Load:
 
 
 class Connection(asyncio.Protocol):
-    """One connection with one request under way at a time. `answered` hears of each answer whether its
-    status was 200."""
+    """One connection with one request under way at a time. `answered` hears of each answer whether it was
+    good: its status 200, and `refused` (bytes; empty for none) not at its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: bytes = b"") -> None:
+        self._refused = refused
         self.answered: Callable[[Connection, bool], None] = _nobody
         self.asked_at = 0.0
         self._busy = False
@@ -81,7 +82,8 @@ class Connection(asyncio.Protocol):
             self._buffer = buffer
             return
         self._buffer, self._busy = buffer[end:], False
-        self.answered(self, buffer[9:12] == b"200")
+        good = buffer[9:12] == b"200" and not (self._refused and buffer.endswith(self._refused, 0, end))
+        self.answered(self, good)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._transport = None
@@ -96,10 +98,10 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def connect(host: str, port: int, connections: int) -> list[Connection]:
+async def connect(host: str, port: int, connections: int, refused: bytes = b"") -> list[Connection]:
     """Open `connections` of them. Raises OSError when nobody listens."""
     loop = asyncio.get_running_loop()
-    opened = [await loop.create_connection(Connection, host, port) for _ in range(connections)]
+    opened = [await loop.create_connection(lambda: Connection(refused), host, port) for _ in range(connections)]
     return [connection for _, connection in opened]
 
 

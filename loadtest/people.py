@@ -16,13 +16,14 @@ def names(count: int) -> list[str]:
 
 
 def rows(count: int, now: int, seed: int = 7) -> NDArray[np.void]:
-    """Rows of `count` customers at `now` (epoch ms): half in a session, a third with a cart, a quarter with
-    purchases, a tenth who called."""
+    """Rows of `count` customers at `now` (epoch ms): most of them in a session or not long out of it, a third
+    with a cart, half with purchases, a tenth who called. Busier than a shop's visitors, so that decisions have
+    offers to rank."""
     chance = np.random.default_rng(seed)
     made = np.zeros(count, ROW)
     made["version"] = VERSION
-    active = chance.random(count) < 0.5
-    idle = np.where(active, chance.integers(0, 10 * MINUTE, count), chance.integers(HOUR, 20 * DAY, count))
+    active = chance.random(count) < 0.7
+    idle = np.where(active, chance.integers(0, 40 * MINUTE, count), chance.integers(HOUR, 20 * DAY, count))
     made["last_at"] = now - idle
     made["first_at"] = made["last_at"] - chance.integers(HOUR, 400 * DAY, count)
     made["events"] = chance.geometric(0.03, count)
@@ -30,7 +31,7 @@ def rows(count: int, now: int, seed: int = 7) -> NDArray[np.void]:
     _windows(made, chance, now)
     cart = chance.random(count) < 0.33
     made["cart_items"] = np.where(cart, chance.integers(1, 6, count), 0)
-    made["cart_value"] = np.where(cart, chance.lognormal(4, 1, count).round(2), 0)
+    made["cart_value"] = np.where(cart, chance.lognormal(5, 1, count).round(2), 0)
     made["cart_changed"] = np.where(cart, made["last_at"], 0)
     _purchases(made, chance)
     called = chance.random(count) < 0.1
@@ -42,7 +43,7 @@ def rows(count: int, now: int, seed: int = 7) -> NDArray[np.void]:
 
 def _session(made: NDArray[np.void], chance: np.random.Generator) -> None:
     count = len(made)
-    pages = chance.geometric(0.12, count)
+    pages = chance.geometric(0.08, count)
     items = chance.binomial(pages, 0.6)
     made["session_last"] = made["last_at"]
     made["session_started"] = made["last_at"] - pages * chance.integers(5_000, 60_000, count)
@@ -52,8 +53,8 @@ def _session(made: NDArray[np.void], chance: np.random.Generator) -> None:
     made["session_bursts"] = chance.poisson(1.5, count)
     made["session_reviews"] = chance.poisson(0.5, count)
     made["session_searches"] = chance.poisson(1.0, count)
-    made["session_searches_alone"] = chance.poisson(0.7, count)
-    made["session_max_price"] = chance.lognormal(4, 1, count).round(2)
+    made["session_searches_alone"] = chance.poisson(1.5, count)
+    made["session_max_price"] = chance.lognormal(6, 1, count).round(2)
     made["session_item_count"] = np.minimum(items, 16)
     made["session_category_count"] = np.minimum(items, 3)
     made["session_category_views"][:, 0] = items
@@ -67,10 +68,10 @@ def _windows(made: NDArray[np.void], chance: np.random.Generator, now: int) -> N
 
 def _purchases(made: NDArray[np.void], chance: np.random.Generator) -> None:
     count = len(made)
-    orders = np.where(chance.random(count) < 0.25, chance.geometric(0.4, count), 0)
+    orders = np.where(chance.random(count) < 0.5, chance.geometric(0.3, count), 0)
     made["purchases"] = orders
-    made["purchase_value"] = (orders * chance.lognormal(4, 0.7, count)).round(2)
-    made["purchase_last"] = np.where(orders > 0, made["last_at"] - chance.integers(0, 90 * DAY, count), 0)
+    made["purchase_value"] = (orders * chance.lognormal(5, 0.7, count)).round(2)
+    made["purchase_last"] = np.where(orders > 0, made["last_at"] - chance.integers(0, 30 * DAY, count), 0)
     made["purchase_first"] = np.where(orders > 0, made["purchase_last"] - orders * 30 * DAY, 0)
     made["purchase_gaps"] = np.maximum(orders - 1, 0)
     made["purchase_gap_mean"] = np.where(orders > 1, chance.lognormal(3, 0.5, count), 0)
