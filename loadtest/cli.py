@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast, get_args
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from engine.errors import CuelineError
+from loadtest.faults import Target, bench_faults
 from loadtest.stream import bench_stream
 
 app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True)
@@ -30,7 +34,51 @@ def stream(
     as_json: AsJson = False,
 ) -> None:
     """The worker against a stock Faust agent: events a second, on one topic."""
-    show(asyncio.run(bench_stream(events, customers, partitions, rules, stock_seconds, seed, err)), as_json)
+    with told():
+        result = asyncio.run(bench_stream(events, customers, partitions, rules, stock_seconds, seed, err))
+    show(result, as_json)
+
+
+@app.command()
+def faults(
+    kills: Annotated[int, typer.Option(min=1, help="How many times something is killed.")] = 20,
+    targets: Annotated[str, typer.Option(help="What is killed in turn: worker, redis, broker.")] = "worker",
+    broker: Annotated[str, typer.Option(help="tansu, or kafka for Apache Kafka (`make kafka` fetches it).")] = "tansu",
+    input: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The log to replay.")] = Path(
+        "../shared/data/rees46/2019-Oct.first2h50.csv"
+    ),
+    partitions: Annotated[int, typer.Option(min=1)] = 16,
+    rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
+    seed: int = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Kill -9 at random moments, then compare every row with an undisturbed run; exit code 1 when one differs."""
+    chosen = _targets(targets)
+    with told():
+        result = asyncio.run(
+            bench_faults(input, kills, chosen, broker, partitions, rules.absolute(), seed, err)
+        )
+    show(result, as_json)
+    if not result.exact:
+        raise typer.Exit(1)
+
+
+def _targets(text: str) -> tuple[Target, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in get_args(Target):
+            raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Target))}", param_hint="--targets")
+    return cast(tuple[Target, ...], names)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What goes wrong in words."""
+    try:
+        yield
+    except CuelineError as error:
+        err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False)
+        raise typer.Exit(1) from None
 
 
 def show(result: msgspec.Struct, as_json: bool) -> None:

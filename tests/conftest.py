@@ -13,7 +13,8 @@ import hypothesis
 import pytest
 
 from engine.embedded import loopback
-from tests.kafka.broker import NotHere, apache_kafka
+from engine.errors import BadSettings
+from loadtest.apache_kafka import apache_kafka
 from tests.services import Broker, Service, Valkey, missing, tansu
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,14 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``--broker kafka`` runs every test that uses `broker` on Apache Kafka itself."""
     parser.addoption("--broker", choices=("tansu", "kafka"), default="tansu", help="what `broker` is")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What uses `broker` is a test of Kafka when that is what `broker` is."""
+    if config.getoption("--broker") == "kafka":
+        for item in items:
+            if "broker" in getattr(item, "fixturenames", ()):
+                item.add_marker("kafka")
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +91,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """Apache Kafka itself, one process in KRaft mode."""
     try:
         server = apache_kafka(tmp_path_factory.mktemp("kafka"))
-    except NotHere as reason:
+    except BadSettings as reason:
         missing(str(reason))
     yield from _running(server)
 

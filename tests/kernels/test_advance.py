@@ -6,9 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
-from engine.rulebook.load import compile_texts
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from engine.events import Kind
 from engine.kernels import decode, layout
 from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.features import FEATURES, read
+from engine.rulebook.load import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
 from engine.streams.judge import Judge
@@ -147,7 +148,7 @@ def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
         "session.categories": len(categories),
         "session.top_category_views": max(top.values(), default=0),
         "session.bursts": bursts,
-        "session.longest_pause": max((b.at - a.at for a, b in zip(current, current[1:], strict=False)), default=0)
+        "session.longest_pause": max((b.at - a.at for a, b in pairwise(current)), default=0)
         / SECOND,
         "session.reviews": sum(e.kind == Kind.REVIEW_READ for e in current),
         "session.searches": sum(e.kind == Kind.SEARCHED for e in current),

@@ -1,6 +1,6 @@
 """Apache Kafka itself in one process: KRaft, broker and controller combined, started from plain jars.
 
-The jars come from Maven Central (``make kafka``: `pom.xml` beside this file). The log directory stays, so a
+The jars come from Maven Central (``make kafka``: ``tests/kafka/pom.xml``). The log directory stays, so a
 killed broker started again holds what it held.
 """
 
@@ -12,9 +12,10 @@ import subprocess
 from pathlib import Path
 
 from engine.embedded.loopback import HOST, free_port
-from tests.services import Broker
+from engine.errors import BadSettings
+from loadtest.servers import Broker
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent
 CLUSTER_ID = "Y3VlbGluZS10ZXN0cy0xMg"
 FORMAT_WITHIN_S = 60
 
@@ -22,12 +23,8 @@ FORMAT_WITHIN_S = 60
 JVM = ("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
 
 
-class NotHere(Exception):
-    """What the broker needs is not on this machine."""
-
-
 def apache_kafka(directory: Path) -> Broker:
-    """A broker on a free port with a formatted, empty log in `directory`; not started yet. Raises `NotHere`."""
+    """A broker on a free port with an empty log in `directory`; not started. Raises `BadSettings`."""
     port, java = free_port(), [*_java(), *JVM, "-cp", f"{_jars()}/*"]
     properties = directory / "server.properties"
     properties.write_text(_properties(port, free_port(), directory / "log"))
@@ -46,14 +43,14 @@ def _java() -> list[str]:
     found = shutil.which("java", path=f"{home}/bin") if home else None
     found = found or shutil.which("java")
     if not found:
-        raise NotHere("Apache Kafka needs Java 17 or later: install a JRE")
+        raise BadSettings("Apache Kafka needs Java 17 or later: install a JRE")
     return [found]
 
 
 def _jars() -> Path:
     jars = Path(os.environ.get("CUELINE_KAFKA_JARS", ROOT / ".cueline" / "kafka" / "jars"))
     if not any(jars.glob("kafka_*.jar")):
-        raise NotHere(f"no Apache Kafka in {jars}: `make kafka` fetches it (needs Maven)")
+        raise BadSettings(f"no Apache Kafka in {jars}: `make kafka` fetches it (needs Maven)")
     return jars
 
 

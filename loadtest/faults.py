@@ -1,0 +1,343 @@
+"""``cueline bench faults``: kill -9 at random moments while a log is replayed, then compare every row.
+
+Two workers read what one sender writes. After the last kill everything is let drain, and the same topic is
+read once more by an undisturbed worker into an empty database of the same Redis. Rows must be equal byte
+for byte, and every customer must have had exactly the events that were sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import msgspec
+import numpy as np
+import redis.asyncio
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.console import Console
+from rich.progress import Progress
+
+from engine.embedded.supervisor import BackOff, Supervisor
+from engine.embedded.topics import make_topics, topics_of
+from engine.errors import BadSettings, Unavailable
+from engine.events import Message
+from engine.kernels.layout import ROW
+from engine.ports import ClockAnchor
+from engine.replay.source import Faults, Source
+from engine.settings import Kafka, Redis
+from engine.store.redis import RedisStore
+from engine.streams.producer import KafkaLog
+from loadtest.apache_kafka import apache_kafka
+from loadtest.servers import Broker, Valkey, tansu
+
+Target = Literal["worker", "redis", "broker"]
+
+WORKERS = 2
+SEND = 200  # events of one write
+RATE = 3_000  # events a second
+PAUSE_S = (0.5, 3.0)  # between recovery and the next kill
+CUT_BYTES = (1, 200_000)  # of the append-only file, lost with Redis
+PATIENCE_S = 120.0
+POLL_S = 0.05
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """Seconds from a kill until everything sent before it was applied."""
+
+    p50: float
+    max: float
+
+
+class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
+    """What came of it. All of ``rowsDifferent``, ``eventsLost`` and ``eventsDoubled`` must be 0."""
+
+    kills: dict[str, int]
+    broker: str
+    events_sent: int
+    rows: int
+    rows_different: int
+    events_lost: int
+    events_doubled: int
+    commits_fenced: int
+    recovery_seconds: Recovery
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was lost, doubled or different."""
+        return self.rows_different == self.events_lost == self.events_doubled == 0
+
+
+async def bench_faults(
+    file: Path, kills: int, targets: tuple[Target, ...], broker: str, partitions: int, rules: Path, seed: int,
+    console: Console,
+) -> FaultsResult:  # fmt: skip
+    """Run it. Raises `Unavailable` when the engine does not recover, `BadSettings` for what cannot be killed."""
+    if "broker" in targets and broker != "kafka":
+        raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
+    with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
+        async with _Stage(Path(folder), broker, partitions, rules).set() as stage:
+            run = _Run(stage, file, random.Random(seed))
+            task = bar.add_task("kills", total=kills)
+            return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
+
+
+class _Stage:
+    """The services, and the workers that read into database 0."""
+
+    def __init__(self, folder: Path, broker: str, partitions: int, rules: Path) -> None:
+        self.folder = folder
+        self.partitions = partitions
+        self.rules = rules
+        self.broker_name = broker
+        self.broker: Broker = apache_kafka(folder) if broker == "kafka" else tansu(folder)
+        self.redis = Valkey(folder, appendonly=True)
+        self.supervisor = Supervisor(folder / "logs", back_off=BackOff())
+        self.kafka = Kafka(brokers=self.broker.bootstrap, partitions=partitions, idempotent=broker == "kafka")
+
+    @asynccontextmanager
+    async def set(self) -> AsyncIterator[_Stage]:
+        """Start everything; on leaving, end it."""
+        await asyncio.gather(self.broker.start(), self.redis.start())
+        try:
+            await make_topics(self.kafka.brokers, topics_of(self.kafka))
+            yield self
+        finally:
+            await self.supervisor.stop_all()
+            self.redis.kill()
+            self.broker.kill()
+
+    def url(self, database: int) -> str:
+        """Redis' address for one database."""
+        return self.redis.socket_url.replace("?db=0", f"?db={database}")
+
+    async def work(self, name: str, group: str, database: int) -> None:
+        """Run a worker as a child that comes back when it dies."""
+        environment = {
+            "CUELINE_KAFKA__BROKERS": self.kafka.brokers,
+            "CUELINE_KAFKA__PARTITIONS": str(self.partitions),
+            "CUELINE_KAFKA__IDEMPOTENT": str(self.kafka.idempotent).lower(),
+            "CUELINE_KAFKA__GROUP": group,
+            "CUELINE_KAFKA__SESSION_TIMEOUT_S": "6",
+            "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "4",
+            "CUELINE_KAFKA__HEARTBEAT_S": "0.7",
+            "CUELINE_KAFKA__FETCH_WAIT_MS": "20",
+            "CUELINE_REDIS__URL": self.url(database),
+            "CUELINE_RULES__DIRECTORY": str(self.rules),
+            "CUELINE_STREAM__CLOCK": "replay",
+            "CUELINE_STREAM__METRICS_PORT": "0",
+        }
+        command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
+        await self.supervisor.run(name, command, environment)
+
+
+class _Run:
+    """One run on a stage."""
+
+    def __init__(self, stage: _Stage, file: Path, chance: random.Random) -> None:
+        self._stage = stage
+        self._file = file
+        self._chance = chance
+        self._sent: Counter[str] = Counter()
+        self._ending = asyncio.Event()
+        self._killed: Counter[str] = Counter()
+        self._recoveries: list[float] = []
+        self._names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
+
+    async def all(self, kills: int, targets: tuple[Target, ...], progress: object) -> FaultsResult:
+        """Replay and kill, drain, read again undisturbed, compare."""
+        stage = self._stage
+        await self._freeze_clock()
+        for name in self._names:
+            await stage.work(name, "cueline", 0)
+        sending = asyncio.ensure_future(self._send())
+        try:
+            await self._caught_up()
+            for number in range(kills):
+                await asyncio.sleep(self._chance.uniform(*PAUSE_S))
+                await self._kill(targets[number % len(targets)])
+                progress(number + 1)  # type: ignore[operator]
+        finally:
+            self._ending.set()
+            await sending
+        await self._caught_up()
+        fenced = await self._refused()
+        for name in self._names:
+            await stage.supervisor.stop(name)
+        await stage.work("reference", "reference", 1)
+        await self._caught_up(database=1)
+        return await self._compare(fenced)
+
+    async def _freeze_clock(self) -> None:
+        """The engine's clock stands at the first event: no timer depends on when anything was killed."""
+        first = next(Source(self._file).messages(Faults()))
+        for database in (0, 1):
+            store = RedisStore(Redis(url=self._stage.url(database)), self._stage.partitions)
+            await store.set_clock(ClockAnchor(first.event.at, 0, 0))
+            await store.close()
+
+    async def _send(self) -> None:
+        """Write the log again and again, each time later and under new ids, until the kills are over."""
+        log = KafkaLog(self._stage.kafka)
+        began, sent = time.monotonic(), 0
+        await log.open()
+        try:
+            batch: list[Message] = []
+            for message in self._passes():
+                batch.append(message)
+                if len(batch) == SEND:
+                    log = await self._write(log, batch)
+                    self._sent.update(message.customer for message in batch)
+                    sent, batch = sent + SEND, []
+                    await asyncio.sleep(max(began + sent / RATE - time.monotonic(), 0))
+        finally:
+            await log.close()
+
+    async def _write(self, log: KafkaLog, batch: list[Message]) -> KafkaLog:
+        """Until Kafka has it: with the same ids, as every sender should."""
+        while True:
+            try:
+                await log.publish(batch)
+                return log
+            except Unavailable:
+                await asyncio.sleep(0.2)
+
+    def _passes(self) -> Iterator[Message]:
+        span, turn = 0, 0
+        while True:
+            first = 0
+            for message in Source(self._file, salt=str(turn)).messages(Faults()):
+                first = first or message.event.at
+                event = msgspec.structs.replace(message.event, at=message.event.at + turn * (span + 60_000))
+                if self._ending.is_set():
+                    return
+                last = message.event.at
+                yield Message(message.customer, event)
+            span, turn = last - first if turn == 0 else span, turn + 1
+
+    async def _kill(self, target: Target) -> None:
+        began, before = time.monotonic(), sum(self._sent.values())
+        match target:
+            case "worker":
+                self._kill_worker()
+            case "redis":
+                self._stage.redis.kill()
+                self._cut()
+                await self._stage.redis.start()
+            case "broker":
+                self._stage.broker.kill()
+                await self._stage.broker.start()
+        self._killed[target] += 1
+        await self._applied(before)
+        self._recoveries.append(time.monotonic() - began)
+
+    def _kill_worker(self) -> None:
+        import os
+        import signal
+
+        running = [pid for name in self._names if (pid := self._stage.supervisor.pid(name))]
+        if running:
+            os.kill(self._chance.choice(running), signal.SIGKILL)
+
+    def _cut(self) -> None:
+        """Lose the end of the append-only file, as a crashed machine does."""
+        for file in self._stage.folder.glob("**/*.incr.aof"):
+            size = file.stat().st_size
+            with file.open("r+b") as aof:
+                aof.truncate(max(size - self._chance.randint(*CUT_BYTES), size // 2))
+
+    async def _applied(self, events: int) -> None:
+        """Wait until `events` of those sent have been applied."""
+        async with _within(PATIENCE_S, "the workers did not recover"):
+            while await self._count(0) < events:
+                await asyncio.sleep(POLL_S)
+
+    async def _caught_up(self, database: int = 0) -> None:
+        """Wait until the store stands at the end of every partition."""
+        async with _within(PATIENCE_S, "the workers did not catch up"):
+            while await self._positions(database) != await self._ends():
+                await asyncio.sleep(POLL_S)
+
+    async def _count(self, database: int) -> int:
+        counts = await self._ask(database, "n", "applied")
+        return sum(counts)
+
+    async def _refused(self) -> int:
+        return sum(await self._ask(0, "o", "refused"))
+
+    async def _positions(self, database: int) -> list[int]:
+        return await self._ask(database, "o", "offset")
+
+    async def _ask(self, database: int, key: str, field: str) -> list[int]:
+        client = redis.asyncio.Redis.from_url(self._stage.url(database))
+        try:
+            pipe = client.pipeline(transaction=False)
+            for partition in range(self._stage.partitions):
+                pipe.hget(f"{{p{partition}}}:{key}", field)
+            return [int(value or 0) for value in await pipe.execute()]
+        except redis.RedisError:
+            return [0] * self._stage.partitions
+        finally:
+            await client.aclose()
+
+    async def _ends(self) -> list[int]:
+        topic, partitions = self._stage.kafka.events_topic, self._stage.partitions
+        consumer = AIOKafkaConsumer(bootstrap_servers=self._stage.kafka.brokers)
+        await consumer.start()
+        try:
+            ends = await consumer.end_offsets(
+                [TopicPartition(topic, partition) for partition in range(partitions)]
+            )
+            return [ends[TopicPartition(topic, partition)] for partition in range(partitions)]
+        finally:
+            await consumer.stop()
+
+    async def _compare(self, fenced: int) -> FaultsResult:
+        disturbed, undisturbed = await self._rows(0), await self._rows(1)
+        different = sum(disturbed.get(key) != undisturbed.get(key) for key in disturbed | undisturbed)
+        lost = doubled = 0
+        for customer, sent in self._sent.items():
+            applied = disturbed.get(customer)
+            had = int(np.frombuffer(applied, ROW)["events"][0]) if applied else 0
+            lost, doubled = lost + max(sent - had, 0), doubled + max(had - sent, 0)
+        recoveries = sorted(self._recoveries) or [0.0]
+        return FaultsResult(
+            dict(self._killed),
+            self._stage.broker_name,
+            sum(self._sent.values()),
+            len(undisturbed),
+            different,
+            lost,
+            doubled,
+            fenced,
+            Recovery(round(recoveries[len(recoveries) // 2], 2), round(recoveries[-1], 2)),
+        )
+
+    async def _rows(self, database: int) -> dict[str, bytes]:
+        client = redis.asyncio.Redis.from_url(self._stage.url(database))
+        try:
+            keys = [key async for key in client.scan_iter(b"{p*}:c:*", count=5_000)]
+            rows: list[bytes] = [
+                row
+                for start in range(0, len(keys), 1_000)
+                for row in await client.mget(keys[start : start + 1_000])
+            ]
+            return {bytes(key).partition(b":c:")[2].decode(): row for key, row in zip(keys, rows, strict=True)}
+        finally:
+            await client.aclose()
+
+
+@asynccontextmanager
+async def _within(seconds: float, otherwise: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError as error:
+        raise Unavailable(f"{otherwise} within {seconds:.0f} s") from error

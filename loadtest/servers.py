@@ -1,0 +1,83 @@
+"""Servers as tests and benchmarks hold them: plain processes that can be killed and started again, and
+that die with whoever started them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from engine.embedded.loopback import HOST, free_port
+from engine.embedded.ready import kafka_answers, redis_answers
+from engine.embedded.services import tansu_command, valkey_command
+from engine.embedded.tether import tethered
+from engine.errors import Unavailable
+
+
+class Service:
+    """One server process. Started again after `kill` it is the same server on the same port."""
+
+    def __init__(self, argv: Sequence[str], log: Path, answers: Callable[[], Awaitable[bool]]) -> None:
+        self._argv, self._log, self._answers = list(argv), log, answers
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """0 while it does not run."""
+        return self._process.pid if self._process else 0
+
+    async def start(self, within: float = 60.0) -> None:
+        """Returns when the server answers; raises `Unavailable`, with the log's end, when it does not."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                tethered(self._argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        try:
+            async with asyncio.timeout(within):
+                await self._until_it_answers(self._process)
+        except TimeoutError as error:
+            raise Unavailable(f"no answer; {self._log} ends:\n{self._log.read_text()[-3000:]}") from error
+
+    async def _until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
+        while True:
+            if process.poll() is not None:
+                raise TimeoutError(f"exit {process.returncode}")
+            with contextlib.suppress(OSError):
+                if await self._answers():
+                    return
+            await asyncio.sleep(0.02)
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+class Broker(Service):
+    """A Kafka broker at `bootstrap`. `durable`: its log outlives `kill`."""
+
+    def __init__(self, argv: Sequence[str], log: Path, port: int, durable: bool) -> None:
+        super().__init__(argv, log, lambda: kafka_answers(HOST, port))
+        self.bootstrap = f"{HOST}:{port}"
+        self.durable = durable
+
+
+class Valkey(Service):
+    """Valkey at `url` (TCP) and `socket_url`. `appendonly`: its data outlives `kill`."""
+
+    def __init__(self, directory: Path, appendonly: bool = False, options: Sequence[str] = ()) -> None:
+        port, socket = free_port(), directory / "valkey.sock"
+        argv = [*valkey_command(port, directory, socket, appendonly), *options]
+        super().__init__(argv, directory / "valkey.log", lambda: redis_answers(HOST, port))
+        self.url = f"redis://{HOST}:{port}/0"
+        self.socket_url = f"unix://{socket}?db=0"
+
+
+def tansu(directory: Path) -> Broker:
+    """The embedded broker, in memory."""
+    port = free_port()
+    return Broker(tansu_command(port), directory / "tansu.log", port, durable=False)

@@ -1,0 +1,70 @@
+"""The private names of Faust and aiokafka that the batch drain leans on. A red test here means: read the
+new version's source before touching `engine.streams.consumer`."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version
+
+import aiokafka
+import faust
+import mode
+from faust.transport import consumer as base
+from faust.transport.drivers import aiokafka as driver
+
+
+def parameters(function: object) -> list[str]:
+    return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
+
+
+def test_the_version_is_the_one_that_was_read() -> None:
+    assert version("faust-streaming").startswith("0.15.")
+    assert version("aiokafka").startswith("0.14.")
+
+
+def test_the_fetcher_runs_drain_messages_of_the_consumer() -> None:
+    assert parameters(base.Consumer._drain_messages) == ["self", "fetcher"]
+    assert "self.app.consumer" in inspect.getsource(base.Fetcher)
+    assert "_drain_messages(" in inspect.getsource(base.Fetcher)
+
+
+def test_records_come_as_batches_by_partition() -> None:
+    assert parameters(base.Consumer._wait_next_records) == ["self", "timeout"]
+    assert "fetched_records" in inspect.getsource(driver.AIOKafkaConsumerThread._fetch_records)
+
+
+def test_seeking_is_ours_and_not_overwritten() -> None:
+    assert inspect.iscoroutinefunction(driver.Consumer.seek_to_committed)
+    assert "self.seek_to_committed()" in inspect.getsource(base.Consumer.perform_seek)
+    seek = driver.AIOKafkaConsumerThread.seek
+    assert not inspect.iscoroutinefunction(seek)
+    assert parameters(seek) == ["self", "partition", "offset"]
+
+
+def test_agents_messages_are_handed_over_as_faust_does() -> None:
+    stock = inspect.getsource(base.Consumer._drain_messages)
+    names = ("self.wait_first", "callback(message)", "self.suspend_flow.wait()", "self._add_gap", "_read_offset")
+    for name in names:
+        assert name in stock
+    assert parameters(driver.Consumer._to_message) == ["self", "tp", "record"]
+
+
+def test_the_thread_is_made_and_the_fetch_wait_is_set_where_we_override() -> None:
+    assert "AIOKafkaConsumerThread(self, loop=self.loop, beacon=self.beacon)" in inspect.getsource(
+        driver.Consumer._new_consumer_thread
+    )
+    assert parameters(driver.AIOKafkaConsumerThread._create_worker_consumer) == ["self", "transport"]
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_the_transport_makes_our_consumer() -> None:
+    assert driver.Transport.Consumer is driver.Consumer
+    assert isinstance(faust.App.transport, property)
+    assert faust.App.transport.fset is not None
+
+
+def test_what_is_read_of_the_app_is_there() -> None:
+    source = inspect.getsource(inspect.getmodule(faust.App))  # type: ignore[arg-type]
+    assert "consumer_generation_id" in source
+    assert "rebalancing" in source
+    assert isinstance(mode.Service.crash_reason, property)

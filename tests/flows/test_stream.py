@@ -1,0 +1,354 @@
+"""The stream worker over a real broker and a real Valkey, as processes that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from numpy.typing import NDArray
+
+from engine.embedded.supervisor import Supervisor
+from engine.embedded.topics import make_topics, topics_of
+from engine.events import WIRE_VERSION, Event, Kind, Message
+from engine.kernels import decode
+from engine.kernels.layout import ROW
+from engine.kernels.partition import partition_of
+from engine.ports import ClockAnchor
+from engine.rulebook.load import load
+from engine.settings import Kafka, Redis
+from engine.store.redis import RedisStore
+from engine.streams.judge import Judge
+from engine.streams.producer import KafkaLog
+from tests.services import Broker, Valkey
+
+RULES = Path(__file__).parent.parent.parent / "rules"
+START = 1_700_000_000_000
+PARTITIONS = 16
+WITHIN_S = 60.0
+
+
+class Deployment:
+    """Topics of its own on the shared broker, the shared Valkey emptied, and workers as children."""
+
+    def __init__(self, kafka: Kafka, redis: Redis, folder: Path) -> None:
+        self.kafka = kafka
+        self.redis = redis
+        self.folder = folder
+        self.supervisor = Supervisor(folder / "logs")
+        self.store = RedisStore(redis, kafka.partitions)
+        self.log = KafkaLog(kafka)
+
+    async def work(self, name: str, **settings: str) -> None:
+        """A worker; the supervisor would start it again, so end it through `stop`."""
+        environment = {f"CUELINE_KAFKA__{key.upper()}": str(value) for key, value in self._kafka().items()}
+        environment |= {
+            "CUELINE_REDIS__URL": self.redis.url,
+            "CUELINE_RULES__DIRECTORY": str(RULES),
+            "CUELINE_STREAM__CLOCK": "replay",
+            "CUELINE_STREAM__METRICS_PORT": "0",
+            **settings,
+        }
+        command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
+        await self.supervisor.run(name, command, environment)
+
+    def _kafka(self) -> dict[str, object]:
+        values = self.kafka.model_dump()
+        return {**values, "idempotent": str(values["idempotent"]).lower()}
+
+    async def until(self, wanted: Callable[[dict[str, int]], bool]) -> dict[str, int]:
+        """Wait for the tallies to satisfy `wanted`; returns them."""
+        tallies: dict[str, int] = {}
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                while not wanted(tallies):
+                    await asyncio.sleep(0.05)
+                    tallies = dict(await self.store.tallies())
+        except TimeoutError:
+            logs = {path.name: path.read_text()[-1500:] for path in (self.folder / "logs").glob("*.log")}
+            pytest.fail(f"tallies stayed at {tallies}\n" + "\n".join(f"{n}:\n{t}" for n, t in logs.items()))
+        return tallies
+
+    async def rows(self, customers: Sequence[str]) -> dict[str, bytes | None]:
+        views = await self.store.views(customers)
+        return {customer: view.row for customer, view in zip(customers, views, strict=True)}
+
+
+@pytest.fixture
+async def deployment(
+    broker: Broker, valkey: Valkey, unique: Callable[[str], str], tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    async with deployed(broker, valkey, unique, tmp_path) as built:
+        yield built
+
+
+@asynccontextmanager
+async def deployed(
+    broker: Broker, valkey: Valkey, unique: Callable[[str], str], folder: Path
+) -> AsyncIterator[Deployment]:
+    kafka = Kafka(
+        brokers=broker.bootstrap,
+        partitions=PARTITIONS,
+        events_topic=unique("events"),
+        outcomes_topic=unique("outcomes"),
+        deadletters_topic=unique("deadletters"),
+        group=unique("group"),
+        session_timeout_s=6,
+        rebalance_timeout_s=4,
+        heartbeat_s=0.7,
+        fetch_wait_ms=20,
+        idempotent=broker.durable,
+    )
+    built = Deployment(kafka, Redis(url=valkey.url), folder)
+    await make_topics(kafka.brokers, topics_of(kafka))
+    await built.log.open()
+    await built.store.set_clock(ClockAnchor(START, 0, 0))  # stands still: no timer fires
+    try:
+        yield built
+    finally:
+        await built.supervisor.stop_all(grace=1)
+        await built.log.close()
+        await built.store.close()
+
+
+def shopping(events: int, customers: int, seed: int = 1) -> list[Message]:
+    """Made-up clicks, in time order."""
+    rng = np.random.default_rng(seed)
+    kinds = [Kind.ITEM_VIEWED, Kind.PAGE_VIEWED, Kind.SEARCHED, Kind.CART_ADDED, Kind.ORDER_COMPLETED]
+    return [
+        Message(
+            f"customer-{rng.integers(customers)}",
+            Event(
+                WIRE_VERSION,
+                int(rng.choice(kinds)),
+                START + 700 * i,
+                f"{seed}-{i}",
+                f"item-{rng.integers(50)}",
+                f"category-{rng.integers(9)}",
+                float(rng.integers(1, 500)),
+            ),
+        )
+        for i in range(events)
+    ]
+
+
+def expected(messages: Sequence[Message]) -> dict[str, bytes]:
+    """Rows after `messages`, by the kernels alone: no broker, no store, no batches."""
+    judge, by_customer = Judge(load(RULES)), defaultdict[str, list[bytes]](list)
+    for message in messages:
+        by_customer[message.customer].append(msgspec.msgpack.encode(message.event))
+    return {customer: _row(judge, values) for customer, values in by_customer.items()}
+
+
+def _row(judge: Judge, values: list[bytes]) -> bytes:
+    events: NDArray[np.void] = np.zeros(len(values), decode.COLUMNS)
+    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
+    decode.decode(np.frombuffer(b"".join(values), np.uint8), ends, np.full(len(values), 2**50), events)
+    rows, slots = np.zeros(1, ROW), np.zeros(1, np.int32)
+    judge.advance(rows, np.zeros(len(values), np.int32), events)
+    judge.timers(rows, slots)
+    return rows.tobytes()
+
+
+async def send(deployment: Deployment, messages: Sequence[Message], size: int = 100) -> None:
+    for start in range(0, len(messages), size):
+        await deployment.log.publish(messages[start : start + size])
+
+
+async def test_rows_are_what_the_kernels_make_of_the_events_and_repeats_drop(
+    deployment: Deployment,
+) -> None:
+    messages = shopping(3_000, 120)
+    await deployment.work("worker")
+    await send(deployment, messages)
+    await send(deployment, messages[-20:])
+    tallies = await deployment.until(lambda t: t.get("events", 0) == 3_020)
+    assert tallies["applied"] == 3_000
+    assert tallies["duplicates"] == 20
+    assert tallies["deadletters"] == 0
+    wanted = expected(messages)
+    assert tallies["customers"] == len(wanted)
+    assert await deployment.rows(list(wanted)) == wanted
+
+
+async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_counts_reconcile(
+    deployment: Deployment,
+) -> None:
+    good = shopping(400, 20)
+    encode = msgspec.msgpack.encode
+    segment = (
+        b'{"type":"track","event":"Product Viewed","userId":"json-customer","messageId":"j1",'
+        b'"timestamp":"2023-11-14T22:13:20Z","properties":{"product_id":"p1","price":12.5}}'
+    )
+    bad: list[tuple[str, bytes | None, bytes | None]] = [
+        ("malformed", b"customer-1", b"\xff\xff"),
+        ("malformed", b"customer-1", None),
+        ("malformed", b"customer-1", b'{"type": "track"'),
+        ("unknown_type", b"customer-1", encode([1, 200, START, "x1"])),
+        ("missing_id", b"customer-1", encode([1, 1, START, ""])),
+        ("bad_time", b"customer-1", encode([1, 1, 5, "x2"])),
+        ("bad_time", b"customer-1", encode([1, 1, 2**48, "x3"])),
+        ("bad_number", b"customer-1", encode([1, 1, START, "x4", "", "", float("nan")])),
+        ("bad_number", b"customer-1", encode([1, 1, START, "x5", "", "", -1.0])),
+        ("too_large", b"customer-1", encode([1, 1, START, "x6", "y" * 33_000])),
+        ("missing_customer", None, encode([1, 1, START, "x7"])),
+        ("bad_field", b"\xff\xfe", encode([1, 1, START, "x8"])),
+        ("missing_customer", None, b'{"type":"track","event":"Product Viewed","messageId":"j2"}'),
+    ]
+    producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
+    await producer.start()
+    await deployment.work("worker")
+    await send(deployment, good)
+    topic, stamp = deployment.kafka.events_topic, START + 1000
+    for _, key, value in bad:
+        await producer.send_and_wait(topic, value, key=key, timestamp_ms=stamp)
+    wrong = (partition_of(b"json-customer", PARTITIONS) + 1) % PARTITIONS
+    await producer.send_and_wait(topic, segment, partition=wrong, timestamp_ms=stamp)
+    await producer.stop()
+    total = len(good) + len(bad) + 1
+    tallies = await deployment.until(
+        lambda t: t.get("applied", 0) + t.get("duplicates", 0) + t.get("deadletters", 0) == total
+    )
+    assert tallies["applied"] == len(good) + 1
+    assert tallies["deadletters"] == len(bad)
+    assert tallies["forwarded"] == 1
+    letters = await dead_letters(deployment, len(bad))
+    assert Counter(reason for reason, _, _ in letters) == Counter(reason for reason, _, _ in bad)
+    assert {(key, value) for _, key, value in letters} == {(key, value) for _, key, value in bad}
+    assert (await deployment.rows(["json-customer"]))["json-customer"] is not None
+
+
+async def dead_letters(deployment: Deployment, count: int) -> list[tuple[str, bytes | None, bytes | None]]:
+    consumer = AIOKafkaConsumer(
+        deployment.kafka.deadletters_topic,
+        bootstrap_servers=deployment.kafka.brokers,
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=100,
+    )
+    await consumer.start()
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            letters = []
+            while len(letters) < count:
+                letter = await consumer.getone()
+                headers = {name: value.decode() for name, value in letter.headers}
+                assert headers["topic"] == deployment.kafka.events_topic
+                assert int(headers["partition"]) < PARTITIONS
+                assert int(headers["offset"]) >= 0
+                assert headers["detail"]
+                letters.append((headers["reason"], letter.key, letter.value))
+            return letters
+    finally:
+        await consumer.stop()
+
+
+async def test_a_topic_that_is_mostly_unreadable_stops_the_worker_instead_of_being_drained(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
+    await producer.start()
+    partition = partition_of(b"customer-1", PARTITIONS)
+    acks = [
+        await producer.send(deployment.kafka.events_topic, b"not an event", key=b"customer-1", partition=partition)
+        for _ in range(1_500)
+    ]
+    await asyncio.gather(*acks)
+    await producer.stop()
+    worker = await _spawn(deployment, tmp_path)
+    try:
+        _, errors = await asyncio.wait_for(worker.communicate(), WITHIN_S)
+    except TimeoutError:
+        worker.kill()
+        raise
+    assert worker.returncode == 1
+    assert b"TooManyDeadLetters" in errors
+    tallies = await deployment.store.tallies()
+    assert tallies.get("applied", 0) == 0
+    assert tallies.get("deadletters", 0) < 1_500
+
+
+async def _spawn(deployment: Deployment, folder: Path) -> asyncio.subprocess.Process:
+    values = deployment.kafka.model_dump()
+    environment = {f"CUELINE_KAFKA__{key.upper()}": str(value) for key, value in values.items()}
+    environment |= {
+        "CUELINE_REDIS__URL": deployment.redis.url,
+        "CUELINE_RULES__DIRECTORY": str(RULES),
+        "CUELINE_STREAM__METRICS_PORT": "0",
+    }
+    return await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "engine", "work", "--directory", str(folder / "worker")],
+        env={**os.environ, **environment},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@pytest.mark.slow
+async def test_two_workers_share_and_a_killed_one_is_replaced_exactly(
+    deployment: Deployment,
+) -> None:
+    messages = shopping(12_000, 200)
+    await deployment.work("one")
+    await deployment.work("two")
+    sending = asyncio.ensure_future(trickle(deployment, messages))
+    await deployment.until(lambda t: t.get("applied", 0) > 2_000)
+    assert await sharing(deployment) == PARTITIONS
+    os.kill(deployment.supervisor.pid("two"), signal.SIGKILL)
+    await deployment.supervisor.stop("two", grace=0)
+    await sending
+    tallies = await deployment.until(lambda t: t.get("events", 0) == len(messages))
+    assert tallies["applied"] == len(messages)
+    wanted = expected(messages)
+    assert await deployment.rows(list(wanted)) == wanted
+
+
+async def trickle(deployment: Deployment, messages: Sequence[Message]) -> None:
+    for start in range(0, len(messages), 50):
+        await deployment.log.publish(messages[start : start + 50])
+        await asyncio.sleep(0.05)
+
+
+async def sharing(deployment: Deployment) -> int:
+    """How many partitions were claimed at least once, over all workers."""
+    positions = await asyncio.gather(*(deployment.store.position(p) for p in range(PARTITIONS)))
+    return sum(position.epoch > 0 for position in positions)
+
+
+@pytest.mark.slow
+async def test_a_worker_stopped_past_its_session_is_fenced_when_it_wakes(deployment: Deployment) -> None:
+    messages = shopping(16_000, 200)
+    await deployment.work("sleeper")
+    sending = asyncio.ensure_future(trickle(deployment, messages))
+    await deployment.until(lambda t: t.get("applied", 0) > 1_500)
+    sleeper = deployment.supervisor.pid("sleeper")
+    os.kill(sleeper, signal.SIGSTOP)
+    try:
+        claimed = await sum_of_epochs(deployment)
+        await deployment.work("heir")
+        # the heir has taken over once every partition was claimed again
+        async with asyncio.timeout(WITHIN_S):
+            while await sum_of_epochs(deployment) < claimed + PARTITIONS:
+                await asyncio.sleep(0.1)
+        applied = (await deployment.store.tallies()).get("applied", 0)
+        await deployment.until(lambda t: t.get("applied", 0) > applied + 500)
+    finally:
+        os.kill(sleeper, signal.SIGCONT)
+    await sending
+    tallies = await deployment.until(lambda t: t.get("events", 0) == len(messages))
+    assert tallies["applied"] == len(messages)
+    wanted = expected(messages)
+    assert await deployment.rows(list(wanted)) == wanted
+
+
+async def sum_of_epochs(deployment: Deployment) -> int:
+    positions = await asyncio.gather(*(deployment.store.position(p) for p in range(PARTITIONS)))
+    return sum(position.epoch for position in positions)
