@@ -23,9 +23,7 @@ _FALLBACKS = {
 }
 
 
-def answer(
-    ranked: Ranked, given: Sequence[int], decision_id: str, staleness_ms: int, currency: str
-) -> Answer:
+def answer(ranked: Ranked, given: Sequence[int], decision_id: str, staleness_ms: int, currency: str) -> Answer:
     """The answer that gives the offers `given`, best first."""
     request, rulebook = ranked.request, ranked.plan.rulebook
     others = (

@@ -53,12 +53,16 @@ class Draft:
 
 def held_back(drafts: Sequence[Draft]) -> dict[Reason, int]:
     """How many offers each stage held back, over all `drafts` (one or more of one batch)."""
-    meant = sum(len(draft.ranked.lane.order) for draft in drafts)
-    full = sum(len(draft.ranked.capped) for draft in drafts)
-    allowed = sum(len(draft.ranked.allowed) for draft in drafts)
+    meant = full = allowed = given = 0
+    for draft in drafts:
+        ranked = draft.ranked
+        meant += len(ranked.lane.order)
+        full += len(ranked.capped)
+        allowed += len(ranked.allowed)
+        given += len(draft.given)
     return {
         Reason.CHANNEL_MISMATCH: len(drafts[0].ranked.plan.rulebook.offers) * len(drafts) - meant,
         Reason.NOT_APPLICABLE: meant - allowed - full,
         Reason.CAP_PERIOD: full,
-        Reason.OUTRANKED: allowed - sum(len(draft.given) for draft in drafts),
+        Reason.OUTRANKED: allowed - given,
     }

@@ -100,10 +100,11 @@ def read_request(body: bytes) -> DecisionRequest:
 
 def check(request: DecisionRequest) -> DecisionRequest:
     """`request` when its values are allowed. Raises `BadRequest` that names the field."""
-    field = "customerId" if request.customer_id else "anonymousId"
-    if not request.customer:
+    customer = request.customer
+    if not customer:
         raise BadRequest("customerId or anonymousId is needed", "customerId")
-    if len(request.customer) > MAX_CUSTOMER_BYTES or len(request.customer.encode()) > MAX_CUSTOMER_BYTES:
+    if len(customer.encode()) > MAX_CUSTOMER_BYTES:
+        field = "customerId" if request.customer_id else "anonymousId"
         raise BadRequest(f"longer than {MAX_CUSTOMER_BYTES} bytes", field)
     if not 0 < len(request.channel) <= MAX_NAME:
         raise BadRequest(f"1 to {MAX_NAME} characters are needed", "channel")
@@ -111,7 +112,8 @@ def check(request: DecisionRequest) -> DecisionRequest:
         raise BadRequest(f"1 to {MAX_LIMIT} is allowed", "limit")
     if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:
         raise BadRequest(f"0 (the default deadline) to {MAX_DEADLINE_MS} is allowed", "deadlineMs")
-    if len(request.placements) > MAX_LIMIT or any(not 0 < len(name) <= MAX_NAME for name in request.placements):
+    placements = request.placements
+    if len(placements) > MAX_LIMIT or not all(0 < len(name) <= MAX_NAME for name in placements):
         raise BadRequest(f"at most {MAX_LIMIT} names of 1 to {MAX_NAME} characters are allowed", "placements")
     for offer, weight in request.context.items():
         if not 0 < weight <= 1_000:
