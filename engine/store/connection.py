@@ -7,6 +7,7 @@ Python and taking one connection per command cost more than the work itself.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -25,6 +26,8 @@ from engine.errors import BadSettings, Unavailable
 from engine.store.frames import pack
 
 Replies = list[Any]
+
+SEND_BUFFER = 1 << 21
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -212,6 +215,8 @@ class Line:
         wire = self._wire = _Wire(self)
         if isinstance(end, UnixDomainSocketConnection):
             self._transport, _ = await loop.create_unix_connection(lambda: wire, end.path)
+            # room for a whole commit, so that it leaves in one call; TCP grows its buffer by itself
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         elif isinstance(end, Connection):
             tls = end.ssl_context.get() if isinstance(end, SSLConnection) else None
             self._transport, _ = await loop.create_connection(lambda: wire, end.host, end.port, ssl=tls)

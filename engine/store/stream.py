@@ -18,6 +18,9 @@ function, one SET a row                          171-225   6.0-6.3 / 9.3
 function, one blob cut by string.sub, MSET       177-192   5.9 / 7.8
 function, one blob cut by string.sub, SET        131-165   6.5-7.4 / 8.7-10.8
 ==============================================  =========  ===========
+
+The worker pays 1.0-1.4 µs of CPU a row for packing and sending, and 0.7 for reading one. A timer that
+changes costs more than a row: 2-4 µs of Redis and 1.2 of the worker, so move only those that must be.
 """
 
 from __future__ import annotations

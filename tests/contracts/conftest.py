@@ -17,7 +17,7 @@ from tests.services import Valkey
 @pytest.fixture
 def redis_settings(valkey: Valkey) -> Redis:
     """Settings for an empty Valkey without functions."""
-    return Redis(url=valkey.socket_url, cue_stream_length=CUES_KEPT)
+    return Redis(url=valkey.socket_url, cue_stream_length=CUES_KEPT, timeout_s=20)
 
 
 @pytest.fixture

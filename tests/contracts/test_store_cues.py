@@ -33,7 +33,7 @@ def writer(store):
 
 
 async def take(tail, number: int) -> list[CueEntry]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [await anext(tail) for _ in range(number)]
 
 
@@ -91,7 +91,7 @@ async def test_tail_begins_now_and_brings_everything_once(store, writer):
     assert sorted(offers(await take(tail, 10))) == ["chat"] * 5 + [f"o{i}" for i in range(5)]
     waiting = asyncio.ensure_future(anext(tail))
     await writer.write(3, choice(customer, candidate(customer, "late")))
-    assert (await asyncio.wait_for(waiting, 10)).cue.offer_id == "late"
+    assert (await asyncio.wait_for(waiting, 60)).cue.offer_id == "late"
     await tail.aclose()
 
 

@@ -38,7 +38,7 @@ def own(tmp_path):
 @pytest.fixture
 async def own_store(own):
     await own.start()
-    store = RedisStore(Redis(url=own.url), PARTITIONS)
+    store = RedisStore(Redis(url=own.url, timeout_s=20), PARTITIONS)
     yield store
     await store.close()
 
@@ -159,6 +159,20 @@ async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(own, 
     assert await own_store.reserve([reservation(customer, Candidate("chat", 1, 9))]) == [[True]]
 
 
+async def test_lessons_of_a_redis_that_came_back_older_are_read_anew(own, own_store, tmp_path):
+    (customer,) = customers_of(1, 1)
+    for offer in ("chat", "call"):
+        await own_store.reserve([reservation(customer)])
+        await own_store.learn(outcome("1-x", offer), True)
+        assert await own_store.propensities() == {(offer, "web"): (1, 0)}
+        own.kill()
+        for file in (tmp_path / "appendonlydir").iterdir():
+            file.unlink()
+        await own.start()
+        with contextlib.suppress(Unavailable):
+            await own_store.clock()
+
+
 async def test_lost_functions_come_back(redis_store, look):
     (customer,) = customers_of(1, 1)
     await redis_store.open()
@@ -184,24 +198,28 @@ async def test_the_library_is_replaced_only_when_it_differs(redis_settings, look
     assert look.function_list(library.LIBRARY, withcode=True)[0][7].decode() == code
 
 
+async def committed(store, commit):
+    """As a worker does it: what was Unavailable may have happened, and the position tells."""
+    try:
+        await store.commit(commit)
+    except Unavailable:
+        if (await store.position(commit.partition)).offset == commit.expected:
+            await store.commit(commit)
+
+
 async def test_tail_goes_on_after_an_outage(own, own_store, monkeypatch):
     monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
     customer, epoch = customers_of(1, 1)[0], (await own_store.claim(1)).epoch
     tail, found = own_store.tail(), []
     for round_ in range(3):
         await own_store.commit(change(epoch, 2 * round_, 2 * round_ + 1, cues=[choice(customer)]))
-        found.append(await asyncio.wait_for(anext(tail), 10))
+        found.append(await asyncio.wait_for(anext(tail), 60))
         waiting = asyncio.ensure_future(anext(tail))
         await own_store.position(1)  # lets the tail send its read
         own.kill()
         await own.start()
-        while True:
-            try:
-                await own_store.commit(change(epoch, 2 * round_ + 1, 2 * round_ + 2, cues=[choice(customer)]))
-                break
-            except Unavailable:
-                continue
-        found.append(await asyncio.wait_for(waiting, 10))
+        await committed(own_store, change(epoch, 2 * round_ + 1, 2 * round_ + 2, cues=[choice(customer)]))
+        found.append(await asyncio.wait_for(waiting, 60))
     assert [entry.id for entry in found] == [entry.id for entry in await own_store.since(customer, "")]
     await tail.aclose()
 
@@ -231,7 +249,7 @@ async def test_close_ends_what_is_under_way(redis_store):
     await asyncio.sleep(0)
     await redis_store.close()
     with pytest.raises(StopAsyncIteration):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
     for late in (verb, redis_store.position(0)):
         with pytest.raises(Unavailable, match="closed"):
             await late

@@ -38,7 +38,7 @@ class Twins(RuleBasedStateMachine):
     def begin(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.loop.run_until_complete(self.server.empty())
-        self.redis = RedisStore(Redis(url=self.server.socket_url), PARTITIONS)
+        self.redis = RedisStore(Redis(url=self.server.socket_url, timeout_s=20), PARTITIONS)
         self.memory = MemoryStore(PARTITIONS)
         self.at = dict.fromkeys(range(PARTITIONS), (0, 0))
         self.decisions = ["0-unknown", "none"]
