@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +15,11 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from engine import __version__
+from engine.doors.logged import logged
 from engine.errors import BadRule, BadSettings, CuelineError
-#from engine.rulebook_cli import app as rules_app
+from engine.replay.cli import Target, Where
+from engine.replay.cli import command as replay_command
+from engine.rulebook_cli import app as rules_app
 from engine.settings import Settings
 from loadtest.cli import app as bench_app
 
@@ -26,7 +29,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-#app.add_typer(rules_app, name="rules")
+app.add_typer(rules_app, name="rules")
 app.add_typer(bench_app, name="bench")
 
 err = Console(stderr=True)
@@ -105,6 +108,17 @@ def demo(
     wishes = Wishes(input, seconds, port, speed, rate, seed, rules, as_json, browser)
     with told():
         run(lambda: Demo(wishes).run(), "WARNING")
+
+
+@asynccontextmanager
+async def _open_target(where: Where) -> AsyncIterator[Target]:
+    from engine.wiring import open_target
+
+    async with open_target(where, load_settings(where.config)) as target:
+        yield target
+
+
+app.command("replay")(replay_command(_open_target, logged))
 
 
 def load_settings(config: Path | None) -> Settings:

@@ -23,10 +23,11 @@ from rich.live import Live
 from rich.table import Table
 
 from engine.clock import wall_ms
+from engine.doors.logged import logged
 from engine.embedded.loopback import HOST, free_port
 from engine.embedded.services import Embedded
 from engine.embedded.supervisor import Change
-from engine.errors import BadSettings, Unavailable
+from engine.errors import BadSettings
 from engine.events import Cue
 from engine.meter import quantiles
 from engine.ports import ClockAnchor
@@ -183,7 +184,7 @@ class Demo:
         seconds = self._wishes.seconds
         left = max(seconds - (time.monotonic() - self._began) - 2, 3) if seconds else None
         if self._wishes.input is not None:
-            source = Source(self._wishes.input)
+            source = Source(self._wishes.input, logged)
             speed = self._wishes.speed or (_fitting(source, left) if left else FILE_SPEED)
             work = replay(source, sender, speed=speed, set_clock=store.set_clock, on_progress=progress.saw)
         else:

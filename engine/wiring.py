@@ -8,17 +8,22 @@ import logging
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from engine.clock import EngineClock
+import httpx
+
+from engine.clock import EngineClock, wall_ms
 from engine.doors.segment import Limits, SegmentDoor, canonical
 from engine.embedded.topics import make_topics, topics_of
-from engine.errors import CuelineError
+from engine.errors import BadSettings, CuelineError
 from engine.following import Knowledge, follow_clock
 from engine.kernels.warm import warm_up
 from engine.meter import PrometheusMeter
+from engine.replay.cli import Target, Where
+from engine.replay.http import HttpSender
+from engine.replay.sender import LogSender, Sender
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.store.redis import RedisStore
@@ -213,6 +218,47 @@ def _worker_problems(worker: Worker, watch: LagWatch, turned: Turned) -> Mapping
     if failed:
         problems["store"] = f"partitions {', '.join(failed)} wait for the store"
     return problems
+
+
+@asynccontextmanager
+async def open_target(where: Where, settings: Settings) -> AsyncIterator[Target]:
+    """Where a replay goes. It sets the engine's clock only where the settings say that engines follow it.
+
+    Raises `BadSettings` when a write key is missing or the topics are not as the settings have them.
+    """
+    async with AsyncExitStack() as stack:
+        set_clock = None
+        if settings.stream.clock == "replay":
+            store = RedisStore(settings.redis, settings.kafka.partitions)
+            stack.push_async_callback(store.close)
+            await store.open()
+            set_clock = store.set_clock
+        opened = _into_kafka(where, settings) if where.to == "kafka" else _through_the_door(where, settings)
+        yield Target(await stack.enter_async_context(opened), set_clock)
+
+
+@asynccontextmanager
+async def _into_kafka(where: Where, settings: Settings) -> AsyncIterator[Sender]:
+    kafka = settings.kafka.model_copy(update={"brokers": where.url} if where.url else {})
+    await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
+    kafka_log = KafkaLog(kafka)
+    await kafka_log.open()
+    try:
+        yield LogSender(kafka_log, wall_ms)
+    finally:
+        await kafka_log.close()
+
+
+@asynccontextmanager
+async def _through_the_door(where: Where, settings: Settings) -> AsyncIterator[Sender]:
+    keys = [key.get_secret_value() for key in settings.web.write_keys]
+    if not (key := where.write_key or next(iter(keys), "")):
+        raise BadSettings("the HTTP door needs a write key: --write-key, CUELINE_WRITE_KEY or web.write_keys")
+    url = where.url or f"http://127.0.0.1:{settings.web.port}"
+    if not url.startswith(("http://", "https://")):
+        raise BadSettings(f"--url {url}: the HTTP door's address begins with http:// or https://")
+    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+        yield HttpSender(client, key)
 
 
 def _settle_memory() -> None:

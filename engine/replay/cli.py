@@ -31,8 +31,16 @@ class Target(msgspec.Struct, frozen=True):
     set_clock: run.SetClock | None
 
 
-#: (to, url, write key) -> the open target; url and key are None when the settings are to say.
-Open = Callable[[To, str | None, str | None], AbstractAsyncContextManager[Target]]
+class Where(msgspec.Struct, frozen=True):
+    """What the command line says of the target; None: the settings (of the file ``config``) are to say."""
+
+    to: To
+    url: str | None = None
+    write_key: str | None = None
+    config: Path | None = None
+
+
+Open = Callable[[Where], AbstractAsyncContextManager[Target]]
 
 
 def command(open_target: Open, decode: Decode) -> Callable[..., None]:
@@ -44,20 +52,32 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
         limit: Annotated[int | None, typer.Option(min=1, help="events to send at most")] = None,
         shift_to_now: Annotated[bool, typer.Option(help="let the first event happen now")] = False,
         to: Annotated[To, typer.Option(help="through the HTTP door, or straight into Kafka")] = "http",
-        url: Annotated[str | None, typer.Option(help="address of the door, or of Kafka")] = None,
+        url: Annotated[
+            str | None, typer.Option(help="of the door, by default http://127.0.0.1:8080; or Kafka's brokers")
+        ] = None,
         write_key: Annotated[
-            str | None, typer.Option(help="for the HTTP door", envvar="CUELINE_WRITE_KEY")
+            str | None,
+            typer.Option(help="of the door, by default the settings' first", envvar="CUELINE_WRITE_KEY"),
         ] = None,
         strict: Annotated[bool, typer.Option(help="stop at the first line that cannot be read")] = False,
+        config: Annotated[
+            Path | None,
+            typer.Option("--config", "-c", envvar="CUELINE_CONFIG", exists=True, dir_okay=False, help="settings"),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
     ) -> None:
-        """Send a log of customer events at the pace they happened, or faster; the engine's clock keeps up."""
+        """Send a log of customer events at the pace they happened, or faster.
+
+        Where the settings have CUELINE_STREAM__CLOCK=replay, the engine's clock is set to the log's time and
+        runs as fast as the replay. An engine on the wall clock (production) ignores the replay's pace and
+        refuses events older than 400 days: for it use --shift-to-now, at --speed 1.
+        """
         try:
             times = _speed(speed)
             source = Source(file, decode, strict=strict)
 
             async def all_of_it() -> run.ReplayReport:
-                async with open_target(to, url, write_key) as target:
+                async with open_target(Where(to, url, write_key, config)) as target:
                     with _bar() as bar:
                         task = bar.add_task(file.name, total=limit, at="", behind="")
                         return await run.replay(

@@ -292,7 +292,7 @@ def test_the_command_reports_and_refuses(tmp_path):
 
     asked = []
 
-    def open_target(*where):
+    def open_target(where):
         asked.append(where)
         return Opened()
 
@@ -304,7 +304,7 @@ def test_the_command_reports_and_refuses(tmp_path):
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["sent"] == 40
     assert len(log.messages) == 40
-    assert asked == [("kafka", None, None)]
+    assert asked == [cli.Where("kafka")]
     assert "50 events" in run.invoke(app, [path, "--speed", "max"]).stdout
     for wrong in (["nowhere.csv"], [path, "--speed", "0"]):
         told = run.invoke(app, wrong)

@@ -1,0 +1,202 @@
+"""`cueline replay` into the real HTTP door and into a real Kafka: each format arrives as what it says."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaConsumer
+from typer.testing import CliRunner
+
+from engine.cli import app
+from engine.clock import wall_ms
+from engine.doors.logged import logged
+from engine.embedded.topics import make_topics, topics_of
+from engine.errors import BadEvent, BadSettings
+from engine.events import Event, Kind
+from engine.kernels.partition import partition_of
+from engine.replay.cli import Where
+from engine.replay.run import ReplayReport, replay
+from engine.replay.source import Source
+from engine.settings import Kafka, Settings
+from engine.store.redis import RedisStore
+from engine.wiring import open_target
+from tests.flows.api import WRITE, Process, serving
+from tests.flows.api import settings as web_settings
+from tests.services import Broker, Valkey
+
+WITHIN_S = 60
+AT = 1_700_000_000_000 - 86_400_000  # a day before the test API's clock
+REES46 = (
+    "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+    "2023-11-13 22:13:20 UTC,view,p1,c1,shoes,acme,12.50,ann,s1\n"
+    "2023-11-13 22:13:21 UTC,cart,p1,c1,shoes,acme,12.50,ann,s1\n"
+    "2023-11-13 22:13:22 UTC,purchase,p1,c1,shoes,acme,12.50,bob,s2\n"
+)
+TAOBAO = f"1,7,9,pv,{AT // 1000}\n1,7,9,cart,{AT // 1000 + 1}\n2,7,9,buy,{AT // 1000 + 2}\n"
+OTTO = (
+    f'{{"session":1,"events":[{{"aid":7,"ts":{AT},"type":"clicks"}},'
+    f'{{"aid":7,"ts":{AT + 1000},"type":"carts"}}]}}\n'
+    f'{{"session":2,"events":[{{"aid":7,"ts":{AT + 2000},"type":"orders"}}]}}\n'
+)
+SEGMENT = "\n".join(
+    json.dumps(call)
+    for call in (
+        {"type": "track", "event": "Product Viewed", "userId": "ann", "timestamp": "2023-11-13T22:13:20Z"},
+        {
+            "payload": {
+                "type": "track",
+                "event": "Product Added",
+                "anonymousId": "ann",
+                "originalTimestamp": "2023-11-13T22:13:21Z",
+                "sentAt": "2023-11-13T22:13:25Z",
+            }
+        },
+        {
+            "type": "track",
+            "event": "Order Completed",
+            "userId": "bob",
+            "timestamp": AT + 2000,
+            "properties": {"total": 12.5},
+        },
+        {"type": "track", "event": "Order Completed", "userId": "without time"},
+    )
+)
+FILES = {"rees46.csv": REES46, "taobao.csv.gz": TAOBAO, "otto.jsonl": OTTO, "segment.jsonl": SEGMENT}
+KINDS = [Kind.ITEM_VIEWED, Kind.CART_ADDED, Kind.ORDER_COMPLETED]
+
+
+@pytest.fixture(params=FILES)
+def log_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A log of three events, a second apart: a view and a cart of one customer, an order of another."""
+    path: Path = tmp_path / request.param
+    content = FILES[request.param].encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+def check(found: list[tuple[str, Event]]) -> None:
+    in_order = sorted(found, key=lambda one: one[1].at)
+    assert [event.kind for _, event in in_order] == KINDS
+    assert [event.at for _, event in in_order] == [AT, AT + 1_000, AT + 2_000]
+    customers = [customer for customer, _ in in_order]
+    assert customers[0] == customers[1] != customers[2]
+    assert len({event.id for _, event in found}) == 3
+
+
+async def run(path: Path, where: Where, settings: Settings) -> ReplayReport:
+    async with open_target(where, settings) as target:
+        source = Source(path, logged)
+        return await replay(source, target.sender, speed=0, settle_s=0, set_clock=target.set_clock)
+
+
+async def test_each_format_through_the_door(log_file: Path) -> None:
+    process = Process(web_settings())
+    async with serving(process) as client:
+        where = Where("http", str(client.base_url), WRITE)
+        reports = [await run(log_file, where, Settings()) for _ in range(2)]
+    assert [report.sent for report in reports] == [3, 3]
+    assert reports[0].skipped == (log_file.name == "segment.jsonl")
+    messages = [(message.customer, message.event) for message in process.log.messages]
+    check(messages[:3])
+    # the ids of a second replay are those of the first
+    assert sorted(event.id for _, event in messages[:3]) == sorted(event.id for _, event in messages[3:])
+
+
+async def test_each_format_straight_into_kafka(
+    log_file: Path, broker: Broker, valkey: Valkey, unique: Callable[[str], str]
+) -> None:
+    settings = Settings.model_validate(
+        {
+            "kafka": {
+                "brokers": "127.0.0.1:1",
+                "partitions": 4,
+                "events_topic": unique("events"),
+                "outcomes_topic": unique("outcomes"),
+                "deadletters_topic": unique("dead"),
+                "idempotent": broker.durable,
+            },
+            "redis": {"url": valkey.socket_url},
+            "stream": {"clock": "replay"},
+        }
+    )
+    before = wall_ms()
+    report = await run(log_file, Where("kafka", broker.bootstrap), settings)
+    assert (report.sent, report.first_at, report.last_at) == (3, AT, AT + 2_000)
+    async with reading(broker, settings.kafka.events_topic) as consumer:
+        found = [await consumer.getone() for _ in range(3)]
+    events = [(record.key.decode(), msgspec.msgpack.decode(record.value, type=Event)) for record in found]
+    check(events)
+    assert all(record.partition == partition_of(record.key, 4) for record in found)
+    assert all(event.received_at >= before for _, event in events)
+    store = RedisStore(settings.redis, 4)
+    anchor = await store.clock()
+    await store.close()
+    assert anchor is not None
+    assert (anchor.engine_ms, anchor.speed) == (AT + 2_000, 0)
+
+
+@asynccontextmanager
+async def reading(broker: Broker, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(
+        topic, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=100
+    )
+    await consumer.start()
+    try:
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def test_the_clock_of_an_engine_on_the_wall_is_left_alone() -> None:
+    async with open_target(Where("http", None, WRITE), Settings()) as target:
+        assert target.set_clock is None
+
+
+@pytest.mark.parametrize(
+    ("where", "named"), [(Where("http"), "--write-key"), (Where("http", "localhost:8080", WRITE), "--url")]
+)
+async def test_what_the_door_needs_is_named(where: Where, named: str) -> None:
+    with pytest.raises(BadSettings, match=named):
+        async with open_target(where, Settings()):
+            pass
+
+
+async def test_topics_with_another_number_of_partitions_are_refused(
+    broker: Broker, unique: Callable[[str], str]
+) -> None:
+    names = {f"{name}_topic": unique(name) for name in ("events", "outcomes", "deadletters")}
+    made = Kafka.model_validate({"brokers": broker.bootstrap, "partitions": 2, **names})
+    await make_topics(made.brokers, topics_of(made))
+    settings = Settings(kafka=made.model_copy(update={"partitions": 4}))
+    with pytest.raises(BadSettings, match="has 2 partitions"):
+        async with open_target(Where("kafka"), settings):
+            pass
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUELINE_WRITE_KEY", raising=False)
+    path = tmp_path / "taobao.csv"
+    path.write_text(TAOBAO)
+    refused = CliRunner().invoke(app, ["replay", str(path), "--speed", "max"])
+    assert refused.exit_code == 1
+    assert "--write-key" in refused.stderr
+
+
+def test_a_logged_payload_tells_its_own_time() -> None:
+    early = b'{"type":"page","userId":"a","messageId":"m","timestamp":"1999-12-31T23:59:59Z"}'
+    assert logged(early).event.at == 946_684_799_000
+    skewed = (
+        b'{"type":"page","userId":"a","messageId":"m","originalTimestamp":1000000000,'
+        b'"timestamp":1000000900,"sentAt":1000000005}'
+    )
+    assert logged(skewed).event.at == 1_000_000_000_000
+    for broken, code in ((b'{"type":"page","userId":"a","messageId":"m"}', "bad_time"), (b"{", "malformed")):
+        with pytest.raises(BadEvent) as refused:
+            logged(broken)
+        assert refused.value.code == code
