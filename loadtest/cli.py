@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import CuelineError
+from loadtest.decisions import bench_decisions
 from loadtest.faults import Target, bench_faults
 from loadtest.stream import bench_stream
 
@@ -40,10 +41,26 @@ def stream(
 
 
 @app.command()
+def decisions(
+    seconds: Annotated[float, typer.Option(min=1, help="Of load, over both sides.")] = 20,
+    connections: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
+    customers: Annotated[int, typer.Option(min=1, help="Rows that are asked about.")] = 50_000,
+    rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
+    as_json: AsJson = False,
+) -> None:
+    """`POST /v1/decisions` against a bare endpoint that reads one Redis key, on one server configuration."""
+    with told():
+        result = bench_decisions(seconds, connections, customers, rules, err)
+    show(result, as_json)
+
+
+@app.command()
 def faults(
     kills: Annotated[int, typer.Option(min=1, help="How many times something is killed.")] = 20,
     targets: Annotated[str, typer.Option(help="What is killed in turn: worker, redis, broker.")] = "worker",
-    broker: Annotated[str, typer.Option(help="tansu, or kafka for Apache Kafka (`make kafka` fetches it).")] = "tansu",
+    broker: Annotated[
+        str, typer.Option(help="tansu, or kafka for Apache Kafka (`make kafka` fetches it).")
+    ] = "tansu",
     input: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The log to replay.")] = Path(
         "../shared/data/rees46/2019-Oct.first2h50.csv"
     ),

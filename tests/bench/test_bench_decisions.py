@@ -6,18 +6,18 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from io import StringIO
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
-from rich.console import Console
+from typer.testing import CliRunner
 
+from engine.cli import app
 from engine.embedded.loopback import HOST
 from engine.errors import Unavailable
 from engine.kernels.layout import ROW, VERSION
-from loadtest.decisions import bench_decisions, requests_for, side, turns
+from loadtest.decisions import requests_for, side, turns
 from loadtest.http_load import Load, closed_loop, connect, joined, open_loop, post
 from loadtest.people import names, rows
 
@@ -119,8 +119,11 @@ def test_people_are_rows_and_the_same_for_the_same_seed() -> None:
 
 
 def test_the_whole_benchmark_in_short() -> None:
-    result = bench_decisions(2.0, 4, 200, RULES, Console(file=StringIO()))
-    told = msgspec.json.decode(msgspec.json.encode(result))
+    asked = {"--seconds": 2, "--connections": 4, "--customers": 200, "--rules": RULES}
+    options = [str(part) for option in asked.items() for part in option]
+    result = CliRunner().invoke(app, ["bench", "decisions", *options, "--json"])
+    assert result.exit_code == 0, result.output
+    told = msgspec.json.decode(result.stdout)
     assert {"engine", "bare", "ratio", "connections", "machine"} <= set(told)
     assert set(told["engine"]) == {"perSecond", "p50Ms", "p99Ms", "failed"}
     assert told["engine"]["perSecond"] > 0
