@@ -1,0 +1,199 @@
+"""`cueline doctor` on real services: what is right is called so, and each thing amiss is found and named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from typer.testing import CliRunner
+
+from engine.cli import app
+from engine.doctor import Finding, _skew, _version, examine, show
+from engine.embedded.topics import make_topics, topics_of
+from engine.events import Event, Kind, Message
+from engine.kernels.partition import partition_of
+from engine.settings import Settings
+from engine.streams.producer import KafkaLog
+from tests.services import Broker, Valkey
+
+RULES = Path(__file__).parent.parent.parent / "rules"
+CUSTOMER = "ann"
+PARTITIONS = 4
+AT = partition_of(CUSTOMER.encode(), PARTITIONS)
+
+
+@pytest.fixture
+def settings(broker: Broker, valkey: Valkey, unique: Callable[[str], str]) -> Settings:
+    """A deployment with everything set, its topics not made."""
+    return Settings.model_validate(
+        {
+            "kafka": {
+                "brokers": broker.bootstrap,
+                "partitions": PARTITIONS,
+                "events_topic": unique("events"),
+                "outcomes_topic": unique("outcomes"),
+                "deadletters_topic": unique("deadletters"),
+                "idempotent": broker.durable,
+            },
+            "redis": {"url": valkey.socket_url},
+            "web": {"write_keys": ["w"], "api_keys": ["a"]},
+            "rules": {"directory": RULES},
+        }
+    )
+
+
+def changed(settings: Settings, section: str, **values: Any) -> Settings:
+    part = getattr(settings, section).model_copy(update=values)
+    return settings.model_copy(update={section: part})
+
+
+async def made(settings: Settings) -> None:
+    """Make the topics and write one event."""
+    await make_topics(settings.kafka.brokers, topics_of(settings.kafka))
+    log = KafkaLog(settings.kafka)
+    await log.open()
+    await log.publish([Message(CUSTOMER, Event(1, int(Kind.PAGE_VIEWED), 1_700_000_000_000, "m"))])
+    await log.close()
+
+
+def hold(valkey: Valkey, partition: int, offset: int) -> None:
+    """Let Redis stand at `offset` of `partition`, as a worker leaves it."""
+    with redis.Redis.from_url(valkey.url) as client:
+        client.hset(f"{{p{partition}}}:o", mapping={"epoch": 1, "offset": offset})
+
+
+async def amiss(settings: Settings) -> dict[str, Finding]:
+    return {finding.name: finding for finding in await examine(settings) if finding.state != "good"}
+
+
+async def test_a_sound_deployment(settings: Settings, valkey: Valkey) -> None:
+    await made(settings)
+    hold(valkey, AT, 1)
+    findings = await examine(settings)
+    assert {finding.name: finding.detail for finding in findings if finding.state != "good"} == {}
+    names = [finding.name for finding in findings]
+    assert len(set(names)) == len(names)
+    assert {"rules", "kafka", "redis", "redis functions", "redis clock", "kafka and redis"} <= set(names)
+    assert {f"topic {topic}" for topic in topics_of(settings.kafka)} <= set(names)
+
+
+async def test_a_first_start_is_no_fault_and_looking_makes_no_topic(settings: Settings) -> None:
+    for _ in range(2):
+        found = await amiss(settings)
+        assert set(found) == {f"topic {topic}" for topic in topics_of(settings.kafka)}
+        assert {finding.state for finding in found.values()} == {"warning"}
+
+
+async def test_services_that_are_away(settings: Settings) -> None:
+    away = changed(changed(settings, "kafka", brokers="127.0.0.1:1"), "redis", url="redis://127.0.0.1:1/0")
+    found = await amiss(away)
+    assert (found["kafka"].state, found["redis"].state) == ("bad", "bad")
+    assert "127.0.0.1:1" in found["kafka"].detail
+
+
+async def test_a_url_that_is_none(settings: Settings) -> None:
+    assert "redis.url" in (await amiss(changed(settings, "redis", url="nonsense")))["redis"].detail
+
+
+async def test_rules_that_do_not_compile_are_told_in_full(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("indicators:\n  - {name: a, when: nothing.known > 1}\n")
+    (tmp_path / "b.yaml").write_text("indicators: [")
+    found = (await amiss(changed(settings, "rules", directory=tmp_path)))["rules"]
+    assert found.state == "bad"
+    assert "a.yaml:2:" in found.detail
+    assert "b.yaml:1:" in found.detail
+
+
+def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    show([Finding("rules", "bad", "expected [/a] or [b]")], as_json=False)
+    assert "expected [/a] or [b]" in capsys.readouterr().out
+
+
+async def test_partitions_that_do_not_agree(settings: Settings, valkey: Valkey) -> None:
+    await made(settings)
+    other = await amiss(changed(settings, "kafka", partitions=2))
+    assert other[f"topic {settings.kafka.events_topic}"].state == "bad"
+    assert "CUELINE_KAFKA__PARTITIONS=4" in other[f"topic {settings.kafka.events_topic}"].detail
+    hold(valkey, 7, 0)
+    found = await amiss(settings)
+    assert set(found) == {"kafka and redis"}
+    assert "partition 7" in found["kafka and redis"].detail
+
+
+async def test_a_store_ahead_of_its_topic_belongs_to_another(settings: Settings, valkey: Valkey) -> None:
+    await made(settings)
+    hold(valkey, AT, 2)
+    found = await amiss(settings)
+    assert found["kafka and redis"].state == "bad"
+    assert "offset 2, the topic ends at 1" in found["kafka and redis"].detail
+
+
+async def test_a_redis_that_takes_no_functions(settings: Settings, valkey: Valkey) -> None:
+    with redis.Redis.from_url(valkey.url) as client:
+        client.execute_command("ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all", "-function", "-fcall")
+    weak = changed(settings, "redis", url=valkey.url.replace("//", "//weak:x@"))
+    found = await amiss(weak)
+    assert found["redis functions"].state == "bad"
+    assert "redis" not in found
+
+
+async def test_keys_that_are_missing_and_a_replays_clock_are_warned_of(settings: Settings) -> None:
+    bare = changed(changed(settings, "web", write_keys=[], api_keys=[]), "stream", clock="replay")
+    found = await amiss(bare)
+    assert {found[name].state for name in ("web.write_keys", "web.api_keys", "clock")} == {"warning"}
+
+
+def test_versions_without_functions_are_too_old() -> None:
+    assert not _version({"redis_version": "6.2.14"}).good
+    assert _version({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}).good
+    assert (
+        "valkey 8.0.1"
+        in _version({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}).detail
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "theirs", "after", "state"),
+    [
+        (100.0, 100.5, 101.0, "good"),  # a slow call is no skew
+        (100.0, 101.2, 101.0, "good"),
+        (100.0, 102.0, 101.0, "warning"),
+        (100.0, 99.0, 100.0, "warning"),
+        (100.0, 90.0, 100.0, "bad"),
+        (100.0, 110.0, 100.0, "bad"),
+    ],
+)
+def test_clocks_differ_by_what_the_call_cannot_explain(
+    before: float, theirs: float, after: float, state: str
+) -> None:
+    assert _skew(before, theirs, after).state == state
+
+
+def test_the_command_tells_and_its_exit_code_too(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUELINE_KAFKA__BROKERS", "127.0.0.1:1")
+    monkeypatch.setenv("CUELINE_REDIS__URL", settings.redis.url)
+    monkeypatch.setenv("CUELINE_RULES__DIRECTORY", str(RULES))
+    told = CliRunner().invoke(app, ["doctor", "--json"])
+    assert told.exit_code == 1
+    answer = json.loads(told.stdout)
+    assert answer["good"] is False
+    assert {"name": "kafka", "state": "bad"}.items() <= next(
+        finding for finding in answer["findings"] if finding["name"] == "kafka"
+    ).items()
+    assert "kafka" in CliRunner().invoke(app, ["doctor"]).stdout
+
+
+def test_the_command_is_content_with_warnings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_KAFKA__BROKERS", settings.kafka.brokers)
+    monkeypatch.setenv("CUELINE_KAFKA__EVENTS_TOPIC", settings.kafka.events_topic)
+    monkeypatch.setenv("CUELINE_REDIS__URL", settings.redis.url)
+    monkeypatch.setenv("CUELINE_RULES__DIRECTORY", str(RULES))
+    told = CliRunner().invoke(app, ["doctor", "--json"])
+    assert told.exit_code == 0, told.stdout
+    assert json.loads(told.stdout)["good"] is True
