@@ -58,9 +58,7 @@ def decisions(
 def faults(
     kills: Annotated[int, typer.Option(min=1, help="How many times something is killed.")] = 20,
     targets: Annotated[str, typer.Option(help="What is killed in turn: worker, redis, broker.")] = "worker",
-    broker: Annotated[
-        str, typer.Option(help="tansu, or kafka for Apache Kafka (`make kafka` fetches it).")
-    ] = "tansu",
+    broker: Annotated[str, typer.Option(help="tansu, or kafka (see `make kafka`).")] = "tansu",
     input: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The log to replay.")] = Path(
         "../shared/data/rees46/2019-Oct.first2h50.csv"
     ),
@@ -72,9 +70,7 @@ def faults(
     """Kill -9 at random moments, then compare every row with an undisturbed run; exit code 1 when one differs."""
     chosen = _targets(targets)
     with told():
-        result = asyncio.run(
-            bench_faults(input, kills, chosen, broker, partitions, rules.absolute(), seed, err)
-        )
+        result = asyncio.run(bench_faults(input, kills, chosen, broker, partitions, rules.absolute(), seed, err))
     show(result, as_json)
     if not result.exact:
         raise typer.Exit(1)

@@ -8,10 +8,11 @@ for byte, and every customer must have had exactly the events that were sent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import sys
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 import redis.asyncio
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from rich.console import Console
 from rich.progress import Progress
 
@@ -46,11 +46,13 @@ RATE = 3_000  # events a second
 PAUSE_S = (0.5, 3.0)  # between recovery and the next kill
 CUT_BYTES = (1, 200_000)  # of the append-only file, lost with Redis
 PATIENCE_S = 120.0
+QUIET_S = 5.0
+USUAL_LAG_S = 0.5
 POLL_S = 0.05
 
 
 class Recovery(msgspec.Struct, frozen=True):
-    """Seconds from a kill until everything sent before it was applied."""
+    """Seconds from a kill until events were again applied within half a second of being sent."""
 
     p50: float
     max: float
@@ -159,7 +161,7 @@ class _Run:
             await stage.work(name, "cueline", 0)
         sending = asyncio.ensure_future(self._send())
         try:
-            await self._caught_up()
+            await self._applied(1)
             for number in range(kills):
                 await asyncio.sleep(self._chance.uniform(*PAUSE_S))
                 await self._kill(targets[number % len(targets)])
@@ -167,12 +169,14 @@ class _Run:
         finally:
             self._ending.set()
             await sending
-        await self._caught_up()
+        with contextlib.suppress(Unavailable):  # what is missing then, the comparison tells
+            await self._applied(self._sent.total())
+        await self._quiet(0)
         fenced = await self._refused()
         for name in self._names:
             await stage.supervisor.stop(name)
         await stage.work("reference", "reference", 1)
-        await self._caught_up(database=1)
+        await self._quiet(1)
         return await self._compare(fenced)
 
     async def _freeze_clock(self) -> None:
@@ -223,7 +227,7 @@ class _Run:
             span, turn = last - first if turn == 0 else span, turn + 1
 
     async def _kill(self, target: Target) -> None:
-        began, before = time.monotonic(), sum(self._sent.values())
+        began = time.monotonic()
         match target:
             case "worker":
                 self._kill_worker()
@@ -235,7 +239,8 @@ class _Run:
                 self._stage.broker.kill()
                 await self._stage.broker.start()
         self._killed[target] += 1
-        await self._applied(before)
+        await asyncio.sleep(USUAL_LAG_S)
+        await self._keeping_up()
         self._recoveries.append(time.monotonic() - began)
 
     def _kill_worker(self) -> None:
@@ -253,17 +258,40 @@ class _Run:
             with file.open("r+b") as aof:
                 aof.truncate(max(size - self._chance.randint(*CUT_BYTES), size // 2))
 
+    async def _keeping_up(self) -> None:
+        """Wait until what was sent `USUAL_LAG_S` ago has been applied."""
+        sent: deque[tuple[float, int]] = deque()
+        give_up = time.monotonic() + PATIENCE_S
+        while time.monotonic() < give_up:
+            sent.append((time.monotonic(), self._sent.total()))
+            while len(sent) > 1 and sent[1][0] <= time.monotonic() - USUAL_LAG_S:
+                sent.popleft()
+            settled = sent[0][0] <= time.monotonic() - USUAL_LAG_S
+            if settled and await self._count(0) >= sent[0][1]:
+                return
+            await asyncio.sleep(POLL_S)
+        raise Unavailable(f"the workers still lag behind {PATIENCE_S:.0f} s after a kill")
+
     async def _applied(self, events: int) -> None:
         """Wait until `events` of those sent have been applied."""
-        async with _within(PATIENCE_S, "the workers did not recover"):
-            while await self._count(0) < events:
-                await asyncio.sleep(POLL_S)
+        applied = 0
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while (applied := await self._count(0)) < events:
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError as error:
+            raise Unavailable(f"{applied} of {events} events applied after {PATIENCE_S:.0f} s") from error
 
-    async def _caught_up(self, database: int = 0) -> None:
-        """Wait until the store stands at the end of every partition."""
-        async with _within(PATIENCE_S, "the workers did not catch up"):
-            while await self._positions(database) != await self._ends():
-                await asyncio.sleep(POLL_S)
+    async def _quiet(self, database: int) -> None:
+        """Wait until the store's offsets have begun and then stood still for a while."""
+        before, since = [0], time.monotonic()
+        while time.monotonic() - since < QUIET_S or not any(before):
+            await asyncio.sleep(POLL_S)
+            at = await self._positions(database)
+            if at != before:
+                before, since = at, time.monotonic()
+            elif time.monotonic() - since > PATIENCE_S:
+                raise Unavailable(f"nothing was read for {PATIENCE_S:.0f} s")
 
     async def _count(self, database: int) -> int:
         counts = await self._ask(database, "n", "applied")
@@ -287,18 +315,6 @@ class _Run:
         finally:
             await client.aclose()
 
-    async def _ends(self) -> list[int]:
-        topic, partitions = self._stage.kafka.events_topic, self._stage.partitions
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._stage.kafka.brokers)
-        await consumer.start()
-        try:
-            ends = await consumer.end_offsets(
-                [TopicPartition(topic, partition) for partition in range(partitions)]
-            )
-            return [ends[TopicPartition(topic, partition)] for partition in range(partitions)]
-        finally:
-            await consumer.stop()
-
     async def _compare(self, fenced: int) -> FaultsResult:
         disturbed, undisturbed = await self._rows(0), await self._rows(1)
         different = sum(disturbed.get(key) != undisturbed.get(key) for key in disturbed | undisturbed)
@@ -311,7 +327,7 @@ class _Run:
         return FaultsResult(
             dict(self._killed),
             self._stage.broker_name,
-            sum(self._sent.values()),
+            self._sent.total(),
             len(undisturbed),
             different,
             lost,
@@ -332,12 +348,3 @@ class _Run:
             return {bytes(key).partition(b":c:")[2].decode(): row for key, row in zip(keys, rows, strict=True)}
         finally:
             await client.aclose()
-
-
-@asynccontextmanager
-async def _within(seconds: float, otherwise: str) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError as error:
-        raise Unavailable(f"{otherwise} within {seconds:.0f} s") from error

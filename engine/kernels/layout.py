@@ -28,6 +28,8 @@ PANES_5M = 12
 PANES_1H = 24
 PANES_1D = 30
 
+#: Fields by falling width, so that none needs padding: every byte of a row means something, and equal
+#: states are equal bytes.
 ROW = np.dtype(
     [
         ("version", "u1"),
@@ -43,43 +45,20 @@ ROW = np.dtype(
         ("last_at", "i8"),  # largest event time seen
         ("silence_due", "i8"),  # when a growing feature next reaches a threshold (0: none ahead)
         ("timer_at", "i8"),  # the timer that stands in the store for this customer (0: none)
-        ("events", "u4"),
-        ("late", "u4"),  # events older than the session or window they belong to
-        # windows
+        # windows: number of the newest pane of each ring
         ("pane_30s_newest", "i8"),
         ("pane_5m_newest", "i8"),
         ("pane_1h_newest", "i8"),
         ("pane_1d_newest", "i8"),
-        ("pane_30s", "u2", (PANES_30S,)),
-        ("pane_5m", "u2", (PANES_5M,)),
-        ("pane_1h", "u2", (PANES_1H,)),
-        ("pane_1d", "u2", (PANES_1D,)),
         # session
         ("session_started", "i8"),
         ("session_last", "i8"),
         ("session_last_view", "i8"),
-        ("session_number", "u4"),
-        ("session_events", "u4"),
-        ("session_pages", "u4"),
-        ("session_items", "u4"),
-        ("session_pause_ms", "u4"),
-        ("session_burst_run", "u2"),
-        ("session_bursts", "u2"),
-        ("session_reviews", "u2"),
-        ("session_searches", "u2"),
-        ("session_searches_alone", "u2"),  # searches since the last item view
-        ("session_cart_adds", "u2"),
         ("session_max_price", "f8"),
-        ("session_category", "u4", (SESSION_SET,)),
-        ("session_category_views", "u2", (SESSION_SET,)),
-        ("session_item", "u4", (SESSION_SET,)),
         # cart
         ("cart_changed", "i8"),
         ("cart_value", "f8"),
-        ("cart_items", "u4"),
         # purchases
-        ("purchases", "u4"),
-        ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
         ("purchase_value", "f8"),
         ("purchase_first", "i8"),
         ("purchase_last", "i8"),
@@ -89,16 +68,42 @@ ROW = np.dtype(
         ("contact_started", "i8"),
         ("contact_previous", "i8"),
         ("contact_ended", "i8"),
-        ("contacts", "u4"),
-        # indicators that stand now, by hash of their name
-        ("active", "u4", (ACTIVE,)),
         # deduplication: 64-bit hashes of message ids
         ("recent_id", "u8", (RECENT_IDS,)),
-        # the last events
+        # four bytes wide
+        ("events", "u4"),
+        ("late", "u4"),  # events older than the session they belong to
+        ("session_number", "u4"),
+        ("session_events", "u4"),
+        ("session_pages", "u4"),
+        ("session_items", "u4"),
+        ("session_pause_ms", "u4"),
+        ("cart_items", "u4"),
+        ("purchases", "u4"),
+        ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
+        ("contacts", "u4"),
+        ("reserved_4", "u4"),
+        ("session_category", "u4", (SESSION_SET,)),
+        ("session_item", "u4", (SESSION_SET,)),
+        ("active", "u4", (ACTIVE,)),  # indicators that stand now, by hash of their name
         ("ring_at", "u4", (RING,)),  # seconds since RING_EPOCH_S
         ("ring_item", "u4", (RING,)),
         ("ring_category", "u4", (RING,)),
         ("ring_value", "f4", (RING,)),
+        # two bytes wide
+        ("pane_30s", "u2", (PANES_30S,)),
+        ("pane_5m", "u2", (PANES_5M,)),
+        ("pane_1h", "u2", (PANES_1H,)),
+        ("pane_1d", "u2", (PANES_1D,)),
+        ("session_burst_run", "u2"),
+        ("session_bursts", "u2"),
+        ("session_reviews", "u2"),
+        ("session_searches", "u2"),
+        ("session_searches_alone", "u2"),  # searches since the last item view
+        ("session_cart_adds", "u2"),
+        ("session_category_views", "u2", (SESSION_SET,)),
+        ("reserved_2", "u2", (2,)),
+        # one byte wide
         ("ring_kind", "u1", (RING,)),
     ],
     align=True,

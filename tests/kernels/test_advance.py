@@ -148,8 +148,7 @@ def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
         "session.categories": len(categories),
         "session.top_category_views": max(top.values(), default=0),
         "session.bursts": bursts,
-        "session.longest_pause": max((b.at - a.at for a, b in pairwise(current)), default=0)
-        / SECOND,
+        "session.longest_pause": max((b.at - a.at for a, b in pairwise(current)), default=0) / SECOND,
         "session.reviews": sum(e.kind == Kind.REVIEW_READ for e in current),
         "session.searches": sum(e.kind == Kind.SEARCHED for e in current),
         "session.searches_alone": alone,
