@@ -96,8 +96,9 @@ class StreamStore(Protocol):
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         """The customers' rows, None where there is none. Sees every commit *sent* before it."""
 
-    async def commit(self, commit: Commit) -> int:
-        """Apply it; returns how many cues were written. Sent in call order before the first await.
+    async def commit(self, commit: Commit) -> list[int]:
+        """Apply it; returns for each of its cues the place of the candidate taken, -1 where caps allowed none.
+        Sent in call order before the first await.
 
         Raises `Fenced` when epoch or expected offset differ from the store's.
         """

@@ -47,10 +47,11 @@ local function write_cue(keys, tag, customer, decision, payload, record, length)
 end
 
 -- KEYS: cue stream, tallies. ARGV: stream length, then of each choice: customer, at, decision, number of
--- candidates, and of each candidate: offer, max, period, payload, record. Returns how many cues were written.
+-- candidates, and of each candidate: offer, max, period, payload, record. Returns of each choice the place of the candidate
+-- taken, from 0, or -1 where caps allowed none.
 local function cues(keys, args)
   local tag = string.sub(keys[1], 1, -2)
-  local written, capped, arg = 0, 0, 2
+  local taken_at, written, arg = {}, 0, 2
   while arg <= #args do
     local customer, at, last = args[arg], tonumber(args[arg + 1]), arg + 3 + 5 * tonumber(args[arg + 3])
     local key = tag .. 'h:' .. customer
@@ -60,14 +61,14 @@ local function cues(keys, args)
       save_history(key, history)
       write_cue(keys, tag, customer, args[arg + 2], args[taken + 3], args[taken + 4], args[1])
       written = written + 1
-    else
-      capped = capped + 1
     end
+    taken_at[#taken_at + 1] = taken and (taken - arg - 4) / 5 or -1
     arg = last + 1
   end
+  local capped = #taken_at - written
   if written > 0 then redis.call('HINCRBY', keys[2], 'cues', written) end
   if capped > 0 then redis.call('HINCRBY', keys[2], 'cues_capped', capped) end
-  return written
+  return taken_at
 end
 
 -- KEYS: history and decision key of each reservation.

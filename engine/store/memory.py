@@ -92,17 +92,17 @@ class MemoryStore:
         rows = self._partitions[partition].rows
         return [rows.get(customer) for customer in customers]
 
-    async def commit(self, commit: Commit) -> int:
+    async def commit(self, commit: Commit) -> list[int]:
         part = self._partitions[commit.partition]
         if part.position != Position(commit.epoch, commit.expected):
             raise Fenced(f"partition {commit.partition} stands at {part.position}")
         part.position = Position(commit.epoch, commit.offset)
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
-        written = sum(self._write_cue(commit.partition, choice) for choice in commit.cues)
+        taken = [self._write_cue(commit.partition, choice) for choice in commit.cues]
         part.tallies.update(commit.tallies)
-        part.tallies.update(cues=written, cues_capped=len(commit.cues) - written)
-        return written
+        part.tallies.update(cues=sum(place >= 0 for place in taken), cues_capped=taken.count(-1))
+        return taken
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         timers = self._partitions[partition].timers.items()
@@ -115,18 +115,21 @@ class MemoryStore:
             if due > 0:
                 part.timers[customer] = due
 
-    def _write_cue(self, partition: int, choice: CueChoice) -> bool:
+    def _write_cue(self, partition: int, choice: CueChoice) -> int:
+        """The place of the candidate taken, -1 when there is none."""
         part = self._partitions[partition]
         history = part.histories.setdefault(choice.customer, {})
-        taken = next((c for c in choice.candidates if _take(history, c, choice.at)), None)
-        if taken is None:
-            return False
+        offered = enumerate(choice.candidates)
+        place = next((place for place, candidate in offered if _take(history, candidate, choice.at)), -1)
+        if place < 0:
+            return place
+        taken = choice.candidates[place]
         if taken.record:
             self._keep(part, choice.decision_id, taken.record)
         part.cues.append((self._next_mark(partition), choice.customer, taken.payload))
         self._written.set()
         self._written = asyncio.Event()
-        return True
+        return place
 
     def _next_mark(self, partition: int) -> Mark:
         now, newest = self._wall(), self._newest

@@ -72,7 +72,7 @@ class StreamVerbs(Verbs):
         rows: list[bytes | None] = await self._line.call(mget(self._row_keys[partition], customers))
         return rows
 
-    async def commit(self, commit: Commit) -> int:
+    async def commit(self, commit: Commit) -> list[int]:
         commands = list(self._transaction(commit))
         replies = await self._line.pipe(b"".join(chain.from_iterable(commands)), len(commands))
         done = replies[-1]
@@ -80,7 +80,8 @@ class StreamVerbs(Verbs):
             raise Fenced(f"partition {commit.partition} stands at {replies[1].decode()}")
         if broken := next((reply for reply in done if isinstance(reply, hiredis.ReplyError)), None):
             raise self._line.fail(str(broken))
-        return int(done[-1]) if commit.cues else 0
+        taken: list[int] = done[-1] if commit.cues else []
+        return taken
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         key = self._keys.timers[partition]
@@ -89,7 +90,7 @@ class StreamVerbs(Verbs):
         return customers
 
     def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
-        """Its commands, each in parts. The cues come last, so that their count is the last reply."""
+        """Its commands, each in parts. The cues come last, so that theirs is the last reply."""
         partition, position = commit.partition, self._keys.position[commit.partition]
         yield (self._watch[partition],)
         yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)

@@ -19,7 +19,7 @@ class Writer:
         self._store = store
         self._at: dict[int, tuple[int, int]] = {}
 
-    async def write(self, partition: int, *cues: CueChoice) -> int:
+    async def write(self, partition: int, *cues: CueChoice) -> list[int]:
         if partition not in self._at:
             self._at[partition] = ((await self._store.claim(partition)).epoch, 0)
         epoch, offset = self._at[partition]
@@ -45,7 +45,7 @@ async def test_the_first_candidate_its_cap_allows_is_sent(store, writer):
     (customer,) = customers_of(1, 1)
     both = [candidate(customer, "call", (1, 10_000)), candidate(customer, "chat", (2, 10_000))]
     written = [await writer.write(1, choice(customer, *both, at=at)) for at in (1_000, 2_000, 3_000, 4_000)]
-    assert written == [1, 1, 1, 0]
+    assert written == [[0], [1], [1], [-1]]
     assert offers(await store.since(None, "")) == ["call", "chat", "chat"]
     (view,) = await store.views([customer])
     assert view.history == {"call": [1_000], "chat": [2_000, 3_000]}
@@ -54,13 +54,13 @@ async def test_the_first_candidate_its_cap_allows_is_sent(store, writer):
 async def test_capped_cues_are_counted(store, writer):
     one, two = customers_of(1, 2)
     capped = [choice(name, candidate(name, cap=(1, 10_000))) for name in (one, two, one, two, one)]
-    assert await writer.write(1, *capped) == 2
+    assert await writer.write(1, *capped) == [0, 0, -1, -1, -1]
     tallies = await store.tallies()
     assert (tallies["cues"], tallies["cues_capped"]) == (2, 3)
 
 
 async def test_a_choice_without_candidates_is_dropped(store, writer):
-    assert await writer.write(1, CueChoice(b"c", 1, ())) == 0
+    assert await writer.write(1, CueChoice(b"c", 1, ())) == [-1]
     assert await store.since(None, "") == []
 
 
