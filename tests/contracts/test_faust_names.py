@@ -65,6 +65,6 @@ def test_the_transport_makes_our_consumer() -> None:
 
 def test_what_is_read_of_the_app_is_there() -> None:
     source = inspect.getsource(inspect.getmodule(faust.App))  # type: ignore[arg-type]
-    assert "consumer_generation_id" in source
+    assert hasattr(faust.App, "consumer_generation_id")
     assert "rebalancing" in source
     assert isinstance(mode.Service.crash_reason, property)
