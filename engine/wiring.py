@@ -51,7 +51,7 @@ class Process:
         self.meter = PrometheusMeter()
         self.clock = EngineClock()
         self.store = RedisStore(settings.redis, settings.kafka.partitions)
-        self.log = KafkaLog(settings.kafka)
+        self.log = KafkaLog(settings.kafka, self.meter)
         self.stop = asyncio.Event()
         self.failure: BaseException | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from engine.errors import Unavailable
 from engine.events import Message, Outcome
+from engine.ports import Meter
 from engine.settings import Kafka
 from engine.streams.batch import DeadLetter
 
@@ -19,10 +20,14 @@ ACK_TIMEOUT_S = 10.0
 
 
 class KafkaLog:
-    """`engine.ports.EventLog` on aiokafka, and the worker's way to other partitions and dead letters."""
+    """`engine.ports.EventLog` on aiokafka, and the worker's way to other partitions and dead letters.
 
-    def __init__(self, settings: Kafka) -> None:
+    `meter` counts dead letters; only a worker writes any.
+    """
+
+    def __init__(self, settings: Kafka, meter: Meter | None = None) -> None:
         self._settings = settings
+        self._meter = meter
         self._producer: AIOKafkaProducer | None = None
         self._encode = msgspec.msgpack.Encoder().encode
 
@@ -81,6 +86,8 @@ class KafkaLog:
             ("detail", letter.detail.encode()),
         ]
         await self._send([(self._settings.deadletters_topic, letter.key, letter.value)], headers)
+        if self._meter is not None:
+            self._meter.add("stream_deadletters", 1, letter.reason)
 
     async def _send(
         self,
