@@ -171,8 +171,10 @@ class Worker:
                 lane.failed = True
                 continue
             if lane.live:
+                before = lane.arena.evictions
                 lane.arena.place(absent, stored)
                 self._meter.add("rows_read", len(absent))
+                self._meter.add("arena_evictions", lane.arena.evictions - before)
 
     async def _advance(self, lane: Lane, batch: Batch) -> None:
         if not lane.live:
@@ -274,7 +276,7 @@ class Worker:
     async def _commit(self, lane: Lane, commit: Commit, received: NDArray[np.int64]) -> None:
         began = time.perf_counter()
         try:
-            await self._store.commit(commit)
+            taken = await self._store.commit(commit)
         except Fenced:
             self._meter.add("commits_fenced")
             lane.refused_at = lane.refused_at or time.monotonic()
@@ -283,9 +285,9 @@ class Worker:
             lane.failed = True
         else:
             lane.committed = commit.offset
-            self._count(commit, time.perf_counter() - began, received)
+            self._count(commit, taken, time.perf_counter() - began, received)
 
-    def _count(self, commit: Commit, seconds: float, received: NDArray[np.int64]) -> None:
+    def _count(self, commit: Commit, taken: Sequence[int], seconds: float, received: NDArray[np.int64]) -> None:
         meter = self._meter
         meter.observe("commit_seconds", seconds)
         meter.observe_many("freshness_seconds", (wall_ms() - received) / 1_000)
@@ -293,6 +295,11 @@ class Worker:
         meter.add("commit_rows", len(commit.rows))
         for name, tally in _TALLIED.items():
             meter.add(name, commit.tallies.get(tally, 0))
+        for choice, place in zip(commit.cues, taken, strict=True):
+            if place < 0:
+                meter.add("cues_capped")
+            else:
+                meter.add("cues_sent", 1, choice.candidates[place].offer_id)
 
     def _name(self, new: dict[int, str]) -> None:
         """Let people read the categories: best effort, beside the stream."""
