@@ -74,7 +74,7 @@ METRICS: dict[str, Metric] = {
         Metric("stream_customers", "counter", "", "", "rows made for customers never seen before"),
         Metric("freshness_seconds", "histogram", "", "seconds", "event received to its row committed"),
         Metric("row_seconds", "histogram", "", "seconds", "event received to its row changed in memory"),
-        Metric("indicator_seconds", "histogram", "", "seconds", "row changed to the indicators it raised known"),
+        Metric("indicator_seconds", "histogram", "", "seconds", "indicators risen to their cues chosen, a batch"),
         Metric("commit_seconds", "histogram", "", "seconds", "one commit to the store, sent to answered"),
         Metric("commits", "counter", "", "", "commits the store took"),
         Metric("commits_fenced", "counter", "", "", "commits refused: another worker owns the partition"),
@@ -83,7 +83,7 @@ METRICS: dict[str, Metric] = {
             "kernel_seconds", "histogram", "", "seconds", "one compiled call: a batch's windows and indicators"
         ),
         Metric("lag_records", "gauge", "partition", "records", "records not yet applied"),
-        Metric("lag_seconds", "gauge", "", "seconds", "age of the oldest record not yet applied"),
+        Metric("lag_seconds", "gauge", "", "seconds", "age above which nothing waits; 0 without lag"),
         Metric("partitions_owned", "gauge", "", "", "partitions this worker owns"),
         Metric("arena_rows", "gauge", "", "rows", "rows held in memory"),
         Metric("arena_evictions", "counter", "", "", "rows that left memory for want of room"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from engine.clock import wall_ms
 from engine.ports import Position
 from engine.streams.arena import Arena
 
@@ -30,6 +31,7 @@ class Lane:
         self.refused_at = 0.0  # monotonic s of the refusal, 0: the store was away
         self.hole_at = -1  # offset at which a hole in the log was seen once
         self.watermark = 0  # largest event time applied, epoch ms
+        self.written_at = wall_ms()  # when the newest record handled was written to Kafka; none yet: now
         self.pending: deque[asyncio.Task[None]] = deque()
 
     @property

@@ -116,6 +116,7 @@ class Worker:
             if fresh is None:
                 again.append(partition)
             elif fresh:
+                lane.written_at = fresh[-1].timestamp
                 work.append((lane, decode(fresh, partition, self._partitions, self._topic, self._canonical)))
         for lane, batch in work:
             self._watch_dead_letters(batch)
@@ -320,6 +321,7 @@ class Worker:
         Silence is judged `lateness_ms` behind the clock where a partition has no lag, and behind the
         newest event applied where it has, so a backlog does not look like silence.
         """
+        self._gauge(caught_up)
         now, lateness = self._clock.now_ms(), self._settings.lateness_ms
         lanes = [lane for lane in self.lanes.values() if not lane.failed]
         until = {
@@ -340,6 +342,12 @@ class Worker:
         await self._bring_in(ready)
         for lane, customers in ready:
             await self._fire(lane, customers, until[lane.partition])
+
+    def _gauge(self, caught_up: Callable[[int], bool]) -> None:
+        """Rows held, and how old what waits is at the most: no older than the newest record handled."""
+        behind = [lane.written_at for lane in self.lanes.values() if not caught_up(lane.partition)]
+        self._meter.set("lag_seconds", max(wall_ms() - min(behind), 0) / 1_000 if behind else 0)
+        self._meter.set("arena_rows", sum(len(lane.arena) for lane in self.lanes.values()))
 
     async def _fire(self, lane: Lane, customers: Sequence[bytes], until: int) -> None:
         await lane.room()
