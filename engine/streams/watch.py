@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
 
 from engine.errors import CuelineError
 from engine.ports import Meter
@@ -23,6 +24,8 @@ class LagWatch:
 
     def begin(self, now: float) -> None:
         """Forget everything: the assignment changed."""
+        for partition in self._moved:
+            self._meter.set("lag_records", nan, str(partition))
         self._moved.clear()
         self.seen = False
 

@@ -255,7 +255,7 @@ class Worker:
         """The cues for what rose, by the code that decides over HTTP too."""
         assert self._judge is not None
         assert self.table is not None
-        rulebook, choices = self._judge.rulebook, []
+        rulebook, choices, began = self._judge.rulebook, [], time.perf_counter()
         for rise in rises:
             indicator = int(rise["indicator"])
             self._meter.add("indicators_risen", 1, rulebook.indicators[indicator].name)
@@ -272,6 +272,8 @@ class Worker:
             )
             if choice is not None:
                 choices.append(choice)
+        if len(rises):
+            self._meter.observe("indicator_seconds", time.perf_counter() - began)
         return choices
 
     async def _commit(self, lane: Lane, commit: Commit, received: NDArray[np.int64]) -> None:
