@@ -7,8 +7,9 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from engine.clock import EngineClock, wall_ms
 from engine.doors.segment import Limits, SegmentDoor, canonical
 from engine.embedded.topics import make_topics, topics_of
 from engine.errors import BadSettings, CuelineError
-from engine.following import Knowledge, follow_clock
+from engine.following import Knowledge, every, follow_clock
 from engine.kernels.warm import warm_up
 from engine.meter import PrometheusMeter
+from engine.pulse import Pulse
 from engine.replay.cli import Target, Where
 from engine.replay.http import HttpSender
 from engine.replay.sender import LogSender, Sender
@@ -40,6 +42,7 @@ from models.propensity import PropensityTable
 
 log = logging.getLogger("cueline")
 
+PING_EVERY_S = 0.5
 ALIVE_S = 10.0  # a drain loop that has not turned for this long is not ready
 
 
@@ -105,9 +108,11 @@ async def run_api(settings: Settings) -> None:
         knowledge = Knowledge(settings.rules.directory, process.store, process.meter)
         await knowledge.learn()
         process.follow(knowledge)
+        pulse = Pulse(process.store.open)
+        process.begin(every(PING_EVERY_S, pulse.beat, process.stop))
         process.begin(
             serve(
-                build_web(_services(process, knowledge), settings),
+                build_web(_services(process, knowledge, pulse), settings),
                 settings.web.host,
                 settings.web.port,
                 process.stop,
@@ -117,7 +122,7 @@ async def run_api(settings: Settings) -> None:
         await process.until_stopped()
 
 
-def _services(process: Process, knowledge: Knowledge) -> Services:
+def _services(process: Process, knowledge: Knowledge, pulse: Pulse) -> Services:
     settings, store, meter = process.settings, process.store, process.meter
 
     def rulebook() -> Rulebook:
@@ -137,8 +142,18 @@ def _services(process: Process, knowledge: Knowledge) -> Services:
         desk=Desk(store, rulebook, table, process.clock, meter, settings),
         rulebook=rulebook,
         metrics=meter.render,
-        ready=dict,
+        ready=partial(_api_problems, process.log, pulse, settings.redis.timeout_s),
     )
+
+
+def _api_problems(kafka: KafkaLog, pulse: Pulse, timeout_s: float) -> Mapping[str, str]:
+    """There is a rulebook always: a process without one does not start, and a bad file changes none."""
+    problems = {}
+    if pulse.seconds_ago > timeout_s + 2 * PING_EVERY_S:
+        problems["store"] = f"Redis has not answered for {pulse.seconds_ago:.0f} s"
+    if not kafka.is_open:
+        problems["kafka"] = "the producer is not open"
+    return problems
 
 
 async def run_worker(settings: Settings, directory: Path) -> None:
@@ -155,10 +170,16 @@ async def run_worker(settings: Settings, directory: Path) -> None:
         core = StreamCore(worker, watch, settings.kafka, turned)
         app = build_app(core, settings.kafka, process.log, process.store.learn, directory)
         process.begin(_run_faust(app, process.stop))
-        machines = build_machines(process.meter.render, lambda: _worker_problems(worker, watch, turned))
+        problems = partial(_worker_problems, worker, watch, turned)
+        machines = build_machines(partial(_scraped, process.meter, problems), problems)
         process.begin(serve(machines, settings.web.host, settings.stream.metrics_port, process.stop))
         _settle_memory()
         await process.until_stopped()
+
+
+def _scraped(meter: PrometheusMeter, problems: Callable[[], Mapping[str, str]]) -> tuple[bytes, str]:
+    meter.set("process_ready", 0 if problems() else 1)
+    return meter.render()
 
 
 def _worker(process: Process) -> Worker:

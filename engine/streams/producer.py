@@ -48,6 +48,11 @@ class KafkaLog:
             self._producer = None
             raise Unavailable(f"Kafka at {self._settings.brokers}: {error}") from error
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be written to, as far as this side knows."""
+        return self._producer is not None
+
     async def close(self) -> None:
         """Send what is buffered and leave."""
         if self._producer is not None:

@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": set(),
     "settings": set(),
     "durations": set(),
+    "pulse": set(),
     "ports": {"events"},
     "clock": {"ports"},
     "kernels": set(),
