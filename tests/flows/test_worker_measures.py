@@ -1,0 +1,142 @@
+"""What a worker measures, fed by hand over the store in memory: counts by name, rows held, the age of lag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+import pytest
+
+from engine.clock import wall_ms
+from engine.doors.segment import canonical
+from engine.embedded.topics import make_topics
+from engine.errors import Unavailable
+from engine.events import WIRE_VERSION, Event, Kind
+from engine.meter import PrometheusMeter
+from engine.rulebook.load import compile_texts
+from engine.settings import Kafka, Stream
+from engine.store.memory import MemoryStore
+from engine.streams import worker as streams
+from engine.streams.batch import DeadLetter
+from engine.streams.producer import KafkaLog
+from engine.streams.watch import LagWatch
+from engine.streams.worker import Worker
+from models.propensity import fit
+from tests.flows.api import StillClock
+from tests.services import Broker
+
+AT = 1_700_000_000_000
+RULES = """
+indicators:
+  - {name: looking, when: session.items == 2}
+offers:
+  - {id: call, kind: chat, channels: [agent], when: looking, value: 9, propensity: 0.5, say: Call,
+     cap: {max: 1, period: 1 d}}
+  - {id: chat, kind: chat, channels: [web], when: looking, value: 1, propensity: 0.5, say: Chat,
+     cap: {max: 1, period: 1 d}}
+"""
+
+
+class Record(msgspec.Struct):
+    """A record of partition 0, as the consumer hands it over."""
+
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    timestamp: int = AT
+
+
+@pytest.fixture
+def meter() -> PrometheusMeter:
+    return PrometheusMeter()
+
+
+@pytest.fixture
+async def worker(meter: PrometheusMeter) -> Worker:
+    """It owns the only partition."""
+    rulebook, store = compile_texts({"rules.yaml": RULES}), MemoryStore(1)
+
+    async def aside(partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]) -> None:
+        raise AssertionError("nothing goes aside here")
+
+    made = Worker(
+        Stream(rows_in_memory=0, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter, aside,
+        lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
+    )  # fmt: skip
+    made.use(rulebook, fit(rulebook.offers, {}))
+    await made.own([0])
+    return made
+
+
+def view(offset: int, customer: str, at: int = AT, written: int = AT) -> Record:
+    event = Event(WIRE_VERSION, int(Kind.ITEM_VIEWED), at, f"m{offset}", "item", "", 1.0, 1, AT)
+    return Record(offset, customer.encode(), msgspec.msgpack.encode(event), written)
+
+
+async def test_cues_are_counted_by_the_offer_that_was_taken(worker: Worker, meter: PrometheusMeter) -> None:
+    """The indicator rises in each of three visits; the day's caps let the call and then the chat through."""
+    for visit in range(3):
+        at = AT + visit * 3_600_000
+        await worker.apply({0: [view(2 * visit, "ann", at), view(2 * visit + 1, "ann", at + 1)]})
+    await worker.drain()
+    assert meter.value("indicators_risen", "looking") == 3
+    assert (meter.value("cues_sent", "call"), meter.value("cues_sent", "chat")) == (1, 1)
+    assert meter.value("cues_capped") == 1
+    assert "cueline_indicator_seconds_count 3.0" in meter.render()[0].decode()
+
+
+async def test_rows_held_and_rows_that_left(
+    worker: Worker, meter: PrometheusMeter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lane's arena holds the least there is; twice as many customers come by."""
+    monkeypatch.setattr(streams, "LEAST_ROWS", 8)
+    await worker.own([])
+    await worker.own([0])
+    for offset in range(16):
+        await worker.apply({0: [view(offset, f"customer-{offset}")]})
+    await worker.tend(lambda partition: True)
+    assert meter.value("arena_rows") + meter.value("arena_evictions") == 16 == meter.value("rows_read")
+    assert 0 < meter.value("arena_rows") <= 8
+    await worker.drain()
+
+
+async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, meter: PrometheusMeter) -> None:
+    began = wall_ms()
+    await worker.tend(lambda partition: False)
+    assert meter.value("lag_seconds") < 60  # none handled: since the claim
+    await worker.apply({0: [view(0, "ann", written=began - 90_000)]})
+    await worker.tend(lambda partition: False)
+    assert 90 <= meter.value("lag_seconds") <= 90 + (wall_ms() - began) / 1_000
+    await worker.tend(lambda partition: True)
+    assert meter.value("lag_seconds") == 0
+    await worker.drain()
+
+
+def test_a_partition_that_left_has_no_lag_any_more(meter: PrometheusMeter) -> None:
+    watch = LagWatch(60, meter)
+    watch.begin(0)
+    watch.look({1: (5, 7), 2: (5, 8)}, 0)
+    assert meter.value("lag_records") == 15
+    watch.begin(1)
+    watch.look({2: (6, 3)}, 1)
+    assert meter.value("lag_records") == 3
+    assert 'partition="1"' not in meter.render()[0].decode()
+
+
+async def test_dead_letters_are_counted_by_reason_once_kafka_has_them(
+    broker: Broker, unique: Callable[[str], str], meter: PrometheusMeter
+) -> None:
+    topic = unique("deadletters")
+    kafka = Kafka(brokers=broker.bootstrap, deadletters_topic=topic, idempotent=broker.durable)
+    await make_topics(kafka.brokers, {topic: 1})
+    log = KafkaLog(kafka, meter)
+    letters = [DeadLetter(reason, "why", i, b"k", b"v") for i, reason in enumerate(("malformed", "bad_time") * 2)]
+    with pytest.raises(Unavailable):
+        await log.aside(0, letters, [])
+    assert meter.value("stream_deadletters") == 0
+    await log.open()
+    await log.aside(0, letters[:3], [])
+    await log.close()
+    assert not log.is_open
+    assert meter.value("stream_deadletters", "malformed") == 2
+    assert meter.value("stream_deadletters", "bad_time") == 1
