@@ -16,6 +16,8 @@ from engine.kernels.jit import kernel
 from engine.kernels.layout import ACTIVE
 from engine.kernels.rules import match
 
+CALLED = -1  # a timer that fired just now
+
 # what became of an event
 BAD, APPLIED, DUPLICATE = 0, 1, 2
 
@@ -159,10 +161,35 @@ def _timer(row, rules, scratch):
 
 
 @kernel
-def timers(rows, slots, rules, scratch, changed):
-    """Set ``timer_at`` of ``rows[slots]``; ``changed`` (bool, N): whether the stored timer must change."""
+def timers(rows, slots, standing, rules, scratch, changed):
+    """Bring the timers of ``rows[slots]`` up to date; ``changed`` (bool, N): whose must be written.
+
+    ``standing`` (int64, one a slot) is when the store will call the customer: 0 never, as far as we know;
+    `CALLED` it just did. A timer that stands too early is left: it finds nothing due and is then set
+    anew, which is cheaper than moving it with every event.
+    """
     for i in range(slots.shape[0]):
-        row = rows[slots[i]]
+        slot = slots[i]
+        row, stands = rows[slot], standing[slot]
+        changed[i] = False
+        if stands > 0 and (row.silence_due == 0 or stands <= row.silence_due):
+            continue
         due = _timer(row, rules, scratch)
-        changed[i] = due != row.timer_at
-        row.timer_at = due
+        if stands == CALLED or (due != 0 and (stands == 0 or due < stands)):
+            standing[slot] = due
+            changed[i] = True
+
+
+@kernel
+def touched(slots, outcomes, stamps, stamp, out):
+    """The different ``slots`` (int32, N) of applied events into `out` (int32, N), by first touch.
+
+    ``stamps`` (int64, one a slot) are marks of earlier calls, all below `stamp`. Returns how many.
+    """
+    count = 0
+    for i in range(slots.shape[0]):
+        if outcomes[i] == APPLIED and stamps[slots[i]] != stamp:
+            stamps[slots[i]] = stamp
+            out[count] = slots[i]
+            count += 1
+    return count

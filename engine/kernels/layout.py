@@ -44,7 +44,6 @@ ROW = np.dtype(
         ("first_at", "i8"),
         ("last_at", "i8"),  # largest event time seen
         ("silence_due", "i8"),  # when a growing feature next reaches a threshold (0: none ahead)
-        ("timer_at", "i8"),  # the timer that stands in the store for this customer (0: none)
         # windows: number of the newest pane of each ring
         ("pane_30s_newest", "i8"),
         ("pane_5m_newest", "i8"),

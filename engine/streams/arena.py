@@ -6,11 +6,13 @@ Every change is sent to the store in the step that makes it, so a row may leave 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadState
+from engine.kernels.advance import touched
 from engine.kernels.layout import ROW, ROW_BYTES, VERSION
 
 FIRST_CAPACITY = 1024
@@ -23,11 +25,15 @@ class Arena:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.evictions = 0
-        self.rows: NDArray[np.void] = np.zeros(FIRST_CAPACITY, ROW)
+        self.rows: NDArray[np.void] = np.zeros(0, ROW)
+        self.timers = np.zeros(0, np.int64)  # when the store will call each slot's customer (0: not known)
         self._slots: dict[bytes, int] = {}
         self._customers: list[bytes] = []
-        self._used = np.zeros(FIRST_CAPACITY, np.int64)
+        self._used = np.zeros(0, np.int64)
+        self._stamps = np.zeros(0, np.int64)
+        self._unmet = np.zeros(0, np.bool_)
         self._tick = 0
+        self._grow(FIRST_CAPACITY)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -40,24 +46,21 @@ class Arena:
         self._used[found[found >= 0]] = self._tick
         return found
 
-    def place(self, customers: Sequence[bytes], stored: Sequence[bytes | None]) -> int:
-        """Put rows as read from the store in (None: a new customer); returns how many are new.
+    def place(self, customers: Sequence[bytes], stored: Sequence[bytes | None]) -> None:
+        """Put rows as read from the store in (None: a customer never seen).
 
         Raises `BadState` for a row of another layout.
         """
         self._make_room(len(customers))
-        new = 0
         for customer, data in zip(customers, stored, strict=True):
             slot = len(self._customers)
             self._customers.append(customer)
             self._slots[customer] = slot
             if data is None:
-                self.rows[slot] = np.zeros((), ROW)
-                new += 1
+                self._unmet[slot] = True
             else:
-                self.rows[slot] = _row(data)
+                self._words[slot] = _words(data)
         self._used[len(self._customers) - len(customers) : len(self._customers)] = self._tick
-        return new
 
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
         """Whose rows lie in `slots`."""
@@ -66,17 +69,37 @@ class Arena:
 
     def encode(self, slots: NDArray[np.int32]) -> list[memoryview]:
         """The rows in `slots` as they are stored, copied once."""
-        block = self.rows[slots].view(np.uint8).data
+        # rows as plain words: 0.06 µs a row, where copying the same bytes as records took 0.97
+        block = self._words.take(slots, axis=0).data.cast("B")
         return [block[start : start + ROW_BYTES] for start in range(0, len(block), ROW_BYTES)]
+
+    def touched(self, slots: NDArray[np.int32], outcomes: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """The different slots of applied events, by first touch."""
+        self._tick += 1
+        out = np.empty(len(slots), np.int32)
+        return out[: touched(slots, outcomes, self._stamps, self._tick, out)]
+
+    def first_met(self, slots: NDArray[np.int32]) -> int:
+        """How many of the (different) `slots` belong to customers never seen; they are seen from now on."""
+        new = int(np.count_nonzero(self._unmet[slots]))
+        if new:
+            self._unmet[slots] = False
+        return new
 
     def _make_room(self, wanted: int) -> None:
         if len(self._customers) + wanted > self.limit:
             self._evict(wanted)
-        need = len(self._customers) + wanted
-        if need > len(self.rows):
-            capacity = max(2 * len(self.rows), need)
-            self.rows = np.concatenate([self.rows, np.zeros(capacity - len(self.rows), ROW)])
-            self._used = np.concatenate([self._used, np.zeros(capacity - len(self._used), np.int64)])
+        if len(self._customers) + wanted > len(self.rows):
+            self._grow(max(2 * len(self.rows), len(self._customers) + wanted))
+
+    def _grow(self, capacity: int) -> None:
+        more = capacity - len(self.rows)
+        self.rows = np.concatenate([self.rows, np.zeros(more, ROW)])
+        self._words = self.rows.view(np.uint64).reshape(capacity, ROW_BYTES // 8)
+        self.timers, self._used, self._stamps = (
+            np.concatenate([held, np.zeros(more, np.int64)]) for held in (self.timers, self._used, self._stamps)
+        )
+        self._unmet = np.concatenate([self._unmet, np.zeros(more, np.bool_)])
 
     def _evict(self, wanted: int) -> None:
         held = len(self._customers)
@@ -86,15 +109,21 @@ class Arena:
             return
         order = np.argpartition(self._used[:held], leaving - 1)
         staying = np.sort(order[leaving:])
-        self.rows[: len(staying)] = self.rows[staying]
-        self._used[: len(staying)] = self._used[staying]
+        for held in self._words, self.timers, self._used, self._unmet:
+            _compact(held, staying)
+        self._stamps[:] = 0
         self._customers = [self._customers[slot] for slot in staying.tolist()]
         self._slots = {customer: slot for slot, customer in enumerate(self._customers)}
         self.evictions += leaving
 
 
-def _row(data: bytes) -> np.void:
+def _compact(held: NDArray[Any], staying: NDArray[np.intp]) -> None:
+    held[: len(staying)] = held[staying]
+    held[len(staying) :] = 0
+
+
+def _words(data: bytes) -> NDArray[np.uint64]:
     if len(data) != ROW_BYTES or data[0] != VERSION:
         version = data[0] if data else None
         raise BadState(f"a stored row has {len(data)} bytes and version {version}; this is version {VERSION}")
-    return np.frombuffer(data, ROW)[0]  # type: ignore[no-any-return]
+    return np.frombuffer(data, np.uint64)

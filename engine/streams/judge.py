@@ -69,8 +69,11 @@ class Judge:
             parts.append(self._rises[:risen].copy())
         return np.concatenate(parts) if parts else self._rises[:0]
 
-    def timers(self, rows: NDArray[np.void], slots: NDArray[np.int32]) -> NDArray[np.bool_]:
-        """Look each of ``rows[slots]`` ahead and set its ``timer_at``; returns which of them changed."""
+    def timers(
+        self, rows: NDArray[np.void], slots: NDArray[np.int32], standing: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Look each of ``rows[slots]`` ahead and bring `standing` (one a slot) up to date; returns whose
+        timers must be written."""
         changed = np.zeros(len(slots), np.bool_)
-        kernels.timers(rows, slots, self._rules, self._scratch, changed)
+        kernels.timers(rows, slots, standing, self._rules, self._scratch, changed)
         return changed

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.clock import wall_ms
 from engine.decide.cues import choose
 from engine.errors import Fenced, TooManyDeadLetters, Unavailable
-from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.ports import Clock, Commit, CueChoice, Meter, StatsStore, StreamStore, Timers
 from engine.rulebook.model import Rulebook
@@ -210,16 +210,15 @@ class Worker:
         """Run the kernels over events of one commit and send it."""
         assert self._judge is not None
         rows, began = lane.arena.rows, time.perf_counter()
-        touched = np.unique(slots)
-        new = int(np.count_nonzero(rows["events"][touched] == 0))
         outcomes, rises = self._judge.advance(rows, slots, events)
+        touched = lane.arena.touched(slots, outcomes)
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
         applied = outcomes == APPLIED
         if len(events):
             lane.watermark = max(lane.watermark, int(events["at"].max()))
         tallies["applied"] = int(np.count_nonzero(applied))
         tallies["duplicates"] = int(np.count_nonzero(outcomes == DUPLICATE))
-        tallies["customers"] = new
+        tallies["customers"] = lane.arena.first_met(touched)
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
         self._send(lane, touched, rises, tallies, end, received)
@@ -236,7 +235,7 @@ class Worker:
         """Send one commit of the rows `touched` and go on without waiting for its answer."""
         assert self._judge is not None
         arena = lane.arena
-        changed = touched[self._judge.timers(arena.rows, touched)]
+        changed = touched[self._judge.timers(arena.rows, touched, arena.timers)]
         commit = Commit(
             partition=lane.partition,
             epoch=lane.epoch,
@@ -244,7 +243,7 @@ class Worker:
             offset=end,
             customers=arena.customers(touched),
             rows=arena.encode(touched),
-            timers=Timers(arena.customers(changed), arena.rows["timer_at"][changed].tolist()),
+            timers=Timers(arena.customers(changed), arena.timers[changed].tolist()),
             cues=self._cues(lane, rises),
             tallies={**tallies, "risen": len(rises)},
         )
@@ -356,6 +355,7 @@ class Worker:
         if not lane.live or self._judge is None:
             return
         touched = np.unique(lane.arena.locate(customers))
+        lane.arena.timers[touched] = CALLED
         rises = self._judge.fire(lane.arena.rows, touched, until)
         self._meter.add("timers_fired", len(touched))
         self._send(lane, touched, rises, {}, lane.next, np.zeros(0, np.int64))

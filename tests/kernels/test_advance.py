@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.events import Kind
 from engine.kernels import decode, layout
-from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.features import FEATURES, read
 from engine.rulebook.load import compile_texts
 from engine.rulebook.model import Rulebook
@@ -290,15 +290,29 @@ def test_an_indicator_rises_when_it_holds_and_did_not_before(events: list[Happen
 
 
 def test_a_silence_is_due_at_the_millisecond_its_threshold_is_met() -> None:
-    rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
+    rows, slots, standing = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
     JUDGE.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
-    assert JUDGE.timers(rows, slots).tolist() == [True]
-    assert rows["timer_at"][0] == START + 900 * SECOND
+    assert JUDGE.timers(rows, slots, standing).tolist() == [True]
+    assert standing[0] == START + 900 * SECOND
     assert len(JUDGE.fire(rows, slots, START + 900 * SECOND - 1)) == 0
     rises = JUDGE.fire(rows, slots, START + 900 * SECOND)
     assert [(int(r["indicator"]), int(r["at"])) for r in rises] == [(1, START + 900 * SECOND)]
-    assert JUDGE.timers(rows, slots).tolist() == [True]
-    assert rows["timer_at"][0] == 0
+    standing[0] = CALLED
+    assert JUDGE.timers(rows, slots, standing).tolist() == [True]
+    assert standing[0] == 0
+
+
+def test_a_timer_that_stands_early_is_moved_only_when_it_fires() -> None:
+    rows, slots, standing = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    JUDGE.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
+    JUDGE.timers(rows, slots, standing)
+    JUDGE.advance(rows, slots, columns([Happening(START + 60 * SECOND, Kind.CART_ADDED, 8, value=10.0)]))
+    assert JUDGE.timers(rows, slots, standing).tolist() == [False]
+    assert standing[0] == START + 900 * SECOND
+    assert len(JUDGE.fire(rows, slots, START + 900 * SECOND)) == 0
+    standing[0] = CALLED
+    assert JUDGE.timers(rows, slots, standing).tolist() == [True]
+    assert standing[0] == START + 960 * SECOND
 
 
 def test_a_repeat_among_the_last_ids_is_dropped_and_changes_nothing() -> None:
