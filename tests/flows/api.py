@@ -112,8 +112,8 @@ class Process:
     def __post_init__(self) -> None:
         self.store = MemoryStore(PARTITIONS)
         web = self.settings.web
-        table = fit(self.rulebook.offers, {})
-        desk = Desk(self.store, lambda: self.rulebook, lambda: table, self.clock, self.meter, self.settings)
+        self.table = fit(self.rulebook.offers, {})
+        desk = Desk(self.store, lambda: self.rulebook, lambda: self.table, self.clock, self.meter, self.settings)
         self.app: Api = build_app(
             Services(
                 door=SegmentDoor(Limits(web.max_event_bytes, web.max_batch_events)),

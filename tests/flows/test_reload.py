@@ -1,0 +1,188 @@
+"""A hundred rule reloads while decisions run: no request fails, and no answer is of rules that nobody wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from engine.following import Knowledge
+from engine.meter import PrometheusMeter
+from engine.rulebook import watch
+from engine.rulebook.load import compile_texts
+from engine.rulebook.model import Rulebook
+from models.propensity import PropensityTable
+from tests.flows.api import AGENT, Process, serving, settings
+
+RELOADS = 100
+ASKING = 4
+WITHIN_S = 30.0
+BROKEN = ("offers: [", "indicators:\n  - {name: a, when: no.such >= 1}\n", "", "\xff: latin-1")
+
+
+def rules(value: int) -> str:
+    """Rules that differ by `value`."""
+    return f"""
+indicators:
+  - {{name: looking, description: sees things, when: customer.events >= 1}}
+offers:
+  - {{id: chat, kind: chat, channels: [web], when: looking, value: {value}, propensity: 0.2, say: "Hi"}}
+"""
+
+
+class LoudMeter(PrometheusMeter):
+    """Lets a test wait for a gauge to be set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.moved = asyncio.Event()
+
+    def set(self, name: str, value: float, label: str = "") -> None:
+        super().set(name, value, label)
+        self.moved.set()
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not holds():
+                self.moved.clear()
+                await self.moved.wait()
+
+
+def renamed(file: Path, text: bytes) -> None:
+    """Beside it, then in its place: nobody sees a part."""
+    draft = file.with_name(".draft")
+    draft.write_bytes(text)
+    os.replace(draft, file)
+
+
+def overwritten(file: Path, text: bytes) -> None:
+    """Emptied, then filled."""
+    file.write_bytes(text)
+
+
+class Rules:
+    """A rule file that is followed, and the HTTP application on it. ``written`` are the revisions it ever had."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "rules.yaml"
+        self.meter = LoudMeter()
+        self.written: set[str] = set()
+        self.revision = ""
+        self.put(rules(0), renamed)
+        self.process = Process(settings(deadline_ms=20_000), meter=self.meter)
+        self.knowledge = Knowledge(directory, self.process.store, self.meter, self._take)
+
+    def _take(self, rulebook: Rulebook, table: PropensityTable) -> None:
+        self.process.rulebook, self.process.table = rulebook, table
+
+    def put(self, text: str, how: Callable[[Path, bytes], None]) -> None:
+        """Write good rules."""
+        self.revision = compile_texts({str(self.file): text}).revision
+        self.written.add(self.revision)
+        how(self.file, text.encode())
+
+    async def taken(self) -> None:
+        """Wait until the rules last written are in use and no fault is told."""
+        await self.meter.until(
+            lambda: self.knowledge.rulebook.revision == self.revision and not self.meter.value("rulebook_faults")
+        )
+
+    async def spoil(self, text: str, how: Callable[[Path, bytes], None]) -> None:
+        """Write a broken file and wait until its fault is told."""
+        how(self.file, text.encode("latin-1"))
+        await self.meter.until(lambda: self.meter.value("rulebook_faults") > 0)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look sooner after a change than is right for people's editors."""
+    monkeypatch.setattr(watch, "DEBOUNCE_MS", 20)
+
+
+@asynccontextmanager
+async def followed(directory: Path) -> AsyncIterator[Rules]:
+    rules, stop = Rules(directory), asyncio.Event()
+    following = asyncio.create_task(rules.knowledge.follow(stop))
+    try:
+        yield rules
+    finally:
+        stop.set()
+        async with asyncio.timeout(WITHIN_S):
+            await following
+
+
+class Asking:
+    """Clients who ask for decisions without a pause."""
+
+    def __init__(self, client: httpx.AsyncClient) -> None:
+        self._client = client
+        self.statuses: Counter[int] = Counter()
+        self.fallbacks: Counter[bool] = Counter()
+        self.revisions: Counter[str] = Counter()
+        self.stop = asyncio.Event()
+        self._answered = asyncio.Event()
+
+    async def until(self, revision: str) -> None:
+        """Wait for an answer of that revision."""
+        async with asyncio.timeout(WITHIN_S):
+            while revision not in self.revisions:
+                self._answered.clear()
+                await self._answered.wait()
+
+    async def ask(self) -> None:
+        while not self.stop.is_set():
+            answer = await self._client.post(
+                "/v1/decisions", json={"customerId": "ann", "channel": "web", "peek": True}, headers=AGENT
+            )
+            self.statuses[answer.status_code] += 1
+            self.revisions[answer.json()["revision"]] += 1
+            self.fallbacks[answer.json()["fallback"]] += 1
+            self._answered.set()
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_hundred_reloads_while_decisions_run(tmp_path: Path) -> None:
+    async with followed(tmp_path) as deployed, serving(deployed.process) as client:
+        await deployed.process.know("ann", events=1)
+        asking = Asking(client)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(ASKING):
+                group.create_task(asking.ask())
+            for reload in range(1, RELOADS + 1):
+                how = overwritten if reload % 2 else renamed
+                if reload % 5 == 0:
+                    before = deployed.knowledge.rulebook
+                    await deployed.spoil(BROKEN[reload // 5 % len(BROKEN)], how)
+                    assert deployed.knowledge.rulebook is before
+                    assert deployed.knowledge.faults
+                deployed.put(rules(reload), how)
+                await deployed.taken()
+                await asking.until(deployed.revision)
+            asking.stop.set()
+        # the HTTP process tells the same
+        told = (await client.get("/v1/rulebook", headers=AGENT)).json()
+    assert told["revision"] == deployed.revision
+    assert set(asking.statuses) == {200}
+    assert set(asking.fallbacks) == {False}
+    assert set(asking.revisions) <= deployed.written
+    assert len(asking.revisions) >= RELOADS
+    assert deployed.meter.value("rulebook_reloads") == RELOADS
+    assert deployed.meter.value("rulebook_faults") == 0
+    assert deployed.meter.value("rulebook_info", deployed.revision) == 1 == deployed.meter.value("rulebook_info")
+
+
+@pytest.mark.usefixtures("quick")
+async def test_the_old_rules_put_back_end_the_fault_without_a_reload(tmp_path: Path) -> None:
+    async with followed(tmp_path) as deployed:
+        await deployed.spoil("offers: [", renamed)
+        assert deployed.knowledge.faults
+        deployed.put(rules(0), renamed)
+        await deployed.taken()
+    assert deployed.knowledge.faults == []
+    assert deployed.meter.value("rulebook_reloads") == 0
