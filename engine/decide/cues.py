@@ -8,13 +8,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decide.plan import Plan, candidate, plan
-from engine.decide.rank import match_offers
-from engine.decide.record import RECORD_VERSION, Given, Record, encode_record, pack_features
+from engine.decide.plan import Push, plan
+from engine.decide.record import RECORD_VERSION, Record, encode_record, pack_features
 from engine.events import Cue
 from engine.ports import Candidate, CueChoice
-from engine.rulebook.explain import explain
-from engine.rulebook.model import Offer, Rulebook
+from engine.rulebook.explain import why
+from engine.rulebook.model import Rulebook
 from engine.rulebook.say import render
 from models.propensity import PropensityTable
 
@@ -41,77 +40,69 @@ def choose(
     silence); `partition` is the customer's. None when no offer for the web or the agent names the
     indicator and holds. Nothing depends on a clock or on chance, so a replayed batch gives the same cue.
     """
-    chosen = plan(rulebook, table)
-    order = chosen.cues[indicator]
-    if not len(order):
+    pushes = plan(rulebook, table).cues[indicator]
+    if not pushes:
         return None
-    holds = match_offers(rulebook, features.reshape(1, -1))[0]
-    best = order[holds[order]][:CANDIDATES].tolist()
-    if not best:
+    values, found = features.tolist(), []
+    # An indicator triggers a handful of offers: reading their clauses, which gives the reasons too, costs less
+    # than a call of the kernel on all rules.
+    for push in pushes:
+        if reasons := why(push.clauses, values):
+            found.append((push, reasons))
+            if len(found) == CANDIDATES:
+                break
+    if not found:
         return None
-    packed = pack_features(features)
-    moment = _Moment(chosen, customer.decode(), indicator, features, packed, at, received_at, currency, partition)
-    name = moment.decision_id
-    return CueChoice(customer, at, tuple([_candidate(moment, name, offer) for offer in best]), name)
+    risen = rulebook.indicators[indicator]
+    decision_id = f"{partition}-{at:x}-{risen.code:08x}-{blake2b(customer, digest_size=8).hexdigest()}"
+    moment = _Moment(
+        customer.decode(), risen.name, values, pack_features(features), at, received_at, currency, decision_id,
+        rulebook.revision,
+    )  # fmt: skip
+    return CueChoice(customer, at, tuple([_candidate(moment, *one) for one in found]), decision_id)
 
 
 class _Moment(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """The rise, as all candidates of one choice share it."""
+    """The rise, as all candidates of one choice share it. ``decision_id`` is the same for the same rise,
+    different for every other of the partition."""
 
-    plan: Plan
     customer: str
-    indicator: int
-    features: NDArray[np.float64]
+    indicator: str
+    values: list[float]
     packed: bytes
     at: int
     received_at: int
     currency: str
-    partition: int
-
-    @property
-    def decision_id(self) -> str:
-        """The same for the same rise, different for every other of the partition."""
-        code = self.plan.rulebook.indicators[self.indicator].code
-        owner = blake2b(self.customer.encode(), digest_size=8).hexdigest()
-        return f"{self.partition}-{self.at:x}-{code:08x}-{owner}"
+    decision_id: str
+    revision: str
 
 
-def _candidate(moment: _Moment, decision_id: str, position: int) -> Candidate:
-    offer = moment.plan.rulebook.offers[position]
-    record = encode_record(_record(moment, offer, position))
-    return candidate(offer, _encode(_cue(moment, decision_id, offer, position)), record)
-
-
-def _cue(moment: _Moment, decision_id: str, offer: Offer, position: int) -> Cue:
-    rulebook = moment.plan.rulebook
-    return Cue(
+def _candidate(moment: _Moment, push: Push, reasons: list[str]) -> Candidate:
+    offer = push.offer
+    cue = Cue(
         moment.customer,
-        rulebook.indicators[moment.indicator].name,
+        moment.indicator,
         offer.id,
         offer.kind,
-        moment.plan.cue_channels[position],
-        render(offer.say, moment.features, moment.currency),
-        tuple(explain(rulebook, rulebook.offer_rule + position, moment.features)),
+        push.channels,
+        render(offer.say, moment.values, moment.currency),
+        tuple(reasons),
         moment.at,
         moment.at + offer.expires_ms,
         moment.received_at,
-        decision_id,
-        rulebook.revision,
+        moment.decision_id,
+        moment.revision,
     )
-
-
-def _record(moment: _Moment, offer: Offer, position: int) -> Record:
-    plan = moment.plan
-    lane = plan.lane(plan.cue_channels[position][0])
-    given = Given(offer.id, "", float(lane.priority[position]), float(lane.propensity[position]), 1.0)
-    return Record(
+    record = Record(
         RECORD_VERSION,
         moment.customer,
-        lane.channel,
+        push.channels[0],
         moment.at,
-        plan.rulebook.revision,
-        (given,),
+        moment.revision,
+        push.given,
         (),
         moment.packed,
-        plan.rulebook.indicators[moment.indicator].name,
+        moment.indicator,
     )
+    counted = push.counted
+    return Candidate(counted.offer_id, counted.cap_max, counted.cap_period_ms, _encode(cue), encode_record(record))

@@ -13,7 +13,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.decide.record import Given
 from engine.ports import Candidate
+from engine.rulebook.explain import Clauses, clauses_of
 from engine.rulebook.model import Offer, Rulebook
 from models.propensity import PropensityTable, fit
 
@@ -37,17 +39,26 @@ class Lane(msgspec.Struct, frozen=True, eq=False):
     always: tuple[int, ...]
 
 
+class Push(msgspec.Struct, frozen=True, eq=False):
+    """An offer as a cue: ``channels`` it may be pushed to, the most promising first, ``clauses`` of its rule,
+    ``given`` as its record tells it, ``counted`` as the store counts it."""
+
+    offer: Offer
+    channels: tuple[str, ...]
+    clauses: Clauses
+    given: tuple[Given]
+    counted: Candidate
+
+
 class Plan(msgspec.Struct, frozen=True, eq=False):
     """A rulebook and a table, ready to decide with. ``cues[i]`` are the offers that indicator i may
-    trigger, best first, ``cue_channels[o]`` where offer o may be pushed to, the most promising channel first.
-    ``candidates[o]`` is offer o as the store counts it."""
+    trigger, best first. ``candidates[o]`` is offer o as the store counts it."""
 
     rulebook: Rulebook
     table: PropensityTable
     lanes: dict[str, Lane]
     nowhere: Lane
-    cues: tuple[NDArray[np.intp], ...]
-    cue_channels: tuple[tuple[str, ...], ...]
+    cues: tuple[tuple[Push, ...], ...]
     candidates: tuple[Candidate, ...]
 
     def lane(self, channel: str) -> Lane:
@@ -55,11 +66,8 @@ class Plan(msgspec.Struct, frozen=True, eq=False):
         return self.lanes.get(channel, self.nowhere)
 
 
-def candidate(offer: Offer, payload: bytes = b"", record: bytes = b"") -> Candidate:
-    """The offer as the store counts it."""
-    if offer.cap is None:
-        return Candidate(offer.id, 0, 0, payload, record)
-    return Candidate(offer.id, offer.cap.max, offer.cap.period_ms, payload, record)
+def _candidate(offer: Offer) -> Candidate:
+    return Candidate(offer.id, offer.cap.max, offer.cap.period_ms) if offer.cap else Candidate(offer.id, 0, 0)
 
 
 @lru_cache(maxsize=4)  # by identity: both are replaced whole, never changed
@@ -81,9 +89,8 @@ def plan(rulebook: Rulebook, table: PropensityTable) -> Plan:
         table,
         lanes,
         _lane("", offers, nothing, nothing, set()),
-        _cue_orders(rulebook, lanes),
-        tuple(_cue_channels(offer, i, lanes) for i, offer in enumerate(offers)),
-        tuple(map(candidate, offers)),
+        _cues(rulebook, lanes),
+        tuple(map(_candidate, offers)),
     )
 
 
@@ -117,12 +124,7 @@ def _needs_no_state(rulebook: Rulebook, position: int) -> bool:
     return offer.cap is None and "{" not in offer.say and not asked.any(axis=1).all()
 
 
-def _cue_channels(offer: Offer, position: int, lanes: dict[str, Lane]) -> tuple[str, ...]:
-    named = [channel for channel in CUE_CHANNELS if channel in offer.channels]
-    return tuple(sorted(named, key=lambda channel: -lanes[channel].priority[position]))
-
-
-def _cue_orders(rulebook: Rulebook, lanes: dict[str, Lane]) -> tuple[NDArray[np.intp], ...]:
+def _cues(rulebook: Rulebook, lanes: dict[str, Lane]) -> tuple[tuple[Push, ...], ...]:
     best = np.zeros(len(rulebook.offers))
     pushed = np.zeros(len(rulebook.offers), np.bool_)
     for channel in CUE_CHANNELS:
@@ -133,4 +135,16 @@ def _cue_orders(rulebook: Rulebook, lanes: dict[str, Lane]) -> tuple[NDArray[np.
     for offer in np.flatnonzero(pushed).tolist():
         for indicator in rulebook.mentions[offer]:
             triggered[indicator].append(offer)
-    return tuple(best_first(offers, best, rulebook.offers) for offers in triggered)
+    pushes = {offer: _push(rulebook, offer, lanes) for offer in {offer for some in triggered for offer in some}}
+    orders = [best_first(offers, best, rulebook.offers).tolist() for offers in triggered]
+    return tuple(tuple(pushes[offer] for offer in order) for order in orders)
+
+
+def _push(rulebook: Rulebook, position: int, lanes: dict[str, Lane]) -> Push:
+    offer = rulebook.offers[position]
+    named = [channel for channel in CUE_CHANNELS if channel in offer.channels]
+    channels = tuple(sorted(named, key=lambda channel: -lanes[channel].priority[position]))
+    lane = lanes[channels[0]]
+    given = Given(offer.id, "", float(lane.priority[position]), float(lane.propensity[position]), 1.0)
+    clauses = clauses_of(rulebook)[rulebook.offer_rule + position]
+    return Push(offer, channels, clauses, (given,), _candidate(offer))

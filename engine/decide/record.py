@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import BadState
 from engine.kernels.features import FEATURES
+from engine.kernels.sparse import pack
 
 RECORD_VERSION = 1
 
@@ -50,9 +51,9 @@ class Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 def pack_features(features: NDArray[np.float64]) -> bytes:
     """Their number (two bytes), a bit for each that is not 0, then those (float64): most of them are 0."""
-    some = features != 0
-    values: bytes = features[some].tobytes()
-    return len(features).to_bytes(2, "little") + np.packbits(some).tobytes() + values
+    packed = np.empty(3 + 9 * len(features), np.uint8)
+    end = pack(features, packed)
+    return packed.tobytes()[:end]
 
 
 def _unpack_features(packed: bytes) -> NDArray[np.float64]:

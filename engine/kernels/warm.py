@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from engine.kernels import advance, chunks, decode, features, layout, partition, rules
+from engine.kernels import advance, chunks, decode, features, layout, partition, rules, sparse
 
 
 def warm_up() -> None:
@@ -35,6 +35,7 @@ def warm_up() -> None:
     found = np.zeros((1, features.FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
     features.read(rows[0], 1, found[0])
+    sparse.pack(found[0], np.zeros(2 + 9 * features.FEATURES, np.uint8))
     cast(Any, rules.match_many)(found, *program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,14 +21,23 @@ NAMES = {feature.index: feature.name for feature in CATALOGUE}
 UNITS = {feature.index: f" {feature.unit}" for feature in CATALOGUE if feature.unit in UNIT_SECONDS}
 
 
-class Literal(NamedTuple):
-    """A predicate of a clause, as in `Program`, and whether it must be true or must not be."""
+class Literal(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A predicate of a clause, as in `Program`, and whether it must be true or must not be. Its words are cut
+    once: ``need`` is what it asks, ``>= 3``, or only the relation where it asks for another of the customer's
+    numbers."""
 
     feature: int
-    op: int
+    compare: Callable[[float, float], bool]
     other: int
     threshold: float
     wanted: bool
+    name: str
+    unit: str
+    need: str
+
+
+#: A rule: it holds when every literal of one of its clauses does.
+Clauses = tuple[tuple[Literal, ...], ...]
 
 
 def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64]) -> list[str]:
@@ -35,65 +46,94 @@ def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64]) -> lis
     A rule that holds: the predicates of its first clause that does, ``session.bursts is 3 (needs >= 3)``.
     One that does not: what its closest clause lacks, ``needs session.bursts >= 3, has 2``.
     """
-    clauses = _clauses(rulebook)[rule]
-    if not clauses:
-        return ["never holds"]
-    values = features.tolist()
+    clauses, values = clauses_of(rulebook)[rule], features.tolist()
+    return why(clauses, values) or why_not(clauses, values)
+
+
+def why(clauses: Clauses, values: Sequence[float]) -> list[str]:
+    """A line for each predicate of the first of `clauses` that holds for `values` (F); empty when none does."""
+    for clause in clauses:
+        for literal in clause:
+            # `_fits`, in line: a call would double what it costs
+            right = literal.threshold if literal.other < 0 else values[literal.other]
+            if literal.compare(values[literal.feature], right) is not literal.wanted:
+                break
+        else:
+            return [
+                _fact(literal, values[literal.feature]) if literal.other < 0 else _fact_of_two(literal, values)
+                for literal in clause
+            ] or ["always holds"]
+    return []
+
+
+def why_not(clauses: Clauses, values: Sequence[float]) -> list[str]:
+    """A line for each predicate that the closest of `clauses` lacks; for a rule that does not hold."""
     lacking = [[literal for literal in clause if not _fits(literal, values)] for clause in clauses]
-    best = min(range(len(clauses)), key=lambda clause: len(lacking[clause]))
-    if lacking[best]:
-        return [_lack(literal, values) for literal in lacking[best]]
-    return [_fact(literal, values) for literal in clauses[best]] or ["always holds"]
+    return [_lack(literal, values) for literal in min(lacking, key=len)] if lacking else ["never holds"]
 
 
 @functools.lru_cache(maxsize=4)
-def _clauses(rulebook: Rulebook) -> list[list[list[Literal]]]:
-    """The program read back: per rule its clauses, once for each rulebook."""
+def clauses_of(rulebook: Rulebook) -> tuple[Clauses, ...]:
+    """The program read back: each rule's clauses, once for each rulebook."""
     program = rulebook.program
     clauses = [_literals(program, clause) for clause in range(len(program.required))]
     bounds = program.first.tolist()
-    return [clauses[bounds[rule] : bounds[rule + 1]] for rule in range(len(bounds) - 1)]
+    return tuple(tuple(clauses[bounds[rule] : bounds[rule + 1]]) for rule in range(len(bounds) - 1))
 
 
-def _literals(program: Program, clause: int) -> list[Literal]:
+def _literals(program: Program, clause: int) -> tuple[Literal, ...]:
     required = int.from_bytes(program.required[clause].astype("<u8").tobytes(), "little")
     forbidden = int.from_bytes(program.forbidden[clause].astype("<u8").tobytes(), "little")
     named = required | forbidden
     bits = [bit for bit in range(named.bit_length()) if named >> bit & 1]
-    return [_literal(program, bit, bool(required >> bit & 1)) for bit in bits]
+    return tuple(_literal(program, bit, bool(required >> bit & 1)) for bit in bits)
 
 
 def _literal(program: Program, p: int, wanted: bool) -> Literal:
     feature, op, other = int(program.feature[p]), int(program.op[p]), int(program.other[p])
-    return Literal(feature, op, other, float(program.threshold[p]), wanted)
+    threshold, relation = float(program.threshold[p]), f"{'' if wanted else 'not '}{SYMBOLS[op]}"
+    return Literal(
+        feature,
+        _differ if COMPARE[op] is operator.ne else COMPARE[op],
+        other,
+        threshold,
+        wanted,
+        NAMES[feature],
+        UNITS.get(feature, ""),
+        relation if other >= 0 else f"{relation} {_number(threshold, UNITS.get(feature, ''))}",
+    )
 
 
-def _fits(literal: Literal, values: list[float]) -> bool:
-    left = values[literal.feature]
+def _differ(left: float, right: float) -> bool:
+    """``!=`` as the program has it: false where a side is NaN, as Python's other comparisons are."""
+    return left < right or left > right
+
+
+def _fits(literal: Literal, values: Sequence[float]) -> bool:
     right = literal.threshold if literal.other < 0 else values[literal.other]
-    if math.isnan(left) or math.isnan(right):
-        return not literal.wanted
-    return bool(COMPARE[literal.op](left, right)) is literal.wanted
+    return literal.compare(values[literal.feature], right) is literal.wanted
 
 
-def _fact(literal: Literal, values: list[float]) -> str:
-    return f"{NAMES[literal.feature]} is {_value(literal, values)} (needs {_need(literal, values)})"
+@functools.lru_cache(maxsize=4096)  # most numbers are small and whole: found again in a third of the time
+def _fact(literal: Literal, value: float) -> str:
+    return f"{literal.name} is {_number(value, literal.unit)} (needs {literal.need})"
 
 
-def _lack(literal: Literal, values: list[float]) -> str:
-    return f"needs {NAMES[literal.feature]} {_need(literal, values)}, has {_value(literal, values)}"
+def _fact_of_two(literal: Literal, values: Sequence[float]) -> str:
+    has = _number(values[literal.feature], literal.unit)
+    return f"{literal.name} is {has} (needs {_need(literal, values)})"
 
 
-def _need(literal: Literal, values: list[float]) -> str:
-    right = _number(literal.feature, literal.threshold)
-    if literal.other >= 0:
-        right = f"{NAMES[literal.other]} ({_number(literal.other, values[literal.other])})"
-    return f"{'' if literal.wanted else 'not '}{SYMBOLS[literal.op]} {right}"
+def _lack(literal: Literal, values: Sequence[float]) -> str:
+    has = _number(values[literal.feature], literal.unit)
+    return f"needs {literal.name} {literal.need if literal.other < 0 else _need(literal, values)}, has {has}"
 
 
-def _value(literal: Literal, values: list[float]) -> str:
-    return _number(literal.feature, values[literal.feature])
+def _need(literal: Literal, values: Sequence[float]) -> str:
+    """What it asks where that is another of the customer's numbers."""
+    other = literal.other
+    return f"{literal.need} {NAMES[other]} ({_number(values[other], UNITS.get(other, ''))})"
 
 
-def _number(feature: int, value: float) -> str:
-    return plain(value) + UNITS.get(feature, "") if math.isfinite(value) else "none"
+def _number(value: float, unit: str) -> str:
+    return plain(value) + unit if math.isfinite(value) else "none"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ NOTHING = "–"
 WORDS = ((172_800.0, 86_400.0, "day"), (3_600.0, 3_600.0, "hour"), (60.0, 60.0, "minute"), (0.0, 1.0, "second"))
 
 Wording = Callable[[float, str], str]
+Features = Sequence[float] | NDArray[np.float64]
 
 
 def faults(say: str) -> Iterator[tuple[int, str]]:
@@ -65,13 +66,16 @@ def _parts(say: str) -> tuple[tuple[str, int, Wording | None], ...]:
     return (*parts, (text + say[end:], 0, None))
 
 
-def render(say: str, features: NDArray[np.float64], currency: str) -> str:
+def render(say: str, features: Features, currency: str) -> str:
     """The text for a customer; `features` (F), a template that has no `faults`, the sign of the currency."""
+    parts = _parts(say)
+    if len(parts) == 1:
+        return parts[0][0]
     out = []
-    for text, feature, wording in _parts(say):
+    for text, feature, wording in parts:
         out.append(text)
         if wording is not None:
-            value = float(features[feature])
+            value = features[feature]
             out.append(wording(value, currency) if math.isfinite(value) else NOTHING)
     return "".join(out)
 
@@ -88,7 +92,9 @@ def _wording(name: str, form: str) -> Wording:
 
 
 def plain(value: float) -> str:
-    """A number with at most two decimals: 3, 2.5, 0.33."""
+    """A finite number with at most two decimals: 3, 2.5, 0.33."""
+    if value.is_integer():
+        return str(int(value))  # most of them, in half the time
     return f"{value:.2f}".rstrip("0").rstrip(".")
 
 

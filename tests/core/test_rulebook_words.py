@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from engine.errors import BadRule
 from engine.kernels.features import FEATURES
+from engine.kernels.rules import match_many
 from engine.rulebook.cases import load_cases, run, vector
 from engine.rulebook.compile import fnv1a
-from engine.rulebook.explain import explain
+from engine.rulebook.explain import clauses_of, explain, why
 from engine.rulebook.load import compile_texts, load
 from engine.rulebook.say import duration, faults, render
 from engine.rulebook_cli import app
@@ -100,6 +101,31 @@ def test_explanations(features: dict[str, float], expected: list[str]) -> None:
     assert explain(rulebook, 2, vector(features)) == expected
     assert explain(rulebook, 0, vector(features)) == ["always holds"]
     assert explain(rulebook, 1, vector(features)) == ["never holds"]
+
+
+READ = """\
+indicators:
+  - {name: six, when: session.bursts < 2 or session.items <= 2 and cart.items > 2 or not cart.value >= 2}
+  - {name: other, when: cart.value != purchases.mean_value and session.reviews == 2}
+  - {name: apart, when: not session.reviews != 2 or not cart.value < purchases.mean_value and session.pages != 1}
+  - {name: never, when: false}
+  - {name: ever, when: true}
+offers:
+  - {id: a, kind: sell, channels: [web], when: six and not apart, value: 1, propensity: 0.5, say: x}
+"""
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, math.nan, math.inf]), min_size=FEATURES, max_size=FEATURES))
+def test_clauses_read_one_by_one_say_what_the_kernel_says(values: list[float]) -> None:
+    rulebook, features = compile_texts({"a": READ}), np.array([values])
+    program = rulebook.program
+    holds = np.empty((1, len(program.first) - 1), np.bool_)
+    truth = np.empty(program.required.shape[1], np.uint64)
+    match_many(
+        features, program.feature, program.op, program.other, program.threshold,
+        program.first, program.required, program.forbidden, truth, holds,
+    )  # fmt: skip
+    assert [bool(why(rule, values)) for rule in clauses_of(rulebook)] == holds[0].tolist()
 
 
 def test_the_shipped_rulebook_passes_its_cases() -> None:
