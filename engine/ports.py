@@ -28,10 +28,12 @@ class Meter(Protocol):
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a partition stands in the store: the epoch that may write and the next offset to apply."""
+    """Where a partition stands in the store: the epoch that may write, the next offset to apply, and (of a
+    claim) the epoch it replaced."""
 
     epoch: int
     offset: int
+    previous: int = 0
 
 
 class Candidate(msgspec.Struct, frozen=True):
@@ -87,8 +89,15 @@ class Commit(msgspec.Struct, frozen=True):
 class StreamStore(Protocol):
     """What the stream worker asks of the store. Every verb raises `Unavailable` when the store is away."""
 
+    @property
+    def connections(self) -> int:
+        """How often a connection was made: a change says that the store may have lost something."""
+
     async def claim(self, partition: int) -> Position:
-        """Take the partition over: raise its epoch, so that every earlier owner is fenced."""
+        """Take the partition over: raise its epoch, so that every earlier owner is fenced.
+
+        Epochs are wall times (ms) or larger, so that none comes twice even when the store comes back older.
+        """
 
     async def position(self, partition: int) -> Position:
         """The partition's epoch and offset as stored (0, 0 when never claimed)."""

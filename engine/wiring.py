@@ -205,7 +205,7 @@ async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:
     await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     for waiting in ended:
         waiting.cancel()
-    await app.core.worker.drain()
+    await app.core.worker.owned.drain()
     crash = app.crash_reason
     await app.stop()
     if crash is not None:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Literal, cast
 
 import msgspec
 import numpy as np
@@ -340,11 +340,12 @@ class _Run:
         client = redis.asyncio.Redis.from_url(self._stage.url(database))
         try:
             keys = [key async for key in client.scan_iter(b"{p*}:c:*", count=5_000)]
-            rows: list[bytes] = [
+            rows = [
                 row
                 for start in range(0, len(keys), 1_000)
                 for row in await client.mget(keys[start : start + 1_000])
             ]
-            return {bytes(key).partition(b":c:")[2].decode(): row for key, row in zip(keys, rows, strict=True)}
+            found = zip(cast(list[bytes], keys), cast(list[bytes], rows), strict=True)
+            return {key.partition(b":c:")[2].decode(): row for key, row in found}
         finally:
             await client.aclose()

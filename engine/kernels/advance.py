@@ -2,7 +2,8 @@
 
 Indicators are judged after every event and at every moment of silence at which a threshold is crossed,
 in event time, so the result depends on the order of a customer's events alone: not on how they were
-batched, nor on when the worker's timers ran.
+batched, nor on when the worker's timers ran, as long as no event comes in after a silence that it would
+have ended was judged (timers wait for `lateness_ms` before they do).
 """
 
 from __future__ import annotations

@@ -80,10 +80,15 @@ class MemoryStore:
 
     # the stream worker
 
+    @property
+    def connections(self) -> int:
+        return 1
+
     async def claim(self, partition: int) -> Position:
         part = self._partitions[partition]
-        part.position = Position(part.position.epoch + 1, part.position.offset)
-        return part.position
+        previous = part.position.epoch
+        part.position = Position(max(previous + 1, self._wall()), part.position.offset)
+        return Position(part.position.epoch, part.position.offset, previous)
 
     async def position(self, partition: int) -> Position:
         return self._partitions[partition].position

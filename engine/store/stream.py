@@ -47,6 +47,17 @@ return 'epoch ' .. epoch .. ' offset ' .. offset
 """
 
 
+# Wall milliseconds: an epoch that was lost with the end of Redis's file is not given out again.
+_CLAIM = """
+local time = redis.call('TIME')
+local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
+local previous = tonumber(at[1] or '0')
+local epoch = math.max(previous + 1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
+redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
+return {string.format('%.0f', epoch), at[2] or '0', string.format('%.0f', previous)}
+"""
+
+
 class StreamVerbs(Verbs):
     """`engine.ports.StreamStore` on Redis."""
 
@@ -55,12 +66,14 @@ class StreamVerbs(Verbs):
         self._row_keys = tuple(map(CustomerKeys, self._keys.row_prefix))
         self._watch = tuple(pack(("WATCH", key)) for key in self._keys.position)
 
+    @property
+    def connections(self) -> int:
+        return self._line.connections
+
     async def claim(self, partition: int) -> Position:
-        key = self._keys.position[partition]
-        commands = [("MULTI",), ("HINCRBY", key, "epoch", 1), ("HGET", key, "offset"), ("EXEC",)]
-        replies = await self._line.pipe(b"".join(map(pack, commands)), len(commands))
-        epoch, offset = replies[-1]
-        return Position(epoch, int(offset or 0))
+        reply = await self._line.call(pack(("EVAL", _CLAIM, 1, self._keys.position[partition])))
+        epoch, offset, previous = (int(number) for number in reply)
+        return Position(epoch, offset, previous)
 
     async def position(self, partition: int) -> Position:
         reply = await self._line.call(pack(("HMGET", self._keys.position[partition], "epoch", "offset")))

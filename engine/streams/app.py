@@ -24,7 +24,7 @@ from engine.streams.worker import Worker
 log = logging.getLogger("cueline.worker")
 
 RETRY_S = 0.5
-RECORDS_A_FETCH = 16_000
+RECORDS_A_FETCH = 64_000
 
 #: Counts an outcome as success, failure or neither; False when it had been counted.
 Learn = Callable[[Outcome, bool | None], Awaitable[bool]]

@@ -58,6 +58,7 @@ class Arena:
             self._slots[customer] = slot
             if data is None:
                 self._unmet[slot] = True
+                self.rows["version"][slot] = VERSION
             else:
                 self._words[slot] = _words(data)
         self._used[len(self._customers) - len(customers) : len(self._customers)] = self._tick
@@ -109,8 +110,8 @@ class Arena:
             return
         order = np.argpartition(self._used[:held], leaving - 1)
         staying = np.sort(order[leaving:])
-        for held in self._words, self.timers, self._used, self._unmet:
-            _compact(held, staying)
+        for column in (self._words, self.timers, self._used, self._unmet):
+            _compact(column, staying)
         self._stamps[:] = 0
         self._customers = [self._customers[slot] for slot in staying.tolist()]
         self._slots = {customer: slot for slot, customer in enumerate(self._customers)}

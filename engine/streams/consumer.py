@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, cast
 
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, ensure_aiokafka_TP
 from faust.types import TP
 
@@ -46,6 +47,26 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = cast(Any, self.app).core.fetch_wait_ms
         return consumer
 
+    async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
+        for result in consumer._fetcher._records.values():
+            if isinstance(result, FetchResult) and result._partition_records is not None:
+                _keep_as_read(result._partition_records, cast(Any, self.app).core.topic)
+        return await super()._fetch_records(consumer, *args, **options)
+
+
+def _keep_as_read(records: PartitionRecords, topic: str) -> None:
+    """Hand the events topic's records over as aiokafka's parser made them.
+
+    Each would be copied into a `ConsumerRecord` of eleven fields, of which we use four: 1.3 µs of 6.5 that
+    an event cost. A fetch that arrives later is copied all the same, which changes nothing but time.
+    """
+    if records._tp.topic == topic:
+        records._consumer_record = _as_read
+
+
+def _as_read(tp: Any, record: Any) -> Any:
+    return record
+
 
 class BatchConsumer(Consumer):
     """Drains the events topic in batches; Redis, not Kafka, says where it goes on."""
@@ -72,7 +93,7 @@ class BatchConsumer(Consumer):
             now = time.monotonic()
             if now - restored >= RESTORE_EVERY_S:
                 restored = now
-                self._seek_all(core, await core.worker.restore(self._still_ours, core.patience_s))
+                self._seek_all(core, await core.worker.owned.restore(self._still_ours, core.patience_s))
             if now - tended >= TEND_EVERY_S and self.flow_active:
                 tended = now
                 await core.worker.tend(lambda p: self._caught_up(core, p))
@@ -85,8 +106,7 @@ class BatchConsumer(Consumer):
     async def _hand_over(self, core: Core, records: Mapping[Any, Sequence[Any]], active: Any) -> None:
         ours = {tp.partition: batch for tp, batch in records.items() if tp.topic == core.topic and batch}
         if ours:
-            again = await core.worker.apply(ours)
-            self._seek_all(core, {partition: core.worker.lanes[partition].next for partition in again})
+            self._seek_all(core, await core.worker.apply(ours))
         for tp, batch in records.items():
             if tp.topic != core.topic:
                 await self._agents_way(tp, batch)
@@ -115,7 +135,7 @@ class BatchConsumer(Consumer):
         if others:
             committed = dict(await thread.call_thread(thread._ensure_consumer().seek_to_committed, *others))
         ours = sorted(tp.partition for tp in assigned if tp.topic == core.topic)
-        offsets = await core.worker.own(ours)
+        offsets = await core.worker.owned.own(ours)
         self._seek_all(core, offsets)
         core.watch.begin(time.monotonic())
         committed.update({TP(core.topic, partition): offset for partition, offset in offsets.items()})
@@ -124,7 +144,7 @@ class BatchConsumer(Consumer):
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
         """Finish what is under way before others may go on from it."""
         core = self._core
-        await core.worker.release([tp.partition for tp in revoked if tp.topic == core.topic])
+        await core.worker.owned.release([tp.partition for tp in revoked if tp.topic == core.topic])
         await super().on_partitions_revoked(revoked)
 
     def verify_event_path(self, now: float, tp: Any) -> None:

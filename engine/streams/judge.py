@@ -43,6 +43,11 @@ class Judge:
         most_at_once = indicators * (len(silences.feature) + 1)
         self._rises = np.zeros(max(LEAST_RISES, 2 * most_at_once), kernels.RISE)
 
+    @property
+    def nothing(self) -> NDArray[np.void]:
+        """No rise."""
+        return self._rises[:0]
+
     def advance(
         self, rows: NDArray[np.void], slots: NDArray[np.int32], events: NDArray[np.void]
     ) -> tuple[NDArray[np.uint8], NDArray[np.void]]:

@@ -20,16 +20,17 @@ class Lane:
     A ``closed`` one has been handed on: nothing of it may change.
     """
 
-    def __init__(self, partition: int, position: Position, arena: Arena) -> None:
+    def __init__(self, partition: int, position: Position, arena: Arena, connection: int = 0) -> None:
         self.partition = partition
         self.epoch = position.epoch
         self.next = position.offset
         self.committed = position.offset
         self.arena = arena
+        self.connection = connection  # which connection to the store it was claimed or restored over
         self.failed = False
         self.closed = False
         self.refused_at = 0.0  # monotonic s of the refusal, 0: the store was away
-        self.hole_at = -1  # offset at which a hole in the log was seen once
+        self.misfit_at = -1  # offset at which fetched records did not fit once
         self.watermark = 0  # largest event time applied, epoch ms
         self.written_at = wall_ms()  # when the newest record handled was written to Kafka; none yet: now
         self.pending: deque[asyncio.Task[None]] = deque()

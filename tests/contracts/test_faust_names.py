@@ -9,6 +9,8 @@ from importlib.metadata import version
 import aiokafka
 import faust
 import mode
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecord
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 
@@ -68,3 +70,13 @@ def test_what_is_read_of_the_app_is_there() -> None:
     assert hasattr(faust.App, "consumer_generation_id")
     assert "rebalancing" in source
     assert isinstance(mode.Service.crash_reason, property)
+
+
+def test_records_can_be_kept_as_the_parser_made_them() -> None:
+    assert "consumer_record = self._consumer_record(tp, record)" in inspect.getsource(
+        fetcher.PartitionRecords._unpack_records
+    )
+    assert "self._partition_records" in inspect.getsource(fetcher.FetchResult.getall)
+    assert "self._records[tp]" in inspect.getsource(fetcher.Fetcher.fetched_records)
+    for name in ("offset", "timestamp", "key", "value"):
+        assert hasattr(DefaultRecord, name)

@@ -87,8 +87,8 @@ async def test_every_verb_ends_when_redis_hangs(own, own_store):
             assert {type(result) for result in await every_verb(store)} == {Unavailable}
     finally:
         os.kill(own.pid, signal.SIGCONT)
-    await own_store.claim(0)
-    assert await store.position(0) == Position(1, 0)
+    claim = await own_store.claim(0)
+    assert await store.position(0) == Position(claim.epoch, 0)
     await store.close()
 
 
@@ -155,7 +155,9 @@ async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(own, 
     await own.start()
     with pytest.raises(Fenced):
         await own_store.commit(change(epoch, 5, 6))
-    assert await own_store.claim(1) == Position(1, 0)
+    again = await own_store.claim(1)
+    assert (again.offset, again.previous) == (0, 0)
+    assert again.epoch > epoch
     assert await own_store.reserve([reservation(customer, Candidate("chat", 1, 9))]) == [[True]]
 
 
@@ -284,10 +286,10 @@ async def test_user_password_and_database_of_the_url_are_used(own):
         admin.config_set("requirepass", "p@ss/word")
     for login, database in (("worker:se%3Acret", 3), (":p%40ss%2Fword", 5)):
         store = RedisStore(Redis(url=f"redis://{login}@{host}/{database}"), PARTITIONS)
-        await store.claim(2)
+        claim = await store.claim(2)
         await store.close()
         with redis.Redis.from_url(f"redis://{login}@{host}/{database}") as client:
-            assert client.hgetall("{p2}:o") == {b"epoch": b"1"}
+            assert client.hgetall("{p2}:o") == {b"epoch": b"%d" % claim.epoch}
     for wrong in (f"redis://{host}/0", f"redis://worker:wrong@{host}/0"):
         store = RedisStore(Redis(url=wrong), PARTITIONS)
         with pytest.raises(Unavailable, match=r"NOAUTH|WRONGPASS"):

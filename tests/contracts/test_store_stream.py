@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 
+from engine.clock import wall_ms
 from engine.errors import Fenced
 from engine.kernels.layout import ROW_BYTES
 from engine.ports import Commit, Position, Timers
@@ -22,10 +23,13 @@ async def test_an_untouched_partition_stands_at_nought(store):
 
 
 async def test_each_claim_raises_the_epoch_and_keeps_the_offset(store):
-    assert await store.claim(1) == Position(1, 0)
-    await store.commit(change(1, 0, 40))
-    assert await store.claim(1) == Position(2, 40)
-    assert await store.position(1) == Position(2, 40)
+    first = await store.claim(1)
+    assert (first.offset, first.previous) == (0, 0)
+    await store.commit(change(first.epoch, 0, 40))
+    second = await store.claim(1)
+    assert (second.offset, second.previous) == (40, first.epoch)
+    assert second.epoch > first.epoch
+    assert await store.position(1) == Position(second.epoch, 40)
     assert await store.position(3) == Position(0, 0)
 
 
@@ -38,7 +42,7 @@ async def test_a_claim_fences_the_earlier_owner(store):
     assert await store.read(1, [b"a"]) == [None]
     assert await store.due(1, 100, 10) == []
     assert not (await store.tallies()).get("events")
-    assert await store.position(1) == second
+    assert await store.position(1) == Position(second.epoch, 0)
 
 
 @pytest.mark.parametrize("expected", [0, 9, 11])
@@ -141,3 +145,8 @@ async def test_an_empty_commit_moves_the_offset(store):
     epoch = (await store.claim(1)).epoch
     assert await store.commit(change(epoch, 0, 512)) == []
     assert (await store.position(1)).offset == 512
+
+
+async def test_epochs_are_wall_times_so_that_a_store_that_came_back_older_gives_none_out_twice(store):
+    before = wall_ms()
+    assert before - 1_000 <= (await store.claim(1)).epoch <= wall_ms() + 1_000

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from engine.errors import Fenced
 from engine.events import OutcomeName
-from engine.ports import Candidate, ClockAnchor, CueChoice, Outcome
+from engine.ports import Candidate, ClockAnchor, CueChoice, Outcome, Position
 from engine.settings import Redis
 from engine.store.entries import parse
 from engine.store.memory import MemoryStore
@@ -40,7 +40,8 @@ class Twins(RuleBasedStateMachine):
         self.loop.run_until_complete(self.server.empty())
         self.redis = RedisStore(Redis(url=self.server.socket_url, timeout_s=20), PARTITIONS)
         self.memory = MemoryStore(PARTITIONS)
-        self.at = dict.fromkeys(range(PARTITIONS), (0, 0))
+        self.at = dict.fromkeys(range(PARTITIONS), 0)
+        self.epochs = dict.fromkeys(range(PARTITIONS), (0, 0))  # wall times, so each twin has its own
         self.decisions = ["0-unknown", "none"]
 
     def teardown(self) -> None:
@@ -64,8 +65,12 @@ class Twins(RuleBasedStateMachine):
 
     @rule(partition=partitions)
     def claim(self, partition: int) -> None:
-        position = self.both("claim", partition)
-        self.at[partition] = (position.epoch, position.offset)
+        before = self.epochs[partition]
+        claims = [self.loop.run_until_complete(store.claim(partition)) for store in (self.memory, self.redis)]
+        assert [claim.offset for claim in claims] == [self.at[partition]] * 2
+        assert tuple(claim.previous for claim in claims) == before
+        assert all(claim.epoch > claim.previous for claim in claims)
+        self.epochs[partition] = (claims[0].epoch, claims[1].epoch)
 
     @rule(
         partition=partitions,
@@ -77,11 +82,10 @@ class Twins(RuleBasedStateMachine):
         tallies=st.dictionaries(st.sampled_from(["events", "applied"]), st.integers(0, 9)),
     )
     def commit(self, partition, slip, step, rows, timers, chosen, tallies) -> None:
-        epoch, offset = self.at[partition]
+        offset = self.at[partition]
         cues = [self.choice(partition, *one) for one in chosen]
         to = offset + slip[1] + step
-        done = self.both(
-            "commit",
+        commits = [
             change(
                 epoch + slip[0],
                 offset + slip[1],
@@ -91,11 +95,18 @@ class Twins(RuleBasedStateMachine):
                 timers=timers,
                 cues=cues,
                 tallies=tallies,
-            ),
+            )
+            for epoch in self.epochs[partition]
+        ]
+        stores = (self.memory, self.redis)
+        done, also = (
+            self.loop.run_until_complete(self.ask(store, "commit", commit))
+            for store, commit in zip(stores, commits, strict=True)
         )
+        assert done == also
         assert (done is Fenced) == (slip != (0, 0))
         if done is not Fenced:
-            self.at[partition] = (epoch, to)
+            self.at[partition] = to
 
     def choice(self, partition: int, which: int, at: int, wanted: list, keep: bool) -> CueChoice:
         customer = NAMES[2 * partition + which]
@@ -137,7 +148,8 @@ class Twins(RuleBasedStateMachine):
 
     @rule(partition=partitions)
     def look(self, partition: int) -> None:
-        self.both("position", partition)
+        for store, epoch in zip((self.memory, self.redis), self.epochs[partition], strict=True):
+            assert self.loop.run_until_complete(store.position(partition)) == Position(epoch, self.at[partition])
         self.both("read", partition, [b"a", b"b", b"\r\n", b"nobody"])
         self.both("views", NAMES)
         self.both("tallies")
