@@ -27,7 +27,7 @@ from engine.doors.logged import logged
 from engine.embedded.loopback import HOST, free_port
 from engine.embedded.services import Embedded
 from engine.embedded.supervisor import Change
-from engine.errors import BadSettings
+from engine.errors import BadSettings, Unavailable
 from engine.events import Cue
 from engine.meter import quantiles
 from engine.ports import ClockAnchor
@@ -44,6 +44,7 @@ FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
 TRAFFIC_SPEED = 60.0
 CUSTOMERS = 20_000
 DECISIONS_PER_S = 20.0
+TAKEN_SHARE = 0.25  # of the decisions the demo's desk asks for, those it acts on
 ACCEPTED_SHARE = 0.3  # of the offers the demo's desk shows
 SETTLE_S = 10.0  # how long the last events may take to be counted
 READY_WITHIN_S = 60.0
@@ -130,6 +131,8 @@ class Demo:
             )  # fmt: skip
             url = f"http://{HOST}:{self._port}"
             self._say(f"ready in {time.monotonic() - self._began:.1f} s: [bold]{url}/[/]  (Ctrl-C ends it)")
+            self._say(f"write key {self._write_key}  API key {self._api_key}")
+            self._say(f"metrics {url}/metrics and http://{HOST}:{self._worker_port}/metrics")
             if self._wishes.browser and not self._wishes.seconds and sys.stdout.isatty():
                 webbrowser.open(url)
             store = RedisStore(Redis(url=services.redis_socket_url), PARTITIONS)
@@ -149,6 +152,7 @@ class Demo:
             "CUELINE_KAFKA__PARTITIONS": str(PARTITIONS),
             "CUELINE_KAFKA__IDEMPOTENT": "false",  # tansu has no idempotent producers
             "CUELINE_KAFKA__FETCH_WAIT_MS": "5",
+            "CUELINE_STREAM__LOST_LOG": "restart",  # tansu comes back empty when it dies
             "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "2",
             "CUELINE_REDIS__URL": services.redis_socket_url,
             "CUELINE_STREAM__CLOCK": "replay",
@@ -200,12 +204,14 @@ class Demo:
 
     async def _settle(self, store: RedisStore, progress: _Sent) -> None:
         """Wait until everything sent has been counted. Raises `Unavailable` when it is not."""
-        async with asyncio.timeout(SETTLE_S):
-            while True:
-                tallies = await store.tallies()
-                if _accounted(tallies) >= progress.sent:
-                    return
-                await asyncio.sleep(0.05)
+        give_up = time.monotonic() + SETTLE_S
+        while (counted := _accounted(await store.tallies())) < progress.sent:
+            if time.monotonic() > give_up:
+                raise Unavailable(
+                    f"{progress.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s; "
+                    f"logs: {DIRECTORY / 'logs'}"
+                )
+            await asyncio.sleep(0.05)
 
     async def _agent(self, client: httpx.AsyncClient) -> None:
         """A desktop that listens to every agent cue, and remembers when the first came."""
@@ -223,12 +229,19 @@ class Demo:
         headers = {"authorization": f"Bearer {self._api_key}"}
         while True:
             customer = self._desk.cued[-1] if self._desk.cued else f"visitor-{rng.integers(1000)}"
-            body = {"customerId": customer, "channel": "agent" if rng.random() < 0.5 else "web", "limit": 2}
+            body: dict[str, Any] = {
+                "customerId": customer,
+                "channel": "agent" if rng.random() < 0.5 else "web",
+                "limit": 2,
+            }
+            # mostly a glance, so that caps are not used up for whoever tries the demo by hand
+            glance = rng.random() > TAKEN_SHARE
+            body["peek"] = glance
             began = time.perf_counter()
             answer = await client.post("/v1/decisions", json=body, headers=headers)
             self._desk.took.append(time.perf_counter() - began)
             answer.raise_for_status()
-            for offer in answer.json()["offers"][:1]:
+            for offer in answer.json()["offers"][: 0 if glance else 1]:
                 outcome = "accepted" if rng.random() < ACCEPTED_SHARE else "ignored"
                 told = {"decisionId": answer.json()["decisionId"], "offerId": offer["offerId"], "outcome": outcome}
                 await client.post("/v1/outcomes", json=told, headers=headers)

@@ -70,6 +70,8 @@ class Arena:
 
     def encode(self, slots: NDArray[np.int32]) -> list[memoryview]:
         """The rows in `slots` as they are stored, copied once."""
+        if not len(slots):
+            return []
         # rows as plain words: 0.06 µs a row, where copying the same bytes as records took 0.97
         block = self._words.take(slots, axis=0).data.cast("B")
         return [block[start : start + ROW_BYTES] for start in range(0, len(block), ROW_BYTES)]

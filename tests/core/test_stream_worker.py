@@ -1,0 +1,222 @@
+"""The stream worker on the in-memory store: what it does when records, store or owner are not as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import pytest
+
+from engine.clock import EngineClock
+from engine.errors import TooManyDeadLetters, Unavailable
+from engine.events import WIRE_VERSION, Event, Kind
+from engine.kernels.partition import partition_of
+from engine.meter import PrometheusMeter
+from engine.ports import ClockAnchor
+from engine.rulebook.load import load
+from engine.settings import Stream
+from engine.store.memory import MemoryStore
+from engine.streams.batch import DeadLetter
+from engine.streams.continuity import LostLog
+from engine.streams.worker import Worker
+from models.propensity import fit
+
+RULEBOOK = load(Path(__file__).parent.parent.parent / "rules")
+START = 1_700_000_000_000
+PARTITIONS = 4
+CUSTOMER = next(b"customer-%d" % i for i in range(99) if partition_of(b"customer-%d" % i, PARTITIONS) == 1)
+
+
+class Record(NamedTuple):
+    """As much of a Kafka record as the worker uses."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = CUSTOMER
+    timestamp: int = START
+
+
+def event(number: int, at: int = START, kind: Kind = Kind.PAGE_VIEWED, value: float = 0.0) -> bytes:
+    return msgspec.msgpack.encode(Event(WIRE_VERSION, int(kind), at, f"id-{number}", value=value))
+
+
+def records(first: int, count: int) -> list[Record]:
+    return [Record(first + i, event(first + i, START + 1_000 * (first + i))) for i in range(count)]
+
+
+class Aside:
+    """Where dead letters and strangers go; `away` while Kafka is."""
+
+    def __init__(self) -> None:
+        self.dead: list[DeadLetter] = []
+        self.forward: list[tuple[bytes, bytes]] = []
+        self.away = False
+
+    async def __call__(
+        self, partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        if self.away:
+            raise Unavailable("Kafka is away")
+        self.dead += dead
+        self.forward += forward
+
+
+class Setting:
+    """A worker, its store and what it put aside."""
+
+    def __init__(self, **settings: object) -> None:
+        self.store, self.aside, self.meter = MemoryStore(PARTITIONS), Aside(), PrometheusMeter()
+        self.clock = EngineClock()
+        self.clock.anchor = ClockAnchor(START, 0, 0)
+        self.worker = self.another(**settings)
+
+    def another(self, **settings: object) -> Worker:
+        worker = Worker(
+            Stream.model_validate(settings),
+            "events",
+            PARTITIONS,
+            self.store,
+            self.store,
+            self.clock,
+            self.meter,
+            self.aside,
+            lambda value, key, received_at, origin: (key or b"", event(99)),
+        )
+        worker.use(RULEBOOK, fit(RULEBOOK.offers, {}))
+        return worker
+
+    async def events(self) -> int:
+        await self.worker.owned.drain()
+        return (await self.store.tallies()).get("applied", 0)
+
+
+async def test_a_hole_is_fetched_again_and_passed_when_it_is_the_logs_own() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    assert await setting.worker.apply({1: records(0, 3)}) == {}
+    assert await setting.worker.apply({1: records(5, 2)}) == {1: 3}
+    assert await setting.events() == 3
+    assert await setting.worker.apply({1: records(5, 2)}) == {}
+    assert await setting.events() == 5
+    assert setting.meter.value("stream_gaps") == 2
+    assert (await setting.store.position(1)).offset == 7
+
+
+async def test_records_that_a_seek_overtook_are_fetched_again_not_skipped() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 6)})
+    assert await setting.worker.apply({1: records(2, 6)}) == {1: 6}
+    assert await setting.worker.apply({1: records(6, 2)}) == {}
+    assert await setting.events() == 8
+
+
+async def test_a_log_that_begins_again_stops_the_worker() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 6)})
+    await setting.worker.apply({1: records(0, 2)})
+    with pytest.raises(LostLog, match="offset 0"):
+        await setting.worker.apply({1: records(0, 2)})
+
+
+async def test_or_goes_on_from_there_when_that_is_wanted() -> None:
+    setting = Setting(lost_log="restart")
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 6)})
+    again = [Record(i, event(100 + i, START + 60_000)) for i in range(2)]
+    await setting.worker.apply({1: again})
+    assert await setting.worker.apply({1: again}) == {}
+    assert await setting.events() == 8
+    assert (await setting.store.position(1)).offset == 2
+
+
+async def test_nothing_is_passed_while_dead_letters_cannot_be_written() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    setting.aside.away = True
+    await setting.worker.apply({1: [*records(0, 2), Record(2, b"\xff"), *records(3, 1)]})
+    assert await setting.events() == 0
+    setting.aside.away = False
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
+    await setting.worker.apply({1: [*records(0, 2), Record(2, b"\xff"), *records(3, 1)]})
+    assert await setting.events() == 3
+    assert [letter.reason for letter in setting.aside.dead] == ["malformed"]
+    assert (await setting.store.tallies())["deadletters"] == 1
+
+
+async def test_too_many_dead_letters_stop_before_any_is_written() -> None:
+    setting = Setting(dead_letter_window=10, dead_letter_ratio=0.2)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: [*records(0, 9), Record(9, b"\xff")]})
+    with pytest.raises(TooManyDeadLetters):
+        await setting.worker.apply({1: [*records(10, 7), *(Record(17 + i, b"\xff") for i in range(3))]})
+    assert len(setting.aside.dead) == 1
+    assert await setting.events() == 9
+
+
+async def test_a_strangers_record_is_sent_on() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([2])
+    await setting.worker.apply({2: records(0, 1)})
+    assert await setting.events() == 0
+    assert setting.aside.forward == [(CUSTOMER, records(0, 1)[0].value)]
+    assert (await setting.store.tallies())["forwarded"] == 1
+
+
+async def test_who_lost_the_partition_commits_nothing_more() -> None:
+    setting = Setting()
+    heir = setting.another()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 2)})
+    await setting.worker.owned.drain()
+    await heir.owned.own([1])
+    await setting.worker.apply({1: records(2, 2)})
+    assert await setting.events() == 2
+    assert setting.worker.lanes[1].failed
+    assert setting.meter.value("commits_fenced") == 1
+    assert await setting.worker.owned.restore(lambda: True, 60) == {}
+    assert await setting.worker.owned.restore(lambda: False, 0) == {}
+    assert await heir.apply({1: records(2, 2)}) == {}
+    await heir.owned.drain()
+    assert await setting.events() == 4
+
+
+async def test_rows_are_kept_over_a_claim_that_nobody_came_between() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 2)})
+    arena = setting.worker.lanes[1].arena
+    assert await setting.worker.owned.own([1, 2]) == {1: 2, 2: 0}
+    assert setting.worker.lanes[1].arena is arena
+    await setting.another().owned.own([1])
+    await setting.worker.owned.own([1])
+    assert setting.worker.lanes[1].arena is not arena
+
+
+async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
+    setting = Setting(lateness_ms=5_000)
+    await setting.worker.owned.own([1])
+    cart = Record(0, event(0, START, Kind.CART_ADDED, 80.0))
+    await setting.worker.apply({1: [cart]})
+    await setting.worker.owned.drain()
+    risen = []
+    for minutes in (14, 15, 15.09, 16, 30):
+        setting.clock.anchor = ClockAnchor(START + int(minutes * 60_000), 0, 0)
+        await setting.worker.tend(lambda partition: True)
+        await setting.worker.owned.drain()
+        risen.append((await setting.store.tallies()).get("risen", 0))
+    assert risen == [0, 0, 1, 1, 1]
+
+
+async def test_a_backlog_does_not_look_like_silence() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: [Record(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.owned.drain()
+    setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
+    await setting.worker.tend(lambda partition: False)
+    await setting.worker.owned.drain()
+    assert (await setting.store.tallies()).get("risen", 0) == 0
