@@ -146,20 +146,18 @@ class PrometheusMeter(Collector):
 
     def observe(self, name: str, seconds: float, label: str = "") -> None:
         """Count one duration. Below 0, from clocks that differ, counts as 0; NaN counts as none."""
-        key = _key(name, label, "histogram")
         with self._lock:
-            self._series(key).add(seconds)
+            self._series(name, label).add(seconds)
 
     def observe_many(self, name: str, seconds: NDArray[np.float64], label: str = "") -> None:
         """Count each of `seconds` (N), as `observe` does."""
-        key = _key(name, label, "histogram")
         with self._lock:
-            self._series(key).add_many(seconds)
+            self._series(name, label).add_many(seconds)
 
-    def _series(self, key: tuple[str, str]) -> Durations:
-        found = self._histograms.get(key)
+    def _series(self, name: str, label: str) -> Durations:
+        found = self._histograms.get((name, label))  # a series that is there was checked when it was made
         if found is None:
-            found = self._histograms[key] = Durations()
+            found = self._histograms[_key(name, label, "histogram")] = Durations()
         return found
 
     def value(self, name: str, label: str = "") -> float:
