@@ -151,7 +151,7 @@ class Demo:
             "CUELINE_KAFKA__BROKERS": services.brokers,
             "CUELINE_KAFKA__PARTITIONS": str(PARTITIONS),
             "CUELINE_KAFKA__IDEMPOTENT": "false",  # tansu has no idempotent producers
-            "CUELINE_KAFKA__FETCH_WAIT_MS": "5",
+            "CUELINE_KAFKA__FETCH_WAIT_MS": "10",
             "CUELINE_STREAM__LOST_LOG": "restart",  # tansu comes back empty when it dies
             "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "2",
             "CUELINE_REDIS__URL": services.redis_socket_url,
