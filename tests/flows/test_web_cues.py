@@ -30,7 +30,7 @@ async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
 async def clients(process: Process, number: int) -> None:
     """Wait until so many streams are open."""
     async with asyncio.timeout(10):
-        while process.app.feed.clients != number:  # noqa: ASYNC110 - a test asks what the feed tells nobody
+        while process.app.feed.clients != number:
             await asyncio.sleep(0.001)
 
 
