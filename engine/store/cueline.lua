@@ -71,24 +71,28 @@ local function cues(keys, args)
   return taken_at
 end
 
+-- Take each of the candidates from `first` to `last` in `args` whose cap allows it: a digit each, 1 or 0.
+local function take_each(key, args, first, last, at)
+  local history, taken, any = load_history(key), '', false
+  for c = first, last, 3 do
+    local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at)
+    taken = taken .. (allowed and '1' or '0')
+    any = any or allowed
+  end
+  if any then save_history(key, history) end
+  return taken
+end
+
 -- KEYS: history and decision key of each reservation.
 -- ARGV: of each: at, record, number of candidates, and of each candidate: offer, max, period.
 -- Returns a string of 0 and 1 for each reservation, one digit a candidate.
 local function reserve(keys, args)
   local answers, arg = {}, 1
   for i = 1, #keys, 2 do
-    local history = load_history(keys[i])
-    local at, last = tonumber(args[arg]), arg + 3 * tonumber(args[arg + 2])
-    local taken, any = {}, false
+    local at, first, wanted = tonumber(args[arg]), arg + 3, tonumber(args[arg + 2])
     redis.call('SET', keys[i + 1], args[arg + 1], 'EX', DAY_S)
-    for c = arg + 3, last, 3 do
-      local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at)
-      taken[#taken + 1] = allowed and '1' or '0'
-      any = any or allowed
-    end
-    if any then save_history(keys[i], history) end
-    answers[#answers + 1] = table.concat(taken)
-    arg = last + 3
+    answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 3 * wanted - 1, at) or ''
+    arg = first + 3 * wanted
   end
   return answers
 end

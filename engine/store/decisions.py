@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,9 @@ from engine.settings import Redis
 from engine.store.frames import pack
 from engine.store.library import LEARN, RESERVE
 from engine.store.verbs import Verbs
+
+#: Reservations taken in one call: Redis, which has one thread, spends about 10 µs on each.
+MOST_RESERVED = 64
 
 Learned = dict[tuple[str, str], tuple[int, int]]
 
@@ -47,24 +49,19 @@ class DecisionVerbs(Verbs):
         return keys
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
-        groups: dict[int, list[int]] = defaultdict(list)
-        for index, reservation in enumerate(reservations):
-            partition = self._keys.of_reserved(reservation.customer.encode(), reservation.decision_id)
-            groups[partition].append(index)
-        calls = [self._reserve(p, [reservations[i] for i in group]) for p, group in groups.items()]
-        answers = await self._line.pipe(b"".join(calls), len(calls)) if calls else []
-        taken: list[list[bool]] = [[]] * len(reservations)
-        for group, answer in zip(groups.values(), answers, strict=True):
-            for index, digits in zip(group, answer, strict=True):
-                taken[index] = [digit == 49 for digit in digits]  # 49 is "1"
-        return taken
+        parts = [reservations[i : i + MOST_RESERVED] for i in range(0, len(reservations), MOST_RESERVED)]
+        answers = await self._line.pipe(b"".join(map(self._reserve, parts)), len(parts)) if parts else []
+        # a digit for each candidate; 49 is "1"
+        return [[digit == 49 for digit in digits] for answer in answers for digits in answer]
 
-    def _reserve(self, partition: int, reservations: list[Reservation]) -> bytes:
-        history, decision = self._keys.history_prefix[partition], self._keys.decision_prefix[partition]
+    def _reserve(self, reservations: Sequence[Reservation]) -> bytes:
+        histories, decisions = self._keys.history_prefix, self._keys.decision_prefix
         keys: list[bytes] = []
         values: list[Any] = []
         for r in reservations:
-            keys += (history + r.customer.encode(), decision + r.decision_id.encode())
+            customer = r.customer.encode()
+            partition = self._keys.of_reserved(customer, r.decision_id)
+            keys += (histories[partition] + customer, decisions[partition] + r.decision_id.encode())
             values += (r.at, r.record, len(r.candidates))
             for candidate in r.candidates:
                 values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms)
