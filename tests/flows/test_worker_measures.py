@@ -16,7 +16,7 @@ from engine.meter import PrometheusMeter
 from engine.rulebook.load import compile_texts
 from engine.settings import Kafka, Stream
 from engine.store.memory import MemoryStore
-from engine.streams import worker as streams
+from engine.streams import ownership
 from engine.streams.batch import DeadLetter
 from engine.streams.producer import KafkaLog
 from engine.streams.watch import LagWatch
@@ -64,7 +64,7 @@ async def worker(meter: PrometheusMeter) -> Worker:
         lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
     )  # fmt: skip
     made.use(rulebook, fit(rulebook.offers, {}))
-    await made.own([0])
+    await made.owned.own([0])
     return made
 
 
@@ -78,7 +78,7 @@ async def test_cues_are_counted_by_the_offer_that_was_taken(worker: Worker, mete
     for visit in range(3):
         at = AT + visit * 3_600_000
         await worker.apply({0: [view(2 * visit, "ann", at), view(2 * visit + 1, "ann", at + 1)]})
-    await worker.drain()
+    await worker.owned.drain()
     assert meter.value("indicators_risen", "looking") == 3
     assert (meter.value("cues_sent", "call"), meter.value("cues_sent", "chat")) == (1, 1)
     assert meter.value("cues_capped") == 1
@@ -89,15 +89,15 @@ async def test_rows_held_and_rows_that_left(
     worker: Worker, meter: PrometheusMeter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A lane's arena holds the least there is; twice as many customers come by."""
-    monkeypatch.setattr(streams, "LEAST_ROWS", 8)
-    await worker.own([])
-    await worker.own([0])
+    monkeypatch.setattr(ownership, "LEAST_ROWS", 8)
+    await worker.owned.own([])
+    await worker.owned.own([0])
     for offset in range(16):
         await worker.apply({0: [view(offset, f"customer-{offset}")]})
     await worker.tend(lambda partition: True)
     assert meter.value("arena_rows") + meter.value("arena_evictions") == 16 == meter.value("rows_read")
     assert 0 < meter.value("arena_rows") <= 8
-    await worker.drain()
+    await worker.owned.drain()
 
 
 async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, meter: PrometheusMeter) -> None:
@@ -109,7 +109,7 @@ async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, me
     assert 90 <= meter.value("lag_seconds") <= 90 + (wall_ms() - began) / 1_000
     await worker.tend(lambda partition: True)
     assert meter.value("lag_seconds") == 0
-    await worker.drain()
+    await worker.owned.drain()
 
 
 def test_a_partition_that_left_has_no_lag_any_more(meter: PrometheusMeter) -> None:
