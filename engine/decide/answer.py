@@ -80,7 +80,7 @@ def fallback(plan: Plan, request: DecisionRequest, decision_id: str, now: int, r
 
 
 def _given(ranked: Ranked, offer: int, rank: int, currency: str) -> OfferAnswer:
-    rulebook, features = ranked.plan.rulebook, ranked.features
+    rulebook, values = ranked.plan.rulebook, ranked.values
     chosen = rulebook.offers[offer]
     return OfferAnswer(
         chosen.id,
@@ -92,8 +92,8 @@ def _given(ranked: Ranked, offer: int, rank: int, currency: str) -> OfferAnswer:
         chosen.value,
         ranked.weight(offer),
         chosen.boost,
-        render(chosen.say, features, currency),
-        tuple(explain(rulebook, rulebook.offer_rule + offer, features)),
+        render(chosen.say, values, currency),
+        tuple(explain(rulebook, rulebook.offer_rule + offer, values)),
         ranked.now + chosen.expires_ms,
     )
 
@@ -117,6 +117,8 @@ def _stateless(plan: Plan, request: DecisionRequest, offer: int, rank: int, now:
 
 
 def _logged(ranked: Ranked, offer: int, rank: int) -> Given:
+    if ranked.weights is None and not ranked.request.placements:
+        return ranked.lane.given[offer]
     return Given(
         ranked.plan.rulebook.offers[offer].id,
         _placement(ranked.request, rank),

@@ -28,7 +28,8 @@ class Lane(msgspec.Struct, frozen=True, eq=False):
 
     ``order`` are the positions of the offers meant for the channel, best first; ``propensity`` and
     ``priority`` (propensity x value x lever) are float64[O], ``on`` bool[O]. ``always`` are those of
-    `order` that depend neither on the customer's state nor on a cap: what a fallback may give.
+    `order` that depend neither on the customer's state nor on a cap: what a fallback may give. ``given`` (O) is
+    how a record tells each offer when its weight is 1 and it has no placement.
     """
 
     channel: str
@@ -37,6 +38,7 @@ class Lane(msgspec.Struct, frozen=True, eq=False):
     priority: NDArray[np.float64]
     order: NDArray[np.intp]
     always: tuple[int, ...]
+    given: tuple[Given, ...]
 
 
 class Push(msgspec.Struct, frozen=True, eq=False):
@@ -112,7 +114,11 @@ def _lane(
     on = np.array([channel in offer.channels for offer in offers], np.bool_)
     priority = propensity * worth
     order = best_first(np.flatnonzero(on).tolist(), priority, offers)
-    return Lane(channel, on, propensity, priority, order, tuple(i for i in order.tolist() if i in always))
+    given = tuple(
+        Given(offer.id, "", p, q, 1.0)
+        for offer, p, q in zip(offers, priority.tolist(), propensity.tolist(), strict=True)
+    )
+    return Lane(channel, on, propensity, priority, order, tuple(i for i in order.tolist() if i in always), given)
 
 
 def _needs_no_state(rulebook: Rulebook, position: int) -> bool:
@@ -144,7 +150,5 @@ def _push(rulebook: Rulebook, position: int, lanes: dict[str, Lane]) -> Push:
     offer = rulebook.offers[position]
     named = [channel for channel in CUE_CHANNELS if channel in offer.channels]
     channels = tuple(sorted(named, key=lambda channel: -lanes[channel].priority[position]))
-    lane = lanes[channels[0]]
-    given = Given(offer.id, "", float(lane.priority[position]), float(lane.propensity[position]), 1.0)
     clauses = clauses_of(rulebook)[rulebook.offer_rule + position]
-    return Push(offer, channels, clauses, (given,), _candidate(offer))
+    return Push(offer, channels, clauses, (lanes[channels[0]].given[position],), _candidate(offer))

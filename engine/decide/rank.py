@@ -24,7 +24,8 @@ History = Mapping[str, Sequence[int]]
 class Ranked(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What was found for one request at ``now`` (epoch ms).
 
-    ``features`` (float64[F]) and ``holds`` (bool[O], the offers' rules) are what it was decided on. Of the
+    ``features`` (float64[F], ``values`` the same as a list) and ``holds`` (bool[O], the offers' rules) are what
+    it was decided on. Of the
     offers that are meant for the channel and hold, ``allowed`` are those not capped and ``capped`` the
     others, both best first. The first `slots` of `allowed` are to be given.
     """
@@ -33,6 +34,7 @@ class Ranked(msgspec.Struct, frozen=True, eq=False, gc=False):
     lane: Lane
     request: DecisionRequest
     features: NDArray[np.float64]
+    values: list[float]
     holds: NDArray[np.bool_]
     allowed: tuple[int, ...]
     capped: tuple[int, ...]
@@ -94,9 +96,8 @@ def decide_many(
     features = np.empty((len(requests), FEATURES))
     read_many(rows, np.full(len(requests), now), features)
     holds = match_offers(rulebook, features)
-    return [
-        _ranked(chosen, request, histories[i], features[i], holds[i], now) for i, request in enumerate(requests)
-    ]
+    found = zip(requests, histories, features, features.tolist(), holds, strict=True)
+    return [_ranked(chosen, *one, now) for one in found]
 
 
 def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -131,6 +132,7 @@ def _ranked(
     request: DecisionRequest,
     history: History,
     features: NDArray[np.float64],
+    values: list[float],
     holds: NDArray[np.bool_],
     now: int,
 ) -> Ranked:
@@ -143,7 +145,7 @@ def _ranked(
     if history:
         full = [i for i in allowed if capped(offers[i].cap, history.get(offers[i].id, ()), now)]
         allowed = [i for i in allowed if i not in full] if full else allowed
-    return Ranked(chosen, lane, request, features, holds, tuple(allowed), tuple(full), weights, now)
+    return Ranked(chosen, lane, request, features, values, holds, tuple(allowed), tuple(full), weights, now)
 
 
 def _weights(context: Mapping[str, float], offers: Sequence[Offer]) -> NDArray[np.float64]:

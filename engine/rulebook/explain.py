@@ -40,13 +40,14 @@ class Literal(msgspec.Struct, frozen=True, eq=False, gc=False):
 Clauses = tuple[tuple[Literal, ...], ...]
 
 
-def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64]) -> list[str]:
+def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64] | Sequence[float]) -> list[str]:
     """One line for each predicate that decides `rule` (position in the program) for `features` (F).
 
     A rule that holds: the predicates of its first clause that does, ``session.bursts is 3 (needs >= 3)``.
     One that does not: what its closest clause lacks, ``needs session.bursts >= 3, has 2``.
     """
-    clauses, values = clauses_of(rulebook)[rule], features.tolist()
+    clauses = clauses_of(rulebook)[rule]
+    values = features if isinstance(features, list) else np.asarray(features).tolist()
     return why(clauses, values) or why_not(clauses, values)
 
 

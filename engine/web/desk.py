@@ -148,10 +148,10 @@ class Desk:
             [view.history for _, view in pairs],
             now,
         )
-        last = rows["last_at"].tolist()
+        last, names = rows["last_at"].tolist(), self._names([asked.request for asked, _ in pairs], now)
         return [
-            (asked, Draft(ranked, self._name(asked.request, now), max(now - at, 0) if at else 0))
-            for (asked, _), ranked, at in zip(pairs, found, last, strict=True)
+            (asked, Draft(ranked, name, max(now - at, 0) if at else 0))
+            for (asked, _), ranked, name, at in zip(pairs, found, names, last, strict=True)
         ]
 
     async def _reserve(self, drafts: Sequence[Draft]) -> None:
@@ -169,16 +169,19 @@ class Desk:
         if not waiting:
             return
         chosen, now = plan(self._rulebook(), self._table()), self._clock.now_ms()
-        for asked in waiting:
-            name = self._name(asked.request, now)
+        for asked, name in zip(waiting, self._names([asked.request for asked in waiting], now), strict=True):
             asked.answer.set_result(encode(fallback(chosen, asked.request, name, now, reason)))
             self._meter.observe("decision_seconds", time.perf_counter() - asked.since)
         self._meter.add("decisions", len(waiting))
         self._meter.add("decision_fallbacks", len(waiting), reason.value)
 
-    def _name(self, request: DecisionRequest, now: int) -> str:
-        """A decision's id: its customer's partition, the time, and 64 random bits."""
-        return f"{partition_of(request.customer.encode(), self._partitions)}-{now:x}-{os.urandom(8).hex()}"
+    def _names(self, requests: Sequence[DecisionRequest], now: int) -> list[str]:
+        """Ids of decisions: each its customer's partition, the time, and 64 random bits."""
+        chance, partitions = os.urandom(8 * len(requests)).hex(), self._partitions
+        return [
+            f"{partition_of(request.customer.encode(), partitions)}-{now:x}-{chance[16 * i : 16 * i + 16]}"
+            for i, request in enumerate(requests)
+        ]
 
     def _remember(self, rulebook: Rulebook) -> None:
         if rulebook.revision not in self._remembered:
