@@ -15,7 +15,7 @@ from rich.table import Table
 
 from engine.errors import CuelineError
 from loadtest.decisions import bench_decisions
-from loadtest.faults import Target, bench_faults
+from loadtest.faults import Target, bench_faults, from_file, made_up
 from loadtest.stream import bench_stream
 
 app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True)
@@ -59,18 +59,18 @@ def faults(
     kills: Annotated[int, typer.Option(min=1, help="How many times something is killed.")] = 20,
     targets: Annotated[str, typer.Option(help="What is killed in turn: worker, redis, broker.")] = "worker",
     broker: Annotated[str, typer.Option(help="tansu, or kafka (see `make kafka`).")] = "tansu",
-    input: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="The log to replay.")] = Path(
-        "../shared/data/rees46/2019-Oct.first2h50.csv"
-    ),
+    input: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The log to replay; else made-up shoppers.")
+    ] = None,
     partitions: Annotated[int, typer.Option(min=1)] = 16,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
     seed: int = 1,
     as_json: AsJson = False,
 ) -> None:
     """Kill -9 at random moments, then compare every row with an undisturbed run; exit code 1 when one differs."""
-    chosen = _targets(targets)
+    chosen, log = _targets(targets), from_file(input) if input else made_up(seed)
     with told():
-        result = asyncio.run(bench_faults(input, kills, chosen, broker, partitions, rules.absolute(), seed, err))
+        result = asyncio.run(bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err))
     show(result, as_json)
     if not result.exact:
         raise typer.Exit(1)

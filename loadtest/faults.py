@@ -13,8 +13,9 @@ import random
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal, cast
@@ -37,8 +38,12 @@ from engine.store.redis import RedisStore
 from engine.streams.producer import KafkaLog
 from loadtest.apache_kafka import apache_kafka
 from loadtest.servers import Broker, Valkey, tansu
+from loadtest.traffic import Traffic
 
 Target = Literal["worker", "redis", "broker"]
+
+#: A log's messages in time order; each turn the same again under new message ids.
+Log = Callable[[int], Iterator[Message]]
 
 WORKERS = 2
 SEND = 200  # events of one write
@@ -47,6 +52,10 @@ PAUSE_S = (0.5, 3.0)  # between recovery and the next kill
 CUT_BYTES = (1, 200_000)  # of the append-only file, lost with Redis
 PATIENCE_S = 120.0
 QUIET_S = 5.0
+MADE_UP_START = 1_700_000_000_000
+MADE_UP_CUSTOMERS = 6_000
+MADE_UP_RATE = 2.0  # events a second of event time, about that of the public log the traffic is fitted to
+MADE_UP_EVENTS = 20_000
 USUAL_LAG_S = 0.5
 POLL_S = 0.05
 
@@ -78,7 +87,7 @@ class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def bench_faults(
-    file: Path, kills: int, targets: tuple[Target, ...], broker: str, partitions: int, rules: Path, seed: int,
+    log: Log, kills: int, targets: tuple[Target, ...], broker: str, partitions: int, rules: Path, seed: int,
     console: Console,
 ) -> FaultsResult:  # fmt: skip
     """Run it. Raises `Unavailable` when the engine does not recover, `BadSettings` for what cannot be killed."""
@@ -86,9 +95,24 @@ async def bench_faults(
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
     with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
         async with _Stage(Path(folder), broker, partitions, rules).set() as stage:
-            run = _Run(stage, file, random.Random(seed))
+            run = _Run(stage, log, random.Random(seed))
             task = bar.add_task("kills", total=kills)
             return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
+
+
+def from_file(file: Path) -> Log:
+    """A log as `cueline replay` reads it."""
+    return lambda turn: Source(file, salt=str(turn)).messages(Faults())
+
+
+def made_up(seed: int) -> Log:
+    """Shoppers as `loadtest.traffic` makes them up."""
+
+    def log(turn: int) -> Iterator[Message]:
+        made = Traffic(np.random.default_rng([seed, turn]), MADE_UP_START, MADE_UP_CUSTOMERS, MADE_UP_RATE)
+        return islice(iter(made), MADE_UP_EVENTS)
+
+    return log
 
 
 class _Stage:
@@ -143,9 +167,9 @@ class _Stage:
 class _Run:
     """One run on a stage."""
 
-    def __init__(self, stage: _Stage, file: Path, chance: random.Random) -> None:
+    def __init__(self, stage: _Stage, log: Log, chance: random.Random) -> None:
         self._stage = stage
-        self._file = file
+        self._log = log
         self._chance = chance
         self._sent: Counter[str] = Counter()
         self._ending = asyncio.Event()
@@ -153,7 +177,7 @@ class _Run:
         self._recoveries: list[float] = []
         self._names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
 
-    async def all(self, kills: int, targets: tuple[Target, ...], progress: object) -> FaultsResult:
+    async def all(self, kills: int, targets: tuple[Target, ...], progress: Callable[[int], None]) -> FaultsResult:
         """Replay and kill, drain, read again undisturbed, compare."""
         stage = self._stage
         await self._freeze_clock()
@@ -165,7 +189,7 @@ class _Run:
             for number in range(kills):
                 await asyncio.sleep(self._chance.uniform(*PAUSE_S))
                 await self._kill(targets[number % len(targets)])
-                progress(number + 1)  # type: ignore[operator]
+                progress(number + 1)
         finally:
             self._ending.set()
             await sending
@@ -181,7 +205,7 @@ class _Run:
 
     async def _freeze_clock(self) -> None:
         """The engine's clock stands at the first event: no timer depends on when anything was killed."""
-        first = next(Source(self._file).messages(Faults()))
+        first = next(self._log(0))
         for database in (0, 1):
             store = RedisStore(Redis(url=self._stage.url(database)), self._stage.partitions)
             await store.set_clock(ClockAnchor(first.event.at, 0, 0))
@@ -217,7 +241,7 @@ class _Run:
         span, turn = 0, 0
         while True:
             first = 0
-            for message in Source(self._file, salt=str(turn)).messages(Faults()):
+            for message in self._log(turn):
                 first = first or message.event.at
                 event = msgspec.structs.replace(message.event, at=message.event.at + turn * (span + 60_000))
                 if self._ending.is_set():

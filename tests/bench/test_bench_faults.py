@@ -1,0 +1,44 @@
+"""The fault benchmark run in short: it must find nothing, and its comparison must be able to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from engine.errors import BadSettings
+from loadtest.faults import FaultsResult, Recovery, Target, bench_faults, made_up
+
+RULES = Path(__file__).parent.parent.parent / "rules"
+
+
+async def run(kills: int, targets: tuple[Target, ...], broker: str) -> FaultsResult:
+    return await bench_faults(made_up(1), kills, targets, broker, 8, RULES, 1, Console(quiet=True))
+
+
+@pytest.mark.slow
+async def test_workers_and_redis_killed_on_the_embedded_broker() -> None:
+    result = await run(4, ("worker", "redis"), "tansu")
+    assert result.exact, result
+    assert result.kills == {"worker": 2, "redis": 2}
+    assert result.events_sent > 10_000
+    assert result.rows > 1_000
+
+
+@pytest.mark.kafka
+async def test_everything_killed_on_apache_kafka() -> None:
+    result = await run(3, ("worker", "redis", "broker"), "kafka")
+    assert result.exact, result
+    assert result.kills == {"worker": 1, "redis": 1, "broker": 1}
+
+
+async def test_a_broker_that_forgets_is_not_killed() -> None:
+    with pytest.raises(BadSettings, match="--broker kafka"):
+        await run(1, ("broker",), "tansu")
+
+
+@pytest.mark.parametrize(("different", "lost", "doubled"), [(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+def test_exact_means_exact(different: int, lost: int, doubled: int) -> None:
+    assert not FaultsResult({}, "tansu", 1, 1, different, lost, doubled, 0, Recovery(0, 0)).exact
+    assert FaultsResult({}, "tansu", 1, 1, 0, 0, 0, 0, Recovery(0, 0)).exact
