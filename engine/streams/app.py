@@ -12,7 +12,7 @@ import faust
 import msgspec
 from faust.types import ProcessingGuarantee
 
-from engine.errors import Unavailable
+from engine.errors import BadEvent, Unavailable
 from engine.events import LESSONS, Outcome
 from engine.settings import Kafka
 from engine.streams.batch import DeadLetter
@@ -91,9 +91,9 @@ async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) ->
     """Count one outcome; waits out an absent store, because an agent that raises loses the record."""
     while True:
         try:
-            outcome = msgspec.json.decode(message.value or b"", type=Outcome)
-        except msgspec.DecodeError as error:
-            letter = DeadLetter("malformed", str(error), message.offset, message.key, message.value)
+            outcome = read_outcome(message.value)
+        except BadEvent as fault:
+            letter = DeadLetter(fault.code, fault.detail, message.offset, message.key, message.value)
             step: Awaitable[object] = kafka_log.dead_letter(topic, message.partition, letter)
         else:
             step = learn(outcome, LESSONS.get(outcome.outcome))
@@ -104,3 +104,11 @@ async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) ->
             await asyncio.sleep(RETRY_S)
         else:
             return
+
+
+def read_outcome(value: bytes | None) -> Outcome:
+    """The outcome in a record of the outcomes topic (JSON). Raises `BadEvent`, whatever the bytes are."""
+    try:
+        return msgspec.json.decode(value or b"", type=Outcome)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEvent("malformed", str(error)) from None

@@ -240,13 +240,16 @@ async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_
     assert tallies["applied"] == len(good) + 1
     assert tallies["deadletters"] == len(bad)
     assert tallies["forwarded"] == 1
-    letters = await dead_letters(deployment, len(bad))
+    letters = await dead_letters(deployment, topic, len(bad))
     assert Counter(reason for reason, _, _ in letters) == Counter(reason for reason, _, _ in bad)
     assert {(key, value) for _, key, value in letters} == {(key, value) for _, key, value in bad}
     assert (await deployment.rows(["json-customer"]))["json-customer"] is not None
 
 
-async def dead_letters(deployment: Deployment, count: int) -> list[tuple[str, bytes | None, bytes | None]]:
+async def dead_letters(
+    deployment: Deployment, topic: str, count: int
+) -> list[tuple[str, bytes | None, bytes | None]]:
+    """Reason, key and value of the first `count`, which must say where in `topic` they lay."""
     consumer = AIOKafkaConsumer(
         deployment.kafka.deadletters_topic,
         bootstrap_servers=deployment.kafka.brokers,
@@ -260,7 +263,7 @@ async def dead_letters(deployment: Deployment, count: int) -> list[tuple[str, by
             while len(letters) < count:
                 letter = await consumer.getone()
                 headers = {name: value.decode() for name, value in letter.headers}
-                assert headers["topic"] == deployment.kafka.events_topic
+                assert headers["topic"] == topic
                 assert int(headers["partition"]) < PARTITIONS
                 assert int(headers["offset"]) >= 0
                 assert headers["detail"]

@@ -1,0 +1,67 @@
+"""Outcomes on their topic: they teach, once, and what is none of ours becomes a dead letter beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from engine.errors import BadEvent
+from engine.events import Outcome, OutcomeName
+from engine.kernels.partition import partition_of
+from engine.ports import Reservation
+from engine.streams.app import read_outcome
+from tests.flows.test_stream import PARTITIONS, START, WITHIN_S, Deployment, dead_letters, deployed
+from tests.services import Broker, Valkey
+
+CUSTOMER = "ann"
+DECISION = f"{partition_of(CUSTOMER.encode(), PARTITIONS)}-1"
+
+NONE_OF_OURS = [
+    None,
+    b"",
+    b"not JSON",
+    b"[]",
+    b"{}",
+    b'{"decisionId": "\xff"}',
+    b'{"deep": ' + b"[" * 5_000 + b"]" * 5_000 + b"}",
+    b'{"decisionId":"1-1","offerId":"chat","outcome":"sold","at":1,"customer":"ann","channel":"web"}',
+]
+
+
+@pytest.mark.parametrize("value", NONE_OF_OURS)
+def test_what_is_no_outcome_is_refused(value: bytes | None) -> None:
+    with pytest.raises(BadEvent) as refused:
+        read_outcome(value)
+    assert refused.value.code == "malformed"
+
+
+@pytest.fixture
+async def deployment(
+    broker: Broker, valkey: Valkey, unique: Callable[[str], str], tmp_path: Path
+) -> AsyncIterator[Deployment]:
+    async with deployed(broker, valkey, unique, tmp_path) as built:
+        yield built
+
+
+async def test_an_outcome_teaches_once_whatever_lies_before_it(deployment: Deployment) -> None:
+    await deployment.store.reserve([Reservation(CUSTOMER, DECISION, START, (), b"record")])
+    told = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, CUSTOMER, "web")
+    producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
+    await producer.start()
+    for value in (*NONE_OF_OURS, msgspec.json.encode(told), msgspec.json.encode(told)):
+        await producer.send_and_wait(deployment.kafka.outcomes_topic, value, key=CUSTOMER.encode())
+    last = msgspec.structs.replace(told, outcome=OutcomeName.REJECTED)
+    await producer.send_and_wait(deployment.kafka.outcomes_topic, msgspec.json.encode(last), key=CUSTOMER.encode())
+    await producer.stop()
+    await deployment.work("worker")
+    async with asyncio.timeout(WITHIN_S):
+        while (learned := dict(await deployment.store.propensities())).get(("chat", "web"), (0, 0))[1] == 0:
+            await asyncio.sleep(0.05)
+    assert learned == {("chat", "web"): (1, 1)}
+    letters = await dead_letters(deployment, deployment.kafka.outcomes_topic, len(NONE_OF_OURS))
+    assert letters == [("malformed", CUSTOMER.encode(), value) for value in NONE_OF_OURS]
