@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -88,12 +89,20 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _long_enough(seconds: float) -> float:
+    if seconds and not 5 <= seconds < math.inf:
+        raise typer.BadParameter("5 at least, or 0 to go on until Ctrl-C")
+    return seconds
+
+
 @app.command()
 def demo(
     input: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="A log to replay instead.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=5, help="End by itself after this long (0: never).")] = 0,
+    seconds: Annotated[
+        float, typer.Option(callback=_long_enough, help="End by itself after this long, 5 at least (0: never).")
+    ] = 0,
     port: Annotated[int, typer.Option(help="Of the page; 0 picks a free one.")] = 8080,
     speed: Annotated[float, typer.Option(min=0, help="Engine seconds per second; 0 fits the input in.")] = 0,
     rate: Annotated[float, typer.Option(min=1, help="Events per second of the made-up traffic.")] = 400,
