@@ -118,17 +118,16 @@ class Line:
         call = _Call(future, frame, loop.time() + self._timeout_s, wanted, replies)
         if self._transport is not None and self._transport.is_closing():
             self._drop("connection lost")
-        if self._ready:
-            self._send(call)
+        if self._ready and self._transport is not None:
+            self._send(call, self._transport)
         else:
             self._waiting.append(call)
             self._connecting = self._connecting or loop.create_task(self._connect())
         return future
 
-    def _send(self, call: _Call) -> None:
-        assert self._transport is not None
+    def _send(self, call: _Call, transport: asyncio.Transport) -> None:
         self._sent.append(call)
-        self._transport.write(call.frame)
+        transport.write(call.frame)
         call.frame = b""
         if self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_at(call.deadline, self._check_time)
@@ -190,6 +189,8 @@ class Line:
                 for command in self._greeting():
                     await self._first(pack(command))
                 await self._prepare(self._first)
+                if (transport := self._transport) is None:
+                    raise Unavailable("connection closed")  # behind the last reply
         except (OSError, TimeoutError, Unavailable) as error:
             self._connecting = None
             self._drop(str(error) or "no connection in time")
@@ -198,7 +199,7 @@ class Line:
         self._ready = True
         self.connections += 1
         while self._waiting:
-            self._send(self._waiting.popleft())
+            self._send(self._waiting.popleft(), transport)
 
     def _first(self, frame: bytes) -> asyncio.Future[Any]:
         """A call that goes before those that wait for the connection."""
@@ -207,7 +208,7 @@ class Line:
         if self._transport is None:
             call.future.set_exception(Unavailable("Redis: connection closed"))
         else:
-            self._send(call)
+            self._send(call, self._transport)
         return call.future
 
     async def _dial(self) -> None:

@@ -257,6 +257,31 @@ async def test_close_ends_what_is_under_way(redis_store):
             await late
 
 
+async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again():
+    """The server answers all that a new connection asks, and what follows in the same packet is no protocol."""
+    dials = 0
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal dials
+        dials += 1
+        while b"FUNCTION" not in await reader.read(1 << 16):
+            writer.write(b"+OK\r\n")
+        code = Path(library.__file__).with_name("cueline.lua").read_bytes()
+        writer.write(b"*1\r\n$%d\r\n%b\r\n" % (len(code), code) + b"nonsense\r\n")
+
+    server = await asyncio.start_server(break_off, "127.0.0.1", 0)
+    store = RedisStore(
+        Redis(url=f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=5), PARTITIONS
+    )
+    async with asyncio.timeout(4):
+        for wanted in (1, 2):
+            with pytest.raises(Unavailable):
+                await store.open()
+            assert dials == wanted
+    await store.close()
+    server.close()
+
+
 async def test_a_caller_that_gives_up_disturbs_nobody(redis_store):
     await redis_store.open()
     verbs = [asyncio.ensure_future(redis_store.name({i: str(i)})) for i in range(10)]
