@@ -12,6 +12,8 @@
     ├── Unavailable         -> a service behind us is away: fall back, retry
     ├── Fenced              -> another worker owns the partition: drop its rows
     ├── TooManyDeadLetters  -> stop the worker, the topic is not what it should be
+    ├── LostLog             -> stop the worker until an operator says that the log is gone
+    ├── Stuck               -> end the process: a restart mends what waiting does not
     ├── BadState            -> a stored row is not of a layout we know: stop
     └── BadSettings         -> say what to change, exit
 """
@@ -81,6 +83,14 @@ class Fenced(CuelineError):
 
 class TooManyDeadLetters(CuelineError):
     """The share of bad records passed the limit."""
+
+
+class LostLog(CuelineError):
+    """The topic begins again below what the store has applied: it is another log, or lost its records."""
+
+
+class Stuck(CuelineError):
+    """A partition has lag and its offset has not moved for too long."""
 
 
 class BadState(CuelineError):

@@ -185,8 +185,3 @@ class BatchTransport(Transport):
     """Faust's aiokafka transport with the batch consumer."""
 
     Consumer: ClassVar[type[BatchConsumer]] = BatchConsumer
-
-
-def install(app: Any) -> None:
-    """Make `app` (a Faust app not yet started) use the batch drain."""
-    app.transport = BatchTransport(app.conf.broker_consumer, app)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.errors import CuelineError
+from engine.errors import LostLog
 from engine.ports import Meter
 from engine.streams.batch import Record
 from engine.streams.lane import Lane
-
-
-class LostLog(CuelineError):
-    """The topic begins again below what the store has applied: it is another log, or lost its records."""
 
 
 def continuing(lane: Lane, records: Sequence[Record], meter: Meter) -> Sequence[Record] | None:

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import nan
 
-from engine.errors import CuelineError
+from engine.errors import Stuck
 from engine.ports import Meter
-
-
-class Stuck(CuelineError):
-    """A partition has lag and its offset has not moved for too long: end the process."""
 
 
 class LagWatch:

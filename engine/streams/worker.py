@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clock import wall_ms
-from engine.errors import TooManyDeadLetters, Unavailable
+from engine.errors import LostLog, TooManyDeadLetters, Unavailable
 from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.ports import Clock, Meter, StatsStore, StreamStore
@@ -22,13 +22,14 @@ from engine.rulebook.model import Rulebook
 from engine.settings import Stream
 from engine.streams.batch import Batch, Canonical, DeadLetter, Record, decode, words
 from engine.streams.committing import Committer
-from engine.streams.continuity import LostLog, continuing
+from engine.streams.continuity import continuing
 from engine.streams.judge import Judge
 from engine.streams.lane import Lane
 from engine.streams.ownership import Ownership
 from models.propensity import PropensityTable
 
 TIMERS_AT_ONCE = 512
+NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
 
 #: Sends (partition, dead letters, records for other partitions); returns once Kafka has them.
 SendAside = Callable[[int, Sequence[DeadLetter], Sequence[tuple[bytes, bytes]]], Awaitable[None]]
@@ -115,7 +116,8 @@ class Worker:
         return records
 
     def _in_use(self) -> tuple[Judge, PropensityTable]:
-        assert self._use is not None
+        if self._use is None:
+            raise RuntimeError("no rulebook is in use: call `use` first")
         return self._use
 
     async def _put_aside(self, lane: Lane, batch: Batch) -> None:
@@ -264,6 +266,3 @@ class Worker:
         rises = judge.fire(lane.arena.rows, slots, until)
         self._meter.add("timers_fired", len(slots))
         self._committer.send(lane, judge, table, slots, rises, {}, lane.next)
-
-
-NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from engine.clock import EngineClock
-from engine.errors import TooManyDeadLetters, Unavailable
+from engine.errors import LostLog, TooManyDeadLetters, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
@@ -19,7 +19,6 @@ from engine.rulebook.load import load
 from engine.settings import Stream
 from engine.store.memory import MemoryStore
 from engine.streams.batch import DeadLetter
-from engine.streams.continuity import LostLog
 from engine.streams.worker import Worker
 from models.propensity import fit
 

@@ -1,0 +1,42 @@
+"""The lag watchdog: lag that does not move ends the process, and nothing else does."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.errors import Stuck
+from engine.meter import PrometheusMeter
+from engine.streams.watch import LagWatch
+
+LIMIT_S = 60.0
+
+
+@pytest.fixture
+def watch() -> LagWatch:
+    return LagWatch(LIMIT_S, PrometheusMeter())
+
+
+def test_lag_that_stands_for_longer_than_the_limit_is_told(watch: LagWatch) -> None:
+    for now in (0.0, 30.0, LIMIT_S):
+        watch.look({3: (7, 20), 4: (9, 0)}, now)
+    with pytest.raises(Stuck, match="partition 3 stands at offset 7, 20 records behind"):
+        watch.look({3: (7, 20), 4: (9, 0)}, LIMIT_S + 1)
+
+
+def test_lag_that_moves_may_last_and_a_partition_without_lag_may_stand(watch: LagWatch) -> None:
+    for now in range(0, 600, 50):
+        watch.look({3: (now, 5_000), 4: (9, 0)}, now)
+
+
+def test_the_time_without_lag_does_not_count(watch: LagWatch) -> None:
+    watch.look({3: (7, 0)}, 0)
+    watch.look({3: (7, 0)}, 1_000)
+    watch.look({3: (7, 1)}, 1_000 + LIMIT_S)
+
+
+def test_a_new_assignment_begins_anew(watch: LagWatch) -> None:
+    watch.look({3: (7, 1)}, 0)
+    assert watch.seen
+    watch.begin(100)
+    assert not watch.seen
+    watch.look({3: (7, 1)}, 100)
