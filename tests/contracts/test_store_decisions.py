@@ -78,6 +78,13 @@ async def test_answers_keep_the_order_of_reservations_over_partitions(store):
     assert await store.reserve(wanted) == [[index % 2 == 1, True] for index in range(len(names))]
 
 
+async def test_more_reservations_than_one_call_takes(store):
+    names = [name for partition in range(PARTITIONS) for name in customers_of(partition, 40)]
+    wanted = [reservation(name, *[Candidate("chat", 1, 10)] * (index % 3)) for index, name in enumerate(names)]
+    assert await store.reserve(wanted) == [[[], [True], [True, False]][index % 3] for index in range(len(names))]
+    assert [await store.decision(one.decision_id) for one in wanted] == [one.record for one in wanted]
+
+
 async def test_fifty_at_once_never_pass_a_cap_of_three(store):
     (customer,) = customers_of(3, 1)
     wanted = [reservation(customer, Candidate("chat", 3, DAY_MS), at=1_000 + i, name=str(i)) for i in range(50)]

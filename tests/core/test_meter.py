@@ -178,3 +178,18 @@ def test_labels_are_escaped():
     meter = PrometheusMeter()
     meter.add("events_rejected", 1, 'a"b\\c\nd')
     assert scrape(meter)["cueline_events_rejected_total", (("code", 'a"b\\c\nd'),)] == 1
+
+
+def test_durations_are_all_counted_however_many_come_and_whenever_somebody_looks():
+    meter = PrometheusMeter()
+    told = 0
+    for i in range(1_300):
+        meter.observe("freshness_seconds", 0.001)
+        meter.observe_many("freshness_seconds", np.full(i % 3, 0.001))
+        told += 1 + i % 3
+        if i % 100 == 0:
+            assert scrape(meter)["cueline_freshness_seconds_count", ()] == told
+    meter.observe_many("freshness_seconds", np.full(2_000, 1.0))
+    found = scrape(meter)
+    assert found["cueline_freshness_seconds_count", ()] == told + 2_000
+    assert found["cueline_freshness_seconds_sum", ()] == pytest.approx(told * 0.001 + 2_000)
