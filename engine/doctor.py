@@ -225,6 +225,7 @@ def _agreement(kafka: Kafka, ends: Mapping[int, int], held: Mapping[int, int]) -
     if ahead:
         at = ahead[0]
         told = f"partition {at}: Redis stands at offset {held[at]}, the topic ends at {ends[at]}"
-        yield Finding(name, "bad", f"{told}: the topic was made again, or this Redis belongs to another")
+        cause = "the topic lost its records (see CUELINE_STREAM__LOST_LOG), or this Redis belongs to another"
+        yield Finding(name, "bad", f"{told}: {cause}")
     if not beyond and not ahead:
         yield Finding(name, "good", f"{len(held)} partitions held, none beyond the topic's end")

@@ -7,7 +7,8 @@ the number of partitions; a decision's id begins with ``<partition>-``.
 =====================  ======  ==================================================================
 key                    type    content
 =====================  ======  ==================================================================
-``{p7}:o``             hash    ``epoch`` that may write, next ``offset`` of the topic to apply
+``{p7}:o``             hash    ``epoch`` that may write (wall ms or larger), next ``offset`` of the topic to
+                               apply, ``refused``: how often a commit was
 ``{p7}:c:<customer>``  string  the customer's row (`engine.kernels.layout.ROW`, little-endian)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
