@@ -28,7 +28,7 @@ def rows(count: int, now: int, seed: int = 7) -> NDArray[np.void]:
     made["first_at"] = made["last_at"] - chance.integers(HOUR, 400 * DAY, count)
     made["events"] = chance.geometric(0.03, count)
     _session(made, chance)
-    _windows(made, chance, now)
+    _windows(made, chance)
     cart = chance.random(count) < 0.33
     made["cart_items"] = np.where(cart, chance.integers(1, 6, count), 0)
     made["cart_value"] = np.where(cart, chance.lognormal(5, 1, count).round(2), 0)
@@ -60,7 +60,7 @@ def _session(made: NDArray[np.void], chance: np.random.Generator) -> None:
     made["session_category_views"][:, 0] = items
 
 
-def _windows(made: NDArray[np.void], chance: np.random.Generator, now: int) -> None:
+def _windows(made: NDArray[np.void], chance: np.random.Generator) -> None:
     for pane, width in (("30s", 30_000), ("5m", 5 * MINUTE), ("1h", HOUR), ("1d", DAY)):
         made[f"pane_{pane}_newest"] = made["last_at"] // width
         made[f"pane_{pane}"] = chance.poisson(0.8, made[f"pane_{pane}"].shape)

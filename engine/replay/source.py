@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, Literal, cast
 
 import msgspec
 
@@ -17,7 +17,7 @@ from engine.replay import otto, rees46, segment, taobao
 from engine.replay.identity import Identity
 
 Read = Callable[[bytes, Identity], list[Message]]
-FORMATS = ("rees46", "taobao", "otto", "segment")
+Format = Literal["rees46", "taobao", "otto", "segment"]
 KEPT_FAULTS = 20
 
 
@@ -56,8 +56,8 @@ class Source(msgspec.Struct, frozen=True):
         for batch in stream:
             yield from batch
 
-    def format(self) -> str:
-        """Which of `FORMATS` the file is, from its first line. Raises `BadRequest`."""
+    def format(self) -> Format:
+        """What the file is, from its first line. Raises `BadRequest`."""
         with closing(self._open()) as file:
             first = next(self._raw(file), b"")
         return sniff(self.path.name, first)
@@ -111,7 +111,7 @@ class Source(msgspec.Struct, frozen=True):
             raise BadRequest(f"{self.path.name}: damaged: {error}", "FILE") from error
 
 
-def sniff(name: str, first: bytes) -> str:
+def sniff(name: str, first: bytes) -> Format:
     """The format whose first line `first` is. Raises `BadRequest` that says what is understood."""
     line = first.removeprefix(b"\xef\xbb\xbf").strip()
     if not line:

@@ -83,13 +83,13 @@ class BatchConsumer(Consumer):
         tended = advised = restored = 0.0
         while not (self._stopped.is_set() or fetcher._stopped.is_set()):
             try:
-                records, active = await self._wait_next_records(FETCH_WAIT_S)
+                records, _ = await self._wait_next_records(FETCH_WAIT_S)
             except self.consumer_stopped_errors:
                 return
             if self.should_stop:
                 return
             if records and self.flow_active:
-                await self._hand_over(core, records, active)
+                await self._hand_over(core, records)
             now = time.monotonic()
             if now - restored >= RESTORE_EVERY_S:
                 restored = now
@@ -103,7 +103,7 @@ class BatchConsumer(Consumer):
                 self.add_future(self._advise(core))
             core.alive()
 
-    async def _hand_over(self, core: Core, records: Mapping[Any, Sequence[Any]], active: Any) -> None:
+    async def _hand_over(self, core: Core, records: Mapping[Any, Sequence[Any]]) -> None:
         ours = {tp.partition: batch for tp, batch in records.items() if tp.topic == core.topic and batch}
         if ours:
             self._seek_all(core, await core.worker.apply(ours))
@@ -137,7 +137,7 @@ class BatchConsumer(Consumer):
         ours = sorted(tp.partition for tp in assigned if tp.topic == core.topic)
         offsets = await core.worker.owned.own(ours)
         self._seek_all(core, offsets)
-        core.watch.begin(time.monotonic())
+        core.watch.begin()
         committed.update({TP(core.topic, partition): offset for partition, offset in offsets.items()})
         return committed
 

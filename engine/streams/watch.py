@@ -18,7 +18,7 @@ class LagWatch:
         self._moved: dict[int, tuple[int, float]] = {}
         self.seen = False  # every partition's end is known: the process may call itself ready
 
-    def begin(self, now: float) -> None:
+    def begin(self) -> None:
         """Forget everything: the assignment changed."""
         for partition in self._moved:
             self._meter.set("lag_records", nan, str(partition))

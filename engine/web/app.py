@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 
 from blacksheep import Application, Request, Response
 from blacksheep.exceptions import MessageAborted
@@ -83,7 +82,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     app = Api(feed, gate)
     for route in routes:
         _serve(app, route, Frame(services, keys, gate))
-    _refuse_the_rest(app, routes, Frame(services, keys, gate))
+    _refuse_the_rest(app, Frame(services, keys, gate))
     return app
 
 
@@ -156,7 +155,7 @@ async def _preflight(request: Request) -> Response:
 _preflight.__annotations__ = {"request": Request, "return": Response}
 
 
-def _refuse_the_rest(app: Api, routes: Sequence[Route], frame: Frame) -> None:
+def _refuse_the_rest(app: Api, frame: Frame) -> None:
     """404 for an address that is not served, 405 for one that is, but not so."""
 
     async def refuse(request: Request) -> Response:

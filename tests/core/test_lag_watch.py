@@ -37,6 +37,6 @@ def test_the_time_without_lag_does_not_count(watch: LagWatch) -> None:
 def test_a_new_assignment_begins_anew(watch: LagWatch) -> None:
     watch.look({3: (7, 1)}, 0)
     assert watch.seen
-    watch.begin(100)
+    watch.begin()
     assert not watch.seen
     watch.look({3: (7, 1)}, 100)

@@ -114,10 +114,10 @@ async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, me
 
 def test_a_partition_that_left_has_no_lag_any_more(meter: PrometheusMeter) -> None:
     watch = LagWatch(60, meter)
-    watch.begin(0)
+    watch.begin()
     watch.look({1: (5, 7), 2: (5, 8)}, 0)
     assert meter.value("lag_records") == 15
-    watch.begin(1)
+    watch.begin()
     watch.look({2: (6, 3)}, 1)
     assert meter.value("lag_records") == 3
     assert 'partition="1"' not in meter.render()[0].decode()
