@@ -132,8 +132,9 @@ async def test_cues_written_while_the_past_is_read_come_once(process: Process, a
     process.store.since = held  # type: ignore[method-assign, assignment]
     async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": "0-1-0"}) as answer:
         await asked.wait()
+        beside = process.app.feed.listen("ann", lambda cue: True)
         await process.cue("ann", "second")
-        await asyncio.sleep(0.05)  # the reader passes it on while the past is being read
+        assert len(await beside.wait(10)) == 1  # the reader passed it on while the past is being read
         go.set()
         stream = frames(answer)
         assert [(await next_cue(stream)).data["say"] for _ in range(2)] == ["first", "second"]
