@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
@@ -130,49 +129,6 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
     for connection in connections:
         connection.answered = answered
         connection.ask(next(requests), time.perf_counter())
-    ended = await finished
-    return Load(np.array(latencies), failed, ended - start)
-
-
-async def open_loop(
-    connections: Sequence[Connection], requests: Iterator[bytes], per_second: float, seconds: float
-) -> Load:
-    """Ask `per_second` times a second for `seconds`; a request that finds no connection free waits, and its
-    latency counts from the moment it was planned for. Ends early when the server hangs up on all."""
-    loop = asyncio.get_running_loop()
-    latencies: list[float] = []
-    free, late = deque(connections), deque[tuple[bytes, float]]()
-    total, failed, done = int(per_second * seconds), 0, 0
-    finished = loop.create_future()
-
-    def answered(connection: Connection, good: bool) -> None:
-        nonlocal failed, done
-        now = time.perf_counter()
-        done += 1
-        if good:
-            latencies.append(now - connection.asked_at)
-        else:
-            failed += 1
-        if connection.connected and late:
-            connection.ask(*late.popleft())
-        elif connection.connected:
-            free.append(connection)
-        if (done == total or not any(c.connected for c in connections)) and not finished.done():
-            finished.set_result(now)
-
-    for connection in connections:
-        connection.answered = answered
-    start = time.perf_counter()
-    for i in range(total):
-        if finished.done():
-            break
-        planned = start + i / per_second
-        if (ahead := planned - time.perf_counter()) > 0:
-            await asyncio.sleep(ahead)
-        if free:
-            free.popleft().ask(next(requests), planned)
-        else:
-            late.append((next(requests), planned))
     ended = await finished
     return Load(np.array(latencies), failed, ended - start)
 

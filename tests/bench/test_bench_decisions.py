@@ -18,7 +18,7 @@ from engine.embedded.loopback import HOST
 from engine.errors import Unavailable
 from engine.kernels.layout import ROW, VERSION
 from loadtest.decisions import requests_for, side, turns
-from loadtest.http_load import Load, closed_loop, connect, joined, open_loop, post
+from loadtest.http_load import Load, closed_loop, connect, joined, post
 from loadtest.people import names, rows
 
 RULES = Path(__file__).parent.parent.parent / "rules"
@@ -76,18 +76,6 @@ async def test_a_server_that_hangs_up_ends_the_load() -> None:
     async with server(b"") as (port, _):
         load = await closed_loop(await connect(HOST, port, 3), itertools.cycle(ASKED), 60)
         assert (len(load.latencies), load.failed) == (0, 3)
-        load = await open_loop(await connect(HOST, port, 3), itertools.cycle(ASKED), 1_000, 60)
-        assert len(load.latencies) == 0
-
-
-async def test_an_open_loop_asks_as_often_as_planned() -> None:
-    async with server(GOOD) as (port, asked):
-        lines = await connect(HOST, port, 2)
-        load = await open_loop(lines, itertools.cycle(ASKED), 500, 0.2)
-        for line in lines:
-            line.close()
-    assert len(load.latencies) == len(asked) == 100
-    assert load.seconds >= 0.19
 
 
 def test_figures_of_several_turns() -> None:
