@@ -8,7 +8,7 @@
     ├── BadRequest          -> 4xx that names the field
     │   ├── NotAuthorised   -> 401
     │   └── NotFound        -> 404
-    ├── Overloaded          -> 429 or 503 with Retry-After: slow down
+    ├── Overloaded          -> 503 with Retry-After: slow down
     ├── Unavailable         -> a service behind us is away: fall back, retry
     ├── Fenced              -> another worker owns the partition: drop its rows
     ├── TooManyDeadLetters  -> stop the worker, the topic is not what it should be

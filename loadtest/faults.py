@@ -9,35 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
-import sys
+import signal
 import time
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal, cast
+from typing import Literal
 
 import msgspec
 import numpy as np
-import redis.asyncio
 from rich.console import Console
 from rich.progress import Progress
 
-from engine.embedded.supervisor import BackOff, Supervisor
-from engine.embedded.topics import make_topics, topics_of
 from engine.errors import BadSettings, Unavailable
 from engine.events import Message
 from engine.kernels.layout import ROW
 from engine.ports import ClockAnchor
 from engine.replay.source import Faults, Source
-from engine.settings import Kafka, Redis
+from engine.settings import Redis
 from engine.store.redis import RedisStore
 from engine.streams.producer import KafkaLog
-from loadtest.apache_kafka import apache_kafka
-from loadtest.servers import Broker, Valkey, tansu
+from loadtest.stage import Stage
 from loadtest.traffic import Traffic
 
 Target = Literal["worker", "redis", "broker"]
@@ -94,7 +90,7 @@ async def bench_faults(
     if "broker" in targets and broker != "kafka":
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
     with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
-        async with _Stage(Path(folder), broker, partitions, rules).set() as stage:
+        async with Stage(Path(folder), broker, partitions, rules).set() as stage:
             run = _Run(stage, log, random.Random(seed))
             task = bar.add_task("kills", total=kills)
             return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
@@ -115,59 +111,10 @@ def made_up(seed: int) -> Log:
     return log
 
 
-class _Stage:
-    """The services, and the workers that read into database 0."""
-
-    def __init__(self, folder: Path, broker: str, partitions: int, rules: Path) -> None:
-        self.folder = folder
-        self.partitions = partitions
-        self.rules = rules
-        self.broker_name = broker
-        self.broker: Broker = apache_kafka(folder) if broker == "kafka" else tansu(folder)
-        self.redis = Valkey(folder, appendonly=True)
-        self.supervisor = Supervisor(folder / "logs", back_off=BackOff())
-        self.kafka = Kafka(brokers=self.broker.bootstrap, partitions=partitions, idempotent=broker == "kafka")
-
-    @asynccontextmanager
-    async def set(self) -> AsyncIterator[_Stage]:
-        """Start everything; on leaving, end it."""
-        await asyncio.gather(self.broker.start(), self.redis.start())
-        try:
-            await make_topics(self.kafka.brokers, topics_of(self.kafka))
-            yield self
-        finally:
-            await self.supervisor.stop_all()
-            self.redis.kill()
-            self.broker.kill()
-
-    def url(self, database: int) -> str:
-        """Redis' address for one database."""
-        return self.redis.socket_url.replace("?db=0", f"?db={database}")
-
-    async def work(self, name: str, group: str, database: int) -> None:
-        """Run a worker as a child that comes back when it dies."""
-        environment = {
-            "CUELINE_KAFKA__BROKERS": self.kafka.brokers,
-            "CUELINE_KAFKA__PARTITIONS": str(self.partitions),
-            "CUELINE_KAFKA__IDEMPOTENT": str(self.kafka.idempotent).lower(),
-            "CUELINE_KAFKA__GROUP": group,
-            "CUELINE_KAFKA__SESSION_TIMEOUT_S": "6",
-            "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "4",
-            "CUELINE_KAFKA__HEARTBEAT_S": "0.7",
-            "CUELINE_KAFKA__FETCH_WAIT_MS": "20",
-            "CUELINE_REDIS__URL": self.url(database),
-            "CUELINE_RULES__DIRECTORY": str(self.rules),
-            "CUELINE_STREAM__CLOCK": "replay",
-            "CUELINE_STREAM__METRICS_PORT": "0",
-        }
-        command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
-        await self.supervisor.run(name, command, environment)
-
-
 class _Run:
     """One run on a stage."""
 
-    def __init__(self, stage: _Stage, log: Log, chance: random.Random) -> None:
+    def __init__(self, stage: Stage, log: Log, chance: random.Random) -> None:
         self._stage = stage
         self._log = log
         self._chance = chance
@@ -221,19 +168,18 @@ class _Run:
             for message in self._passes():
                 batch.append(message)
                 if len(batch) == SEND:
-                    log = await self._write(log, batch)
+                    await self._write(log, batch)
                     self._sent.update(message.customer for message in batch)
                     sent, batch = sent + SEND, []
                     await asyncio.sleep(max(began + sent / RATE - time.monotonic(), 0))
         finally:
             await log.close()
 
-    async def _write(self, log: KafkaLog, batch: list[Message]) -> KafkaLog:
+    async def _write(self, log: KafkaLog, batch: list[Message]) -> None:
         """Until Kafka has it: with the same ids, as every sender should."""
         while True:
             try:
-                await log.publish(batch)
-                return log
+                return await log.publish(batch)
             except Unavailable:
                 await asyncio.sleep(0.2)
 
@@ -268,9 +214,6 @@ class _Run:
         self._recoveries.append(time.monotonic() - began)
 
     def _kill_worker(self) -> None:
-        import os
-        import signal
-
         running = [pid for name in self._names if (pid := self._stage.supervisor.pid(name))]
         if running:
             os.kill(self._chance.choice(running), signal.SIGKILL)
@@ -318,29 +261,17 @@ class _Run:
                 raise Unavailable(f"nothing was read for {PATIENCE_S:.0f} s")
 
     async def _count(self, database: int) -> int:
-        counts = await self._ask(database, "n", "applied")
+        counts = await self._stage.ask(database, "n", "applied")
         return sum(counts)
 
     async def _refused(self) -> int:
-        return sum(await self._ask(0, "o", "refused"))
+        return sum(await self._stage.ask(0, "o", "refused"))
 
     async def _positions(self, database: int) -> list[int]:
-        return await self._ask(database, "o", "offset")
-
-    async def _ask(self, database: int, key: str, field: str) -> list[int]:
-        client = redis.asyncio.Redis.from_url(self._stage.url(database))
-        try:
-            pipe = client.pipeline(transaction=False)
-            for partition in range(self._stage.partitions):
-                pipe.hget(f"{{p{partition}}}:{key}", field)
-            return [int(value or 0) for value in await pipe.execute()]
-        except redis.RedisError:
-            return [0] * self._stage.partitions
-        finally:
-            await client.aclose()
+        return await self._stage.ask(database, "o", "offset")
 
     async def _compare(self, fenced: int) -> FaultsResult:
-        disturbed, undisturbed = await self._rows(0), await self._rows(1)
+        disturbed, undisturbed = await self._stage.rows(0), await self._stage.rows(1)
         different = sum(disturbed.get(key) != undisturbed.get(key) for key in disturbed | undisturbed)
         lost = doubled = 0
         for customer, sent in self._sent.items():
@@ -359,17 +290,3 @@ class _Run:
             fenced,
             Recovery(round(recoveries[len(recoveries) // 2], 2), round(recoveries[-1], 2)),
         )
-
-    async def _rows(self, database: int) -> dict[str, bytes]:
-        client = redis.asyncio.Redis.from_url(self._stage.url(database))
-        try:
-            keys = [key async for key in client.scan_iter(b"{p*}:c:*", count=5_000)]
-            rows = [
-                row
-                for start in range(0, len(keys), 1_000)
-                for row in await client.mget(keys[start : start + 1_000])
-            ]
-            found = zip(cast(list[bytes], keys), cast(list[bytes], rows), strict=True)
-            return {key.partition(b":c:")[2].decode(): row for key, row in found}
-        finally:
-            await client.aclose()

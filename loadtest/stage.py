@@ -1,0 +1,95 @@
+"""Where faults are made: a broker, a Redis with an append-only file, and workers that come back when they die."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+import redis.asyncio
+
+from engine.embedded.supervisor import BackOff, Supervisor
+from engine.embedded.topics import make_topics, topics_of
+from engine.settings import Kafka
+from loadtest.apache_kafka import apache_kafka
+from loadtest.servers import Broker, Valkey, tansu
+
+
+class Stage:
+    """The services, and the workers that read into database 0."""
+
+    def __init__(self, folder: Path, broker: str, partitions: int, rules: Path) -> None:
+        self.folder = folder
+        self.partitions = partitions
+        self.rules = rules
+        self.broker_name = broker
+        self.broker: Broker = apache_kafka(folder) if broker == "kafka" else tansu(folder)
+        self.redis = Valkey(folder, appendonly=True)
+        self.supervisor = Supervisor(folder / "logs", back_off=BackOff())
+        self.kafka = Kafka(brokers=self.broker.bootstrap, partitions=partitions, idempotent=broker == "kafka")
+
+    @asynccontextmanager
+    async def set(self) -> AsyncIterator[Stage]:
+        """Start everything; on leaving, end it."""
+        await asyncio.gather(self.broker.start(), self.redis.start())
+        try:
+            await make_topics(self.kafka.brokers, topics_of(self.kafka))
+            yield self
+        finally:
+            await self.supervisor.stop_all()
+            self.redis.kill()
+            self.broker.kill()
+
+    def url(self, database: int) -> str:
+        """Redis' address for one database."""
+        return self.redis.socket_url.replace("?db=0", f"?db={database}")
+
+    async def work(self, name: str, group: str, database: int) -> None:
+        """Run a worker as a child that comes back when it dies."""
+        environment = {
+            "CUELINE_KAFKA__BROKERS": self.kafka.brokers,
+            "CUELINE_KAFKA__PARTITIONS": str(self.partitions),
+            "CUELINE_KAFKA__IDEMPOTENT": str(self.kafka.idempotent).lower(),
+            "CUELINE_KAFKA__GROUP": group,
+            "CUELINE_KAFKA__SESSION_TIMEOUT_S": "6",
+            "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "4",
+            "CUELINE_KAFKA__HEARTBEAT_S": "0.7",
+            "CUELINE_KAFKA__FETCH_WAIT_MS": "20",
+            "CUELINE_REDIS__URL": self.url(database),
+            "CUELINE_RULES__DIRECTORY": str(self.rules),
+            "CUELINE_STREAM__CLOCK": "replay",
+            "CUELINE_STREAM__METRICS_PORT": "0",
+        }
+        command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
+        await self.supervisor.run(name, command, environment)
+
+    async def ask(self, database: int, key: str, field: str) -> list[int]:
+        """A field of one hash of each partition; zeros while Redis is away."""
+        client = redis.asyncio.Redis.from_url(self.url(database))
+        try:
+            pipe = client.pipeline(transaction=False)
+            for partition in range(self.partitions):
+                pipe.hget(f"{{p{partition}}}:{key}", field)
+            return [int(value or 0) for value in await pipe.execute()]
+        except redis.RedisError:
+            return [0] * self.partitions
+        finally:
+            await client.aclose()
+
+    async def rows(self, database: int) -> dict[str, bytes]:
+        """Every row, by customer."""
+        client = redis.asyncio.Redis.from_url(self.url(database))
+        try:
+            keys = [key async for key in client.scan_iter(b"{p*}:c:*", count=5_000)]
+            rows = [
+                row
+                for start in range(0, len(keys), 1_000)
+                for row in await client.mget(keys[start : start + 1_000])
+            ]
+            found = zip(cast(list[bytes], keys), cast(list[bytes], rows), strict=True)
+            return {key.partition(b":c:")[2].decode(): row for key, row in found}
+        finally:
+            await client.aclose()
