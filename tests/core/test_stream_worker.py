@@ -18,6 +18,7 @@ from engine.ports import ClockAnchor
 from engine.rulebook.load import load
 from engine.settings import Stream
 from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
 from engine.streams.batch import DeadLetter
 from engine.streams.worker import Worker
 from models.propensity import fit
@@ -65,8 +66,8 @@ class Aside:
 class Setting:
     """A worker, its store and what it put aside."""
 
-    def __init__(self, **settings: object) -> None:
-        self.store, self.aside, self.meter = MemoryStore(PARTITIONS), Aside(), PrometheusMeter()
+    def __init__(self, store: MemoryStore | RedisStore | None = None, **settings: object) -> None:
+        self.store, self.aside, self.meter = store or MemoryStore(PARTITIONS), Aside(), PrometheusMeter()
         self.clock = EngineClock()
         self.clock.anchor = ClockAnchor(START, 0, 0)
         self.worker = self.another(**settings)
