@@ -95,6 +95,10 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
             Console(stderr=True).print(str(error), style="red", markup=False)
             raise typer.Exit(1) from error
         print(msgspec.json.encode(report).decode() if as_json else summary(report))
+        if not report.sent:
+            hint = "" if shift_to_now else "; an engine on the wall clock takes old logs with --shift-to-now"
+            Console(stderr=True).print(f"nothing was taken{hint}", style="red", markup=False)
+            raise typer.Exit(1)
 
     return replay
 

@@ -92,4 +92,4 @@ def _refusals(answer: httpx.Response) -> list[str]:
     except json.JSONDecodeError:
         return []
     errors = body.get("errors", []) if isinstance(body, dict) else []
-    return [json.dumps(error) for error in errors]
+    return [": ".join(error[part] for part in ("code", "field", "detail") if error.get(part)) for error in errors]

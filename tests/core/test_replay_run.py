@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 from collections import defaultdict
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -171,6 +172,28 @@ async def test_refused_items_are_skipped_with_their_reasons(tmp_path):
         report = await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key"), speed=0)
     assert (report.sent, report.skipped) == (9, 1)
     assert "bad_time" in report.faults[0]
+
+
+def test_the_command_fails_when_nothing_was_taken(tmp_path):
+    why = {"code": "bad_time", "field": "timestamp", "detail": "more than 400 days ago"}
+
+    async def refuses_all(scope, receive, send):
+        batch = json.loads((await receive())["body"])["batch"]
+        body = json.dumps({"errors": [why | {"index": i} for i in range(len(batch))]}).encode()
+        await send({"type": "http.response.start", "status": 400, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    @asynccontextmanager
+    async def open_target(where):
+        async with client(refuses_all) as http:
+            yield cli.Target(HttpSender(http, "key"), None)
+
+    replays = typer.Typer()
+    replays.command()(cli.command(open_target, lambda body, fallback: pytest.fail("no Segment payload")))
+    told = CliRunner().invoke(replays, [str(log_file(tmp_path, 10)), "--speed", "max"])
+    assert told.exit_code == 1
+    assert "bad_time: timestamp: more than 400 days ago" in told.stdout
+    assert "--shift-to-now" in told.stderr
 
 
 async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_path):
