@@ -108,13 +108,16 @@ def demo(
     rate: Annotated[float, typer.Option(min=1, help="Events per second of the made-up traffic.")] = 400,
     seed: Annotated[int, typer.Option(help="Of the made-up traffic.")] = 7,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Rule files.")] = Path("rules"),
+    directory: Annotated[
+        Path, typer.Option(file_okay=False, help="Where it keeps files and logs; each demo needs its own.")
+    ] = Path(".cueline/demo"),
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as the last line.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
 ) -> None:
     """Start everything on this machine and watch it work."""
     from engine.demo import Demo, Wishes
 
-    wishes = Wishes(input, seconds, port, speed, rate, seed, rules, as_json, browser)
+    wishes = Wishes(input, seconds, port, speed, rate, seed, rules, directory, as_json, browser)
     with told():
         run(lambda: Demo(wishes).run(), "WARNING")
 

@@ -26,7 +26,7 @@ from engine.clock import wall_ms
 from engine.doors.logged import logged
 from engine.embedded.loopback import HOST, free_port
 from engine.embedded.services import Embedded
-from engine.embedded.supervisor import Change
+from engine.embedded.supervisor import Change, State
 from engine.errors import BadSettings, Unavailable
 from engine.events import Cue
 from engine.meter import quantiles
@@ -38,16 +38,16 @@ from engine.settings import Redis
 from engine.store.redis import RedisStore
 from loadtest.traffic import Traffic
 
-DIRECTORY = Path(".cueline/demo")
 PARTITIONS = 4  # tansu reads a fetch from the beginning of a partition: few fetches keep it fresh for longer
 FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
 TRAFFIC_SPEED = 60.0
 CUSTOMERS = 20_000
 DECISIONS_PER_S = 20.0
-TAKEN_SHARE = 0.25  # of the decisions the demo's desk asks for, those it acts on
+TAKEN_SHARE = 0.25  # of the customers the demo's desk asks about, those it acts on
 ACCEPTED_SHARE = 0.3  # of the offers the demo's desk shows
 SETTLE_S = 10.0  # how long the last events may take to be counted
 READY_WITHIN_S = 60.0
+AGAIN_S = 0.2  # after which a lost stream is opened again
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -60,6 +60,7 @@ class Wishes(msgspec.Struct, frozen=True):
     rate: float
     seed: int
     rules: Path
+    directory: Path
     as_json: bool
     browser: bool
 
@@ -96,6 +97,7 @@ class Demo:
         self._wishes = wishes
         self._began = time.monotonic()
         self._write_key, self._api_key = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+        self._bearer = {"authorization": f"Bearer {self._api_key}"}
         self._port = wishes.port or free_port()
         self._worker_port = free_port()
         self._out = Console(stderr=wishes.as_json)
@@ -103,6 +105,7 @@ class Demo:
         self._stop = asyncio.Event()
         self._desk = _Desk()
         self._first_cue: float | None = None
+        self._kafka_died = False
 
     async def run(self) -> None:
         """Start, feed, show, end. Raises a `CuelineError` that says what is wrong."""
@@ -120,12 +123,12 @@ class Demo:
 
     async def _start_and_feed(self) -> Result:
         self._say("starting Kafka (tansu) and Valkey …")
-        async with Embedded(DIRECTORY, PARTITIONS, on_change=self._changed) as services:
+        async with Embedded(self._wishes.directory, PARTITIONS, on_change=self._changed) as services:
             environment = self._environment(services)
             engine = [sys.executable, "-m", "engine"]
             run = services.supervisor.run
             await asyncio.gather(
-                run("worker", [*engine, "work", "--directory", str(DIRECTORY / "worker")], environment,
+                run("worker", [*engine, "work", "--directory", str(services.directory / "worker")], environment,
                     ready=lambda: _ready(self._worker_port), within=READY_WITHIN_S),
                 run("api", [*engine, "api"], environment, ready=lambda: _ready(self._port), within=READY_WITHIN_S),
             )  # fmt: skip
@@ -207,45 +210,62 @@ class Demo:
         give_up = time.monotonic() + SETTLE_S
         while (counted := _accounted(await store.tallies())) < progress.sent:
             if time.monotonic() > give_up:
+                lost = " (Kafka died, and the demo's keeps its log in memory only)" if self._kafka_died else ""
                 raise Unavailable(
-                    f"{progress.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s; "
-                    f"logs: {DIRECTORY / 'logs'}"
+                    f"{progress.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{lost}; "
+                    f"logs: {self._wishes.directory / 'logs'}"
                 )
             await asyncio.sleep(0.05)
 
     async def _agent(self, client: httpx.AsyncClient) -> None:
-        """A desktop that listens to every agent cue, and remembers when the first came."""
-        headers = {"authorization": f"Bearer {self._api_key}"}
-        async with client.stream("GET", "/v1/agents/demo/cues", headers=headers, timeout=None) as answer:
-            async for line in answer.aiter_lines():
-                if line.startswith("data:"):
-                    cue = msgspec.json.decode(line[5:], type=Cue)
-                    self._first_cue = self._first_cue or time.monotonic() - self._began
+        """A desktop that sees every cue, as the page does, and how long each was on its way."""
+        while True:
+            with contextlib.suppress(httpx.HTTPError):  # the api process died: its follower is asked again
+                async with client.stream("GET", "/v1/live", headers=self._bearer, timeout=None) as answer:
+                    answer.raise_for_status()
+                    await self._listen(answer)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _listen(self, answer: httpx.Response) -> None:
+        kind = ""
+        async for line in answer.aiter_lines():
+            if line.startswith("event:"):
+                kind = line[6:].strip()
+            elif line.startswith("data:") and kind == "cue":
+                cue = msgspec.json.decode(line[5:], type=Cue)
+                self._first_cue = self._first_cue or time.monotonic() - self._began
+                if "agent" in cue.channels:
                     self._desk.cued.append(cue.customer)
+                if cue.received_at:
+                    self._desk.waited.append(wall_ms() - cue.received_at)
 
     async def _decide(self, client: httpx.AsyncClient) -> None:
         """An agent who asks what to offer to customers on the line, and says what became of it."""
         rng = np.random.default_rng(self._wishes.seed)
-        headers = {"authorization": f"Bearer {self._api_key}"}
         while True:
-            customer = self._desk.cued[-1] if self._desk.cued else f"visitor-{rng.integers(1000)}"
-            body: dict[str, Any] = {
-                "customerId": customer,
-                "channel": "agent" if rng.random() < 0.5 else "web",
-                "limit": 2,
-            }
-            # mostly a glance, so that caps are not used up for whoever tries the demo by hand
-            glance = rng.random() > TAKEN_SHARE
-            body["peek"] = glance
-            began = time.perf_counter()
-            answer = await client.post("/v1/decisions", json=body, headers=headers)
-            self._desk.took.append(time.perf_counter() - began)
-            answer.raise_for_status()
-            for offer in answer.json()["offers"][: 0 if glance else 1]:
-                outcome = "accepted" if rng.random() < ACCEPTED_SHARE else "ignored"
-                told = {"decisionId": answer.json()["decisionId"], "offerId": offer["offerId"], "outcome": outcome}
-                await client.post("/v1/outcomes", json=told, headers=headers)
+            with contextlib.suppress(httpx.HTTPError):  # as a person would: asked again
+                await self._ask(client, rng)
             await asyncio.sleep(1 / DECISIONS_PER_S)
+
+    async def _ask(self, client: httpx.AsyncClient, rng: np.random.Generator) -> None:
+        customer = self._desk.cued[-1] if self._desk.cued else f"visitor-{rng.integers(1000)}"
+        body: dict[str, Any] = {
+            "customerId": customer,
+            "channel": "agent" if rng.random() < 0.5 else "web",
+            "limit": 2,
+        }
+        # of most customers no more than a glance, lest their caps are used up for whoever tries the demo by hand
+        glance = customer == self._desk.on_line or rng.random() > TAKEN_SHARE
+        self._desk.on_line = customer
+        body["peek"] = glance
+        began = time.perf_counter()
+        answer = await client.post("/v1/decisions", json=body, headers=self._bearer)
+        answer.raise_for_status()
+        self._desk.took.append(time.perf_counter() - began)
+        for offer in answer.json()["offers"][: 0 if glance else 1]:
+            outcome = "accepted" if rng.random() < ACCEPTED_SHARE else "ignored"
+            told = {"decisionId": answer.json()["decisionId"], "offerId": offer["offerId"], "outcome": outcome}
+            await client.post("/v1/outcomes", json=told, headers=self._bearer)
 
     async def _watch(self, store: RedisStore, progress: _Sent) -> None:
         """The line in the terminal."""
@@ -269,9 +289,8 @@ class Demo:
     async def _result(self, client: httpx.AsyncClient, store: RedisStore, progress: _Sent) -> Result:
         tallies = await store.tallies()
         worker = (await client.get(f"http://{HOST}:{self._worker_port}/metrics")).text
-        api = (await client.get("/metrics")).text
-        rulebook = await client.get("/v1/rulebook", headers={"authorization": f"Bearer {self._api_key}"})
-        took = np.array(self._desk.took or [np.nan]) * 1000
+        rulebook = await client.get("/v1/rulebook", headers=self._bearer)
+        took, waited = (np.array(seen or [np.nan]) for seen in (self._desk.took, self._desk.waited))
         return Result(
             events_sent=progress.sent,
             events_applied=tallies.get("applied", 0),
@@ -281,9 +300,9 @@ class Demo:
             indicators_risen=tallies.get("risen", 0),
             cues=tallies.get("cues", 0),
             decisions=len(self._desk.took),
-            decision_ms=_pair(*np.quantile(took, [0.5, 0.99])),
+            decision_ms=_pair(*np.quantile(took * 1000, [0.5, 0.99])),
             freshness_ms=_pair(*(1000 * q for q in quantiles(worker, "freshness_seconds", [0.5, 0.99]))),
-            cue_ms=_pair(*(1000 * q for q in quantiles(api, "cue_seconds", [0.5, 0.99]))),
+            cue_ms=_pair(*np.quantile(waited, [0.5, 0.99])),
             seconds_to_first_cue=round(self._first_cue, 2) if self._first_cue else None,
             revision=rulebook.json()["revision"],
         )
@@ -298,17 +317,20 @@ class Demo:
         if self._state.get(change.name) not in (None, change.state):
             self._say(f"{change.name}: {change.state} {change.detail}")
         self._state[change.name] = change.state
+        self._kafka_died |= (change.name, change.state) == ("kafka", State.DIED)
 
     def _say(self, text: str) -> None:
         self._out.print(text, highlight=False)
 
 
 class _Desk:
-    """What the demo's agent has seen: customers cued lately, and how long decisions took (s)."""
+    """The demo's agent: customers cued for agents, the one on the line; seconds of decisions, ms of cues."""
 
     def __init__(self) -> None:
         self.cued: deque[str] = deque(maxlen=100)
+        self.on_line = ""
         self.took: list[float] = []
+        self.waited: list[int] = []
 
 
 class _Sent:

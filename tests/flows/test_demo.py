@@ -1,6 +1,7 @@
 """``cueline demo`` as the README starts it: with its defaults, until Ctrl-C."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -48,6 +49,44 @@ async def test_without_arguments_it_runs_until_it_is_interrupted(start) -> None:
     assert b"Traceback" not in rest
 
 
+async def test_another_needs_a_directory_of_its_own(start) -> None:
+    first = await start()
+    async with asyncio.timeout(START_S):
+        _ = [line async for line in _until(first, b"starting")]
+        refused = await start()
+        told, _ = await refused.communicate()
+        assert (refused.returncode, b"in use" in told) == (2, True)
+
+        second = await start("--directory", "second")
+        _ = [line async for line in _until(second, b"ready in")]
+    assert second.returncode is None
+
+
+async def test_its_agent_goes_on_after_the_api_was_killed(start) -> None:
+    demo = await start("--seconds", "25", "--json")
+    async with asyncio.timeout(START_S):
+        _ = [line async for line in _until(demo, b"ready in")]
+        os.kill(await _child(demo.pid, "engine api"), signal.SIGKILL)
+        out, _ = await demo.communicate()
+    assert demo.returncode == 0, out
+    result = json.loads(out.splitlines()[-1])
+    assert result["decisions"] > 10  # at twenty a second, a few of them before the end of the first process
+    assert result["eventsApplied"] == result["eventsSent"] > 0
+
+
+async def test_cues_for_the_website_alone_are_measured_too(start, tmp_path: Path) -> None:
+    # a cart without prices, left for two hours: its offer is for the web
+    rows = ["1,10,5,cart,1511658000", *(f"2,{n},5,pv,{1511658000 + 60 * n}" for n in range(1, 120))]
+    (log := tmp_path / "log.csv").write_text("\n".join(rows) + "\n")
+    demo = await start("--seconds", "20", "--json", "--speed", "1200", "--input", str(log))
+    out, _ = await asyncio.wait_for(demo.communicate(), START_S)
+    assert demo.returncode == 0, out
+    result = json.loads(out.splitlines()[-1])
+    assert result["cues"] >= 1
+    assert result["secondsToFirstCue"] is not None
+    assert result["cueMs"]["p50"] is not None
+
+
 @pytest.mark.parametrize("seconds", ["4", "-1", "nan", "inf"])
 async def test_a_time_that_is_too_short_or_none_is_told(start, seconds: str) -> None:
     demo = await start("--seconds", seconds)
@@ -62,3 +101,12 @@ async def _until(demo: asyncio.subprocess.Process, words: bytes) -> AsyncIterato
         yield line
         if words in line:
             return
+
+
+async def _child(parent: int, words: str) -> int:
+    listing = await asyncio.create_subprocess_exec(
+        *("ps", "-A", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await listing.communicate()
+    rows = (line.split(None, 2) for line in out.decode().splitlines())
+    return next(int(pid) for pid, of, args in rows if int(of) == parent and words in args)

@@ -20,6 +20,7 @@ export class Customer {
 
   show(id, channels = []) {
     channels.forEach((name) => this.channels.add(name));
+    if (channels.length && !channels.includes(this.channel)) this.channel = channels[0]; // where the cue is for
     this.id = id;
     at("customer-input").value = id;
     this.refresh();
