@@ -1,13 +1,14 @@
 """The peer of the stream benchmark: a Faust agent as its documentation writes one.
 
 Decode, count per customer, write to Redis. What an ordinary agent can do for speed is done: events are
-taken in batches (`take`) and a batch is one pipelined round trip. `python -m loadtest.stock_faust` runs it
-on the settings of the environment; progress is the Redis key ``peer:done``.
+taken in batches (`take`) and a batch is one pipelined round trip. `python -m loadtest.stock_faust GROUP` runs
+it on the settings of the environment; progress is the Redis key ``peer:done``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -72,4 +73,4 @@ async def main(settings: Settings, group: str, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings.load(), "peer", Path(".cueline/peer")))
+    asyncio.run(main(Settings.load(), sys.argv[1], Path(".cueline/peer")))
