@@ -1,8 +1,8 @@
 """The peer of the stream benchmark: a Faust agent as its documentation writes one.
 
 Decode, count per customer, write to Redis. What an ordinary agent can do for speed is done: events are
-taken in batches (`take`) and a batch is one pipelined round trip. `python -m loadtest.stock_faust GROUP` runs
-it on the settings of the environment; progress is the Redis key ``peer:done``.
+taken in batches (`take`) and a batch is one pipelined round trip. `python -m loadtest.stock_faust DIRECTORY`
+runs it on the settings of the environment; progress is the Redis key ``peer:done``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ TAKE = 1_000
 WITHIN_S = 0.1
 
 
-def build(settings: Settings, group: str, directory: Path) -> faust.App:
-    """The peer's app, not started."""
+def build(settings: Settings, directory: Path) -> faust.App:
+    """The peer's app, not started; Faust makes `directory`, not its parents."""
     kafka = settings.kafka
     app = faust.App(
-        group,
+        "peer",
         broker=f"aiokafka://{kafka.brokers}",
         datadir=directory,
         web_enabled=False,
@@ -65,12 +65,12 @@ def build(settings: Settings, group: str, directory: Path) -> faust.App:
     return app
 
 
-async def main(settings: Settings, group: str, directory: Path) -> None:
+async def main(settings: Settings, directory: Path) -> None:
     """Run the peer until the process is ended."""
-    app = build(settings, group, directory)
+    app = build(settings, directory)
     await app.start()
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings.load(), sys.argv[1], Path(".cueline/peer")))
+    asyncio.run(main(Settings.load(), Path(sys.argv[1])))

@@ -10,7 +10,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,13 +22,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from engine.embedded.services import Embedded
-from engine.embedded.supervisor import Supervisor
+from engine.embedded.supervisor import Change, State, Supervisor
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 
 POLL_S = 0.02
 STUCK_S = 60.0
-STARTS = 3
 TOLD_OF_LOG = 1_500  # characters of a stuck reader's log
 SHOP = (Kind.ITEM_VIEWED, Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.SEARCHED, Kind.CART_ADDED, Kind.ORDER_COMPLETED)
 SHARES = (0.70, 0.12, 0.07, 0.05, 0.045, 0.015)
@@ -44,13 +43,11 @@ class Lane(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class StreamResult(msgspec.Struct, frozen=True, rename="camel"):
-    """The figures of one run; ``ratio`` is engine over stock Faust, events a second,
-    ``stock_starts`` how often the peer had to be started until it read."""
+    """The figures of one run; ``ratio`` is engine over stock Faust, events a second."""
 
     engine: Lane
     stock_faust: Lane
     ratio: float
-    stock_starts: int
     events: int
     customers: int
     partitions: int
@@ -86,9 +83,10 @@ async def bench_stream(
                 lambda n: bar.update(task, completed=n),
             )
             task = bar.add_task("stock Faust agent", total=events)
-            stock, starts = await _time_stock(
+            stock = await _time(
+                [sys.executable, "-m", "loadtest.stock_faust", f"{folder}/peer"],
                 environment,
-                Path(folder),
+                Path(folder) / "stock",
                 lambda: _done(client),
                 events,
                 stock_seconds,
@@ -98,7 +96,7 @@ async def bench_stream(
     indicators = _indicators(rules)
     ratio = engine.events_per_second / stock.events_per_second
     return StreamResult(
-        engine, stock, round(ratio, 2), starts, events, customers, partitions, indicators, os.cpu_count() or 0
+        engine, stock, round(ratio, 2), events, customers, partitions, indicators, os.cpu_count() or 0
     )
 
 
@@ -146,28 +144,6 @@ async def _fill(
         await producer.stop()
 
 
-async def _time_stock(
-    environment: dict[str, str],
-    folder: Path,
-    count: Callable[[], Awaitable[int]],
-    events: int,
-    seconds: float,
-    progress: Callable[[int], None],
-) -> tuple[Lane, int]:
-    """The peer, and how often it was started: again, in a group of its own, where it read nothing at all.
-    Why it sometimes does not is not known; the result tells the starts so that none passes unseen."""
-    start = 1
-    while True:
-        command = [sys.executable, "-m", "loadtest.stock_faust", f"peer-{start}"]
-        try:
-            logs = folder / f"stock-{start}"
-            return await _time(command, environment, logs, count, events, seconds, progress), start
-        except Unavailable:
-            if start == STARTS or await count():
-                raise
-        start += 1
-
-
 async def _time(
     command: list[str],
     environment: dict[str, str],
@@ -177,28 +153,39 @@ async def _time(
     seconds: float,
     progress: Callable[[int], None],
 ) -> Lane:
-    """Run one reader until it has done `events`, or for `seconds` from its first progress on."""
-    async with Supervisor(logs) as supervisor:
+    """Run one reader until it has done `events`, or for `seconds` from its first progress on.
+
+    Raises `Unavailable` when it dies or makes no progress for `STUCK_S`.
+    """
+    changes: list[Change] = []
+    async with Supervisor(logs, changes.append) as supervisor:
         await supervisor.run("reader", command, environment)
-        began, last = time.monotonic(), 0
+        moved = time.monotonic()
         while (done := await count()) == 0:
-            if time.monotonic() - began > STUCK_S:
-                end = supervisor.log("reader").read_text()[-TOLD_OF_LOG:]
-                raise Unavailable(f"no progress for {STUCK_S:.0f} s; the log ends:\n{end}")
+            _check(supervisor, changes, moved)
             await asyncio.sleep(POLL_S)
-        first, start, cpu = done, time.perf_counter(), _cpu_seconds(supervisor.pid("reader"))
-        moved, now = time.monotonic(), start
+        first = last = done
+        start = now = time.perf_counter()
+        cpu = _cpu_seconds(supervisor.pid("reader"))
         while done < events and now - start < seconds:
             await asyncio.sleep(POLL_S)
             done, now = await count(), time.perf_counter()
             progress(done)
             if done != last:
                 last, moved = done, time.monotonic()
-            if time.monotonic() - moved > STUCK_S:
-                raise Unavailable(f"stuck at {done} of {events}")
+            _check(supervisor, changes, moved)
         spent = _cpu_seconds(supervisor.pid("reader")) - cpu
     counted = done - first
     return Lane(round(counted / (now - start)), round(spent / counted * 1e6, 2), counted, round(now - start, 3))
+
+
+def _check(supervisor: Supervisor, changes: Sequence[Change], moved: float) -> None:
+    """Raise `Unavailable` when the reader died, or has not progressed since `moved` (monotonic s) for too long."""
+    died = any(change.state is State.DIED for change in changes)
+    if died or time.monotonic() - moved > STUCK_S:
+        why = "the reader died" if died else f"no progress for {STUCK_S:.0f} s"
+        end = supervisor.log("reader").read_text()[-TOLD_OF_LOG:]
+        raise Unavailable(f"{why}; its log ends:\n{end}")
 
 
 def _cpu_seconds(pid: int) -> float:
