@@ -15,6 +15,9 @@ WIRE_VERSION = 1
 MAX_ID_BYTES = 100
 MAX_CUSTOMER_BYTES = 256
 
+#: Where an offer can be made.
+CHANNELS = ("web", "agent", "email", "app")
+
 
 class Kind(enum.IntEnum):
     """What a customer or contact did. The codes are stored: never renumber."""

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import msgspec
 
 from engine.errors import BadRequest
-from engine.events import MAX_CUSTOMER_BYTES
+from engine.events import CHANNELS, MAX_CUSTOMER_BYTES
 
 MAX_LIMIT = 20
 MAX_DEADLINE_MS = 10_000
-MAX_NAME = 100  # characters of a channel or placement
+MAX_NAME = 100  # characters of a placement
 
 
 class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, forbid_unknown_fields=True):
@@ -106,8 +106,8 @@ def check(request: DecisionRequest) -> DecisionRequest:
     if len(customer.encode()) > MAX_CUSTOMER_BYTES:
         field = "customerId" if request.customer_id else "anonymousId"
         raise BadRequest(f"longer than {MAX_CUSTOMER_BYTES} bytes", field)
-    if not 0 < len(request.channel) <= MAX_NAME:
-        raise BadRequest(f"1 to {MAX_NAME} characters are needed", "channel")
+    if request.channel not in CHANNELS:
+        raise BadRequest(f"one of {', '.join(CHANNELS)} is needed", "channel")
     if not 1 <= request.limit <= MAX_LIMIT:
         raise BadRequest(f"1 to {MAX_LIMIT} is allowed", "limit")
     if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:

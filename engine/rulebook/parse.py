@@ -9,6 +9,7 @@ from collections.abc import Callable
 import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode
 
+from engine.events import CHANNELS
 from engine.rulebook import condition, say
 from engine.rulebook.condition import Condition
 from engine.rulebook.document import Document
@@ -17,7 +18,6 @@ from engine.rulebook.model import Cap, Offer
 from engine.rulebook.quantity import DURATIONS
 
 KINDS = ("sell", "serve", "ask", "retain", "nurture", "chat")
-CHANNELS = ("web", "agent", "email", "app")
 PERIOD_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST_PERIOD_MS = 3_660 * PERIOD_MS["d"]
 MOST_TIMES = 10_000
