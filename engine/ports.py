@@ -72,7 +72,8 @@ class Commit(msgspec.Struct, frozen=True):
     """What one batch of one partition changes; all of it happens or none.
 
     ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
-    (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``risen``).
+    (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``risen``, and
+    ``risen.<indicator>`` of each that rose).
     """
 
     partition: int

@@ -141,6 +141,7 @@ def _services(process: Process, knowledge: Knowledge, pulse: Pulse) -> Services:
         clock=process.clock,
         desk=Desk(store, rulebook, table, process.clock, meter, settings),
         rulebook=rulebook,
+        rule_faults=lambda: knowledge.faults,
         metrics=meter.render,
         ready=partial(_api_problems, process.log, pulse, settings.redis.timeout_s),
     )

@@ -29,6 +29,10 @@ _TALLIED = {
 }
 
 
+#: Before an indicator's name, the tally of how often it rose.
+RISEN = "risen."
+
+
 class Committer:
     """Sends commits and takes their answers."""
 
@@ -63,7 +67,7 @@ class Committer:
             rows=arena.encode(touched),
             timers=Timers(arena.customers(changed), arena.timers[changed].tolist()),
             cues=self._cues(lane, judge, table, rises),
-            tallies={**tallies, "risen": len(rises)},
+            tallies={**tallies, **_risen(judge, rises)},
         )
         lane.next = end
         lane.pending.append(asyncio.ensure_future(self._commit(lane, commit, received)))
@@ -96,9 +100,6 @@ class Committer:
             )
             if choice is not None:
                 choices.append(choice)
-        for indicator, count in enumerate(np.bincount(rises["indicator"]).tolist()):
-            if count:
-                self._meter.add("indicators_risen", count, judge.rulebook.indicators[indicator].name)
         self._meter.observe("indicator_seconds", time.perf_counter() - began)
         return choices
 
@@ -124,8 +125,18 @@ class Committer:
         meter.add("commit_rows", len(commit.rows))
         for name, tally in _TALLIED.items():
             meter.add(name, commit.tallies.get(tally, 0))
+        for tally, count in commit.tallies.items():
+            if tally.startswith(RISEN):
+                meter.add("indicators_risen", count, tally.removeprefix(RISEN))
         for choice, place in zip(commit.cues, taken, strict=True):
             if place < 0:
                 meter.add("cues_capped")
             else:
                 meter.add("cues_sent", 1, choice.candidates[place].offer_id)
+
+
+def _risen(judge: Judge, rises: NDArray[np.void]) -> dict[str, int]:
+    """Tallies of what rose, in all and by indicator."""
+    indicators = judge.rulebook.indicators
+    counts = enumerate(np.bincount(rises["indicator"]).tolist())
+    return {"risen": len(rises), **{RISEN + indicators[place].name: count for place, count in counts if count}}

@@ -22,7 +22,8 @@ EVERY_S = 0.5
 
 
 class Pulse(msgspec.Struct, frozen=True, rename="camel"):
-    """The state of the engine. ``perSecond``: how fast each tally grew since the pulse before."""
+    """The state of the engine. ``perSecond``: how fast each tally grew since the pulse before;
+    ``ruleFaults``: why the newest rule files are not in use (none: they are)."""
 
     engine_now: int
     tallies: Mapping[str, int]
@@ -30,6 +31,7 @@ class Pulse(msgspec.Struct, frozen=True, rename="camel"):
     events_per_second: float
     cues_per_second: float
     revision: str
+    rule_faults: list[str]
     clients: int
 
 
@@ -93,6 +95,7 @@ class Demo:
             speed.get("events", 0.0),
             speed.get("cues", 0.0),
             services.rulebook().revision,
+            list(services.rule_faults()),
             self._cues.feed.clients,
         )
 

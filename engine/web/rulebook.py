@@ -42,9 +42,11 @@ class OfferRule(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RulebookAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """All rules; equal rules have an equal revision."""
+    """All rules; equal rules have an equal revision. ``faults``, as ``file:line:column: name: reason``, are of
+    newer files that were therefore not taken into use; none: the files and these rules are the same."""
 
     revision: str
+    faults: list[str]
     indicators: list[IndicatorRule]
     offers: list[OfferRule]
 
@@ -54,13 +56,17 @@ class Rules:
 
     def __init__(self, services: Services) -> None:
         self._rulebook = services.rulebook
+        self._faults = services.rule_faults
 
     async def get(self, request: Request) -> Response:
         """Revision, indicators and offers in use."""
         book = self._rulebook()
         return replies.json(
             RulebookAnswer(
-                book.revision, [_indicator(one) for one in book.indicators], [_offer(one) for one in book.offers]
+                book.revision,
+                list(self._faults()),
+                [_indicator(one) for one in book.indicators],
+                [_offer(one) for one in book.offers],
             )
         )
 

@@ -38,8 +38,8 @@ class Door(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the routes use. ``metrics`` gives the exposition and its content type, ``ready`` the
-    problems by name (empty: ready)."""
+    """Everything the routes use. ``rule_faults`` are those of files that were not taken into use,
+    ``metrics`` gives the exposition and its content type, ``ready`` the problems by name (empty: ready)."""
 
     door: Door
     log: EventLog
@@ -50,5 +50,6 @@ class Services:
     clock: Clock
     desk: Desk
     rulebook: Callable[[], Rulebook]
+    rule_faults: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[bytes, str]]
     ready: Callable[[], Mapping[str, str]]

@@ -56,7 +56,7 @@ async def page_url(tmp_path: Path, chromium: str) -> AsyncIterator[str]:
     with log.open("wb") as out:
         demo = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "engine", "demo", "--seconds", "90", "--no-browser"),
-            *("--port", str(port), "--rules", str(ROOT / "rules")),
+            *("--port", str(port), "--rules", str(shutil.copytree(ROOT / "rules", tmp_path / "rules"))),
             cwd=tmp_path,  # a demo keeps its files where it is started, and another may be running
             env=os.environ | {"PYTHONPATH": str(ROOT)},
             stdout=out,
@@ -98,6 +98,7 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
         await expect(page.get_by_test_id("customers-total")).to_have_text(COUNTED)
         await expect(page.get_by_test_id("stream-lost")).to_be_hidden()
 
+        await expect(page.get_by_test_id("indicator").first).to_contain_text(re.compile("[a-z ]+[1-9][0-9,]*"))
         cue = page.get_by_test_id("cue-item").first
         await expect(cue).to_be_visible(timeout=25_000)
         await cue.hover()  # holds the list still
@@ -116,6 +117,25 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
         await expect(page.get_by_test_id("no-customer")).to_contain_text("nobody <b>at all</b>", timeout=10_000)
         await browser.close()
     assert not faults
+
+
+async def test_a_broken_rule_file_is_told_where_until_it_is_mended(page_url: str, chromium: str, tmp_path: Path):
+    from playwright.async_api import async_playwright, expect
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page()
+        await page.goto(page_url)
+        told, revision = page.get_by_test_id("rule-faults"), page.get_by_test_id("revision")
+        await expect(page.get_by_test_id("stream-status")).to_have_text("live", timeout=10_000)
+        before = await revision.inner_text()
+        broken = tmp_path / "rules" / "broken.yaml"
+        broken.write_text("indicators:\n  - {name: odd, description: odd, when: no.such >= 1}\n")
+        await expect(told).to_contain_text(re.compile(r"broken\.yaml:2:\d+: odd: "), timeout=10_000)
+        await expect(revision).to_have_text(before)
+        broken.unlink()
+        await expect(told).to_be_hidden(timeout=10_000)
+        await browser.close()
 
 
 async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, chromium: str):

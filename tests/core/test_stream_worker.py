@@ -209,6 +209,7 @@ async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
         await setting.worker.owned.drain()
         risen.append((await setting.store.tallies()).get("risen", 0))
     assert risen == [0, 0, 1, 1, 1]
+    assert (await setting.store.tallies())["risen.cart_abandoning"] == 1
 
 
 async def test_a_backlog_does_not_look_like_silence() -> None:

@@ -107,6 +107,7 @@ class Process:
     log: MemoryLog = field(default_factory=MemoryLog)
     meter: PrometheusMeter = field(default_factory=PrometheusMeter)
     problems: dict[str, str] = field(default_factory=dict)
+    rule_faults: list[str] = field(default_factory=list)
     heartbeat_s: float = 15.0
 
     def __post_init__(self) -> None:
@@ -125,6 +126,7 @@ class Process:
                 clock=self.clock,
                 desk=desk,
                 rulebook=lambda: self.rulebook,
+                rule_faults=lambda: self.rule_faults,
                 metrics=self.meter.render,
                 ready=lambda: self.problems,
             ),

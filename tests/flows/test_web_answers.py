@@ -249,8 +249,10 @@ async def test_a_customer_never_seen_is_a_404(api: httpx.AsyncClient) -> None:
 
 
 async def test_the_rulebook_is_told(process: Process, api: httpx.AsyncClient) -> None:
+    process.rule_faults.append("rules/new.yaml:3:11: price_watcher: unknown feature")
     body = (await api.get("/v1/rulebook")).json()
     assert body["revision"] == process.rulebook.revision
+    assert body["faults"] == ["rules/new.yaml:3:11: price_watcher: unknown feature"]
     assert body["indicators"] == [
         {"name": "bursty_session", "description": "moves fast and comes back", "when": "session.bursts >= 3"}
     ]
@@ -407,6 +409,7 @@ async def test_nothing_a_caller_sends_makes_a_500(api: httpx.AsyncClient, path: 
 
 async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
     process = Process(settings(demo_page=True))
+    process.rule_faults.append("rules/new.yaml:3:11: price_watcher: unknown feature")
     await process.know("ann", **SESSION)
     async with serving(process) as api:
         assert (await api.get("/v1/live")).status_code == 401
@@ -430,3 +433,4 @@ async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
             assert seen.data["engineNow"] == NOW
             assert seen.data["revision"] == process.rulebook.revision
             assert seen.data["tallies"]["events"] == 2
+            assert seen.data["ruleFaults"] == process.rule_faults

@@ -1,8 +1,7 @@
-// The newest cues, and how often each indicator was behind one. Held still while somebody points at the list.
-import { clock, count, element, plain } from "/page/words.js";
+// The newest cues. Held still while somebody points at the list.
+import { clock, element, plain } from "/page/words.js";
 
 const KEPT = 60;
-const SHOWN_INDICATORS = 6;
 const REDRAW_MS = 300;
 
 export class Cues {
@@ -10,7 +9,6 @@ export class Cues {
     this.choose = choose;
     this.list = document.getElementById("cues");
     this.waiting = [];
-    this.byIndicator = new Map();
     this.fresh = 0;
     this.chosen = null;
     setInterval(() => this.draw(), REDRAW_MS);
@@ -19,7 +17,6 @@ export class Cues {
   add(cue) {
     this.waiting.push(cue);
     if (this.waiting.length > KEPT) this.waiting.shift();
-    this.byIndicator.set(cue.indicator, (this.byIndicator.get(cue.indicator) ?? 0) + 1);
     this.fresh += 1;
   }
 
@@ -32,7 +29,6 @@ export class Cues {
 
   draw() {
     if (!this.waiting.length) return this.hint(false);
-    this.bars();
     const held = this.list.childElementCount > 0 && Boolean(this.list.matches(":hover") || this.list.querySelector(":focus-visible"));
     this.hint(held);
     if (held) return;
@@ -67,16 +63,5 @@ export class Cues {
     this.chosen = item;
     item.dataset.chosen = "true";
     this.choose(cue);
-  }
-
-  bars() {
-    const most = [...this.byIndicator].sort((a, b) => b[1] - a[1]).slice(0, SHOWN_INDICATORS);
-    const top = most[0]?.[1] ?? 1;
-    document.getElementById("indicators").replaceChildren(...most.map(([name, number]) => {
-      const bar = element("span", { class: "bar" });
-      bar.style.width = `${(100 * number) / top}%`;
-      return element("li", { "data-testid": "indicator" },
-        element("span", { text: plain(name) }), element("span", {}, bar), element("span", { class: "count", text: count(number) }));
-    }));
   }
 }

@@ -2,6 +2,7 @@
 import { Chart } from "/page/chart.js";
 import { Customer } from "/page/customer.js";
 import { Cues } from "/page/cues.js";
+import { Indicators } from "/page/indicators.js";
 import { count, element, moment } from "/page/words.js";
 
 const SILENT_MS = 4_000; // pulses come every half second
@@ -11,6 +12,7 @@ const at = (id) => document.getElementById(id);
 const chart = new Chart(at("chart"));
 const customer = new Customer();
 const cues = new Cues((cue) => customer.show(cue.customer, cue.channels));
+const indicators = new Indicators();
 const speeds = [];
 let source = null;
 let heard = 0;
@@ -24,6 +26,8 @@ function pulse(state) {
   at("revision").textContent = (state.revision || "none").slice(0, 12);
   const shown = { events: "events", customers: "customers", risen: "risen", cues: "cues", duplicates: "duplicates", deadletters: "deadletters" };
   for (const [id, name] of Object.entries(shown)) at(`${id}-total`).textContent = count(state.tallies[name] ?? 0);
+  indicators.show(state.tallies);
+  faults(state.ruleFaults);
   chart.add(state.eventsPerSecond, cues.since());
 }
 
@@ -36,6 +40,15 @@ function alive() {
   heard = Date.now();
   at("banner").hidden = true;
   status("live");
+}
+
+// Rule files that do not compile are the operator's to mend; the rules before stay in use.
+function faults(lines) {
+  const box = at("rule-faults");
+  if (box.dataset.shown === lines.join("\n")) return;
+  box.dataset.shown = lines.join("\n");
+  box.hidden = !lines.length;
+  at("rule-fault-list").replaceChildren(...lines.map((line) => element("li", { text: line })));
 }
 
 function lost() {
