@@ -115,9 +115,10 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
 ) -> None:
     """Start everything on this machine and watch it work."""
-    from engine.demo import Demo, Wishes
+    from engine.demo.feed import Input
+    from engine.demo.run import Demo, Wishes
 
-    wishes = Wishes(input, seconds, port, speed, rate, seed, rules, directory, as_json, browser)
+    wishes = Wishes(Input(input, speed, rate, seed), seconds, port, rules, directory, as_json, browser)
     with told():
         run(lambda: Demo(wishes).run(), "WARNING")
 
@@ -140,7 +141,7 @@ def load_settings(config: Path | None) -> Settings:
     except ValidationError as error:
         for fault in error.errors():
             name = "CUELINE_" + "__".join(str(part) for part in fault["loc"]).upper()
-            err.print(f"[bold red]setting[/] {name}: {fault['msg']}", highlight=False)
+            err.print(f"[bold red]setting[/] {name}: {fault['msg']}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
 
 
@@ -151,13 +152,13 @@ def told() -> Iterator[None]:
         yield
     except BadRule as error:
         for fault in error.faults:
-            err.print(f"[bold red]rule[/] {fault}", highlight=False)
+            err.print(f"[bold red]rule[/] {fault}", highlight=False, soft_wrap=True)
         raise typer.Exit(3) from None
     except BadSettings as error:
-        err.print(f"[bold red]settings[/] {error}", highlight=False)
+        err.print(f"[bold red]settings[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except (CuelineError, OSError) as error:
-        err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False)
+        err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -90,7 +90,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except CuelineError as error:
-        err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False)
+        err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -101,7 +101,7 @@ def show(result: msgspec.Struct, as_json: bool) -> None:
         return
     table = Table("figure", "value")
     for name, value in _flat(msgspec.to_builtins(result)):
-        table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
+        table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
     Console().print(table)
 
 

@@ -127,6 +127,12 @@ class Supervisor:
         """The child's process, 0 while it does not run. Raises KeyError for an unknown name."""
         return self._children[name].pid
 
+    def restart(self, name: str) -> None:
+        """SIGTERM; it is started again as after a death. Nothing while it does not run."""
+        child = self._children[name]
+        if child.process and child.pid:
+            child.process.terminate()
+
     def log(self, name: str) -> Path:
         """Where the child's output goes."""
         return self._logs / f"{name}.log"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -77,6 +78,7 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
             source = Source(file, decode, strict=strict)
 
             async def all_of_it() -> run.ReplayReport:
+                stop = _interrupted()
                 async with open_target(Where(to, url, write_key, config)) as target:
                     with _bar() as bar:
                         task = bar.add_task(file.name, total=limit, at="", behind="")
@@ -88,6 +90,7 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
                             shift_to_now=shift_to_now,
                             set_clock=target.set_clock,
                             on_progress=lambda progress: _show(bar, task, progress),
+                            stop=stop,
                         )
 
             report = asyncio.run(all_of_it())
@@ -101,6 +104,18 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
             raise typer.Exit(1)
 
     return replay
+
+
+def _interrupted() -> asyncio.Event:
+    """Set by the first Ctrl-C, so that the report is still told; the second ends at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def first() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, first)
+    return stop
 
 
 def _speed(text: str) -> float:

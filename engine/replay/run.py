@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from itertools import chain, islice
@@ -62,8 +63,10 @@ async def replay(
     set_clock: SetClock | None = None,
     settle_s: float = 1.0,
     on_progress: OnProgress | None = None,
+    stop: asyncio.Event | None = None,
 ) -> ReplayReport:
-    """Send `source` through `sender`; `speed` 0 is as fast as it is taken.
+    """Send `source` through `sender`; `speed` 0 is as fast as it is taken. With `stop` it ends early: what is
+    on its way still arrives, so the report is exact.
 
     The engine's clock is set by `set_clock` to run as fast as the replay, from `settle_s` (wall) after
     now, so that every process has heard of it before the first event; it is left running. Unpaced, the
@@ -88,7 +91,7 @@ async def replay(
     if set_clock:
         await set_clock(None if shift_to_now and speed == 1 else anchor)
         await asyncio.sleep(settle_s)
-    run = _Run(sender, anchor, set_clock, on_progress)
+    run = _Run(sender, anchor, set_clock, on_progress, stop)
     await run.all(_shifted(chain([first], messages), shift))
     return run.report(faults, (wall_ms() - starts) / 1_000)
 
@@ -104,10 +107,15 @@ def _shifted(messages: Iterable[Message], shift: int) -> Iterator[Message]:
 
 
 async def send_paced(
-    messages: Iterable[Message], sender: Sender, anchor: ClockAnchor, on_progress: OnProgress | None = None
+    messages: Iterable[Message],
+    sender: Sender,
+    anchor: ClockAnchor,
+    on_progress: OnProgress | None = None,
+    stop: asyncio.Event | None = None,
 ) -> ReplayReport:
-    """Send `messages` (in time order, from wherever) when `anchor` says they are due; sets no clock."""
-    run, began = _Run(sender, anchor, None, on_progress), wall_ms()
+    """Send `messages` (in time order, from wherever) when `anchor` says they are due, until `stop`; sets no
+    clock."""
+    run, began = _Run(sender, anchor, None, on_progress, stop), wall_ms()
     await run.all(messages)
     return run.report(Faults(), (wall_ms() - began) / 1_000)
 
@@ -116,10 +124,16 @@ class _Run:
     """One run: a dispatcher fills the outbox at the pace, senders empty it."""
 
     def __init__(
-        self, sender: Sender, anchor: ClockAnchor, set_clock: SetClock | None, on_progress: OnProgress | None
+        self,
+        sender: Sender,
+        anchor: ClockAnchor,
+        set_clock: SetClock | None,
+        on_progress: OnProgress | None,
+        stop: asyncio.Event | None,
     ) -> None:
         self._sender, self._anchor, self._on_progress = sender, anchor, on_progress
         self._set_clock = set_clock if anchor.speed == 0 and not sender.judges_time else None
+        self._stop = stop or asyncio.Event()
         self._outbox, self._moved, self._finished = Outbox(), asyncio.Condition(), False
         self._sent = self._refused = self._behind_ms = self._first_at = self._last_at = 0
         self._reasons: list[str] = []
@@ -154,12 +168,18 @@ class _Run:
             wait = due(message.event.at, self._anchor) - wall_ms()
             if wait > 0:
                 await self._wake()
-                await asyncio.sleep(max(wait, SLICE_MS) / 1_000)
+                await self._pause(max(wait, SLICE_MS) / 1_000)
             elif self._anchor.speed:
                 self._behind_ms = max(self._behind_ms, -wait)
+            if self._stop.is_set():
+                return
             self._outbox.add(message)
             if len(self._outbox) >= SENDERS * BATCH:
                 await self._room()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
 
     async def _room(self) -> None:
         async with self._moved:

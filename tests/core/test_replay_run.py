@@ -266,6 +266,16 @@ async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path):
     assert seen[-1].at == FIRST + (3 * BATCH - 1) * 1_000
 
 
+@pytest.mark.parametrize("speed", [0, 1])
+async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path, speed):
+    log, stop = Kafka(), asyncio.Event()
+    path = log_file(tmp_path, 20 * BATCH)
+    report = await replay(
+        Source(path), LogSender(log, lambda: 0), speed=speed, on_progress=lambda _: stop.set(), stop=stop
+    )
+    assert 0 < report.sent == len(log.messages) < 20 * BATCH
+
+
 async def test_messages_from_anywhere_can_be_sent_paced():
     log = Kafka()
     made = [Message("c", Event(1, 2, 1_000 + i, str(i))) for i in range(10)]

@@ -1,13 +1,16 @@
 """``cueline demo`` as the README starts it: with its defaults, until Ctrl-C."""
 
 import asyncio
+import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -38,15 +41,18 @@ async def start(tmp_path: Path) -> AsyncIterator[object]:
 
 
 async def test_without_arguments_it_runs_until_it_is_interrupted(start) -> None:
-    demo = await start()
+    demo = await start("--json")
     async with asyncio.timeout(START_S):
-        seen = [line async for line in _until(demo, b"ready in")]
+        seen = [line async for line in _until(demo, b"metrics ")]
+        await _events_applied(seen[-1])
     assert demo.returncode is None, b"".join(seen)
 
     demo.send_signal(signal.SIGINT)
     rest, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 0, rest
     assert b"Traceback" not in rest
+    result = json.loads(rest.splitlines()[-1])
+    assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
 async def test_another_needs_a_directory_of_its_own(start) -> None:
@@ -72,6 +78,30 @@ async def test_its_agent_goes_on_after_the_api_was_killed(start) -> None:
     result = json.loads(out.splitlines()[-1])
     assert result["decisions"] > 10  # at twenty a second, a few of them before the end of the first process
     assert result["eventsApplied"] == result["eventsSent"] > 0
+
+
+async def test_it_goes_on_when_kafka_came_back_without_its_log(start) -> None:
+    demo = await start("--json")
+    async with asyncio.timeout(START_S):
+        metrics = [line async for line in _until(demo, b"metrics ")][-1]
+        await _events_applied(metrics)
+        os.kill(await _child(demo.pid, "tansu"), signal.SIGKILL)
+        _ = [line async for line in _until(demo, b"worker: died")]
+        _ = [line async for line in _until(demo, b"worker: ready")]
+        await _events_applied(metrics)  # by the new worker, whose counters began at 0
+    demo.send_signal(signal.SIGINT)
+    out, _ = await asyncio.wait_for(demo.communicate(), END_S)
+    assert demo.returncode == 0, out
+    result = json.loads(out.splitlines()[-1])
+    assert 0 < result["eventsApplied"] <= result["eventsSent"]
+
+
+async def test_the_time_given_ends_a_log_at_any_speed(start, tmp_path: Path) -> None:
+    (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n2,10,5,pv,1511744400\n")
+    demo = await start("--seconds", "5", "--json", "--speed", "1", "--input", str(log))
+    out, _ = await asyncio.wait_for(demo.communicate(), START_S)
+    assert demo.returncode == 0, out
+    assert json.loads(out.splitlines()[-1])["eventsSent"] == 1
 
 
 async def test_cues_for_the_website_alone_are_measured_too(start, tmp_path: Path) -> None:
@@ -101,6 +131,18 @@ async def _until(demo: asyncio.subprocess.Process, words: bytes) -> AsyncIterato
         yield line
         if words in line:
             return
+
+
+async def _events_applied(metrics: bytes) -> None:
+    """Wait until the worker, whose address is the last in the demo's line, has applied events."""
+    address = metrics.split()[-1].decode()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                told = (await client.get(address)).text
+                if re.search(r"^cueline_stream_applied_total [1-9]", told, re.MULTILINE):
+                    return
+            await asyncio.sleep(0.1)
 
 
 async def _child(parent: int, words: str) -> int:

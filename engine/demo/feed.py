@@ -1,0 +1,88 @@
+"""The demo's input: a log, or made-up traffic, sent through the HTTP door until it, or the time, is over."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from engine.clock import wall_ms
+from engine.doors.logged import logged
+from engine.ports import ClockAnchor
+from engine.replay.run import Progress, SetClock, replay, send_paced
+from engine.replay.sender import Sender
+from engine.replay.source import Faults, Source
+from loadtest.traffic import Traffic
+
+FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
+TRAFFIC_SPEED = 60.0
+CUSTOMERS = 20_000
+
+
+class Input(msgspec.Struct, frozen=True):
+    """What is sent. ``speed`` is engine seconds per second (0: what fits), ``rate`` events a second of the
+    made-up traffic, which ``seed`` determines."""
+
+    file: Path | None
+    speed: float
+    rate: float
+    seed: int
+
+
+class Feed:
+    """Sends an `Input`; ``sent`` is how many events the door has taken so far."""
+
+    def __init__(self, chosen: Input, sender: Sender, set_clock: SetClock) -> None:
+        self.sent = 0
+        self._chosen = chosen
+        self._sender = sender
+        self._set_clock = set_clock
+        self._over = asyncio.Event()
+
+    def end(self) -> None:
+        """Send nothing more; `run` returns when what is on its way has been answered."""
+        self._over.set()
+
+    async def run(self, seconds: float | None) -> None:
+        """Send everything, or for `seconds`, or until `end`."""
+        file = self._chosen.file
+        if seconds and (file is None or self._chosen.speed):
+            asyncio.get_running_loop().call_later(seconds, self.end)
+        await (self._traffic() if file is None else self._log(Source(file, logged), seconds))
+
+    async def _log(self, source: Source, seconds: float | None) -> None:
+        speed = self._chosen.speed or (_fitting(source, seconds) if seconds else FILE_SPEED)
+        report = await replay(
+            source,
+            self._sender,
+            speed=speed,
+            set_clock=self._set_clock,
+            on_progress=self._saw,
+            stop=self._over,
+        )
+        self.sent = report.sent
+
+    async def _traffic(self) -> None:
+        speed = self._chosen.speed or TRAFFIC_SPEED
+        anchor = ClockAnchor(wall_ms(), wall_ms(), speed)
+        await self._set_clock(anchor)
+        rng = np.random.default_rng(self._chosen.seed)
+        traffic = Traffic(rng, anchor.engine_ms, CUSTOMERS, self._chosen.rate / speed)
+        report = await send_paced(traffic, self._sender, anchor, self._saw, self._over)
+        self.sent = report.sent
+
+    def _saw(self, progress: Progress) -> None:
+        self.sent = progress.sent
+
+
+def _fitting(source: Source, seconds: float) -> float:
+    """The speed at which the whole of `source` passes in `seconds`."""
+    first = last = None
+    for message in source.messages(Faults()):
+        first = message.event.at if first is None else first
+        last = message.event.at
+    if first is None or last is None:
+        return FILE_SPEED
+    return max((last - first) / 1000 / seconds, 1.0)

@@ -1,0 +1,77 @@
+"""What one demo did, as its last line tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+import numpy as np
+
+from engine.meter import quantiles
+
+
+class Quantiles(msgspec.Struct, frozen=True):
+    """Milliseconds; null when nothing was measured."""
+
+    p50: float | None
+    p99: float | None
+
+
+class Result(msgspec.Struct, frozen=True, rename="camel"):
+    """The counts of a demo, and how long things took."""
+
+    events_sent: int
+    events_applied: int
+    events_duplicate: int
+    events_dead_lettered: int
+    customers: int
+    indicators_risen: int
+    cues: int
+    decisions: int
+    decision_ms: Quantiles
+    freshness_ms: Quantiles
+    cue_ms: Quantiles
+    seconds_to_first_cue: float | None
+    revision: str
+
+
+def accounted(tallies: Mapping[str, int]) -> int:
+    """Events of which the store knows what became: applied, dropped as repeats, or dead letters."""
+    return sum(tallies.get(name, 0) for name in ("applied", "duplicates", "deadletters"))
+
+
+def collect(
+    sent: int,
+    tallies: Mapping[str, int],
+    decision_ms: Iterable[float],
+    cue_ms: Iterable[float],
+    worker_metrics: str,
+    first_cue_s: float | None,
+    revision: str,
+) -> Result:
+    """The result, from the store's tallies, what the demo's desk measured, and the worker's exposition."""
+    took = list(decision_ms)
+    freshness = [1_000 * seconds for seconds in quantiles(worker_metrics, "freshness_seconds", [0.5, 0.99])]
+    return Result(
+        events_sent=sent,
+        events_applied=tallies.get("applied", 0),
+        events_duplicate=tallies.get("duplicates", 0),
+        events_dead_lettered=tallies.get("deadletters", 0),
+        customers=tallies.get("customers", 0),
+        indicators_risen=tallies.get("risen", 0),
+        cues=tallies.get("cues", 0),
+        decisions=len(took),
+        decision_ms=_measured(took),
+        freshness_ms=_pair(*freshness),
+        cue_ms=_measured(list(cue_ms)),
+        seconds_to_first_cue=None if first_cue_s is None else round(first_cue_s, 2),
+        revision=revision,
+    )
+
+
+def _measured(values: list[float]) -> Quantiles:
+    return _pair(*np.quantile(values or [np.nan], [0.5, 0.99]))
+
+
+def _pair(p50: float, p99: float) -> Quantiles:
+    return Quantiles(*(None if np.isnan(value) else round(float(value), 3) for value in (p50, p99)))

@@ -1,0 +1,250 @@
+"""One demo: start everything, feed it, show it, end it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import time
+import webbrowser
+from pathlib import Path
+
+import httpx
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from engine.demo.desk import DemoDesk
+from engine.demo.feed import Feed, Input
+from engine.demo.result import Result, accounted, collect
+from engine.embedded.loopback import HOST, free_port
+from engine.embedded.services import Embedded
+from engine.embedded.supervisor import Change, State, Supervisor
+from engine.errors import BadSettings, Unavailable
+from engine.ports import Commit, Timers
+from engine.replay.http import HttpSender
+from engine.settings import Redis
+from engine.store.redis import RedisStore
+from loadtest.cli import show
+
+PARTITIONS = 4  # tansu reads a fetch from the beginning of a partition: few fetches keep it fresh for longer
+READY_WITHIN_S = 60.0
+SETTLE_S = 10.0  # how long the last events may take to be counted
+STOP_S = 1.0  # the same, and how long requests under way may take, once somebody wants it to end
+END_S = 2.0  # of the seconds given, those kept for ending
+LEAST_S = 3.0  # of feeding
+
+
+class Wishes(msgspec.Struct, frozen=True):
+    """What the command line asked for."""
+
+    input: Input
+    seconds: float
+    port: int
+    rules: Path
+    directory: Path
+    as_json: bool
+    browser: bool
+
+
+class Demo:
+    """One run. Everything it starts ends with it, however it ends."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._began = time.monotonic()
+        self._write_key, self._api_key = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+        self._port = wishes.port or free_port()
+        self._worker_port = free_port()
+        self._out = Console(stderr=wishes.as_json)
+        self._state: dict[str, str] = {}
+        self._stop = asyncio.Event()
+        self._feeding = False
+        self._log_lost = asyncio.Event()
+        self._kafka_died = False
+
+    async def run(self) -> None:
+        """Until the input or the time given is over, or a signal comes; then tell what was done.
+
+        Raises a `CuelineError` that says what is wrong.
+        """
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, self._stop.set)
+        work = asyncio.ensure_future(self._start_and_feed())
+        stopped = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not self._feeding:
+            work.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            show(await work, self._wishes.as_json)
+
+    async def _start_and_feed(self) -> Result:
+        self._say("starting Kafka (tansu) and Valkey …")
+        async with Embedded(self._wishes.directory, PARTITIONS, on_change=self._changed) as services:
+            await self._start_engine(services)
+            url = f"http://{HOST}:{self._port}"
+            self._say(f"ready in {time.monotonic() - self._began:.1f} s: [bold]{url}/[/]  (Ctrl-C ends it)")
+            self._say(f"write key {self._write_key}  API key {self._api_key}")
+            self._say(f"metrics {url}/metrics and http://{HOST}:{self._worker_port}/metrics")
+            if self._wishes.browser and not self._wishes.seconds and sys.stdout.isatty():
+                webbrowser.open(url)
+            store = RedisStore(Redis(url=services.redis_socket_url), PARTITIONS)
+            async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+                try:
+                    return await self._feed(client, store, services.supervisor)
+                finally:
+                    await store.close()
+
+    async def _start_engine(self, services: Embedded) -> None:
+        environment, engine = self._environment(services), [sys.executable, "-m", "engine"]
+        work, run = [*engine, "work", "--directory", str(services.directory / "worker")], services.supervisor.run
+        await asyncio.gather(
+            run("worker", work, environment, lambda: _ready(self._worker_port), READY_WITHIN_S),
+            run("api", [*engine, "api"], environment, lambda: _ready(self._port), READY_WITHIN_S),
+        )
+
+    def _environment(self, services: Embedded) -> dict[str, str]:
+        if not 0 <= self._port < 65_536:
+            raise BadSettings(f"{self._port} is not a port")
+        rules = self._wishes.rules.absolute()
+        return {
+            **{name: "" for name in os.environ if name.startswith("CUELINE_CONFIG")},
+            "CUELINE_KAFKA__BROKERS": services.brokers,
+            "CUELINE_KAFKA__PARTITIONS": str(PARTITIONS),
+            "CUELINE_KAFKA__IDEMPOTENT": "false",  # tansu has no idempotent producers
+            "CUELINE_KAFKA__FETCH_WAIT_MS": "10",
+            "CUELINE_STREAM__LOST_LOG": "restart",  # tansu comes back empty when it dies
+            "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "2",
+            "CUELINE_REDIS__URL": services.redis_socket_url,
+            "CUELINE_STREAM__CLOCK": "replay",
+            "CUELINE_STREAM__METRICS_PORT": str(self._worker_port),
+            "CUELINE_WEB__HOST": HOST,
+            "CUELINE_WEB__PORT": str(self._port),
+            "CUELINE_WEB__WRITE_KEYS": msgspec.json.encode([self._write_key]).decode(),
+            "CUELINE_WEB__API_KEYS": msgspec.json.encode([self._api_key]).decode(),
+            "CUELINE_WEB__DEMO_PAGE": "true",
+            "CUELINE_RULES__DIRECTORY": str(rules),
+        }
+
+    async def _feed(self, client: httpx.AsyncClient, store: RedisStore, supervisor: Supervisor) -> Result:
+        """Send the input, with everything else beside it; returns when all of it has been counted."""
+        self._feeding = True
+        feed = Feed(self._wishes.input, HttpSender(client, self._write_key), store.set_clock)
+        desk = DemoDesk(client, self._api_key, self._wishes.input.seed)
+        beside = [
+            asyncio.ensure_future(work)
+            for work in (
+                desk.follow(),
+                desk.serve(),
+                self._watch(store, feed, desk),
+                self._begin_anew(store, supervisor),
+            )
+        ]
+        try:
+            await self._send(feed)
+            await self._settle(store, feed)
+            return await self._result(client, store, feed, desk)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
+
+    async def _send(self, feed: Feed) -> None:
+        """Until the input, or the time, is over; soon after a signal."""
+        spent, seconds = time.monotonic() - self._began, self._wishes.seconds
+        sending = asyncio.ensure_future(feed.run(max(seconds - spent - END_S, LEAST_S) if seconds else None))
+        stopped = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait({sending, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stopped.done():
+            feed.end()
+            await asyncio.wait({sending}, timeout=STOP_S)
+            sending.cancel()
+        stopped.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await sending
+
+    async def _settle(self, store: RedisStore, feed: Feed) -> None:
+        """Wait until everything sent has been counted. Raises `Unavailable` when it is not, unless somebody
+        wants it to end: the result then tells."""
+        began = time.monotonic()
+        while (counted := accounted(await store.tallies())) < feed.sent:
+            waited = time.monotonic() - began
+            if self._stop.is_set() and waited > STOP_S:
+                return
+            if waited > SETTLE_S:
+                lost = " (Kafka died, and the demo's keeps its log in memory only)" if self._kafka_died else ""
+                raise Unavailable(
+                    f"{feed.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{lost}; "
+                    f"logs: {self._wishes.directory / 'logs'}"
+                )
+            await asyncio.sleep(0.05)
+
+    async def _begin_anew(self, store: RedisStore, supervisor: Supervisor) -> None:
+        """When Kafka comes back without its log: let the store expect the new one from its beginning, and the
+        worker fetch it from there. tansu itself gives nothing for an offset beyond its end, and no error."""
+        while True:
+            await self._log_lost.wait()
+            self._log_lost.clear()
+            for partition in range(PARTITIONS):
+                at = await store.claim(partition)
+                await store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
+            supervisor.restart("worker")
+
+    async def _watch(self, store: RedisStore, feed: Feed, desk: DemoDesk) -> None:
+        """The line in the terminal."""
+        if not self._out.is_terminal:
+            return
+        with Live(console=self._out, refresh_per_second=4) as live:
+            while True:
+                tallies = await store.tallies()
+                table = Table.grid(padding=(0, 2))
+                table.add_row(
+                    f"sent {feed.sent:,}",
+                    f"applied {tallies.get('applied', 0):,}",
+                    f"customers {tallies.get('customers', 0):,}",
+                    f"indicators {tallies.get('risen', 0):,}",
+                    f"cues {tallies.get('cues', 0):,}",
+                    f"decisions {len(desk.decision_ms):,}",
+                )
+                live.update(table)
+                await asyncio.sleep(0.25)
+
+    async def _result(self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, desk: DemoDesk) -> Result:
+        bearer = {"authorization": f"Bearer {self._api_key}"}
+        worker = await client.get(f"http://{HOST}:{self._worker_port}/metrics")
+        rulebook = await client.get("/v1/rulebook", headers=bearer)
+        return collect(
+            feed.sent,
+            await store.tallies(),
+            desk.decision_ms,
+            desk.cue_ms,
+            worker.text,
+            desk.first_cue_at and desk.first_cue_at - self._began,
+            rulebook.json()["revision"],
+        )
+
+    def _changed(self, change: Change) -> None:
+        if self._state.get(change.name) not in (None, change.state):
+            self._say(f"{change.name}: {change.state} {change.detail}")
+        self._state[change.name] = change.state
+        if change.name == "kafka" and change.state is State.DIED:
+            self._kafka_died = True
+            self._say("what Kafka held and the worker had not read is lost: the demo's keeps its log in memory")
+        if change.name == "kafka" and change.state is State.READY and self._kafka_died:
+            self._log_lost.set()
+
+    def _say(self, text: str) -> None:
+        self._out.print(text, highlight=False, soft_wrap=True)
+
+
+async def _ready(port: int) -> bool:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        try:
+            return (await client.get(f"http://{HOST}:{port}/health/ready")).status_code == 200
+        except httpx.TransportError:
+            return False
