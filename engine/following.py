@@ -40,7 +40,7 @@ class Knowledge:
         self._directory = directory
         self._store = store
         self._meter = meter
-        self._on_change = on_change
+        self.on_change = on_change
         self.rulebook = load(directory)
         self.table = fit(self.rulebook.offers, {})
         self.faults: list[str] = []
@@ -51,7 +51,7 @@ class Knowledge:
         counts = await self._store.propensities()
         if counts != self.table.counts:
             self.table = fit(self.rulebook.offers, counts)
-            self._on_change(self.rulebook, self.table)
+            self.on_change(self.rulebook, self.table)
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Watch the rule files and the learned counts until `stop`."""
@@ -78,7 +78,7 @@ class Knowledge:
         self._meter.set("rulebook_info", 1, self.rulebook.revision)
         self._meter.set("rulebook_loaded_timestamp", time.time())
         log.info("rulebook %s in use", self.rulebook.revision)
-        self._on_change(self.rulebook, self.table)
+        self.on_change(self.rulebook, self.table)
 
 
 async def follow_clock(clock: EngineClock, stats: StatsStore, stop: asyncio.Event) -> None:

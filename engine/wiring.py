@@ -108,11 +108,12 @@ async def run_api(settings: Settings) -> None:
         knowledge = Knowledge(settings.rules.directory, process.store, process.meter)
         await knowledge.learn()
         process.follow(knowledge)
-        pulse = Pulse(process.store.open)
+        services = _services(process, knowledge, pulse := Pulse(process.store.open))
+        knowledge.on_change = lambda rulebook, table: services.desk.remember(rulebook)
         process.begin(every(PING_EVERY_S, pulse.beat, process.stop))
         process.begin(
             serve(
-                build_web(_services(process, knowledge, pulse), settings),
+                build_web(services, settings),
                 settings.web.host,
                 settings.web.port,
                 process.stop,

@@ -35,6 +35,8 @@ CORS = (
     (b"Access-Control-Allow-Headers", b"authorization, content-type, x-api-key, last-event-id"),
     (b"Access-Control-Max-Age", b"86400"),
 )
+#: On every answer to a browser of another site; it may read no other header than those named.
+CORS_ANSWER = ((b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"retry-after"))
 
 
 class Api(Application):
@@ -128,7 +130,8 @@ class Frame:
                 if inside:
                     self._gate.leave()
             if foreign:
-                response.add_header(*CORS[0])
+                for header in CORS_ANSWER:
+                    response.add_header(*header)
             self._meter.observe("http_seconds", time.perf_counter() - started, label)
             if response.status >= 400:
                 self._meter.add("http_errors", label=str(response.status))

@@ -7,6 +7,7 @@ connection comes back with ``Last-Event-ID`` and is first given what it missed, 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 
@@ -86,14 +87,16 @@ class Cues:
                 timer.cancel()
 
     async def _coming(self, listener: Listener, seen: set[str]) -> AsyncIterator[bytes]:
+        due = time.monotonic() + self._heartbeat_s
         while listener.farewell is None:
-            came = await listener.wait(self._heartbeat_s)
-            for cue in came:
+            for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                 if cue.entry.id not in seen and self._alive(cue.entry):
                     yield cue.frame
                     self._measure(cue.entry.cue)
-            if not came and listener.farewell is None:
+                    due = time.monotonic() + self._heartbeat_s
+            if time.monotonic() >= due and listener.farewell is None:
                 yield b": heartbeat\n\n"
+                due = time.monotonic() + self._heartbeat_s
         if listener.farewell:
             yield listener.farewell
 

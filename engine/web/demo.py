@@ -66,15 +66,15 @@ class Demo:
         async def frames() -> AsyncIterator[bytes]:
             with self._cues.attended(request, None, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
-                last = await self._pulse(None, EVERY_S)
-                due = time.monotonic()
+                last, told = await self._pulse(None, EVERY_S), time.monotonic()
+                due = told + EVERY_S
                 while listener.farewell is None:
                     for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                         yield cue.frame
                     if time.monotonic() >= due:
-                        last = await self._pulse(last, EVERY_S)
+                        last = await self._pulse(last, time.monotonic() - told)
+                        told, due = time.monotonic(), time.monotonic() + EVERY_S
                         yield b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(last)
-                        due = time.monotonic() + EVERY_S
                 if listener.farewell:
                     yield listener.farewell
 

@@ -71,6 +71,7 @@ class Desk:
         self._currency = settings.rules.currency
         self._waiting: list[Asked] = []
         self._batches: set[asyncio.Task[None]] = set()
+        self._serving = 0  # not the size of `_batches`: a task leaves that one turn after it has ended
         self._due = False
         self._remembered: dict[str, Rulebook] = {}
 
@@ -79,7 +80,8 @@ class Desk:
         loop = asyncio.get_running_loop()
         asked = Asked(request, loop.create_future(), time.perf_counter())
         self._waiting.append(asked)
-        if not self._due and len(self._batches) < IN_FLIGHT:
+        if not self._due and self._serving < IN_FLIGHT:
+            self._serving += 1
             self._due = True  # the task begins at the loop's next turn, when every request of this one waits
             task = loop.create_task(self._serve())
             self._batches.add(task)
@@ -103,11 +105,17 @@ class Desk:
         record = await self.record(decision_id)
         if record is None:
             return None
-        self._remember(self._rulebook())
+        self.remember(self._rulebook())
         return recall(decision_id, record, self._remembered.get(record.revision))
 
     async def _serve(self) -> None:
         self._due = False
+        try:
+            await self._serve_waiting()
+        finally:
+            self._serving -= 1
+
+    async def _serve_waiting(self) -> None:
         while self._waiting:
             batch = [asked for asked in self._waiting[:MOST_AT_ONCE] if not asked.answer.done()]
             del self._waiting[:MOST_AT_ONCE]
@@ -124,16 +132,16 @@ class Desk:
         views = await self._store.views([asked.request.customer for asked in batch])
         pairs = self._draft(batch, views)
         await self._reserve([draft for _, draft in pairs if not draft.ranked.request.peek])
-        for asked, draft in pairs:
-            if not asked.answer.done():
-                asked.answer.set_result(encode(draft.answer(self._currency)))
-        if pairs:
-            self._measure([asked.since for asked, _ in pairs], [draft for _, draft in pairs])
+        told = [(asked, draft) for asked, draft in pairs if not asked.answer.done()]
+        for asked, draft in told:
+            asked.answer.set_result(encode(draft.answer(self._currency)))
+        if told:
+            self._measure([asked.since for asked, _ in told], [draft for _, draft in told])
 
     def _draft(self, batch: Sequence[Asked], views: Sequence[View]) -> list[tuple[Asked, Draft]]:
         """Decide for those of `batch` who still wait and whose row can be read."""
         rulebook, now = self._rulebook(), self._clock.now_ms()
-        self._remember(rulebook)
+        self.remember(rulebook)
         pairs = [(asked, view) for asked, view in zip(batch, views, strict=True) if not asked.answer.done()]
         if unreadable := [asked for asked, view in pairs if not readable(view.row)]:
             log.error("the stored rows of %d customers are of no layout we know", len(unreadable))
@@ -183,7 +191,8 @@ class Desk:
             for i, request in enumerate(requests)
         ]
 
-    def _remember(self, rulebook: Rulebook) -> None:
+    def remember(self, rulebook: Rulebook) -> None:
+        """Keep `rulebook`, to tell decisions that were made by it. The oldest of many is forgotten."""
         if rulebook.revision not in self._remembered:
             self._remembered[rulebook.revision] = rulebook
             if len(self._remembered) > REMEMBERED:
@@ -196,7 +205,12 @@ class Desk:
         meter.observe_many("decision_seconds", now - np.array(since))
         staleness = np.array([draft.staleness_ms for draft in drafts]) / 1_000
         meter.observe_many("decision_staleness_seconds", staleness)
-        offers = drafts[0].ranked.plan.rulebook.offers
+        if made := [draft for draft in drafts if not draft.ranked.request.peek]:
+            self._count(made)
+
+    def _count(self, drafts: Sequence[Draft]) -> None:
+        """What was given and held back: a look gives nothing."""
+        meter, offers = self._meter, drafts[0].ranked.plan.rulebook.offers
         for offer, count in Counter(offer for draft in drafts for offer in draft.given).items():
             meter.add("offers_given", count, offers[offer].id)
         for reason, count in held_back(drafts).items():

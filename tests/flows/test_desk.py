@@ -192,6 +192,12 @@ async def test_decisions_made_before_a_rule_change_can_still_be_told() -> None:
     logged = await at.recall(before.decision_id)
     assert logged is not None
     assert (logged.complete, logged.revision) == (True, before.revision)
+    # a rulebook that this process had in use and never decided by: a worker's cue may rest on it
+    other = Desk(store, lambda: books[0], lambda: table, StandingClock(), PrometheusMeter(), SETTINGS)
+    other.remember(shop())
+    logged = await other.recall(before.decision_id)
+    assert logged is not None
+    assert logged.complete
 
 
 async def test_requests_of_one_turn_share_one_read_and_one_reservation() -> None:
@@ -201,8 +207,8 @@ async def test_requests_of_one_turn_share_one_read_and_one_reservation() -> None
     assert store.read == [40]
     assert store.reserved == [30]
     assert meter.value("decisions") == 40
-    assert meter.value("offers_given", "newsletter") == 40
-    assert meter.value("offers_suppressed", "availability.placement_mismatch") == 40
+    assert meter.value("offers_given", "newsletter") == 30  # a look gives nothing
+    assert meter.value("offers_suppressed", "availability.placement_mismatch") == 30
 
 
 async def test_a_decision_that_is_late_is_the_fallback_and_takes_nothing() -> None:
@@ -216,6 +222,51 @@ async def test_a_decision_that_is_late_is_the_fallback_and_takes_nothing() -> No
     store.told.set()
     assert not (await patient).fallback
     assert store.reserved == 1
+
+
+async def test_a_decision_that_became_late_while_its_caps_were_taken_counts_once() -> None:
+    class SlowToReserve(MemoryStore):
+        """Takes caps when `go` is set."""
+
+        go = asyncio.Event()
+
+        async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+            await self.go.wait()
+            return await super().reserve(reservations)
+
+    store, meter = SlowToReserve(PARTITIONS), PrometheusMeter()
+    at = desk(store, meter)
+    assert (await ask(at, deadline_ms=1)).fallback
+    store.go.set()
+    await ask(at, "nobody", deadline_ms=10_000)
+    assert (meter.value("decisions"), meter.value("decision_fallbacks")) == (2, 1)
+    assert meter.value("offers_given") == 1  # of the second
+
+
+async def test_a_request_that_comes_as_every_batch_ends_is_served_too() -> None:
+    class Answering(MemoryStore):
+        """Answers each read when its gate is opened."""
+
+        def __init__(self) -> None:
+            super().__init__(PARTITIONS)
+            self.asked: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+
+        async def views(self, customers: Sequence[str]) -> list[View]:
+            self.asked.put_nowait(gate := asyncio.Event())
+            await gate.wait()
+            return await super().views(customers)
+
+    store = Answering()
+    at = desk(store)
+    asking, gates = [], []
+    for name in ("a", "b"):
+        asking.append(asyncio.create_task(ask(at, name, peek=True, deadline_ms=10_000)))
+        gates.append(await store.asked.get())
+    for gate in gates:  # both answers, and the third request, in one turn of the loop
+        gate.set()
+    asking.append(asyncio.create_task(ask(at, "c", peek=True, deadline_ms=10_000)))
+    (await asyncio.wait_for(store.asked.get(), 5)).set()
+    assert [answer.fallback for answer in await asyncio.gather(*asking)] == [False] * 3
 
 
 async def test_who_hung_up_is_forgotten() -> None:

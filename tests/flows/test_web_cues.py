@@ -173,6 +173,24 @@ async def test_a_silent_stream_is_kept_alive() -> None:
         assert (await next_cue(stream)).data["say"] == "still there"
 
 
+async def test_cues_that_are_not_shown_do_not_silence_a_stream() -> None:
+    process = Process(settings(), heartbeat_s=0.05)
+    async with serving(process) as api, api.stream("GET", "/v1/customers/ann/cues", headers=AGENT) as answer:
+        stream, over = frames(answer), asyncio.Event()
+
+        async def expired() -> None:
+            while not over.is_set():
+                await process.cue("ann", "too late", expires_at=process.clock.now)
+                await asyncio.sleep(0)
+
+        writing = asyncio.create_task(expired())
+        await anext(stream)
+        async with asyncio.timeout(10):
+            assert (await anext(stream)).comment == "heartbeat"
+        over.set()
+        await writing
+
+
 async def test_a_client_that_goes_is_noticed_before_anything_is_written(
     process: Process, api: httpx.AsyncClient
 ) -> None:
