@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
@@ -61,9 +62,9 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     keys, gate, feed = Keys(web), Gate(web.max_in_flight), CueFeed(services.cues, services.meter)
     cues = Cues(services, keys, feed, heartbeat_s)
     routes = table(
-        Events(services, keys, web),
-        Decisions(services, web),
-        Outcomes(services, web),
+        Events(services, keys, web, gate),
+        Decisions(services, web, gate),
+        Outcomes(services, web, gate),
         Customers(services),
         cues,
         Rules(services),
@@ -94,6 +95,9 @@ def _scraped(services: Services, gate: Gate) -> tuple[bytes, str]:
     return services.metrics()
 
 
+OPEN = contextlib.nullcontext()
+
+
 class Frame:
     """What happens around every handler: gate, key, error to answer, measurement."""
 
@@ -105,18 +109,15 @@ class Frame:
     def around(self, route: Route) -> Handler:
         """The handler of `route`, framed. It never raises."""
         label, handler, foreign = route.path, route.handler, route.foreign
-        gated, guarded = route.gated, route.key == "api"
+        gate, guarded = self._gate if route.gated else OPEN, route.key == "api"
 
         async def framed(request: Request) -> Response:
             started = time.perf_counter()
-            inside = False
             try:
-                if gated:
-                    self._gate.enter()
-                    inside = True
                 if guarded:
                     self._keys.api(request)
-                response = await handler(request)
+                with gate:
+                    response = await handler(request)
             except CuelineError as error:
                 response = problem(error)
                 if response.status == 500:
@@ -126,9 +127,6 @@ class Frame:
             except Exception as error:  # the outermost loop of a request: the fault is ours, the answer a 500
                 log.exception("%s %s", request.method, label)
                 response = problem(error)
-            finally:
-                if inside:
-                    self._gate.leave()
             if foreign:
                 for header in CORS_ANSWER:
                     response.add_header(*header)

@@ -9,21 +9,23 @@ from engine.errors import NotFound
 from engine.settings import Web
 from engine.web import replies
 from engine.web.customers import named
-from engine.web.limits import read_body
+from engine.web.limits import Gate, read_body
 from engine.web.services import Services
 
 
 class Decisions:
     """Decisions made, and told again."""
 
-    def __init__(self, services: Services, web: Web) -> None:
+    def __init__(self, services: Services, web: Web, gate: Gate) -> None:
         self._desk = services.desk
+        self._gate = gate
         self._limit = web.max_event_bytes
 
     async def decide(self, request: Request) -> Response:
         """The best offers for a customer on a channel, now."""
         question = read_request(await read_body(request, self._limit))
-        return replies.ready_json(await self._desk.decide(question))
+        with self._gate:
+            return replies.ready_json(await self._desk.decide(question))
 
     async def get(self, request: Request) -> Response:
         """A decision or cue of the last day: every candidate, every reason."""

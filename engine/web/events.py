@@ -15,7 +15,7 @@ from engine.events import Message
 from engine.settings import Web
 from engine.web import replies
 from engine.web.keys import Keys
-from engine.web.limits import read_body
+from engine.web.limits import Gate, read_body
 from engine.web.problems import TooLarge, respond
 from engine.web.services import Services
 
@@ -63,8 +63,9 @@ class BatchProblem(msgspec.Struct, frozen=True):
 class Events:
     """The Segment calls."""
 
-    def __init__(self, services: Services, keys: Keys, web: Web) -> None:
+    def __init__(self, services: Services, keys: Keys, web: Web, gate: Gate) -> None:
         self._services = services
+        self._gate = gate
         self._keys = keys
         self._web = web
 
@@ -78,14 +79,19 @@ class Events:
 
     async def _single(self, request: Request, name: str) -> Response:
         body = await self._authorised(request, self._web.max_event_bytes)
-        message = self._read(body, name, None)
-        await self._services.log.publish([message])
+        with self._gate:
+            message = self._read(body, name, None)
+            await self._services.log.publish([message])
         self._services.meter.add("events_accepted")
         return replies.json(Accepted(message.event.id))
 
     async def batch(self, request: Request) -> Response:
         """Many at once; what is wrong with one does not stop the others."""
         body = await self._authorised(request, self._web.max_batch_bytes)
+        with self._gate:
+            return await self._take(body)
+
+    async def _take(self, body: bytes) -> Response:
         try:
             payloads, sent_at = self._services.door.batch(body)
         except BadEvent as fault:

@@ -1,36 +1,51 @@
-"""How much one request may weigh, and how many may be under way."""
+"""How much one request may weigh, how long it may take to arrive, and how many may be under way."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import cast
 
 from blacksheep import Request
 
 from engine.errors import BadRequest, Overloaded
-from engine.web.problems import TooLarge
+from engine.web.problems import TooLarge, TooSlow
+
+ARRIVES_WITHIN_S = 10.0
 
 
 class Gate:
-    """Counts the requests under way and refuses one too many. One event loop's, so no lock."""
+    """Counts the requests under way and refuses one too many: ``with gate: …``. One event loop's, so no lock.
+
+    A request that is still arriving is not under way: who sends slowly, or never ends, keeps nobody out.
+    """
 
     def __init__(self, most: int) -> None:
         self.inside = 0
         self._most = most
 
-    def enter(self) -> None:
-        """Let a request in; raises `Overloaded`. Whoever entered must `leave`."""
+    def __enter__(self) -> None:
+        """Let a request in; raises `Overloaded`."""
         if self.inside >= self._most:
             raise Overloaded(f"{self._most} requests are under way")
         self.inside += 1
 
-    def leave(self) -> None:
+    def __exit__(self, *_: object) -> None:
         """The request is answered."""
         self.inside -= 1
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes; more is not read but refused with `TooLarge`."""
+    """The body, at most `limit` bytes; more is not read but refused with `TooLarge`. Raises `TooSlow` for one
+    that does not arrive."""
+    try:
+        async with asyncio.timeout(ARRIVES_WITHIN_S):
+            return await _read(request, limit)
+    except TimeoutError:
+        raise TooSlow(f"the body has not arrived within {ARRIVES_WITHIN_S:.0f} s") from None
+
+
+async def _read(request: Request, limit: int) -> bytes:
     stated = request.get_first_header(b"content-length")
     if stated is None:
         return await _read_chunks(request, limit)

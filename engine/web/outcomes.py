@@ -12,7 +12,7 @@ from engine.errors import BadRequest, NotFound
 from engine.events import Outcome, OutcomeName
 from engine.settings import Web
 from engine.web import replies
-from engine.web.limits import read_body
+from engine.web.limits import Gate, read_body
 from engine.web.services import Services
 
 AHEAD_MS = 86_400_000
@@ -42,13 +42,18 @@ _decode = msgspec.json.Decoder(OutcomeReport).decode
 class Outcomes:
     """Outcomes in."""
 
-    def __init__(self, services: Services, web: Web) -> None:
+    def __init__(self, services: Services, web: Web, gate: Gate) -> None:
         self._services = services
+        self._gate = gate
         self._limit = web.max_event_bytes
 
     async def post(self, request: Request) -> Response:
         """Check against the decision, then hand to Kafka: 202 means that it has it."""
         report = read_report(await read_body(request, self._limit))
+        with self._gate:
+            return await self._take(report)
+
+    async def _take(self, report: OutcomeReport) -> Response:
         services = self._services
         record = await services.desk.record(report.decision_id)
         if record is None:

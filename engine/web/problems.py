@@ -20,6 +20,10 @@ class TooLarge(BadRequest):
     """A body above the limit."""
 
 
+class TooSlow(BadRequest):
+    """A body that does not arrive."""
+
+
 class WrongMethod(BadRequest):
     """The address exists, but not with this method; ``allowed`` are those it has."""
 
@@ -33,6 +37,7 @@ STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
     (NotAuthorised, 401, "Not authorised", "not_authorised"),
     (NotFound, 404, "Not found", "not_found"),
     (WrongMethod, 405, "Method not allowed", "wrong_method"),
+    (TooSlow, 408, "Too slow", "too_slow"),
     (TooLarge, 413, "Too large", "too_large"),
     (BadEvent, 400, "Bad event", "malformed"),
     (BadRequest, 400, "Bad request", "bad_request"),
@@ -78,6 +83,8 @@ def _headers(error: CuelineError) -> list[tuple[bytes, bytes]]:
         return [(b"WWW-Authenticate", b'Bearer realm="cueline"')]
     if isinstance(error, WrongMethod):
         return [(b"Allow", error.allowed.encode())]
+    if isinstance(error, TooSlow):
+        return [(b"Connection", b"close")]
     if isinstance(error, Overloaded):
         return [(b"Retry-After", str(error.retry_after).encode())]
     if isinstance(error, Unavailable):

@@ -27,7 +27,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 @dataclass(frozen=True, slots=True)
 class Route:
     """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
-    may also lie in the body or the query, by the handler. ``gated``: counts as a request under way.
+    may also lie in the body or the query, by the handler. ``gated``: counts as a request under way from its
+    arrival on; a handler that reads a body enters the gate itself, once it has it.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values."""
 
     method: Literal["GET", "POST"]
@@ -83,12 +84,30 @@ def table(
 ) -> tuple[Route, ...]:
     """All routes of the API."""
     calls = [
-        Route("POST", f"/v1/{name}", events.call(name), f"Segment's {name} call", "write", _CALL, Accepted)
+        Route(
+            "POST",
+            f"/v1/{name}",
+            events.call(name),
+            f"Segment's {name} call",
+            "write",
+            _CALL,
+            Accepted,
+            gated=False,
+        )
         for name in CALLS
     ]
     return (
         *calls,
-        Route("POST", "/v1/batch", events.batch, "Many Segment calls at once", "write", _BATCH, BatchAnswer),
+        Route(
+            "POST",
+            "/v1/batch",
+            events.batch,
+            "Many Segment calls at once",
+            "write",
+            _BATCH,
+            BatchAnswer,
+            gated=False,
+        ),
         Route(
             "POST",
             "/v1/decisions",
@@ -96,6 +115,7 @@ def table(
             "The best offers for a customer, with reasons",
             body=DecisionRequest,
             answer=Answer,
+            gated=False,
         ),
         Route("GET", "/v1/decisions/{id}", decisions.get, "A decision of the last day, told again", answer=Logged),
         Route(
@@ -106,6 +126,7 @@ def table(
             body=OutcomeReport,
             answer=Taken,
             status=202,
+            gated=False,
         ),
         Route("GET", "/v1/customers/{id}", customers.get, "What is known of a customer now", answer=Customer),
         Route("GET", "/v1/customers/{id}/cues", cues.of_customer, "A customer's cues", "stream", answer=_STREAM),

@@ -13,7 +13,7 @@ import pytest
 
 from engine.errors import Overloaded, Unavailable
 from engine.events import Kind
-from tests.flows.api import AGENT, NOW, WRITE, WRITER, Process, calling, serving, settings
+from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, serving, settings
 
 CALLS = {
     "track": {"event": "Product Viewed", "properties": {"price": 2}},
@@ -264,6 +264,24 @@ async def test_one_request_too_many_is_told_to_come_back() -> None:
         assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [200, 200]
         assert (await api.post("/v1/page", json=view(), headers=WRITER)).status_code == 200
     assert process.meter.value("http_errors", "503") == 1
+
+
+@pytest.mark.parametrize("path", ["/v1/track", "/v1/batch", "/v1/decisions", "/v1/outcomes"])
+async def test_who_sends_slowly_keeps_nobody_out_and_is_let_go(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.limits.ARRIVES_WITHIN_S", 0.3)
+    async with serving(Process(settings(max_in_flight=2))) as api:
+        started = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {API}\r\nContent-Length: 100\r\n\r\n{{"
+        if path in ("/v1/track", "/v1/batch"):
+            started = started.replace(f"X-Api-Key: {API}\r\n", "")  # the key may still come, in the body
+        slow = [await asyncio.open_connection(api.base_url.host, api.base_url.port) for _ in range(4)]
+        for _, writer in slow:
+            writer.write(started.encode())
+        assert (await api.post("/v1/page", json=view(), headers=WRITER)).status_code == 200
+        for reader, writer in slow:
+            answer = await asyncio.wait_for(reader.read(), 5)  # to the end: the connection is closed
+            assert answer.startswith(b"HTTP/1.1 408")
+            assert b'"code":"too_slow"' in answer
+            writer.close()
 
 
 async def test_browsers_of_other_sites_may_send_events(api: httpx.AsyncClient) -> None:
