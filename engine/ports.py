@@ -152,7 +152,10 @@ class DecisionStore(Protocol):
         """The record of a decision, None when unknown or older than a day."""
 
     async def learn(self, outcome: Outcome, success: bool | None) -> bool:
-        """Count an outcome once per (decision, offer, outcome); False when it was counted before."""
+        """Note an outcome once per (decision, offer, outcome); False when it was noted before.
+
+        An offer of a decision is one trial: `success` counts once, and replaces a failure counted before.
+        """
 
     async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         """(offer, channel) -> (successes, failures), over all partitions."""

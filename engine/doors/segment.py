@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -68,6 +69,12 @@ class Batch(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 class _Key(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     write_key: Any = None
 
+
+#: One escape of a JSON string; whole pairs before lone halves.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 
 _PAYLOAD = msgspec.json.Decoder(_Payload)
 _BATCH = msgspec.json.Decoder(Batch)
@@ -249,7 +256,16 @@ def _decode(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw, limi
     except RecursionError:
         raise BadEvent("malformed", "nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        raise _malformed(bytes(payload), str(fault)) from None
+        mended = _whole(bytes(payload))
+        if mended == payload:
+            raise _malformed(mended, str(fault)) from None
+        return _decode(decoder, mended, len(mended))
+
+
+def _whole(payload: bytes) -> bytes:
+    """`payload` with U+FFFD for each half of a surrogate pair that stands alone: what a browser writes when a
+    text was cut within an emoji. JSON allows it (RFC 8259, 8.2), msgspec does not."""
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], payload)
 
 
 def _misfit(fault: str) -> BadEvent:

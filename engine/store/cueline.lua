@@ -1,4 +1,4 @@
-#!lua name=cueline_1
+#!lua name=cueline_2
 -- What must be checked and changed at once. The layout of the keys is told in keys.py.
 -- The number in the library's name rises with every change of a function's arguments or effects, so that
 -- processes of two releases can run side by side.
@@ -97,18 +97,26 @@ local function reserve(keys, args)
   return answers
 end
 
--- KEYS: decision, its counted outcomes, what is learned. ARGV: offer|outcome, field to raise or ''.
+-- Count what an offer of a decision came to, once: a success stands, and replaces a failure told before.
+local function count_lesson(lessons, learned, arm, lesson)
+  if redis.call('SISMEMBER', lessons, arm .. '|s') == 1 then return end
+  if redis.call('SADD', lessons, arm .. '|' .. lesson) == 0 then return end
+  redis.call('HINCRBY', learned, arm .. '|' .. lesson, 1)
+  if lesson == 's' and redis.call('SISMEMBER', lessons, arm .. '|f') == 1 then
+    redis.call('HINCRBY', learned, arm .. '|f', -1)
+  end
+  redis.call('HINCRBY', learned, 'version', 1)
+end
+
+-- KEYS: decision, its counted outcomes, what is learned. ARGV: offer|outcome, offer|channel, and s, f or ''.
 local function learn(keys, args)
   if redis.call('EXISTS', keys[1]) == 0 then return 0 end
   local new = redis.call('SADD', keys[2], args[1])
   redis.call('EXPIRE', keys[2], DAY_S)
-  if new == 1 and args[2] ~= '' then
-    redis.call('HINCRBY', keys[3], args[2], 1)
-    redis.call('HINCRBY', keys[3], 'version', 1)
-  end
+  if new == 1 and args[3] ~= '' then count_lesson(keys[2], keys[3], args[2], args[3]) end
   return new
 end
 
-redis.register_function('cueline_1_cues', cues)
-redis.register_function('cueline_1_reserve', reserve)
-redis.register_function('cueline_1_learn', learn)
+redis.register_function('cueline_2_cues', cues)
+redis.register_function('cueline_2_reserve', reserve)
+redis.register_function('cueline_2_learn', learn)

@@ -86,8 +86,8 @@ class DecisionVerbs(Verbs):
             self._keys.learned[partition],
         )
         lesson = f"{outcome.offer_id}|{outcome.outcome.value}"
-        field = "" if success is None else f"{outcome.offer_id}|{outcome.channel}|{'s' if success else 'f'}"
-        return bool(await self._line.call(pack(("FCALL", LEARN, 3, *keys, lesson, field))))
+        arm, taught = f"{outcome.offer_id}|{outcome.channel}", {True: "s", False: "f", None: ""}[success]
+        return bool(await self._line.call(pack(("FCALL", LEARN, 3, *keys, lesson, arm, taught))))
 
     async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         connection = self._line.connections

@@ -12,7 +12,8 @@ key                    type    content
 ``{p7}:c:<customer>``  string  the customer's row (`engine.kernels.layout.ROW`, little-endian)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
-``{p7}:l:<decision>``  set     ``offer|outcome`` counted for that decision, kept one day after the last
+``{p7}:l:<decision>``  set     ``offer|outcome`` told of that decision, and ``offer|channel|s`` or ``…|f`` for what
+                               it taught; kept one day after the last
 ``{p7}:t``             zset    customer -> epoch ms at which its silence is to be looked at
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries

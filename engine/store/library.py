@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.store.frames import pack
 
-LIBRARY = "cueline_1"
+LIBRARY = "cueline_2"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 LEARN = f"{LIBRARY}_learn"

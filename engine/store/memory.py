@@ -37,6 +37,7 @@ class _Partition:
     histories: dict[bytes, History] = field(default_factory=dict)
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     lessons: set[tuple[str, str, str]] = field(default_factory=set)
+    trials: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
     cues: deque[tuple[Mark, bytes, bytes]] = field(default_factory=deque)
     tallies: Counter[str] = field(default_factory=Counter)
@@ -181,10 +182,20 @@ class MemoryStore:
             return False
         part.lessons.add(lesson)
         if success is not None:
-            arm = (outcome.offer_id, outcome.channel)
-            successes, failures = part.learned.get(arm, (0, 0))
-            part.learned[arm] = (successes + success, failures + (not success))
+            self._count_lesson(part, outcome, success)
         return True
+
+    def _count_lesson(self, part: _Partition, outcome: Outcome, success: bool) -> None:
+        arm = (outcome.offer_id, outcome.channel)
+        told = part.trials.get((outcome.decision_id, *arm))
+        if told is True or told is success:
+            return
+        part.trials[(outcome.decision_id, *arm)] = success
+        successes, failures = part.learned.get(arm, (0, 0))
+        if success:
+            part.learned[arm] = (successes + 1, failures - (told is False))
+        else:
+            part.learned[arm] = (successes, failures + 1)
 
     async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         total: dict[tuple[str, str], tuple[int, int]] = {}

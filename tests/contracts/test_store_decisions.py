@@ -159,7 +159,20 @@ async def test_outcomes_teach_once(store):
     assert await store.learn(outcome("2-x", "other|one"), False) is True
     assert await store.learn(outcome("2-x", what=OutcomeName.DISPLAYED), None) is True
     assert await store.learn(outcome("2-x", what=OutcomeName.DISPLAYED), None) is False
-    assert await store.propensities() == {("chat", "web"): (1, 1), ("other|one", "web"): (0, 1)}
+    assert await store.propensities() == {("chat", "web"): (1, 0), ("other|one", "web"): (0, 1)}
+
+
+async def test_an_offer_of_a_decision_is_one_trial(store):
+    await store.reserve([reservation(customers_of(2, 1)[0])])
+    for what, success, learned in (
+        (OutcomeName.IGNORED, False, (0, 1)),
+        (OutcomeName.TIMEDOUT, False, (0, 1)),
+        (OutcomeName.ACCEPTED, True, (1, 0)),
+        (OutcomeName.COMPLETED, True, (1, 0)),
+        (OutcomeName.REJECTED, False, (1, 0)),
+    ):
+        assert await store.learn(outcome("2-x", what=what), success) is True
+        assert await store.propensities() == {("chat", "web"): learned}
 
 
 async def test_propensities_follow_every_change(store):

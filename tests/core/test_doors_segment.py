@@ -201,6 +201,17 @@ def test_what_is_no_json_object_is_malformed(payload: bytes) -> None:
     assert refusal(payload[: 32 * 1024])[0] == "malformed"
 
 
+@given(st.text(st.characters(exclude_categories=[]), max_size=12))
+@example("cut in an emoji \ud83d")
+@example("\udc4d and \ud83d\udc4d and \\ud83d")
+def test_half_an_emoji_spoils_neither_its_event_nor_a_batch(title: str) -> None:
+    whole = title.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    payload = json.dumps(track(context={"page": {"title": title}}, properties={"product_id": "p" + title}))
+    assert message(payload.encode(), NOW, NOW).event.item == "p" + whole
+    (one,) = read_batch(b'{"batch":[' + payload.encode() + b"]}").batch
+    assert message(one, NOW, NOW).event.item == "p" + whole
+
+
 def test_properties_of_other_events_are_the_senders_own_business() -> None:
     made = event(event="Filter Applied", properties={"value": "under-$25", "price": -3, "category": ["a"]})
     assert (made.kind, made.value, made.category) == (Kind.OTHER, 0.0, "")

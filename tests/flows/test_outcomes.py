@@ -55,13 +55,13 @@ async def test_an_outcome_teaches_once_whatever_lies_before_it(deployment: Deplo
     await producer.start()
     for value in (*NONE_OF_OURS, msgspec.json.encode(told), msgspec.json.encode(told)):
         await producer.send_and_wait(deployment.kafka.outcomes_topic, value, key=CUSTOMER.encode())
-    last = msgspec.structs.replace(told, outcome=OutcomeName.REJECTED)
+    last = msgspec.structs.replace(told, offer_id="call", outcome=OutcomeName.REJECTED)
     await producer.send_and_wait(deployment.kafka.outcomes_topic, msgspec.json.encode(last), key=CUSTOMER.encode())
     await producer.stop()
     await deployment.work("worker")
     async with asyncio.timeout(WITHIN_S):
-        while (learned := dict(await deployment.store.propensities())).get(("chat", "web"), (0, 0))[1] == 0:
+        while ("call", "web") not in (learned := dict(await deployment.store.propensities())):
             await asyncio.sleep(0.05)
-    assert learned == {("chat", "web"): (1, 1)}
+    assert learned == {("chat", "web"): (1, 0), ("call", "web"): (0, 1)}
     letters = await dead_letters(deployment, deployment.kafka.outcomes_topic, len(NONE_OF_OURS))
     assert letters == [("malformed", CUSTOMER.encode(), value) for value in NONE_OF_OURS]
