@@ -177,6 +177,9 @@ class CueStore(Protocol):
     async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         """Cues after `last_id` (of one customer, or of all), oldest first; unknown id: as far as kept."""
 
+    async def latest(self, customer: str) -> CueEntry | None:
+        """The newest cue of a customer, kept for a day; cheap, whatever the length of the streams."""
+
 
 class ClockAnchor(msgspec.Struct, frozen=True):
     """Engine time is ``engine_ms + (wall - wall_ms) * speed`` (all ms; speed 0: it stands still)."""

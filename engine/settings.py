@@ -82,7 +82,9 @@ class Web(Section):
     max_batch_events: int = 2_500
     max_in_flight: int = Field(512, description="requests at once; more get 503 with Retry-After")
     deadline_ms: int = Field(50, description="a decision not ready by then is the fallback")
-    demo_page: bool = Field(False, description="serve the live page and its stream at /")
+    demo_page: bool = Field(
+        False, description="serve the live page at /; it gives browsers of this machine an API key"
+    )
 
 
 class Rules(Section):

@@ -42,7 +42,8 @@ local function first_allowed(history, args, first, last, at)
 end
 
 local function write_cue(keys, tag, customer, decision, payload, record, length)
-  redis.call('XADD', keys[1], 'MAXLEN', '~', length, '*', 'customer', customer, 'cue', payload)
+  local id = redis.call('XADD', keys[1], 'MAXLEN', '~', length, '*', 'customer', customer, 'cue', payload)
+  redis.call('SET', tag .. 'w:' .. customer, id .. ' ' .. payload, 'EX', DAY_S)
   if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
 end
 

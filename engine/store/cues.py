@@ -84,6 +84,15 @@ class CueVerbs(Verbs):
         cues = (entry(at, fields.get(b"cue", b"")) for at, fields in found)
         return [cue for cue in cues if cue][:limit]
 
+    async def latest(self, customer: str) -> CueEntry | None:
+        owner = customer.encode()
+        partition = self._keys.of_customer(owner)
+        stored = await self._line.call(pack(("GET", self._keys.newest_cue_prefix[partition] + owner)))
+        if stored is None:
+            return None
+        stream_id, _, payload = stored.partition(b" ")
+        return entry(mark(partition, stream_id.decode()), payload)
+
     async def _of_stream(self, after: Mark, owner: bytes | None, limit: int) -> list[Found]:
         key, found = self._keys.cues[after.partition], list[Found]()
         while len(found) < limit:

@@ -17,6 +17,7 @@ key                    type    content
 ``{p7}:t``             zset    customer -> epoch ms at which its silence is to be looked at
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries
+``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
 ``{p7}:n``             hash    tallies: those of `engine.ports.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    what outcomes taught: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``version`` raised by every change
@@ -52,6 +53,7 @@ class Keys:
         self.history_prefix = each("h:")
         self.decision_prefix = each("d:")
         self.lessons_prefix = each("l:")
+        self.newest_cue_prefix = each("w:")
         self.timers = each("t")
         self.cues = each("q")
         self.tallies = each("n")

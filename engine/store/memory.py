@@ -40,6 +40,7 @@ class _Partition:
     trials: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
     cues: deque[tuple[Mark, bytes, bytes]] = field(default_factory=deque)
+    newest_cue: dict[bytes, tuple[Mark, bytes]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     learned: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
@@ -132,7 +133,9 @@ class MemoryStore:
         taken = choice.candidates[place]
         if taken.record:
             self._keep(part, choice.decision_id, taken.record)
-        part.cues.append((self._next_mark(partition), choice.customer, taken.payload))
+        at = self._next_mark(partition)
+        part.cues.append((at, choice.customer, taken.payload))
+        part.newest_cue[choice.customer] = (at, taken.payload)
         self._written.set()
         self._written = asyncio.Event()
         return place
@@ -230,6 +233,11 @@ class MemoryStore:
         cues = self._between(partitions, after)
         found = (entry(at, payload) for at, owner, payload in cues if key in (None, owner))
         return [cue for cue in found if cue][:limit]
+
+    async def latest(self, customer: str) -> CueEntry | None:
+        owner = customer.encode()
+        at, payload = self._partitions[self._keys.of_customer(owner)].newest_cue.get(owner, (Mark(0, 0, 0), b""))
+        return entry(at, payload) if at.ms + DAY_S * 1_000 > self._wall() else None
 
     # counters, names and the replay's clock
 

@@ -64,7 +64,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     routes = table(
         Events(services, keys, web, gate),
         Decisions(services, web, gate),
-        Outcomes(services, web, gate),
+        Outcomes(services, keys, web, gate),
         Customers(services),
         cues,
         Rules(services),

@@ -1,7 +1,8 @@
 """``GET /v1/customers/{id}/cues`` and ``GET /v1/agents/{id}/cues``: cues as server-sent events.
 
 The format is https://html.spec.whatwg.org/multipage/server-sent-events.html: a reader that lost its
-connection comes back with ``Last-Event-ID`` and is first given what it missed, then what comes.
+connection comes back with ``Last-Event-ID`` and is first given what it missed, then what comes. What has
+expired is not shown.
 """
 
 from __future__ import annotations
@@ -60,15 +61,23 @@ class Cues:
             with self.attended(request, customer, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
                 seen: set[str] = set()
-                if last:
-                    async for entry in past(self._services.cues, customer, last):
-                        seen.add(entry.id)
-                        if wants(entry.cue) and self._alive(entry):
-                            yield pushed(entry).frame
+                async for entry in self._before(customer, last):
+                    seen.add(entry.id)
+                    if wants(entry.cue) and self._alive(entry):
+                        yield pushed(entry).frame
                 async for frame in self._coming(listener, seen):
                     yield frame
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
+
+    async def _before(self, customer: str | None, last: str) -> AsyncIterator[CueEntry]:
+        """What a reader missed. One that saw nothing yet is given its customer's newest cue: it may have gone
+        out while the page was being loaded, or while the visitor was away."""
+        if last:
+            async for entry in past(self._services.cues, customer, last):
+                yield entry
+        elif customer is not None and (newest := await self._services.cues.latest(customer)):
+            yield newest
 
     @contextmanager
     def attended(self, request: Request, customer: str | None, listener: Listener) -> Iterator[None]:

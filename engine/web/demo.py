@@ -11,7 +11,7 @@ import msgspec
 from blacksheep import Request, Response
 from blacksheep.contents import StreamedContent
 
-from engine.errors import NotFound, Unavailable
+from engine.errors import BadRequest, NotFound, Unavailable
 from engine.web import replies
 from engine.web.cues import HEADERS, RETRY_MS, Cues
 from engine.web.keys import Keys
@@ -19,6 +19,7 @@ from engine.web.services import Services
 
 PAGE = Path(__file__).parent / "page"
 EVERY_S = 0.5
+THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Pulse(msgspec.Struct, frozen=True, rename="camel"):
@@ -49,7 +50,12 @@ class Demo:
         }
 
     async def index(self, request: Request) -> Response:
-        """The page; its browser is given the API key as a cookie."""
+        """The page; its browser is given the API key as a cookie.
+
+        Only under a name of this machine: another name may be anybody's that was made to lead here.
+        """
+        if not _of_this_machine(request):
+            raise BadRequest("the live page is for this machine: open it under localhost or 127.0.0.1", "Host")
         response = self._file("index.html")
         response.add_header(b"Set-Cookie", self._keys.demo_cookie)
         return response
@@ -106,6 +112,11 @@ class Demo:
         response = replies.body(*found)
         response.add_header(b"Cache-Control", b"no-cache")
         return response
+
+
+def _of_this_machine(request: Request) -> bool:
+    host = (request.get_first_header(b"host") or b"").decode(errors="replace")
+    return host.rpartition(":")[0] in THIS_MACHINE or host in THIS_MACHINE
 
 
 def _type(path: Path) -> str:

@@ -40,7 +40,7 @@ class Keys:
     def visitor(self, request: Request) -> bool:
         """Whether only a write key was shown (a website's browser), or an API key: False.
 
-        Raises `NotAuthorised` for neither. Event streams only: takes ``?key=``.
+        Raises `NotAuthorised` for neither. Takes ``?key=``: browsers' streams and beacons set no headers.
         """
         shown = self._shown(request, True)
         if _known(shown, self._api):

@@ -8,10 +8,11 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.decide.record import Record
-from engine.errors import BadRequest, NotFound
+from engine.errors import BadRequest, NotAuthorised, NotFound
 from engine.events import Outcome, OutcomeName
 from engine.settings import Web
 from engine.web import replies
+from engine.web.keys import Keys
 from engine.web.limits import Gate, read_body
 from engine.web.services import Services
 
@@ -42,22 +43,26 @@ _decode = msgspec.json.Decoder(OutcomeReport).decode
 class Outcomes:
     """Outcomes in."""
 
-    def __init__(self, services: Services, web: Web, gate: Gate) -> None:
+    def __init__(self, services: Services, keys: Keys, web: Web, gate: Gate) -> None:
         self._services = services
+        self._keys = keys
         self._gate = gate
         self._limit = web.max_event_bytes
 
     async def post(self, request: Request) -> Response:
         """Check against the decision, then hand to Kafka: 202 means that it has it."""
+        visitor = self._keys.visitor(request)
         report = read_report(await read_body(request, self._limit))
         with self._gate:
-            return await self._take(report)
+            return await self._take(report, visitor)
 
-    async def _take(self, report: OutcomeReport) -> Response:
+    async def _take(self, report: OutcomeReport, visitor: bool) -> Response:
         services = self._services
         record = await services.desk.record(report.decision_id)
         if record is None:
             raise NotFound("no such decision, or it is older than a day", "decisionId")
+        if visitor and record.channel != "web":
+            raise NotAuthorised("a write key is for outcomes of the channel web", "Authorization")
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())

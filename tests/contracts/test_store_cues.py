@@ -73,6 +73,17 @@ async def test_the_cue_comes_back_as_it_was(store, writer):
     assert parse(found.id).partition == 3
 
 
+async def test_the_newest_cue_of_a_customer_is_at_hand(store, writer):
+    one, two = customers_of(3, 2)
+    assert await store.latest(one) is None
+    await writer.write(3, choice(one, candidate(one, "chat")), choice(one, candidate(one, "call", (1, 10_000))))
+    await writer.write(3, choice(two, candidate(two, "guide")))
+    await writer.write(3, choice(one, candidate(one, "call", (1, 10_000))))  # which the cap refuses
+    assert await store.latest(one) == (await store.since(one, ""))[-1]
+    assert (await store.latest(one)).cue.offer_id == "call"
+    assert (await store.latest(two)).cue.offer_id == "guide"
+
+
 async def test_a_cue_may_leave_a_record(store, writer):
     (customer,) = customers_of(1, 1)
     call = msgspec.structs.replace(candidate(customer, "call", (1, 10_000)), record=b"for the call")

@@ -19,13 +19,12 @@ from engine.events import Kind, Outcome, OutcomeName
 from engine.kernels.hashing import word_hash
 from engine.kernels.layout import RING_EPOCH_S
 from engine.web.machines import build_machines
-from tests.flows.api import AGENT, NOW, WRITER, Process, calling, frames, serving, settings
+from tests.flows.api import AGENT, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
 
 SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "events": 9}
 ROUTES = [
     ("POST", "/v1/decisions"),
     ("GET", "/v1/decisions/1-1-1"),
-    ("POST", "/v1/outcomes"),
     ("GET", "/v1/customers/ann"),
     ("GET", "/v1/rulebook"),
 ]
@@ -141,6 +140,22 @@ async def test_an_outcome_goes_to_kafka_with_its_decisions_customer_and_channel(
     assert (answer.status_code, answer.json()) == (202, {**report, "at": NOW + 5_000})
     assert process.log.outcomes == [Outcome(name, "help_chat", OutcomeName.ACCEPTED, NOW + 5_000, "ann", "web")]
     assert process.meter.value("outcomes", "accepted") == 1
+
+
+async def test_a_website_may_tell_what_became_of_an_offer_on_the_web_and_no_other(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    await process.know("ann", **SESSION)
+    mine, agents = [(await decided(api, channel=channel))["decisionId"] for channel in ("web", "agent")]
+    report = {"decisionId": mine, "offerId": "help_chat", "outcome": "accepted"}
+    api.headers.clear()
+    told(await api.post("/v1/outcomes", json=report), 401)
+    told(await api.post("/v1/outcomes", json=report, headers={"x-api-key": "guess"}), 401)
+    answer = await api.post("/v1/outcomes", json=report, headers={**WRITER, "origin": "https://shop.example"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, "*")
+    assert (await api.post("/v1/outcomes", json=report, params={"key": WRITE})).status_code == 202
+    told(await api.post("/v1/outcomes", json={**report, "decisionId": agents}, headers=WRITER), 401)
+    assert [one.decision_id for one in process.log.outcomes] == [mine, mine]
 
 
 @pytest.mark.parametrize(
@@ -414,6 +429,11 @@ async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
     async with serving(process) as api:
         assert (await api.get("/v1/live")).status_code == 401
         assert (await api.get("/v1/customers/ann")).status_code == 401
+        for name in ("evil.example:8080", "evil.example", "127.0.0.1.evil.example", ""):
+            assert told(await api.get("/", headers={"host": name}), 400)["field"] == "Host"
+        for name in ("localhost", "localhost:1", "127.0.0.1:8080", "[::1]:8080"):
+            assert (await api.get("/", headers={"host": name})).status_code == 200
+        api.cookies.clear()
         page = await api.get("/")
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert {"HttpOnly", "SameSite=Strict"} <= set(page.headers["set-cookie"].split("; "))

@@ -142,6 +142,27 @@ async def test_cues_written_while_the_past_is_read_come_once(process: Process, a
         assert (await next_cue(stream)).data["say"] == "third"
 
 
+async def test_a_page_opened_after_the_cue_is_given_it_while_it_lives(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    await process.cue("ann", "first")
+    await process.cue("ann", "newest", expires_at=process.clock.now + 10)
+    for expired, say in ((False, "newest"), (True, "what comes")):
+        async with api.stream("GET", "/v1/customers/ann/cues", headers=AGENT) as answer:
+            stream = frames(answer)
+            await anext(stream)
+            if expired:
+                await process.cue("ann", "what comes")
+            assert (await next_cue(stream)).data["say"] == say
+        process.clock.now += 10
+    (entry, *_) = reversed(await process.store.since("ann", ""))
+    async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": entry.id}) as answer:
+        stream = frames(answer)
+        await anext(stream)
+        await process.cue("ann", "seen before, so not again")
+        assert (await next_cue(stream)).data["say"] == "seen before, so not again"
+
+
 @pytest.mark.parametrize("last", ["nonsense", "0-0-0", "9999-1-1"])
 async def test_an_id_we_do_not_know_resumes_as_far_as_is_kept(
     process: Process, api: httpx.AsyncClient, last: str
