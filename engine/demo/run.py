@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
@@ -37,6 +38,7 @@ SETTLE_S = 10.0  # how long the last events may take to be counted
 STOP_S = 1.0  # the same, and how long requests under way may take, once somebody wants it to end
 END_S = 2.0  # of the seconds given, those kept for ending
 LEAST_S = 3.0  # of feeding
+AGAIN_S = 0.2  # between attempts at a Redis that is away
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -172,7 +174,7 @@ class Demo:
         """Wait until everything sent has been counted. Raises `Unavailable` when it is not, unless somebody
         wants it to end: the result then tells."""
         began = time.monotonic()
-        while (counted := accounted(await store.tallies())) < feed.sent:
+        while (counted := accounted(await _tallies(store))) < feed.sent:
             waited = time.monotonic() - began
             if self._stop.is_set() and waited > STOP_S:
                 return
@@ -189,10 +191,14 @@ class Demo:
         worker fetch it from there. tansu itself gives nothing for an offset beyond its end, and no error."""
         while True:
             await self._log_lost.wait()
+            try:
+                for partition in range(PARTITIONS):
+                    at = await store.claim(partition)
+                    await store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
+            except Unavailable:  # Redis died too: again, when it is back
+                await asyncio.sleep(AGAIN_S)
+                continue
             self._log_lost.clear()
-            for partition in range(PARTITIONS):
-                at = await store.claim(partition)
-                await store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
             supervisor.restart("worker")
 
     async def _watch(self, store: RedisStore, feed: Feed, desk: DemoDesk) -> None:
@@ -201,7 +207,7 @@ class Demo:
             return
         with Live(console=self._out, refresh_per_second=4) as live:
             while True:
-                tallies = await store.tallies()
+                tallies = await _tallies(store)
                 table = Table.grid(padding=(0, 2))
                 table.add_row(
                     f"sent {feed.sent:,}",
@@ -240,6 +246,14 @@ class Demo:
 
     def _say(self, text: str) -> None:
         self._out.print(text, highlight=False, soft_wrap=True)
+
+
+async def _tallies(store: RedisStore) -> Mapping[str, int]:
+    """None while Redis is away."""
+    try:
+        return await store.tallies()
+    except Unavailable:
+        return {}
 
 
 async def _ready(port: int) -> bool:

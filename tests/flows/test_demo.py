@@ -96,6 +96,18 @@ async def test_it_goes_on_when_kafka_came_back_without_its_log(start) -> None:
     assert 0 < result["eventsApplied"] <= result["eventsSent"]
 
 
+async def test_it_is_exact_although_redis_came_back_empty(start) -> None:
+    demo = await start("--seconds", "25", "--json")
+    async with asyncio.timeout(START_S):
+        await _events_applied([line async for line in _until(demo, b"metrics ")][-1])
+        os.kill(await _child(demo.pid, "valkey"), signal.SIGKILL)
+        out, _ = await demo.communicate()
+    assert demo.returncode == 0, out
+    assert b"redis: died" in out
+    result = json.loads(out.splitlines()[-1])
+    assert result["eventsApplied"] == result["eventsSent"] > 0
+
+
 async def test_the_time_given_ends_a_log_at_any_speed(start, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n2,10,5,pv,1511744400\n")
     demo = await start("--seconds", "5", "--json", "--speed", "1", "--input", str(log))
