@@ -223,6 +223,7 @@ async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_
         ("bad_field", b"\xff\xfe", encode([1, 1, START, "x8"])),
         ("missing_customer", None, b'{"type":"track","event":"Product Viewed","messageId":"j2"}'),
     ]
+    large = b"\xff" * 1_040_000  # with the headers that tell where it lay, more than a producer may send
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
     await producer.start()
     await deployment.work("worker")
@@ -230,17 +231,26 @@ async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_
     topic, stamp = deployment.kafka.events_topic, START + 1000
     for _, key, value in bad:
         await producer.send_and_wait(topic, value, key=key, timestamp_ms=stamp)
+    nothing = producer.create_batch()  # `send` refuses it, other producers may not
+    nothing.append(key=None, value=None, timestamp=stamp)
+    await (await producer.send_batch(nothing, topic, partition=0))
+    await producer.send_and_wait(topic, large, key=b"customer-1", timestamp_ms=stamp)
     wrong = (partition_of(b"json-customer", PARTITIONS) + 1) % PARTITIONS
     await producer.send_and_wait(topic, segment, partition=wrong, timestamp_ms=stamp)
     await producer.stop()
-    total = len(good) + len(bad) + 1
+    total = len(good) + len(bad) + 3
     tallies = await deployment.until(
         lambda t: t.get("applied", 0) + t.get("duplicates", 0) + t.get("deadletters", 0) == total
     )
     assert tallies["applied"] == len(good) + 1
-    assert tallies["deadletters"] == len(bad)
+    assert tallies["deadletters"] == len(bad) + 2
     assert tallies["forwarded"] == 1
-    letters = await dead_letters(deployment, topic, len(bad))
+    letters = await dead_letters(deployment, topic, len(bad) + 2)
+    letters.remove(("malformed", None, b""))
+    cut = next(letter for letter in letters if len(letter[2] or b"") > 100_000)
+    assert cut[0] == "too_large"
+    assert large.startswith(cut[2] or b"")
+    letters.remove(cut)
     assert Counter(reason for reason, _, _ in letters) == Counter(reason for reason, _, _ in bad)
     assert {(key, value) for _, key, value in letters} == {(key, value) for _, key, value in bad}
     assert (await deployment.rows(["json-customer"]))["json-customer"] is not None
