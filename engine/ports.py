@@ -73,7 +73,8 @@ class Commit(msgspec.Struct, frozen=True):
 
     ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
     (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``risen``, and
-    ``risen.<indicator>`` of each that rose).
+    ``risen.<indicator>`` of each that rose). ``connection``, when not 0, is the value of
+    `StreamStore.connections` on which all this rests.
     """
 
     partition: int
@@ -85,6 +86,7 @@ class Commit(msgspec.Struct, frozen=True):
     timers: Timers
     cues: Sequence[CueChoice]
     tallies: Mapping[str, int]
+    connection: int = 0
 
 
 class StreamStore(Protocol):
@@ -94,8 +96,10 @@ class StreamStore(Protocol):
     def connections(self) -> int:
         """How often a connection was made: a change says that the store may have lost something."""
 
-    async def claim(self, partition: int) -> Position:
-        """Take the partition over: raise its epoch, so that every earlier owner is fenced.
+    async def claim(self, partition: int, held: int | None = None) -> Position:
+        """Take the partition over: raise its epoch, so that every earlier owner is fenced, and every commit
+        that was sent before. With `held` only if its epoch is still that; else ``epoch`` and ``previous`` of
+        the answer are equal.
 
         Epochs are wall times (ms) or larger, so that none comes twice even when the store comes back older.
         """
@@ -108,7 +112,8 @@ class StreamStore(Protocol):
 
     async def commit(self, commit: Commit) -> list[int]:
         """Apply it; returns for each of its cues the place of the candidate taken, -1 where caps allowed none.
-        Sent in call order before the first await.
+        Sent in call order before the first await. Raises `Unavailable` also when it would go over another
+        connection than the commit names: a store that was away may have lost what no offset tells of.
 
         Raises `Fenced` when epoch or expected offset differ from the store's.
         """

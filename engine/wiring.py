@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import logging
 import signal
@@ -18,7 +19,7 @@ import httpx
 from engine.clock import EngineClock, wall_ms
 from engine.doors.segment import Limits, SegmentDoor, canonical
 from engine.embedded.topics import make_topics, topics_of
-from engine.errors import BadSettings, CuelineError
+from engine.errors import BadSettings, CuelineError, Stuck
 from engine.following import Knowledge, every, follow_clock
 from engine.kernels.warm import warm_up
 from engine.meter import PrometheusMeter
@@ -43,6 +44,7 @@ from models.propensity import PropensityTable
 log = logging.getLogger("cueline")
 
 PING_EVERY_S = 0.5
+STOP_WITHIN_S = 15.0
 ALIVE_S = 10.0  # a drain loop that has not turned for this long is not ready
 
 
@@ -172,6 +174,7 @@ async def run_worker(settings: Settings, directory: Path) -> None:
         core = StreamCore(worker, watch, settings.kafka, turned)
         app = build_app(core, settings.kafka, process.log, process.store.learn, directory)
         process.begin(_run_faust(app, process.stop))
+        process.begin(every(1.0, partial(_look_at, turned, watch.limit_s), process.stop))
         problems = partial(_worker_problems, worker, watch, turned)
         machines = build_machines(partial(_scraped, process.meter, problems), problems)
         process.begin(serve(machines, settings.web.host, settings.stream.metrics_port, process.stop))
@@ -207,9 +210,11 @@ async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:
     await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
     for waiting in ended:
         waiting.cancel()
-    await app.core.worker.owned.drain()
     crash = app.crash_reason
-    await app.stop()
+    with contextlib.suppress(TimeoutError):  # a loop that hangs is left behind: nothing of it can be committed
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await app.core.worker.owned.drain()
+            await app.stop()
     if crash is not None:
         raise crash
     if not stop.is_set():
@@ -229,6 +234,12 @@ class Turned:
     def seconds_ago(self) -> float:
         """Seconds since."""
         return time.monotonic() - self._at
+
+
+async def _look_at(turned: Turned, limit_s: float) -> None:
+    """From outside the drain loop, for one that waits for ever cannot watch itself. Raises `Stuck`."""
+    if turned.seconds_ago > limit_s:
+        raise Stuck(f"the drain loop has not turned for {turned.seconds_ago:.0f} s")
 
 
 def _worker_problems(worker: Worker, watch: LagWatch, turned: Turned) -> Mapping[str, str]:

@@ -38,6 +38,7 @@ class _Call(msgspec.Struct, gc=False):
     deadline: float
     wanted: int  # replies still to come
     replies: Replies | None
+    connection: int = 0  # the only one it may go over, 0: any
 
 
 class _Wire(asyncio.Protocol):
@@ -98,9 +99,10 @@ class Line:
         """Send one command; its reply."""
         return self._enter(frame, 1, None)
 
-    def pipe(self, frame: bytes, commands: int) -> asyncio.Future[Replies]:
-        """Send several commands in one frame; their replies."""
-        return self._enter(frame, commands, [])
+    def pipe(self, frame: bytes, commands: int, connection: int = 0) -> asyncio.Future[Replies]:
+        """Send several commands in one frame; their replies. `Unavailable` when `connection` (a value of
+        ``connections``) is not the one it would go over."""
+        return self._enter(frame, commands, [], connection)
 
     async def close(self) -> None:
         """Close for good: calls under way and later ones get `Unavailable`."""
@@ -109,13 +111,15 @@ class Line:
             self._connecting.cancel()
         self._drop("the store is closed")
 
-    def _enter(self, frame: bytes, wanted: int, replies: Replies | None) -> asyncio.Future[Any]:
+    def _enter(
+        self, frame: bytes, wanted: int, replies: Replies | None, connection: int = 0
+    ) -> asyncio.Future[Any]:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
         if self.closed:
             future.set_exception(Unavailable("Redis: the store is closed"))
             return future
-        call = _Call(future, frame, loop.time() + self._timeout_s, wanted, replies)
+        call = _Call(future, frame, loop.time() + self._timeout_s, wanted, replies, connection)
         if self._transport is not None and self._transport.is_closing():
             self._drop("connection lost")
         if self._ready and self._transport is not None:
@@ -126,6 +130,10 @@ class Line:
         return future
 
     def _send(self, call: _Call, transport: asyncio.Transport) -> None:
+        if call.connection not in (0, self.connections):
+            if not call.future.done():
+                call.future.set_exception(Unavailable("Redis: the connection was made anew"))
+            return
         self._sent.append(call)
         transport.write(call.frame)
         call.frame = b""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.clock import wall_ms
-from engine.errors import Fenced
+from engine.errors import Fenced, Unavailable
 from engine.events import Outcome
 from engine.ports import (
     Candidate,
@@ -86,9 +86,11 @@ class MemoryStore:
     def connections(self) -> int:
         return 1
 
-    async def claim(self, partition: int) -> Position:
+    async def claim(self, partition: int, held: int | None = None) -> Position:
         part = self._partitions[partition]
         previous = part.position.epoch
+        if held not in (None, previous):
+            return Position(previous, part.position.offset, previous)
         part.position = Position(max(previous + 1, self._wall()), part.position.offset)
         return Position(part.position.epoch, part.position.offset, previous)
 
@@ -101,6 +103,8 @@ class MemoryStore:
 
     async def commit(self, commit: Commit) -> list[int]:
         part = self._partitions[commit.partition]
+        if commit.connection not in (0, self.connections):
+            raise Unavailable("the connection was made anew")
         if part.position != Position(commit.epoch, commit.expected):
             raise Fenced(f"partition {commit.partition} stands at {part.position}")
         part.position = Position(commit.epoch, commit.offset)

@@ -51,6 +51,7 @@ return 'epoch ' .. epoch .. ' offset ' .. offset
 _CLAIM = """
 local time = redis.call('TIME')
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
+if ARGV[1] and ARGV[1] ~= (at[1] or '0') then return {at[1] or '0', at[2] or '0', at[1] or '0'} end
 local previous = tonumber(at[1] or '0')
 local epoch = math.max(previous + 1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
@@ -70,8 +71,9 @@ class StreamVerbs(Verbs):
     def connections(self) -> int:
         return self._line.connections
 
-    async def claim(self, partition: int) -> Position:
-        reply = await self._line.call(pack(("EVAL", _CLAIM, 1, self._keys.position[partition])))
+    async def claim(self, partition: int, held: int | None = None) -> Position:
+        only_if = () if held is None else (held,)
+        reply = await self._line.call(pack(("EVAL", _CLAIM, 1, self._keys.position[partition], *only_if)))
         epoch, offset, previous = (int(number) for number in reply)
         return Position(epoch, offset, previous)
 
@@ -87,7 +89,8 @@ class StreamVerbs(Verbs):
 
     async def commit(self, commit: Commit) -> list[int]:
         commands = list(self._transaction(commit))
-        replies = await self._line.pipe(b"".join(chain.from_iterable(commands)), len(commands))
+        frame = b"".join(chain.from_iterable(commands))
+        replies = await self._line.pipe(frame, len(commands), commit.connection)
         done = replies[-1]
         if done is None:
             raise Fenced(f"partition {commit.partition} stands at {replies[1].decode()}")

@@ -43,7 +43,8 @@ class Batch(msgspec.Struct, frozen=True):
 
     ``events`` (`COLUMNS`, N), their ``customers`` (N) and ``offsets`` (N) are what can be applied here, in
     order; ``data`` are the bytes that ``category_start`` points into; ``dead`` and ``forward`` (customer,
-    canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``.
+    canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``. ``watermark``
+    (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond its record's.
     """
 
     customers: list[bytes]
@@ -55,6 +56,7 @@ class Batch(msgspec.Struct, frozen=True):
     forward_offsets: NDArray[np.int64]
     first: int
     end: int
+    watermark: int
 
     @property
     def records(self) -> int:
@@ -90,8 +92,9 @@ def decode(records: Sequence[Record], partition: int, partitions: int, topic: st
     elsewhere = _place(customers, events, partition, partitions)
     status = events["status"]
     first, end = int(offsets[0]), int(offsets[-1]) + 1
+    times = np.minimum(events["at"], produced_at)
     if not status.any() and not elsewhere.any():
-        return Batch(customers, events, offsets, data, [], [], offsets[:0], first, end)
+        return Batch(customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()))
     good = (status == kernels.OK) & ~elsewhere
     away = np.flatnonzero((status == kernels.OK) & elsewhere)
     return Batch(
@@ -104,6 +107,7 @@ def decode(records: Sequence[Record], partition: int, partitions: int, topic: st
         offsets[away],
         first,
         end,
+        int(times[good].max(initial=0)),
     )
 
 

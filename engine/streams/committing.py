@@ -68,6 +68,7 @@ class Committer:
             timers=Timers(arena.customers(changed), arena.timers[changed].tolist()),
             cues=self._cues(lane, judge, table, rises),
             tallies={**tallies, **_risen(judge, rises)},
+            connection=lane.connection,
         )
         lane.next = end
         lane.pending.append(asyncio.ensure_future(self._commit(lane, commit, received)))
@@ -113,6 +114,9 @@ class Committer:
             lane.failed = True
         except Unavailable:
             lane.failed = True
+        except BaseException:  # a fault of ours: `Lane.settle` raises it where the process ends of it
+            lane.failed = True
+            raise
         else:
             lane.committed = commit.offset
             self._count(commit, taken, time.perf_counter() - began, received)

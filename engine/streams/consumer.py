@@ -8,20 +8,28 @@ fails when one of them moves, and the dependency is pinned to a minor version.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Protocol, cast
 
+from aiokafka import TopicPartition
 from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, ensure_aiokafka_TP
 from faust.types import TP
 
+from engine.streams.lane import Lane
 from engine.streams.watch import LagWatch
 from engine.streams.worker import Worker
 
+log = logging.getLogger("cueline.worker")
+
 FETCH_WAIT_S = 0.1  # how long an idle fetch waits before timers are looked at
 TEND_EVERY_S = 0.25
-ADVISE_EVERY_S = 5.0
+CONSULT_EVERY_S = 5.0
+CONSULT_WITHIN_S = 10.0
 RESTORE_EVERY_S = 0.2
 
 
@@ -48,7 +56,7 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         return consumer
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
-        for result in consumer._fetcher._records.values():
+        for result in list(consumer._fetcher._records.values()):  # a seek takes out of it meanwhile
             if isinstance(result, FetchResult) and result._partition_records is not None:
                 _keep_as_read(result._partition_records, cast(Any, self.app).core.topic)
         return await super()._fetch_records(consumer, *args, **options)
@@ -71,6 +79,11 @@ def _as_read(tp: Any, record: Any) -> Any:
 class BatchConsumer(Consumer):
     """Drains the events topic in batches; Redis, not Kafka, says where it goes on."""
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._ends: Mapping[int, int] = {}  # by partition, as the broker was last asked
+        self._consulting = False
+
     @property
     def _core(self) -> Core:
         return cast(Core, cast(Any, self.app).core)
@@ -80,7 +93,7 @@ class BatchConsumer(Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         core = self._core
-        tended = advised = restored = 0.0
+        tended = consulted = restored = 0.0
         while not (self._stopped.is_set() or fetcher._stopped.is_set()):
             try:
                 records, _ = await self._wait_next_records(FETCH_WAIT_S)
@@ -98,9 +111,9 @@ class BatchConsumer(Consumer):
                 tended = now
                 await core.worker.tend(lambda p: self._caught_up(core, p))
                 core.watch.look(self._lags(core), now)
-            if now - advised >= ADVISE_EVERY_S and self.flow_active:
-                advised = now
-                self.add_future(self._advise(core))
+            if now - consulted >= CONSULT_EVERY_S and self.flow_active and not self._consulting:
+                consulted = now
+                self.add_future(self._consult(core))
             core.alive()
 
     async def _hand_over(self, core: Core, records: Mapping[Any, Sequence[Any]]) -> None:
@@ -135,6 +148,7 @@ class BatchConsumer(Consumer):
         if others:
             committed = dict(await thread.call_thread(thread._ensure_consumer().seek_to_committed, *others))
         ours = sorted(tp.partition for tp in assigned if tp.topic == core.topic)
+        self._ends = {}
         offsets = await core.worker.owned.own(ours)
         self._seek_all(core, offsets)
         core.watch.begin()
@@ -161,24 +175,59 @@ class BatchConsumer(Consumer):
     def _still_ours(self) -> bool:
         return bool(self.flow_active and not self.app.rebalancing)
 
-    def _lags(self, core: Core) -> dict[int, tuple[int, int]]:
-        """Partition -> (next offset, records behind the log's end); unknown ends are left out."""
-        lags = {}
+    def _lags(self, core: Core) -> dict[int, tuple[int, int | None]]:
+        """Partition -> (next offset, records behind the log's end; None: the end is not known)."""
+        lags: dict[int, tuple[int, int | None]] = {}
         for partition, lane in core.worker.lanes.items():
-            end = self.highwater(TP(core.topic, partition))
-            if end is not None:
-                lags[partition] = (lane.next, max(end - lane.next, 0))
+            end = self._end(core, partition)
+            lags[partition] = (lane.next, None if end is None else max(end - self._reached(core, lane), 0))
         return lags
 
     def _caught_up(self, core: Core, partition: int) -> bool:
-        end = self.highwater(TP(core.topic, partition))
-        return end is not None and core.worker.lanes[partition].next >= end
+        end = self._end(core, partition)
+        return end is not None and self._reached(core, core.worker.lanes[partition]) >= end
 
-    async def _advise(self, core: Core) -> None:
-        """Tell Kafka where we are: for lag monitors only, nothing is ever resumed from it."""
-        offsets = {TP(core.topic, lane.partition): lane.committed for lane in core.worker.lanes.values()}
-        if offsets and self._still_ours():
-            await self._thread.commit(offsets)
+    def _end(self, core: Core, partition: int) -> int | None:
+        """Where the log ends: the later of what the last fetch said and the broker, for a fetch may stall."""
+        state = self._state(core, partition)
+        if state is None or state.highwater is None:
+            return None
+        return max(cast(int, state.highwater), self._ends.get(partition, 0))
+
+    def _reached(self, core: Core, lane: Lane) -> int:
+        """What comes next, beyond what holds no records: aiokafka passes transaction markers, and a head that
+        was deleted, without a word, and its position is then past ours."""
+        state = self._state(core, lane.partition)
+        position = state._position if state is not None and lane.live else None
+        return max(lane.next, position or 0)
+
+    def _state(self, core: Core, partition: int) -> Any:
+        """aiokafka's state of a partition; None when its thread has just given it away."""
+        assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
+        return None if assignment is None else assignment.state_value(TP(core.topic, partition))
+
+    async def _consult(self, core: Core) -> None:
+        """Ask Kafka for the ends, and tell it where we are: for lag monitors only, nothing is ever resumed
+        from it. One at a time, for the thread that fetches has few hands."""
+        self._consulting = True
+        lanes = list(core.worker.lanes.values())
+        try:
+            if lanes and self._still_ours():
+                self._ends = await self._thread.call_thread(
+                    _consult_broker, self._thread._ensure_consumer(), core.topic, lanes
+                )
+        except (KafkaError, TimeoutError) as error:
+            log.info("Kafka could not be asked: %r", error)
+        finally:
+            self._consulting = False
+
+
+async def _consult_broker(consumer: Any, topic: str, lanes: Sequence[Lane]) -> Mapping[int, int]:
+    """In the consumer's thread. Raises `KafkaError`, and TimeoutError: aiokafka itself would try for ever."""
+    async with asyncio.timeout(CONSULT_WITHIN_S):
+        ends = await consumer.end_offsets([TopicPartition(topic, lane.partition) for lane in lanes])
+        await consumer.commit({TopicPartition(topic, lane.partition): lane.committed for lane in lanes})
+    return {tp.partition: end for tp, end in ends.items()}
 
 
 class BatchTransport(Transport):

@@ -53,6 +53,8 @@ class Lane:
             self.settle()
 
     def settle(self) -> None:
-        """Forget the commits that were answered."""
+        """Forget the commits that were answered; raises what a commit failed of, beside the store."""
         while self.pending and self.pending[0].done():
-            self.pending.popleft()
+            answered = self.pending.popleft()
+            if not answered.cancelled():
+                answered.result()

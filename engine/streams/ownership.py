@@ -36,7 +36,7 @@ class Ownership:
         for lane in before.values():
             await lane.drained()
         limit = max(self._rows_in_memory // max(len(partitions), 1), LEAST_ROWS)
-        connection = self._store.connections
+        connection = max(self._store.connections, 1)  # the first claim makes the first
         lanes = await asyncio.gather(*(self._claimed(p, before.get(p), limit, connection) for p in partitions))
         self.lanes = {lane.partition: lane for lane in lanes}
         self._meter.set("partitions_owned", len(self.lanes))
@@ -87,8 +87,9 @@ class Ownership:
             await lane.drained()
             connection = self._store.connections
             try:
-                position = await self._store.position(partition)
-                if position.epoch != lane.epoch:
+                # claimed anew: what the old connection still holds somewhere must not take effect later
+                position = await self._store.claim(partition, lane.epoch)
+                if position.previous != lane.epoch:
                     lane.refused_at = lane.refused_at or time.monotonic()
                     if time.monotonic() - lane.refused_at < patience_s or not still_ours():
                         continue

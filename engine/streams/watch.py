@@ -13,7 +13,7 @@ class LagWatch:
     """Remembers when each partition last moved. Times are monotonic seconds, passed in."""
 
     def __init__(self, limit_s: float, meter: Meter) -> None:
-        self._limit_s = limit_s
+        self.limit_s = limit_s
         self._meter = meter
         self._moved: dict[int, tuple[int, float]] = {}
         self.seen = False  # every partition's end is known: the process may call itself ready
@@ -25,16 +25,19 @@ class LagWatch:
         self._moved.clear()
         self.seen = False
 
-    def look(self, lags: Mapping[int, tuple[int, int]], now: float) -> None:
-        """Take (next offset, records behind) by partition; raises `Stuck`."""
+    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
+        """Take (next offset, records behind) by partition; raises `Stuck`.
+
+        ``None`` is an end that is not known: a fetch that never came is told by nothing else.
+        """
         for partition, (offset, behind) in lags.items():
             before = self._moved.get(partition)
-            self._meter.set("lag_records", behind, str(partition))
+            self._meter.set("lag_records", nan if behind is None else behind, str(partition))
             if before is None or behind == 0 or before[0] != offset:
                 self._moved[partition] = (offset, now)
-            elif now - before[1] > self._limit_s:
+            elif now - before[1] > self.limit_s:
+                how_far = "its end unknown" if behind is None else f"{behind} records behind"
                 raise Stuck(
-                    f"partition {partition} stands at offset {offset}, {behind} records behind, "
-                    f"for {now - before[1]:.0f} s"
+                    f"partition {partition} stands at offset {offset}, {how_far}, for {now - before[1]:.0f} s"
                 )
-        self.seen = True
+        self.seen = all(behind is not None for _, behind in lags.values())

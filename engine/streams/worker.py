@@ -83,6 +83,7 @@ class Worker:
         Raises `TooManyDeadLetters` before anything of a batch with too many of them is applied, and
         `LostLog`. Not before `use`.
         """
+        self.owned.distrust()
         again: dict[int, int] = {}
         work: list[tuple[Lane, Batch]] = []
         for partition, records in fetched.items():
@@ -174,6 +175,7 @@ class Worker:
             end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
             self._chunk(lane, slots[start:stop], batch.events[start:stop], batch.counts(lane.next, end), end)
             start = stop
+        lane.watermark = max(lane.watermark, batch.watermark)
 
     def _cuts(self, slots: NDArray[np.int32], capacity: int) -> list[int]:
         """Ends of the runs of events that are committed together."""
@@ -199,8 +201,6 @@ class Worker:
         touched = lane.arena.touched(slots, outcomes)
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
         applied = outcomes == APPLIED
-        if len(events):
-            lane.watermark = max(lane.watermark, int(events["at"].max()))
         tallies["applied"] = int(np.count_nonzero(applied))
         tallies["duplicates"] = int(np.count_nonzero(outcomes == DUPLICATE))
         tallies["customers"] = lane.arena.first_met(touched)
@@ -218,8 +218,11 @@ class Worker:
 
     def _named(self, task: asyncio.Task[None]) -> None:
         self._naming.discard(task)
-        if not task.cancelled() and isinstance(task.exception(), Unavailable):
-            self._known_words.clear()  # they are told again when they are next met
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if not isinstance(error, Unavailable):
+            raise error
+        self._known_words.clear()  # they are told again when they are next met
 
     async def tend(self, caught_up: Callable[[int], bool]) -> None:
         """Judge the silence of customers whose timers are due.

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 
+import msgspec
 import numpy as np
 import pytest
 
 from engine.clock import wall_ms
-from engine.errors import Fenced
+from engine.errors import Fenced, Unavailable
 from engine.kernels.layout import ROW_BYTES
 from engine.ports import Commit, Position, Timers
 from tests.contracts.store_words import change, choice, customers_of
@@ -31,6 +32,27 @@ async def test_each_claim_raises_the_epoch_and_keeps_the_offset(store):
     assert second.epoch > first.epoch
     assert await store.position(1) == Position(second.epoch, 40)
     assert await store.position(3) == Position(0, 0)
+
+
+async def test_a_partition_can_be_claimed_only_if_it_is_still_held(store):
+    first = await store.claim(1)
+    renewed = await store.claim(1, first.epoch)
+    assert (renewed.previous, renewed.epoch > first.epoch) == (first.epoch, True)
+    for held in (first.epoch, 0, -1):
+        late = await store.claim(1, held)
+        assert (late.epoch, late.previous) == (renewed.epoch, renewed.epoch)
+    assert (await store.position(1)).epoch == renewed.epoch
+    assert (await store.claim(2, 0)).previous == 0  # of one that nobody ever held
+
+
+async def test_a_commit_goes_over_the_connection_it_names_or_not_at_all(store):
+    epoch = (await store.claim(1)).epoch
+    wrong = msgspec.structs.replace(change(epoch, 0, 1), connection=store.connections + 1)
+    with pytest.raises(Unavailable):
+        await store.commit(wrong)
+    assert (await store.position(1)).offset == 0
+    await store.commit(msgspec.structs.replace(wrong, connection=store.connections))
+    assert (await store.position(1)).offset == 1
 
 
 async def test_a_claim_fences_the_earlier_owner(store):

@@ -34,6 +34,19 @@ def test_the_time_without_lag_does_not_count(watch: LagWatch) -> None:
     watch.look({3: (7, 1)}, 1_000 + LIMIT_S)
 
 
+def test_an_end_that_stays_unknown_is_told_and_keeps_the_worker_unready(watch: LagWatch) -> None:
+    watch.look({3: (7, None), 4: (9, 0)}, 0.0)
+    assert not watch.seen
+    watch.look({3: (7, None), 4: (9, 0)}, LIMIT_S)
+    with pytest.raises(Stuck, match="partition 3 stands at offset 7, its end unknown"):
+        watch.look({3: (7, None), 4: (9, 0)}, LIMIT_S + 1)
+
+
+def test_ready_is_who_knows_every_end(watch: LagWatch) -> None:
+    watch.look({3: (7, 2), 4: (9, 0)}, 0.0)
+    assert watch.seen
+
+
 def test_a_new_assignment_begins_anew(watch: LagWatch) -> None:
     watch.look({3: (7, 1)}, 0)
     assert watch.seen

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import pytest
 
 from engine.clock import EngineClock
-from engine.errors import LostLog, TooManyDeadLetters, Unavailable
+from engine.errors import Fenced, LostLog, TooManyDeadLetters, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
-from engine.ports import ClockAnchor
+from engine.ports import ClockAnchor, Commit
 from engine.rulebook.load import load
 from engine.settings import Stream
 from engine.store.memory import MemoryStore
@@ -26,7 +27,7 @@ from models.propensity import fit
 RULEBOOK = load(Path(__file__).parent.parent.parent / "rules")
 START = 1_700_000_000_000
 PARTITIONS = 4
-CUSTOMER = next(b"customer-%d" % i for i in range(99) if partition_of(b"customer-%d" % i, PARTITIONS) == 1)
+CUSTOMER, OTHER = [b"customer-%d" % i for i in range(99) if partition_of(b"customer-%d" % i, PARTITIONS) == 1][:2]
 
 
 class Record(NamedTuple):
@@ -212,10 +213,93 @@ async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
     assert (await setting.store.tallies())["risen.cart_abandoning"] == 1
 
 
+class Older(MemoryStore):
+    """Can come back older, as Redis does from the rest of its file."""
+
+    connection = 1
+
+    @property
+    def connections(self) -> int:
+        return self.connection
+
+    def come_back(self, before: dict[str, Any]) -> None:
+        self.__dict__.update(before)
+        self.connection += 1
+
+
+async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
+    store = Older(PARTITIONS)
+    setting = Setting(store)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: [Record(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.owned.drain()
+    before = deepcopy({"_partitions": store._partitions})
+    setting.clock.anchor = ClockAnchor(START + 16 * 60_000, 0, 0)
+    await setting.worker.tend(lambda partition: True)
+    await setting.worker.owned.drain()
+    assert (await store.tallies())["cues"] == 1
+    store.come_back(before)  # at the same offset: no commit of events tells
+    late = Record(1, event(1, START + 17 * 60_000))
+    await setting.worker.apply({1: [late]})
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 1}
+    await setting.worker.apply({1: [late]})
+    await setting.worker.owned.drain()
+    tallies = await store.tallies()
+    assert (tallies["applied"], tallies["risen"], tallies["cues"]) == (2, 1, 1)
+
+
+async def test_a_commit_that_fails_of_a_fault_of_ours_ends_the_worker() -> None:
+    class Broken(MemoryStore):
+        async def commit(self, commit: Commit) -> list[int]:
+            raise ZeroDivisionError
+
+    setting = Setting(Broken(PARTITIONS))
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 3)})
+    with pytest.raises(ZeroDivisionError):
+        await setting.worker.owned.drain()
+    assert not setting.worker.lanes[1].live
+
+
+async def test_what_an_old_connection_still_holds_does_not_take_effect_after_all() -> None:
+    class Delayed(MemoryStore):
+        """Applies a commit long after it was answered with `Unavailable`, as a path that holds bytes may."""
+
+        held: Commit | None = None
+
+        async def commit(self, commit: Commit) -> list[int]:
+            if commit.rows and self.held is None:
+                self.held = commit
+                raise Unavailable("no answer in time")
+            return await super().commit(commit)
+
+    store = Delayed(PARTITIONS)
+    setting = Setting(store)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 1)})
+    await setting.worker.owned.drain()
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
+    assert store.held is not None
+    with pytest.raises(Fenced):
+        await store.commit(store.held)
+
+
 async def test_a_backlog_does_not_look_like_silence() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
     await setting.worker.apply({1: [Record(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.owned.drain()
+    setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
+    await setting.worker.tend(lambda partition: False)
+    await setting.worker.owned.drain()
+    assert (await setting.store.tallies()).get("risen", 0) == 0
+
+
+async def test_nor_does_it_behind_an_event_whose_clock_is_ahead() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    ahead = Record(1, event(1, START + 20 * 3_600_000), OTHER)
+    await setting.worker.apply({1: [Record(0, event(0, START, Kind.CART_ADDED, 80.0)), ahead]})
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
     await setting.worker.tend(lambda partition: False)
