@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.apply import apply, seen
+from engine.kernels.apply import U4, apply, seen
 from engine.kernels.decode import OK
 from engine.kernels.features import FEATURES, read
 from engine.kernels.jit import kernel
@@ -72,6 +72,7 @@ def _judge(row, slot, event, at, received_at, rules, scratch, rises, risen):
     row.active[:count] = standing[:count]
     row.active[count : row.active_count] = 0
     row.active_count = count
+    row.silence_ms = min(max(at - row.last_at, 0), U4)
     row.silence_due = _next_due(values, at, sil_feature, sil_threshold, sil_grows)
     return risen
 
@@ -127,8 +128,10 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, rises):
             outcomes[i] = DUPLICATE
             continue
         risen = _silence(row, slots[i], event.at, rules, scratch, rises, risen)
+        judged = row.last_at + np.int64(row.silence_ms)
         apply(row, event)
-        now = max(event.at, row.last_at)
+        # never before a moment that was judged: what stands since then would fall, and rise again
+        now = max(row.last_at, judged)
         risen = _judge(row, slots[i], i, now, event.received_at, rules, scratch, rises, risen)
         outcomes[i] = APPLIED
     return events.shape[0], risen

@@ -97,7 +97,8 @@ def _session(row, event):
         _burst(row, at)
     if kind == ITEM_VIEWED:
         row.session_items += 1
-        row.session_searches_alone = 0
+        if at == row.session_last:
+            row.session_searches_alone = 0
         row.session_max_price = max(row.session_max_price, event.value)
         _category(row, event.category)
         _item(row, event.item)
@@ -136,6 +137,8 @@ def _begin_session(row, at):
 
 @kernel
 def _burst(row, at):
+    if at < row.session_last_view - BURST_GAP_MS:
+        return
     near = row.session_last_view != 0 and abs(at - row.session_last_view) <= BURST_GAP_MS
     row.session_burst_run = min(row.session_burst_run + 1, U2) if near else 1
     if near and row.session_burst_run == BURST_VIEWS:
@@ -173,6 +176,8 @@ def _item(row, item):
 
 @kernel
 def _cart(row, event):
+    if event.at < row.purchase_last:
+        return  # it was ordered since, or thrown away
     # int64: numba makes unsigned 64-bit and signed operands a float
     pieces, held = np.int64(event.quantity), np.int64(row.cart_items)
     if event.kind == CART_ADDED:
@@ -192,9 +197,10 @@ def _order(row, event):
     """Count an order; gaps between orders by Welford's method (Technometrics 4, 1962)."""
     at = event.at
     row.purchase_value += event.value
-    row.cart_items = 0
-    row.cart_value = 0.0
-    row.cart_changed = max(row.cart_changed, at)
+    if at >= row.cart_changed:  # what was added later is not in this order
+        row.cart_items = 0
+        row.cart_value = 0.0
+        row.cart_changed = at
     if row.purchases > 0 and abs(at - row.purchase_last) <= ORDER_LINES_MS:
         row.purchase_last = max(row.purchase_last, at)
         return
@@ -214,10 +220,10 @@ def _order(row, event):
 def _contact(row, kind, at):
     if kind == CONTACT_STARTED:
         row.contacts += 1
-        if at >= row.contact_started:
+        if at > row.contact_started:
             row.contact_previous = row.contact_started
             row.contact_started = at
-            row.contact_open = 1
+            row.contact_open = 1 if at >= row.contact_ended else 0
     elif kind == CONTACT_ENDED:
         row.contact_ended = max(row.contact_ended, at)
         if at >= row.contact_started:

@@ -81,7 +81,7 @@ ROW = np.dtype(
         ("purchases", "u4"),
         ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
         ("contacts", "u4"),
-        ("reserved_4", "u4"),
+        ("silence_ms", "u4"),  # how far beyond last_at the indicators were judged, in silence
         ("session_category", "u4", (SESSION_SET,)),
         ("session_item", "u4", (SESSION_SET,)),
         ("active", "u4", (ACTIVE,)),  # indicators that stand now, by hash of their name

@@ -339,6 +339,73 @@ def test_more_rises_than_the_buffer_holds_are_all_returned() -> None:
     ]
 
 
+def test_a_late_view_neither_extends_nor_breaks_a_burst() -> None:
+    views = [Happening(START + at * SECOND, Kind.PAGE_VIEWED, 1 + at) for at in (0, 100, 102)]
+    late, last = (
+        Happening(START + 50 * SECOND, Kind.PAGE_VIEWED, 90),
+        Happening(START + 104 * SECOND, Kind.PAGE_VIEWED, 91),
+    )
+    rows, _ = run(NOTHING, [*views, late, last])
+    got = features(rows, last.at)
+    assert (got["session.bursts"], got["session.pages"]) == (1, 5)
+
+
+def test_a_late_view_does_not_make_the_searches_since_forgotten() -> None:
+    events = [Happening(START, Kind.ITEM_VIEWED, 1), Happening(START + 9 * SECOND, Kind.SEARCHED, 2)]
+    rows, _ = run(NOTHING, [*events, Happening(START + 5 * SECOND, Kind.ITEM_VIEWED, 3)])
+    assert features(rows, START + 9 * SECOND)["session.searches_alone"] == 1
+
+
+def test_an_order_that_arrives_late_leaves_what_was_put_into_the_cart_since() -> None:
+    first, since = (Happening(START + at * MINUTE, Kind.CART_ADDED, 1 + at, value=8.0) for at in (0, 5))
+    order = Happening(START + MINUTE, Kind.ORDER_COMPLETED, 90, value=8.0)
+    rows, _ = run(NOTHING, [first, since, order])
+    assert features(rows, since.at)["cart.items"] == 2  # better one too many than an empty cart
+    rows, _ = run(NOTHING, [order, first, since])
+    got = features(rows, since.at)
+    assert (got["cart.items"], got["cart.value"], got["purchases.count"]) == (1, 8.0, 1)
+
+
+def test_a_contact_whose_end_came_first_is_over() -> None:
+    started = Happening(START, Kind.CONTACT_STARTED, 1)
+    ended = Happening(START + MINUTE, Kind.CONTACT_ENDED, 2)
+    again = Happening(START, Kind.CONTACT_STARTED, 3)
+    for events in ([started, ended, again], [ended, started, again], [ended, again, started]):
+        rows, _ = run(NOTHING, events)
+        got = features(rows, START + MINUTE)
+        assert got["contact.open"] == 0
+        assert math.isnan(got["contact.hours_between"])
+
+
+def test_a_late_event_raises_nothing_again() -> None:
+    """`left` rose in silence; an event of before that, which ends no silence, must not make it fall and rise."""
+    rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
+    cart = Happening(START, Kind.CART_ADDED, 7, value=10.0)
+    JUDGE.advance(rows, slots, columns([cart]))
+    assert len(JUDGE.fire(rows, slots, START + 1_000 * SECOND)) == 1
+    _, rises = JUDGE.advance(rows, slots, columns([Happening(START - 1, Kind.PAGE_VIEWED, 8)]))
+    assert len(rises) == 0
+    assert len(JUDGE.fire(rows, slots, START + 2_000 * SECOND)) == 0
+    _, rises = JUDGE.advance(rows, slots, columns([Happening(START + HOUR, Kind.PAGE_VIEWED, 9)]))
+    assert len(rises) == 0
+    assert features(rows, START + HOUR)["cart.items"] == 1
+
+
+@settings(deadline=None, max_examples=100)
+@given(streams(), st.data())
+def test_in_any_order_counts_are_the_same_and_nothing_is_judged_backwards(
+    events: list[Happening], data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(events))
+    rows, risen = run(JUDGE, shuffled)
+    got, expected = features(rows, events[-1].at), recount(events, events[-1].at)
+    for name in ("customer.events", "purchases.value", "contact.count", "customer.days_known", "idle.seconds"):
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-9, err_msg=name)
+    for k in range(len(JUDGE.rulebook.indicators)):
+        moments = [at for indicator, at in risen if indicator == k]
+        assert moments == sorted(moments)
+
+
 def test_late_events_count_where_they_belong_and_reset_nothing() -> None:
     events = [Happening(START + HOUR, Kind.ITEM_VIEWED, 1, item=1, value=5.0)]
     rows, _ = run(NOTHING, [*events, Happening(START, Kind.ITEM_VIEWED, 2, item=2, value=9.0)])
