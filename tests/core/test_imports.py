@@ -38,6 +38,7 @@ JOINERS = {"wiring", "__main__", "cli", "rulebook_cli", "demo", "doctor", "loadt
 HOMES: dict[str, set[str]] = {
     "numba": {"kernels", "models"},
     "pydantic": {"settings", "web"},
+    "pydantic_core": {"settings"},
     "pydantic_settings": {"settings"},
     "yaml": {"rulebook"},
     "watchfiles": {"rulebook"},

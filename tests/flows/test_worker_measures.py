@@ -60,7 +60,7 @@ async def worker(meter: PrometheusMeter) -> Worker:
         raise AssertionError("nothing goes aside here")
 
     made = Worker(
-        Stream(rows_in_memory=0, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter, aside,
+        Stream(rows_in_memory=1, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter, aside,
         lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
     )  # fmt: skip
     made.use(rulebook, fit(rulebook.offers, {}))
