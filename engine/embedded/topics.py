@@ -25,8 +25,8 @@ def topics_of(kafka: Kafka) -> Partitions:
 async def make_topics(brokers: str, topics: Partitions, replication: int = 1) -> None:
     """Create those that are missing.
 
-    Raises `BadSettings` when one exists with another number of partitions (it decides which worker owns a
-    customer), `Unavailable` when the broker refuses or does not answer.
+    Raises `BadSettings` when `brokers` are no addresses, or a topic exists with another number of partitions (it
+    decides which worker owns a customer), `Unavailable` when the broker refuses or does not answer.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
     try:
@@ -35,6 +35,8 @@ async def make_topics(brokers: str, topics: Partitions, replication: int = 1) ->
         await _check(admin, topics)
     except KafkaError as error:
         raise Unavailable(f"topics on {brokers}: {error!r}") from error
+    except ValueError as error:  # aiokafka's word for an address that is none
+        raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
     finally:
         await admin.close()
 

@@ -11,7 +11,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from engine.errors import Unavailable
+from engine.errors import BadSettings, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, Message, Outcome
 from engine.ports import Meter
 from engine.settings import Kafka
@@ -42,7 +42,7 @@ class KafkaLog:
         self._encode = msgspec.msgpack.Encoder().encode
 
     async def open(self) -> None:
-        """Connect; raises `Unavailable`."""
+        """Connect; raises `Unavailable`, and `BadSettings` for an address that is none."""
         self._producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.brokers,
             acks="all",
@@ -53,10 +53,12 @@ class KafkaLog:
         )
         try:
             await self._producer.start()
-        except KafkaError as error:
-            await self._producer.stop()
-            self._producer = None
-            raise Unavailable(f"Kafka at {self._settings.brokers}: {error}") from error
+        except (KafkaError, ValueError) as error:
+            await self.close()
+            brokers = self._settings.brokers
+            if isinstance(error, ValueError):  # aiokafka's word for an address that is none
+                raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
+            raise Unavailable(f"Kafka at {brokers}: {error}") from error
 
     @property
     def is_open(self) -> bool:

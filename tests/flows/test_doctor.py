@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typer.testing import CliRunner
 from engine.cli import app
 from engine.doctor import Finding, _skew, _version, examine, show
 from engine.embedded.topics import make_topics, topics_of
+from engine.errors import BadSettings
 from engine.events import Event, Kind, Message
 from engine.kernels.partition import partition_of
 from engine.settings import Settings
@@ -97,6 +101,37 @@ async def test_services_that_are_away(settings: Settings) -> None:
 
 async def test_a_url_that_is_none(settings: Settings) -> None:
     assert "redis.url" in (await amiss(changed(settings, "redis", url="nonsense")))["redis"].detail
+
+
+async def test_brokers_that_are_no_addresses(settings: Settings) -> None:
+    wrong = changed(settings, "kafka", brokers="localhost:9092,localhost:abc")
+    finding = (await amiss(wrong))["kafka"]
+    assert finding.state == "bad"
+    assert "kafka.brokers: localhost:9092,localhost:abc" in finding.detail
+    with pytest.raises(BadSettings, match=r"kafka\.brokers: localhost:9092,localhost:abc"):
+        await make_topics(wrong.kafka.brokers, topics_of(wrong.kafka))
+    log = KafkaLog(wrong.kafka)
+    with pytest.raises(BadSettings, match=r"kafka\.brokers: localhost:9092,localhost:abc"):
+        await log.open()
+    assert not log.is_open
+
+
+@pytest.mark.parametrize("command", [["api"], ["work", "--directory", "worker"]])
+def test_a_process_says_that_its_brokers_are_no_addresses(
+    valkey: Valkey, tmp_path: Path, command: list[str]
+) -> None:
+    environment = {"CUELINE_KAFKA__BROKERS": "localhost:abc", "CUELINE_REDIS__URL": valkey.url}
+    told = subprocess.run(
+        [sys.executable, "-m", "engine", *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(RULES.parent), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert told.returncode == 2, told.stderr
+    assert "kafka.brokers: localhost:abc" in told.stderr
+    assert "Traceback" not in told.stderr
 
 
 async def test_rules_that_do_not_compile_are_told_in_full(settings: Settings, tmp_path: Path) -> None:
