@@ -292,7 +292,7 @@ async def _through_the_door(where: Where, settings: Settings) -> AsyncIterator[S
     if not url.startswith(("http://", "https://")):
         raise BadSettings(f"--url {url}: the HTTP door's address begins with http:// or https://")
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
-        yield HttpSender(client, key)
+        yield HttpSender(client, key, web=settings.web)
 
 
 def _settle_memory() -> None:

@@ -15,6 +15,7 @@ from engine.errors import BadEvent, BadRequest, CuelineError, NotAuthorised, Ove
 from engine.events import Message
 from engine.replay import payload
 from engine.replay.sender import Sent
+from engine.settings import Web
 
 RETRIED = frozenset({429, 502, 503, 504})
 LONGEST_WAIT_S = 5.0
@@ -25,20 +26,22 @@ class HttpSender:
 
     `client` has the base URL and connection limits. After `patience_s` of refusals it raises
     `Overloaded` (429, 503) or `Unavailable`; a wrong key is `NotAuthorised`, any other 4xx `BadRequest`.
+    `web` are the door's settings, as far as they are known here: they say what it takes at once.
     """
 
     judges_time = True
 
-    def __init__(self, client: httpx.AsyncClient, write_key: str, patience_s: float = 60.0) -> None:
+    def __init__(
+        self, client: httpx.AsyncClient, write_key: str, patience_s: float = 60.0, web: Web | None = None
+    ) -> None:
         self._client, self._auth, self._patience_s = client, httpx.BasicAuth(write_key, ""), patience_s
+        self._batch_bytes = (web or Web()).max_batch_bytes
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Send one batch in order; returns when Kafka has it."""
-        calls, reasons = _calls(messages)
-        if not calls:
-            return Sent(0, len(reasons), tuple(reasons))
-        answer = await self._until_taken(payload.batch(calls))
-        refused = [*reasons, *_refusals(answer)]
+        """Send in order, in as many requests as the door's limit asks for; returns when Kafka has them."""
+        calls, refused = _calls(messages)
+        for body in payload.batches(calls, self._batch_bytes):
+            refused.extend(_refusals(await self._until_taken(body)))
         return Sent(len(messages) - len(refused), len(refused), tuple(refused))
 
     async def _until_taken(self, body: bytes) -> httpx.Response:
@@ -61,12 +64,12 @@ class HttpSender:
             wait = min(wait * 2, LONGEST_WAIT_S)
 
 
-def _calls(messages: Sequence[Message]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The calls for the messages, and why some cannot go this way."""
+def _calls(messages: Sequence[Message]) -> tuple[list[bytes], list[str]]:
+    """The calls for the messages, as JSON, and why some cannot go this way."""
     calls, reasons = [], []
     for message in messages:
         try:
-            calls.append(payload.call(message))
+            calls.append(payload.encoded(message))
         except BadEvent as error:
             reasons.append(f"{message.event.id}: {error}")
     return calls, reasons

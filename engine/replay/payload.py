@@ -6,7 +6,7 @@ exact to the millisecond. What a door does not keep for a kind (the item of a pa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,21 +38,47 @@ NAMES: dict[Kind, str] = {
     Kind.CONTACT_ENDED: "Live Chat Conversation Ended",
 }
 
+#: What the calls of these kinds must name. The engine has no use for it, so the event that was read is without.
+_NOT_KEPT: dict[Kind, str] = {Kind.GROUPED: "groupId", Kind.ALIASED: "previousId"}
 _ORDERS = frozenset({Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
 _ENCODER = msgspec.json.Encoder()
 
 
-def batch(calls: Sequence[Mapping[str, Any]]) -> bytes:
-    """The body of ``POST /v1/batch``."""
-    return _ENCODER.encode({"batch": calls})
+def batches(calls: Iterable[bytes], limit: int) -> Iterator[bytes]:
+    """The bodies of ``POST /v1/batch`` for encoded `calls`, in order, each of at most `limit` bytes.
+
+    A call that is larger by itself travels alone, for the door to judge.
+    """
+    held: list[bytes] = []
+    size = len(_batch(held))
+    for one in calls:
+        if held and size + len(one) + 1 > limit:
+            yield _batch(held)
+            held, size = [], len(_batch([]))
+        held.append(one)
+        size += len(one) + (len(held) > 1)
+    if held:
+        yield _batch(held)
+
+
+def _batch(calls: Iterable[bytes]) -> bytes:
+    return b'{"batch":[%b]}' % b",".join(calls)
+
+
+def encoded(message: Message) -> bytes:
+    """The call for one message as JSON. Raises as `call`."""
+    return _ENCODER.encode(call(message))
 
 
 def call(message: Message) -> dict[str, Any]:
-    """The call for one message. Raises `BadEvent` for a kind that Segment has no call for."""
+    """The call for one message. Raises `BadEvent` for a kind that Segment has no call for, or whose call needs
+    what an event does not keep."""
     event = message.event
     common = {"messageId": event.id, "userId": message.customer, "timestamp": rfc3339(event.at)}
     if event.kind == Kind.IDENTIFIED:
         return {"type": "identify", **common}
+    if (lacking := _NOT_KEPT.get(Kind(event.kind))) is not None:
+        raise BadEvent("missing_id", f"Segment's call needs {lacking}, which an event does not keep", lacking)
     name = NAMES.get(Kind(event.kind))
     if name is None:
         raise BadEvent("unknown_type", f"Segment has no call for {Kind(event.kind).name}")

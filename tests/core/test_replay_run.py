@@ -15,15 +15,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from engine.doors.commerce import MAX_TEXT_BYTES
 from engine.doors.segment import message as door
-from engine.errors import BadRequest, NotAuthorised, Overloaded, Unavailable
-from engine.events import WIRE_VERSION, Event, Kind, Message, Outcome
+from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
+from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
 from engine.ports import ClockAnchor
 from engine.replay import cli, payload
 from engine.replay.http import HttpSender
 from engine.replay.run import BATCH, replay, send_paced
 from engine.replay.sender import LogSender
 from engine.replay.source import Source
+from engine.settings import Web
 
 FIRST = 1_511_658_000_000
 ENGINE_NOW = FIRST + 400 * 86_400_000 // 2
@@ -73,6 +75,8 @@ class Door:
         status, extra = self.refusals.pop(0) if self.refusals else (200, {})
         if headers["authorization"] != "Basic " + base64.b64encode(b"key:").decode():
             status = 401
+        if len(body) > Web().max_batch_bytes:
+            status = 413
         if status == 200:
             for one in json.loads(body)["batch"]:
                 self.messages.append(door(json.dumps(one).encode(), 1, ENGINE_NOW))
@@ -343,6 +347,53 @@ def test_the_command_reports_and_refuses(tmp_path):
         told = run.invoke(app, wrong)
         assert told.exit_code == 1
         assert wrong[-1] in told.stderr
+
+
+async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order():
+    app, longest = Door([]), '"' * MAX_TEXT_BYTES
+    made = [
+        Message('"' * MAX_CUSTOMER_BYTES, Event(WIRE_VERSION, 2, FIRST, f"{i:0100}", longest, longest))
+        for i in range(BATCH)
+    ]
+    async with client(app) as http:
+        sent = await HttpSender(http, "key").send(made)
+    assert (sent.accepted, sent.refused) == (BATCH, 0)
+    assert [message.event.id for message in app.messages] == [message.event.id for message in made]
+    assert app.attempts == 2
+
+
+async def test_what_several_requests_refuse_is_told_together():
+    app = Door([])
+    app.errors = [{"index": 0, "code": "bad_time", "field": "timestamp", "detail": "old"}]
+    made = [Message("c", Event(WIRE_VERSION, 2, FIRST, str(i))) for i in range(10)]
+    async with client(app) as http:
+        sent = await HttpSender(http, "key", web=Web(max_batch_bytes=400)).send(made)
+    assert 1 < app.attempts == sent.refused == len(sent.reasons)
+    assert sent.accepted + sent.refused == 10
+
+
+@given(st.lists(st.binary(min_size=1, max_size=30).map(lambda text: text.hex().encode())), st.integers(1, 200))
+def test_batches_hold_every_call_in_order_and_as_many_as_fit(calls, limit):
+    bodies = list(payload.batches(calls, limit))
+    parts = [body.removeprefix(b'{"batch":[').removesuffix(b"]}").split(b",") for body in bodies]
+    assert [call for part in parts for call in part] == calls
+    assert all(len(body) <= limit or len(part) == 1 for body, part in zip(bodies, parts, strict=True))
+    for body, after in zip(bodies, parts[1:], strict=False):
+        assert len(body) + 1 + len(after[0]) > limit
+
+
+@pytest.mark.parametrize(("kind", "needed"), [(Kind.GROUPED, "groupId"), (Kind.ALIASED, "previousId")])
+async def test_a_call_that_needs_what_an_event_does_not_keep_is_skipped_and_named(kind, needed):
+    """The door refuses such a call without it, and one made up would be a lie."""
+    lacking = {"type": "group" if kind is Kind.GROUPED else "alias", "userId": "c", "messageId": "m"}
+    with pytest.raises(BadEvent, match=needed):
+        door(json.dumps(lacking).encode(), 0, ENGINE_NOW)
+    app = Door([])
+    async with client(app) as http:
+        sent = await HttpSender(http, "key").send([Message("c", Event(WIRE_VERSION, int(kind), FIRST, "m"))])
+    assert (sent.accepted, sent.refused, app.attempts) == (0, 1, 0)
+    assert needed in sent.reasons[0]
+    assert "does not keep" in sent.reasons[0]
 
 
 async def test_what_segment_has_no_call_for_is_skipped_and_said():

@@ -23,7 +23,7 @@ from engine.kernels.partition import partition_of
 from engine.replay.cli import Where
 from engine.replay.run import ReplayReport, replay
 from engine.replay.source import Source
-from engine.settings import Kafka, Settings
+from engine.settings import Kafka, Settings, Web
 from engine.store.redis import RedisStore
 from engine.wiring import open_target
 from tests.flows.api import WRITE, Process, serving
@@ -106,6 +106,17 @@ async def test_each_format_through_the_door(log_file: Path) -> None:
     check(messages[:3])
     # the ids of a second replay are those of the first
     assert sorted(event.id for _, event in messages[:3]) == sorted(event.id for _, event in messages[3:])
+
+
+async def test_the_door_is_given_no_more_at_once_than_its_settings_say(tmp_path: Path) -> None:
+    path, web = tmp_path / "taobao.csv", {"max_batch_bytes": 500}
+    path.write_text("".join(f"{i},7,9,pv,{AT // 1000 + i}\n" for i in range(20)))
+    process = Process(web_settings(**web))
+    async with serving(process) as client:
+        where = Where("http", str(client.base_url), WRITE)
+        report = await run(path, where, Settings(web=Web.model_validate(web)))
+    assert (report.sent, report.skipped) == (20, 0)
+    assert len(process.log.messages) == 20
 
 
 async def test_each_format_straight_into_kafka(
