@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from engine.meter import METRICS
+from tests.services import missing
 
 CONFIG = Path(__file__).parents[2] / "config"
 SUFFIXES = {"counter": ["_total"], "gauge": [""], "state": [""], "histogram": ["_bucket", "_sum", "_count"]}
@@ -69,7 +70,7 @@ def test_prometheus_reads_the_alerts_beside_it_and_both_kinds_of_process():
 def promtool() -> str:
     tool = os.environ.get("PROMTOOL") or shutil.which("promtool")
     if not tool:
-        pytest.skip("promtool is not installed (or name it in PROMTOOL)")
+        missing("promtool is not installed (or name it in PROMTOOL)")
     return tool
 
 
@@ -81,9 +82,32 @@ def test_promtool_finds_no_fault(arguments):
     assert told.returncode == 0, told.stdout + told.stderr
 
 
+def test_promtool_may_be_missing_on_a_machine_but_not_in_ci(monkeypatch):
+    monkeypatch.delenv("PROMTOOL", raising=False)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="promtool"):
+        promtool()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception, match="promtool"):
+        promtool()
+
+
+def test_the_absence_of_each_kind_of_process_is_asked_for():
+    config = yaml.safe_load((CONFIG / "prometheus.yml").read_text())
+    down = next(rule["expr"] for rule in alert_rules() if rule["alert"] == "CuelineProcessDown")
+    assert set(re.findall(r'absent\(up{job="([^"]*)"}\)', down)) == {
+        job["job_name"] for job in config["scrape_configs"]
+    }
+
+
 def test_alerts_fire_when_they_should(tmp_path):
-    """Samples every 15 s for 12 minutes: lag that stands, one dead letter in ten, two rulebooks."""
+    """Samples every 15 s for 12 minutes: lag that stands, one dead letter in ten, two rulebooks; a worker that
+    left the DNS, the only one, and one of two api processes that cannot be scraped."""
     series = {
+        'up{job="cueline-api", instance="a"}': "1x60",
+        'up{job="cueline-api", instance="b"}': "0x60",
+        'up{job="cueline-worker", instance="w"}': "1x20 stale",
         'cueline_lag_records{instance="w", partition="1"}': "500x60",
         'cueline_stream_events_total{instance="w"}': "100x60",
         'cueline_stream_events_total{instance="v"}': "0+100x60",
@@ -94,6 +118,7 @@ def test_alerts_fire_when_they_should(tmp_path):
         'cueline_decision_seconds_bucket{le="+Inf"}': "0+100x60",
     }
     expected = {
+        "CuelineProcessDown": [{"job": "cueline-api", "instance": "b"}, {"job": "cueline-worker"}],
         "CuelineLagNotMoving": [{"instance": "w"}],
         "CuelineDeadLetters": [{"reason": "malformed"}],
         "CuelineRulebooksDiffer": [{}],
