@@ -42,11 +42,6 @@ class PropensityTable(msgspec.Struct, frozen=True, eq=False):
     mean: NDArray[np.float64]
     counts: Counts
 
-    def of(self, offer: str, channel: str) -> float:
-        """The propensity of one pair. Raises ValueError for a channel, StopIteration for an offer unknown."""
-        row = next(i for i, prior in enumerate(self.offers) if prior.id == offer)
-        return float(self.mean[row, self.channels.index(channel)])
-
 
 def posterior_mean(
     propensity: NDArray[np.float64],

@@ -68,8 +68,8 @@ def test_without_outcomes_it_is_the_prior_even_without_evidence() -> None:
 def test_a_pair_learns_alone_and_offers_gone_are_left_out() -> None:
     offers = [Believed("a", ("web", "agent"), 0.5, 10.0), Believed("b", ("web",), 0.5, 10.0)]
     table = fit(offers, {("a", "web"): (10, 0), ("gone", "web"): (9, 9), ("a", "fax"): (7, 7)})
-    assert table.of("a", "web") == 0.75
-    assert table.of("a", "agent") == table.of("b", "web") == 0.5
+    assert table.channels == ("agent", "web")
+    assert table.mean.tolist() == [[0.5, 0.75], [0.5, 0.5]]
 
 
 def test_the_table_cannot_be_changed() -> None:
