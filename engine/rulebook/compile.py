@@ -18,7 +18,7 @@ from engine.rulebook.silence import silences, unheard
 from engine.state.catalogue import CATALOGUE
 
 
-def compile_drafts(drafts: Drafts, sources: Mapping[str, str], faults: Faults) -> Rulebook | None:
+def compile_drafts(drafts: Drafts, faults: Faults) -> Rulebook | None:
     """The rulebook, or None with the reasons among `faults`. The order of the drafts does not matter."""
     indicators = sorted(drafts.indicators, key=lambda draft: draft.rule.name)
     offers = sorted(drafts.offers, key=lambda draft: draft.rule.name)
@@ -52,7 +52,6 @@ def compile_drafts(drafts: Drafts, sources: Mapping[str, str], faults: Faults) -
         mentions=tuple(
             frozenset(position[one.name] for one in mentions(draft.rule.condition)) for draft in offers
         ),
-        source=dict(sources),
     )
 
 

@@ -34,7 +34,7 @@ def _compile(texts: Mapping[str, str], faults: Faults) -> Rulebook:
     drafts = Drafts(complete=not faults)
     for file in sorted(texts):
         drafts.add(read(Document(file, texts[file], faults)))
-    rulebook = compile_drafts(drafts, texts, faults)
+    rulebook = compile_drafts(drafts, faults)
     if rulebook is None:
         raise BadRule(faults.lines())
     return rulebook

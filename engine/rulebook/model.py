@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +106,6 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     silences: Silences
     codes: NDArray[np.uint32]  # of the indicators, in order
     mentions: tuple[frozenset[int], ...]
-    source: dict[str, Any] = {}
 
     @property
     def offer_rule(self) -> int:
