@@ -1,8 +1,8 @@
 """HTTP load that costs little itself: prebuilt requests on kept-alive connections, answers told apart by
 their ``content-length`` alone, so that a generator sharing the machine takes little from the server.
 
-A closed loop asks again as soon as it is answered: it finds the highest rate. An open loop asks at planned
-moments and counts from those, so that a stall of the server shows in the latencies (a closed loop hides it).
+It is a closed loop: each connection asks again as soon as it is answered. That finds the highest rate; while
+the server stalls nobody asks, so the latencies show a stall once for each connection and no more.
 """
 
 from __future__ import annotations
@@ -68,10 +68,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.WriteTransport", transport)  # uvloop's is none by class
 
-    def ask(self, request: bytes, since: float) -> None:
-        """Send `request`; its latency counts from `since` (`time.perf_counter`)."""
+    def ask(self, request: bytes) -> None:
+        """Send `request`; its latency counts from now (`asked_at`, of `time.perf_counter`)."""
         assert self._transport is not None
-        self.asked_at, self._busy = since, True
+        self.asked_at, self._busy = time.perf_counter(), True
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
@@ -120,7 +120,7 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
         else:
             failed += 1
         if now < until and connection.connected:
-            connection.ask(next(requests), now)
+            connection.ask(next(requests))
             return
         busy -= 1
         if busy == 0 and not finished.done():
@@ -128,7 +128,7 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
 
     for connection in connections:
         connection.answered = answered
-        connection.ask(next(requests), time.perf_counter())
+        connection.ask(next(requests))
     ended = await finished
     return Load(np.array(latencies), failed, ended - start)
 
