@@ -8,6 +8,7 @@ import msgspec
 
 from engine.errors import BadRequest
 from engine.events import CHANNELS, MAX_CUSTOMER_BYTES
+from engine.misfit import misfit
 
 MAX_LIMIT = 20
 MAX_DEADLINE_MS = 10_000
@@ -92,7 +93,7 @@ def read_request(body: bytes) -> DecisionRequest:
     try:
         request = _REQUEST.decode(body)
     except msgspec.ValidationError as fault:
-        raise BadRequest(*_where(str(fault))) from None
+        raise BadRequest(*misfit(str(fault))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadRequest(f"not JSON: {fault}") from None
     return check(request)
@@ -124,12 +125,3 @@ def check(request: DecisionRequest) -> DecisionRequest:
 def encode(answer: Answer) -> bytes:
     """The answer as JSON."""
     return _ANSWER.encode(answer)
-
-
-def _where(fault: str) -> tuple[str, str]:
-    """msgspec's message and the field it speaks of: ``… - at `$.limit` ``, ``missing required field `x` ``."""
-    detail, _, path = fault.partition(" - at `$")
-    field = path.rstrip("`").lstrip(".")
-    if not field and "field `" in detail:
-        field = detail.partition("field `")[2].partition("`")[0]
-    return detail, field

@@ -18,6 +18,7 @@ from engine.doors.commerce import NOTHING, Content, Properties, content, kind_of
 from engine.doors.times import epoch_ms, happened_at, within
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
+from engine.misfit import misfit
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -252,7 +253,7 @@ def _decode(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw, limi
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as fault:
-        raise _misfit(str(fault)) from None
+        raise _bad(str(fault)) from None
     except RecursionError:
         raise BadEvent("malformed", "nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
@@ -268,14 +269,12 @@ def _whole(payload: bytes) -> bytes:
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], payload)
 
 
-def _misfit(fault: str) -> BadEvent:
-    """From msgspec's words: ``Expected `object`, got `array` - at `$.properties` ``."""
-    detail, _, path = fault.partition(" - at `$")
-    field = path.rstrip("`").lstrip(".")
+def _bad(fault: str) -> BadEvent:
+    detail, field = misfit(fault)
     if "out of range" in detail:
         return BadEvent("bad_number", "not a finite number", field)
     if "missing required field" in detail:
-        return BadEvent("malformed", detail, detail.partition("field `")[2].rstrip("`"))
+        return BadEvent("malformed", detail, field)
     return BadEvent("bad_field" if field else "malformed", detail, field)
 
 

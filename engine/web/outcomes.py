@@ -10,6 +10,7 @@ from blacksheep import Request, Response
 from engine.decide.record import Record
 from engine.errors import BadRequest, NotAuthorised, NotFound
 from engine.events import Outcome, OutcomeName
+from engine.misfit import misfit
 from engine.settings import Web
 from engine.web import replies
 from engine.web.keys import Keys
@@ -78,9 +79,7 @@ def read_report(body: bytes) -> OutcomeReport:
     try:
         return _decode(body)
     except msgspec.ValidationError as fault:
-        detail, _, path = str(fault).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or detail.partition("field `")[2].partition("`")[0]
-        raise BadRequest(detail, field) from None
+        raise BadRequest(*misfit(str(fault))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadRequest(f"not JSON: {fault}") from None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 TOPS = ("engine", "models", "loadtest")
 
-WORDS = {"errors", "events", "ports", "settings", "clock", "durations"}
+WORDS = {"errors", "events", "ports", "settings", "clock", "durations", "misfit"}
 CORE = {"kernels", "state", "rulebook", "models", "decide"}
 EDGES = {"streams", "store", "doors", "web", "meter", "embedded", "replay"}
 
@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": set(),
     "settings": set(),
     "durations": set(),
+    "misfit": set(),
     "pulse": set(),
     "ports": {"events"},
     "clock": {"ports"},
