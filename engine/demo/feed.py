@@ -19,6 +19,7 @@ from loadtest.traffic import Traffic
 FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
 TRAFFIC_SPEED = 60.0
 CUSTOMERS = 20_000
+SLICE_MS = 200  # few requests keep the log in tansu's memory short for longer
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -32,10 +33,10 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Sends an `Input`; ``sent`` is how many events the door has taken so far."""
+    """Sends an `Input`; ``sent`` is how many events the door has taken so far, in how many ``requests``."""
 
     def __init__(self, chosen: Input, sender: Sender, set_clock: SetClock) -> None:
-        self.sent = 0
+        self.sent = self.requests = 0
         self._chosen = chosen
         self._sender = sender
         self._set_clock = set_clock
@@ -61,6 +62,7 @@ class Feed:
             set_clock=self._set_clock,
             on_progress=self._saw,
             stop=self._over,
+            slice_ms=SLICE_MS,
         )
         self.sent = report.sent
 
@@ -70,11 +72,12 @@ class Feed:
         await self._set_clock(anchor)
         rng = np.random.default_rng(self._chosen.seed)
         traffic = Traffic(rng, anchor.engine_ms, CUSTOMERS, self._chosen.rate / speed)
-        report = await send_paced(traffic, self._sender, anchor, self._saw, self._over)
+        report = await send_paced(traffic, self._sender, anchor, self._saw, self._over, SLICE_MS)
         self.sent = report.sent
 
     def _saw(self, progress: Progress) -> None:
         self.sent = progress.sent
+        self.requests += 1
 
 
 def _fitting(source: Source, seconds: float) -> float:

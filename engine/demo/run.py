@@ -21,12 +21,12 @@ from rich.table import Table
 
 from engine.demo.desk import DemoDesk
 from engine.demo.feed import Feed, Input
+from engine.demo.log import DemoLog
 from engine.demo.result import Result, accounted, collect
 from engine.embedded.loopback import HOST, free_port
 from engine.embedded.services import Embedded
-from engine.embedded.supervisor import Change, State, Supervisor
+from engine.embedded.supervisor import Change, Supervisor
 from engine.errors import BadSettings, Unavailable
-from engine.ports import Commit, Timers
 from engine.replay.http import HttpSender
 from engine.settings import Redis
 from engine.store.redis import RedisStore
@@ -38,7 +38,6 @@ SETTLE_S = 10.0  # how long the last events may take to be counted
 STOP_S = 1.0  # the same, and how long requests under way may take, once somebody wants it to end
 END_S = 2.0  # of the seconds given, those kept for ending
 LEAST_S = 3.0  # of feeding
-AGAIN_S = 0.2  # between attempts at a Redis that is away
 
 
 class Wishes(msgspec.Struct, frozen=True):
@@ -66,8 +65,7 @@ class Demo:
         self._state: dict[str, str] = {}
         self._stop = asyncio.Event()
         self._feeding = False
-        self._log_lost = asyncio.Event()
-        self._kafka_died = False
+        self._log: DemoLog | None = None
 
     async def run(self) -> None:
         """Until the input or the time given is over, or a signal comes; then tell what was done.
@@ -138,15 +136,20 @@ class Demo:
         self._feeding = True
         feed = Feed(self._wishes.input, HttpSender(client, self._write_key), store.set_clock)
         desk = DemoDesk(client, self._api_key, self._wishes.input.seed)
+        self._log = log = DemoLog(
+            store, PARTITIONS, supervisor, feed, lambda: _ready(self._worker_port), self._say
+        )
         beside = [
             asyncio.ensure_future(work)
             for work in (
                 desk.follow(),
                 desk.serve(),
                 self._watch(store, feed, desk),
-                self._begin_anew(store, supervisor),
+                log.keep(),
             )
         ]
+        for task in beside:
+            task.add_done_callback(self._ended)
         try:
             await self._send(feed)
             await self._settle(store, feed)
@@ -155,6 +158,12 @@ class Demo:
             for task in beside:
                 task.cancel()
             await asyncio.gather(*beside, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Future[None]) -> None:
+        """What runs beside the feed runs until it is cancelled."""
+        if not task.cancelled() and (error := task.exception()):
+            self._stop.set()
+            raise error
 
     async def _send(self, feed: Feed) -> None:
         """Until the input, or the time, is over; soon after a signal."""
@@ -179,27 +188,16 @@ class Demo:
             if self._stop.is_set() and waited > STOP_S:
                 return
             if waited > SETTLE_S:
-                lost = " (Kafka died, and the demo's keeps its log in memory only)" if self._kafka_died else ""
+                lost = (
+                    " (Kafka died, and the demo's keeps its log in memory only)"
+                    if self._log and self._log.lost
+                    else ""
+                )
                 raise Unavailable(
                     f"{feed.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{lost}; "
                     f"logs: {self._wishes.directory / 'logs'}"
                 )
             await asyncio.sleep(0.05)
-
-    async def _begin_anew(self, store: RedisStore, supervisor: Supervisor) -> None:
-        """When Kafka comes back without its log: let the store expect the new one from its beginning, and the
-        worker fetch it from there. tansu itself gives nothing for an offset beyond its end, and no error."""
-        while True:
-            await self._log_lost.wait()
-            try:
-                for partition in range(PARTITIONS):
-                    at = await store.claim(partition)
-                    await store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
-            except Unavailable:  # Redis died too: again, when it is back
-                await asyncio.sleep(AGAIN_S)
-                continue
-            self._log_lost.clear()
-            supervisor.restart("worker")
 
     async def _watch(self, store: RedisStore, feed: Feed, desk: DemoDesk) -> None:
         """The line in the terminal."""
@@ -238,11 +236,8 @@ class Demo:
         if self._state.get(change.name) not in (None, change.state):
             self._say(f"{change.name}: {change.state} {change.detail}")
         self._state[change.name] = change.state
-        if change.name == "kafka" and change.state is State.DIED:
-            self._kafka_died = True
-            self._say("what Kafka held and the worker had not read is lost: the demo's keeps its log in memory")
-        if change.name == "kafka" and change.state is State.READY and self._kafka_died:
-            self._log_lost.set()
+        if self._log:
+            self._log.changed(change)
 
     def _say(self, text: str) -> None:
         self._out.print(text, highlight=False, soft_wrap=True)

@@ -7,6 +7,7 @@ import contextlib
 import enum
 import os
 import random
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -127,11 +128,11 @@ class Supervisor:
         """The child's process, 0 while it does not run. Raises KeyError for an unknown name."""
         return self._children[name].pid
 
-    def restart(self, name: str) -> None:
-        """SIGTERM; it is started again as after a death. Nothing while it does not run."""
+    def restart(self, name: str, at_once: bool = False) -> None:
+        """SIGTERM (`at_once`: SIGKILL); it is started again as after a death. Nothing while it does not run."""
         child = self._children[name]
         if child.process and child.pid:
-            child.process.terminate()
+            child.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
     def log(self, name: str) -> Path:
         """Where the child's output goes."""

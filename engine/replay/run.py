@@ -64,6 +64,7 @@ async def replay(
     settle_s: float = 1.0,
     on_progress: OnProgress | None = None,
     stop: asyncio.Event | None = None,
+    slice_ms: int = SLICE_MS,
 ) -> ReplayReport:
     """Send `source` through `sender`; `speed` 0 is as fast as it is taken. With `stop` it ends early: what is
     on its way still arrives, so the report is exact.
@@ -91,7 +92,7 @@ async def replay(
     if set_clock:
         await set_clock(None if shift_to_now and speed == 1 else anchor)
         await asyncio.sleep(settle_s)
-    run = _Run(sender, anchor, set_clock, on_progress, stop)
+    run = _Run(sender, anchor, set_clock, on_progress, stop, slice_ms)
     await run.all(_shifted(chain([first], messages), shift))
     return run.report(faults, (wall_ms() - starts) / 1_000)
 
@@ -112,10 +113,11 @@ async def send_paced(
     anchor: ClockAnchor,
     on_progress: OnProgress | None = None,
     stop: asyncio.Event | None = None,
+    slice_ms: int = SLICE_MS,
 ) -> ReplayReport:
     """Send `messages` (in time order, from wherever) when `anchor` says they are due, until `stop`; sets no
     clock."""
-    run, began = _Run(sender, anchor, None, on_progress, stop), wall_ms()
+    run, began = _Run(sender, anchor, None, on_progress, stop, slice_ms), wall_ms()
     await run.all(messages)
     return run.report(Faults(), (wall_ms() - began) / 1_000)
 
@@ -130,10 +132,12 @@ class _Run:
         set_clock: SetClock | None,
         on_progress: OnProgress | None,
         stop: asyncio.Event | None,
+        slice_ms: int,
     ) -> None:
         self._sender, self._anchor, self._on_progress = sender, anchor, on_progress
         self._set_clock = set_clock if anchor.speed == 0 and not sender.judges_time else None
         self._stop = stop or asyncio.Event()
+        self._slice_ms = slice_ms
         self._outbox, self._moved, self._finished = Outbox(), asyncio.Condition(), False
         self._sent = self._refused = self._behind_ms = self._first_at = self._last_at = 0
         self._reasons: list[str] = []
@@ -168,7 +172,7 @@ class _Run:
             wait = due(message.event.at, self._anchor) - wall_ms()
             if wait > 0:
                 await self._wake()
-                await self._pause(max(wait, SLICE_MS) / 1_000)
+                await self._pause(max(wait, self._slice_ms) / 1_000)
             elif self._anchor.speed:
                 self._behind_ms = max(self._behind_ms, -wait)
             if self._stop.is_set():

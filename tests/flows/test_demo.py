@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine.demo.feed import Input
+from engine.demo.run import Demo, Wishes
+
 ROOT = Path(__file__).parents[2]
 START_S, END_S = 60, 15
 
@@ -106,6 +109,20 @@ async def test_it_is_exact_although_redis_came_back_empty(start) -> None:
     assert b"redis: died" in out
     result = json.loads(out.splitlines()[-1])
     assert result["eventsApplied"] == result["eventsSent"] > 0
+
+
+async def test_a_long_log_begins_anew_and_nothing_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("engine.demo.log.LONGEST", 30)  # six seconds of requests
+    chosen = Input(file=None, speed=0, rate=400, seed=7)
+    await Demo(Wishes(chosen, 30, 0, ROOT / "rules", tmp_path / "demo", as_json=True, browser=False)).run()
+    told = capsys.readouterr()
+    assert "begins anew" in told.err
+    assert "is lost" not in told.err
+    result = json.loads(told.out.splitlines()[-1])
+    assert result["eventsApplied"] == result["eventsSent"] > 0
+    assert (result["eventsDuplicate"], result["eventsDeadLettered"]) == (0, 0)
 
 
 async def test_the_time_given_ends_a_log_at_any_speed(start, tmp_path: Path) -> None:
