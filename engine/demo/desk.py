@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Container
 from typing import Any
 
 import httpx
@@ -23,14 +24,16 @@ AGAIN_S = 0.2  # after which a lost stream is opened again
 
 class DemoDesk:
     """What it measured: ``decision_ms``, ``cue_ms`` (event received to cue heard), ``first_cue_at``
-    (`time.monotonic`, None: none yet)."""
+    (`time.monotonic`, None: none yet). It asks about `customers` alone: whoever tries the demo by hand has
+    the caps of their own customers for themselves."""
 
-    def __init__(self, client: httpx.AsyncClient, api_key: str, seed: int) -> None:
+    def __init__(self, client: httpx.AsyncClient, api_key: str, seed: int, customers: Container[str]) -> None:
         self.decision_ms: list[float] = []
         self.cue_ms: list[float] = []
         self.first_cue_at: float | None = None
         self._client = client
         self._bearer = {"authorization": f"Bearer {api_key}"}
+        self._customers = customers
         self._rng = np.random.default_rng(seed)
         self._cued: deque[str] = deque(maxlen=100)
         self._on_line = ""
@@ -54,7 +57,7 @@ class DemoDesk:
 
     def _heard(self, cue: Cue) -> None:
         self.first_cue_at = self.first_cue_at or time.monotonic()
-        if "agent" in cue.channels:
+        if "agent" in cue.channels and cue.customer in self._customers:
             self._cued.append(cue.customer)
         if cue.received_at:
             self.cue_ms.append(wall_ms() - cue.received_at)
@@ -69,7 +72,7 @@ class DemoDesk:
     async def _ask(self) -> None:
         rng = self._rng
         customer = self._cued[-1] if self._cued else f"visitor-{rng.integers(1000)}"
-        # of most customers no more than a glance, lest their caps are used up for whoever tries the demo by hand
+        # of most customers no more than a glance, lest caps are used up for whoever clicks on a cue of theirs
         glance = customer == self._on_line or rng.random() > TAKEN_SHARE
         self._on_line = customer
         channel = "agent" if rng.random() < 0.5 else "web"

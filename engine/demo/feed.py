@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,10 @@ import numpy as np
 
 from engine.clock import wall_ms
 from engine.doors.logged import logged
+from engine.events import Message
 from engine.ports import ClockAnchor
 from engine.replay.run import Progress, SetClock, replay, send_paced
-from engine.replay.sender import Sender
+from engine.replay.sender import Sender, Sent
 from engine.replay.source import Faults, Source
 from loadtest.traffic import Traffic
 
@@ -33,12 +35,14 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Sends an `Input`; ``sent`` is how many events the door has taken so far, in how many ``requests``."""
+    """Sends an `Input`; ``sent`` is how many events the door has taken so far, in how many ``requests``, and
+    ``customers`` whose they are."""
 
     def __init__(self, chosen: Input, sender: Sender, set_clock: SetClock) -> None:
         self.sent = self.requests = 0
+        self.customers: set[str] = set()
         self._chosen = chosen
-        self._sender = sender
+        self._sender = _Noting(sender, self.customers)
         self._set_clock = set_clock
         self._over = asyncio.Event()
 
@@ -78,6 +82,20 @@ class Feed:
     def _saw(self, progress: Progress) -> None:
         self.sent = progress.sent
         self.requests += 1
+
+
+class _Noting:
+    """A sender that notes whose events it sends."""
+
+    def __init__(self, sender: Sender, customers: set[str]) -> None:
+        self.judges_time = sender.judges_time
+        self._sender = sender
+        self._customers = customers
+
+    async def send(self, messages: Sequence[Message]) -> Sent:
+        """Send and note."""
+        self._customers.update(message.customer for message in messages)
+        return await self._sender.send(messages)
 
 
 def _fitting(source: Source, seconds: float) -> float:

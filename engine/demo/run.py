@@ -23,7 +23,7 @@ from engine.demo.desk import DemoDesk
 from engine.demo.feed import Feed, Input
 from engine.demo.log import DemoLog
 from engine.demo.result import Result, accounted, collect
-from engine.embedded.loopback import HOST, free_port
+from engine.embedded.loopback import HOST, free_port, is_free
 from engine.embedded.services import Embedded
 from engine.embedded.supervisor import Change, Supervisor
 from engine.errors import BadSettings, Unavailable
@@ -72,6 +72,10 @@ class Demo:
 
         Raises a `CuelineError` that says what is wrong.
         """
+        if not 0 <= self._port < 65_536:
+            raise BadSettings(f"{self._port} is not a port")
+        if not is_free(self._port):
+            raise BadSettings(f"port {self._port} is in use, by another demo perhaps: --port 0 picks a free one")
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, self._stop.set)
         work = asyncio.ensure_future(self._start_and_feed())
@@ -109,8 +113,6 @@ class Demo:
         )
 
     def _environment(self, services: Embedded) -> dict[str, str]:
-        if not 0 <= self._port < 65_536:
-            raise BadSettings(f"{self._port} is not a port")
         rules = self._wishes.rules.absolute()
         return {
             **{name: "" for name in os.environ if name.startswith("CUELINE_CONFIG")},
@@ -135,7 +137,7 @@ class Demo:
         """Send the input, with everything else beside it; returns when all of it has been counted."""
         self._feeding = True
         feed = Feed(self._wishes.input, HttpSender(client, self._write_key), store.set_clock)
-        desk = DemoDesk(client, self._api_key, self._wishes.input.seed)
+        desk = DemoDesk(client, self._api_key, self._wishes.input.seed, feed.customers)
         self._log = log = DemoLog(
             store, PARTITIONS, supervisor, feed, lambda: _ready(self._worker_port), self._say
         )
@@ -153,6 +155,7 @@ class Demo:
         try:
             await self._send(feed)
             await self._settle(store, feed)
+            await self._stay()
             return await self._result(client, store, feed, desk)
         finally:
             for task in beside:
@@ -178,6 +181,12 @@ class Demo:
         stopped.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await sending
+
+    async def _stay(self) -> None:
+        """After a log that somebody watches: until Ctrl-C."""
+        if not (self._wishes.seconds or self._wishes.as_json or self._stop.is_set()):
+            self._say("the log is over; the page stays until Ctrl-C")
+            await self._stop.wait()
 
     async def _settle(self, store: RedisStore, feed: Feed) -> None:
         """Wait until everything sent has been counted. Raises `Unavailable` when it is not, unless somebody

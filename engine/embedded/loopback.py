@@ -14,12 +14,13 @@ LOWEST, HIGHEST = 20_000, 32_000
 def free_port() -> int:
     """A port on which nobody listens now. Raises OSError when 200 tries found none."""
     for port in random.SystemRandom().sample(range(LOWEST, HIGHEST), 200):
-        if _is_free(port):
+        if is_free(port):
             return port
     raise OSError(f"no free port between {LOWEST} and {HIGHEST} on {HOST}")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Whether a server could listen on `port` now."""
     with socket.socket() as probe:
         # as servers do: a port whose last connections linger in TIME_WAIT is free
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -219,7 +219,7 @@ class Supervisor:
 
     async def _spawn(self, child: _Child) -> asyncio.subprocess.Process:
         leash = self._pipe()
-        with self._open_log(child.name) as log:
+        with self._open_log(child.name, child.process is None) as log:
             return await asyncio.create_subprocess_exec(
                 *tethered(child.argv, leash),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -237,10 +237,11 @@ class Supervisor:
         self._leash = self._leash or os.pipe()
         return self._leash[0]
 
-    def _open_log(self, name: str) -> IO[bytes]:
+    def _open_log(self, name: str, first: bool) -> IO[bytes]:
+        """To append to; what an earlier supervisor's child of that name said is put aside."""
         self._logs.mkdir(parents=True, exist_ok=True)
         file = self.log(name)
-        if file.exists() and file.stat().st_size > LOG_BYTES:
+        if file.exists() and (first or file.stat().st_size > LOG_BYTES):
             file.replace(file.with_suffix(".log.1"))
         return file.open("ab")
 

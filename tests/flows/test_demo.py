@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -69,6 +70,26 @@ async def test_another_needs_a_directory_of_its_own(start) -> None:
         second = await start("--directory", "second")
         _ = [line async for line in _until(second, b"ready in")]
     assert second.returncode is None
+
+
+async def test_a_port_that_is_taken_is_told_before_anything_is_started(start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        demo = await start("--port", str(taken.getsockname()[1]))
+        told, _ = await asyncio.wait_for(demo.communicate(), END_S)
+    assert demo.returncode == 2
+    assert b"is in use" in told
+    assert b"starting" not in told
+
+
+async def test_the_page_stays_when_the_log_is_over(start, tmp_path: Path) -> None:
+    (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n")
+    demo = await start("--input", str(log))
+    async with asyncio.timeout(START_S):
+        _ = [line async for line in _until(demo, b"the page stays")]
+    demo.send_signal(signal.SIGINT)
+    out, _ = await asyncio.wait_for(demo.communicate(), END_S)
+    assert demo.returncode == 0, out
+    assert b"eventsApplied" in out
 
 
 async def test_its_agent_goes_on_after_the_api_was_killed(start) -> None:
