@@ -53,7 +53,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``at`` and ``received_at`` are epoch milliseconds: when it happened (event time, skew removed) and
     when a door took it in (wall time, 0 = unknown). ``id`` identifies the event for deduplication
     (1..100 bytes of UTF-8). ``value`` is the unit price, or the order's total for order events, in the
-    shop's currency, finite and >= 0. ``quantity`` counts pieces (>= 0).
+    shop's currency, from 0 to 1e12. ``quantity`` counts pieces (>= 0). ``order`` identifies the order of an
+    order event: the customer's last one told again counts nothing; order events without one that come within a
+    minute are lines of one order.
     """
 
     version: int
@@ -65,6 +67,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: float = 0.0
     quantity: int = 1
     received_at: int = 0
+    order: str = ""
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

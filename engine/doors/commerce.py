@@ -73,6 +73,8 @@ class Properties(msgspec.Struct, frozen=True, gc=False):
     category: Any = None
     price: Any = None
     quantity: Any = None
+    order_id: Any = None
+    order_id_camel: Any = msgspec.field(default=None, name="orderId")
     total: Any = None
     value: Any = None
     revenue: Any = None
@@ -88,14 +90,20 @@ class Properties(msgspec.Struct, frozen=True, gc=False):
             or text(self.sku, "properties.sku")
         )
 
+    @property
+    def order(self) -> str:
+        """The order's identifier."""
+        return text(self.order_id, "properties.order_id") or text(self.order_id_camel, "properties.orderId")
+
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """What an event is about: item, category, value and quantity as `engine.events.Event` has them."""
+    """What an event is about: item, category, value, quantity and order as `engine.events.Event` has them."""
 
     item: str = ""
     category: str = ""
     value: float = 0.0
     quantity: int = 1
+    order: str = ""
 
 
 NOTHING = Content()
@@ -140,7 +148,7 @@ def _of_order(properties: Properties) -> Content:
     if not lines:
         quantity = pieces(properties.quantity, "properties.quantity")
     only = lines[0] if len(lines) == 1 else NOTHING
-    return Content(only.item, only.category, value, min(quantity, MAX_QUANTITY))
+    return Content(only.item, only.category, value, min(quantity, MAX_QUANTITY), properties.order)
 
 
 def _lines(products: object) -> list[Content]:

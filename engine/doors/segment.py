@@ -121,6 +121,7 @@ def message(
             about.value,
             about.quantity,
             received_at,
+            about.order,
         ),
     )
 

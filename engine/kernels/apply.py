@@ -196,12 +196,16 @@ def _cart(row, event):
 def _order(row, event):
     """Count an order; gaps between orders by Welford's method (Technometrics 4, 1962)."""
     at = event.at
+    if event.order != 0 and event.order == row.purchase_order:
+        return  # told again
     row.purchase_value += event.value
     if at >= row.cart_changed:  # what was added later is not in this order
         row.cart_items = 0
         row.cart_value = 0.0
         row.cart_changed = at
-    if row.purchases > 0 and abs(at - row.purchase_last) <= ORDER_LINES_MS:
+    line = event.order == 0 and row.purchase_order == 0
+    row.purchase_order = event.order
+    if line and row.purchases > 0 and abs(at - row.purchase_last) <= ORDER_LINES_MS:
         row.purchase_last = max(row.purchase_last, at)
         return
     if row.purchases > 0 and at > row.purchase_last:

@@ -14,6 +14,7 @@ WIRE_VERSION = 1
 LEAST_FIELDS = 4
 MAX_ID_BYTES = 100
 MAX_EVENT_BYTES = 32 * 1024
+MAX_VALUE = 1e12  # keeps sums over a customer's life finite
 KINDS = 33  # codes from here on are unknown (engine.events.Kind)
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: nothing we serve is older, and ring times begin here
 AHEAD_MS = 86_400_000  # an event may lie this far past the time its record was produced
@@ -43,7 +44,7 @@ DETAILS = (
     "the kind is not one of engine.events.Kind",
     "the id must have 1 to 100 bytes",
     "the time is before 2000 or more than a day ahead of the record's",
-    "value must be finite and not negative, quantity a whole number from 0 to 2^32 - 1",
+    "value must lie between 0 and 1e12, quantity be a whole number from 0 to 2^32 - 1",
     "more than 32 KiB, or a customer of more than 256 bytes",
     "the record's key, which names the customer, is empty",
     "the record's key, which names the customer, is not UTF-8",
@@ -58,6 +59,9 @@ COLUMNS = np.dtype(
         ("item", "u4"),
         ("category", "u4"),
         ("quantity", "u4"),
+        ("order", "u4"),
+        ("item_start", "i4"),
+        ("item_length", "i4"),
         ("category_start", "i4"),
         ("category_length", "i4"),
         ("kind", "u1"),
@@ -172,7 +176,7 @@ def _event(data, at, end, produced_at, scratch, out):
     id_start, id_length, at = _text(data, at, end)
     if at < 0:
         return MALFORMED
-    item_start = item_length = category_start = category_length = received_at = 0
+    item_start = item_length = category_start = category_length = order_start = order_length = received_at = 0
     value, quantity = 0.0, 1
     if fields > 4:
         item_start, item_length, at = _text(data, at, end)
@@ -184,7 +188,9 @@ def _event(data, at, end, produced_at, scratch, out):
         quantity, at = _integer(data, at, end)
     if fields > 8 and at >= 0:
         received_at, at = _integer(data, at, end)
-    if at < 0 or (fields <= 9 and at != end):
+    if fields > 9 and at >= 0:
+        order_start, order_length, at = _text(data, at, end)
+    if at < 0 or (fields <= 10 and at != end):
         return MALFORMED
     if not _known(kind):
         return UNKNOWN_TYPE
@@ -192,7 +198,7 @@ def _event(data, at, end, produced_at, scratch, out):
         return MISSING_ID
     if moment < EARLIEST_MS or moment > produced_at + AHEAD_MS:
         return BAD_TIME
-    if not (0.0 <= value < np.inf) or quantity < 0 or quantity > 0xFFFFFFFF:
+    if not (0.0 <= value <= MAX_VALUE) or quantity < 0 or quantity > 0xFFFFFFFF:
         return BAD_NUMBER
     out.id = hash64(data, id_start, id_length)
     out.at = moment
@@ -201,6 +207,9 @@ def _event(data, at, end, produced_at, scratch, out):
     out.item = hash32(data, item_start, item_length)
     out.category = hash32(data, category_start, category_length)
     out.quantity = quantity
+    out.order = hash32(data, order_start, order_length)
+    out.item_start = item_start
+    out.item_length = item_length
     out.category_start = category_start
     out.category_length = category_length
     out.kind = kind

@@ -19,7 +19,7 @@ ACTIVE = 24  # indicators that may stand at the same time
 SESSION_GAP_MS = 30 * 60_000  # silence that ends a session (web analytics' customary 30 minutes)
 BURST_GAP_MS = 10_000  # views this close together belong to one burst
 BURST_VIEWS = 3  # a burst is counted when it reaches this many views
-ORDER_LINES_MS = 60_000  # order events this close together are lines of one order
+ORDER_LINES_MS = 60_000  # order events without an id this close together are lines of one order
 
 #: Sliding windows are rings of panes: pane width in ms and number of panes. A window covers the newest,
 #: still filling pane and those before it, so its true length lies within one pane of the nominal one.
@@ -81,6 +81,7 @@ ROW = np.dtype(
         ("purchases", "u4"),
         ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
         ("contacts", "u4"),
+        ("purchase_order", "u4"),  # hash of the last order's id, 0 for one without
         ("silence_ms", "u4"),  # how far beyond last_at the indicators were judged, in silence
         ("session_category", "u4", (SESSION_SET,)),
         ("session_item", "u4", (SESSION_SET,)),
@@ -101,7 +102,6 @@ ROW = np.dtype(
         ("session_searches_alone", "u2"),  # searches since the last item view
         ("session_cart_adds", "u2"),
         ("session_category_views", "u2", (SESSION_SET,)),
-        ("reserved_2", "u2", (2,)),
         # one byte wide
         ("ring_kind", "u1", (RING,)),
     ],

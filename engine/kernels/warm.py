@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from engine.kernels import advance, chunks, decode, features, layout, partition, rules, sparse
+from engine.kernels import advance, chunks, decode, features, layout, partition, rules, sparse, words
 
 
 def warm_up() -> None:
@@ -31,6 +31,7 @@ def warm_up() -> None:
     advance.fire(rows, slots, 0, 1, ruleset, scratch, rises)
     advance.timers(rows, slots, np.zeros(1, np.int64), ruleset, scratch, np.zeros(1, np.bool_))
     advance.touched(slots, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
+    words.meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
     chunks.chunk_end(slots, 0, 1, np.zeros(1, np.int64))
     found = np.zeros((1, features.FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)

@@ -89,7 +89,8 @@ def properties(event: Event) -> dict[str, Any]:
     """What the event is about, as the e-commerce spec has it: an order as a total and its line."""
     if event.kind in _ORDERS:
         line = {"product_id": event.item, "category": event.category, "quantity": event.quantity}
-        return {"total": event.value, "products": [line]}
+        order = {"order_id": event.order} if event.order else {}
+        return {**order, "total": event.value, "products": [line]}
     about = {
         "product_id": event.item,
         "category": event.category,

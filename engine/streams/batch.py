@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -42,9 +42,10 @@ class Batch(msgspec.Struct, frozen=True):
     """Decoded records of offsets ``[first, end)``.
 
     ``events`` (`COLUMNS`, N), their ``customers`` (N) and ``offsets`` (N) are what can be applied here, in
-    order; ``data`` are the bytes that ``category_start`` points into; ``dead`` and ``forward`` (customer,
-    canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``. ``watermark``
-    (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond its record's.
+    order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
+    (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``.
+    ``watermark`` (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond
+    its record's.
     """
 
     customers: list[bytes]
@@ -145,15 +146,3 @@ def _dead(record: Record, status: int, fault: BadEvent | None) -> DeadLetter:
     reason = fault.code if fault else kernels.REASONS[status]
     detail = str(fault) if fault else kernels.DETAILS[status]
     return DeadLetter(reason, detail, record.offset, record.key, record.value)
-
-
-def words(batch: Batch, known: set[int]) -> dict[int, str]:
-    """Category hashes of the batch that are not in `known`, with the words they stand for."""
-    hashes, first = np.unique(batch.events["category"], return_index=True)
-    new: dict[int, Any] = {}
-    for code, place in zip(hashes.tolist(), first.tolist(), strict=True):
-        if code and code not in known:
-            event = batch.events[place]
-            start = int(event["category_start"])
-            new[code] = batch.data[start : start + int(event["category_length"])].decode(errors="replace")
-    return new

@@ -20,11 +20,12 @@ from engine.kernels.chunks import chunk_end
 from engine.ports import Clock, Meter, StatsStore, StreamStore
 from engine.rulebook.model import Rulebook
 from engine.settings import Stream
-from engine.streams.batch import Batch, Canonical, DeadLetter, Record, decode, words
+from engine.streams.batch import Batch, Canonical, DeadLetter, Record, decode
 from engine.streams.committing import Committer
 from engine.streams.continuity import continuing
 from engine.streams.judge import Judge
 from engine.streams.lane import Lane
+from engine.streams.naming import Naming
 from engine.streams.ownership import Ownership
 from models.propensity import PropensityTable
 
@@ -58,14 +59,12 @@ class Worker:
         self._topic = topic
         self._partitions = partitions
         self._store = store
-        self._stats = stats
         self._clock = clock
         self._meter = meter
         self._send_aside = send_aside
         self._canonical = canonical
-        self._known_words: set[int] = set()
         self._recent = (0, 0)  # records and dead letters of the current window
-        self._naming: set[asyncio.Task[None]] = set()
+        self._naming = Naming(stats)
 
     @property
     def lanes(self) -> Mapping[int, Lane]:
@@ -166,7 +165,7 @@ class Worker:
     async def _advance(self, lane: Lane, batch: Batch) -> None:
         if not lane.live:
             return
-        self._name(words(batch, self._known_words))
+        self._naming.tell(batch)
         slots, start = lane.arena.locate(batch.customers), 0
         for stop in self._cuts(slots, len(lane.arena.rows)):
             await lane.room()
@@ -207,22 +206,6 @@ class Worker:
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
         self._committer.send(lane, judge, table, touched, rises, tallies, end, received)
-
-    def _name(self, new: dict[int, str]) -> None:
-        """Let people read the categories: best effort, beside the stream."""
-        if new:
-            self._known_words.update(new)
-            task = asyncio.ensure_future(self._stats.name(new))
-            self._naming.add(task)
-            task.add_done_callback(self._named)
-
-    def _named(self, task: asyncio.Task[None]) -> None:
-        self._naming.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if not isinstance(error, Unavailable):
-            raise error
-        self._known_words.clear()  # they are told again when they are next met
 
     async def tend(self, caught_up: Callable[[int], bool]) -> None:
         """Judge the silence of customers whose timers are due.

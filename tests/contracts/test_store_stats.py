@@ -16,6 +16,9 @@ async def test_names_are_remembered(store):
     await store.name({})
     assert await store.names([2**32 - 1, 7, 1]) == {2**32 - 1: "Bücher", 1: "electronics"}
     assert await store.names([]) == {}
+    many = {number: f"item {number}" for number in range(3, 1_300)}
+    await store.name(many)
+    assert await store.names(list(many)) == many
 
 
 async def test_the_clock_is_set_and_given_back_to_the_wall(store):

@@ -119,17 +119,17 @@ async def test_a_read_sees_commits_sent_before_it(store):
 
 
 async def test_rows_come_back_bit_by_bit(store):
-    """600 rows as views of one arena, with every byte value, line ends among them, and odd customers."""
+    """2,600 rows as views of one arena, with every byte value, line ends among them, and odd customers."""
     epoch = (await store.claim(1)).epoch
-    arena = np.random.default_rng(1).integers(0, 256, (600, ROW_BYTES), np.uint8)
+    arena = np.random.default_rng(1).integers(0, 256, (2_600, ROW_BYTES), np.uint8)
     arena[7, :4] = np.frombuffer(b"\r\n$1", np.uint8)
     flat = memoryview(arena.reshape(-1))
-    rows = [flat[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in range(600)]
-    customers = [f"kunde {i} ü\r\n{{p3}}".encode() for i in range(600)]
-    await store.commit(Commit(1, epoch, 0, 600, customers, rows, Timers([], []), [], {}))
+    rows = [flat[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in range(2_600)]
+    customers = [f"kunde {i} ü\r\n{{p3}}".encode() for i in range(2_600)]
+    await store.commit(Commit(1, epoch, 0, 2_600, customers, rows, Timers([], []), [], {}))
     arena_then = arena.tobytes()
     arena[:] = 0  # what is committed must not change with the worker's memory
-    order = random.Random(2).sample(range(600), 600)
+    order = random.Random(2).sample(range(2_600), 2_600)
     found = await store.read(1, [customers[i] for i in order])
     assert found == [arena_then[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in order]
 

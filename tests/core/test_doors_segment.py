@@ -116,6 +116,13 @@ def test_an_order_is_worth_its_total_else_the_sum_of_its_lines(
     assert (made.value, made.quantity) == (pytest.approx(value), quantity)
 
 
+@pytest.mark.parametrize("name", ["order_id", "orderId"])
+def test_an_order_keeps_its_id(name: str) -> None:
+    made = event(event="Order Completed", properties={name: "o-77", "total": 12})
+    assert (made.order, made.value) == ("o-77", 12.0)
+    assert event(properties={name: "o-77"}).order == ""  # of an order alone
+
+
 def test_an_item_is_worth_one_piece() -> None:
     assert event(event="Product Added", properties={"price": 3, "quantity": 4, "value": 12}).value == 3
     assert event(event="Product Added", properties={"quantity": 4, "value": 12}).value == 3

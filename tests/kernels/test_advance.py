@@ -37,6 +37,7 @@ class Happening:
     category: int = 0
     value: float = 0.0
     quantity: int = 1
+    order: int = 0
 
 
 def rulebook(**indicators: str) -> Rulebook:
@@ -51,7 +52,7 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
     for got, event in zip(out, events, strict=True):
         got["at"], got["kind"], got["id"] = event.at, event.kind, event.id
         got["item"], got["category"] = event.item, event.category
-        got["value"], got["quantity"] = event.value, event.quantity
+        got["value"], got["quantity"], got["order"] = event.value, event.quantity, event.order
     return out
 
 
@@ -98,6 +99,7 @@ happenings = st.builds(
     st.integers(0, 20),
     st.integers(0, 100).map(float),
     st.integers(0, 3),
+    st.sampled_from([0, 0, 7, 8]),
 )
 gaps = st.sampled_from(
     [1, 900, 5 * SECOND, 9 * SECOND, 40 * SECOND, 4 * MINUTE, 29 * MINUTE, 31 * MINUTE, 7 * HOUR, DAY]
@@ -172,9 +174,20 @@ def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
     return {**out, **cart(events, now), **purchases(events, now), **contacts(events, now)}
 
 
+def once(events: Sequence[Happening]) -> list[Happening]:
+    """Without the orders that were told again at once."""
+    kept: list[Happening] = []
+    last = 0
+    for e in events:
+        if e.kind != Kind.ORDER_COMPLETED or not e.order or e.order != last:
+            kept.append(e)
+        last = e.order if e.kind == Kind.ORDER_COMPLETED else last
+    return kept
+
+
 def cart(events: Sequence[Happening], now: int) -> dict[str, float]:
     pieces, value, changed = 0, 0.0, 0
-    for e in events:
+    for e in once(events):
         if e.kind == Kind.CART_ADDED:
             pieces, value, changed = pieces + e.quantity, value + e.value * e.quantity, e.at
         elif e.kind == Kind.CART_REMOVED:
@@ -188,11 +201,12 @@ def cart(events: Sequence[Happening], now: int) -> dict[str, float]:
 
 
 def purchases(events: Sequence[Happening], now: int) -> dict[str, float]:
-    orders = [e for e in events if e.kind == Kind.ORDER_COMPLETED]
+    orders = [e for e in once(events) if e.kind == Kind.ORDER_COMPLETED]
     spans: list[float] = []
     count, last = 0, -math.inf
-    for order in orders:
-        if order.at - last > layout.ORDER_LINES_MS:
+    for before, order in zip([None, *orders], orders, strict=False):
+        line = before and before.order == order.order == 0 and order.at - last <= layout.ORDER_LINES_MS
+        if not line:
             count += 1
             if count > 1:
                 spans.append((order.at - last) / DAY)
