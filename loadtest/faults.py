@@ -2,7 +2,7 @@
 
 Two workers read what one sender writes. After the last kill everything is let drain, and the same topic is
 read once more by an undisturbed worker into an empty database of the same Redis. Rows must be equal byte
-for byte, and every customer must have had exactly the events that were sent.
+for byte, every customer must have had exactly the events that were sent, and the same cues must have gone out.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ class Recovery(msgspec.Struct, frozen=True):
 
 
 class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
-    """What came of it. All of ``rowsDifferent``, ``eventsLost`` and ``eventsDoubled`` must be 0."""
+    """What came of it. All of ``rowsDifferent``, ``eventsLost``, ``eventsDoubled`` and ``cuesDifferent`` (lost,
+    doubled or other than undisturbed) must be 0."""
 
     kills: dict[str, int]
     broker: str
@@ -73,13 +74,15 @@ class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
     rows_different: int
     events_lost: int
     events_doubled: int
+    cues: int
+    cues_different: int
     commits_fenced: int
     recovery_seconds: Recovery
 
     @property
     def exact(self) -> bool:
         """Whether nothing was lost, doubled or different."""
-        return self.rows_different == self.events_lost == self.events_doubled == 0
+        return self.rows_different == self.events_lost == self.events_doubled == self.cues_different == 0
 
 
 async def bench_faults(
@@ -176,11 +179,14 @@ class _Run:
             await log.close()
 
     async def _write(self, log: KafkaLog, batch: list[Message]) -> None:
-        """Until Kafka has it: with the same ids, as every sender should."""
+        """Until Kafka has it: with the same ids, as every sender should. Raises `Unavailable` in the end."""
+        give_up = time.monotonic() + PATIENCE_S
         while True:
             try:
                 return await log.publish(batch)
             except Unavailable:
+                if time.monotonic() > give_up:
+                    raise
                 await asyncio.sleep(0.2)
 
     def _passes(self) -> Iterator[Message]:
@@ -200,7 +206,7 @@ class _Run:
         began = time.monotonic()
         match target:
             case "worker":
-                self._kill_worker()
+                await self._kill_worker()
             case "redis":
                 self._stage.redis.kill()
                 self._cut()
@@ -213,10 +219,10 @@ class _Run:
         await self._keeping_up()
         self._recoveries.append(time.monotonic() - began)
 
-    def _kill_worker(self) -> None:
-        running = [pid for name in self._names if (pid := self._stage.supervisor.pid(name))]
-        if running:
-            os.kill(self._chance.choice(running), signal.SIGKILL)
+    async def _kill_worker(self) -> None:
+        while not (running := [pid for name in self._names if (pid := self._stage.supervisor.pid(name))]):
+            await asyncio.sleep(POLL_S)
+        os.kill(self._chance.choice(running), signal.SIGKILL)
 
     def _cut(self) -> None:
         """Lose the end of the append-only file, as a crashed machine does."""
@@ -278,6 +284,7 @@ class _Run:
             applied = disturbed.get(customer)
             had = int(np.frombuffer(applied, ROW)["events"][0]) if applied else 0
             lost, doubled = lost + max(sent - had, 0), doubled + max(had - sent, 0)
+        sent_once, sent_anew = await self._stage.cues(0), await self._stage.cues(1)
         recoveries = sorted(self._recoveries) or [0.0]
         return FaultsResult(
             dict(self._killed),
@@ -287,6 +294,8 @@ class _Run:
             different,
             lost,
             doubled,
+            sent_anew.total(),
+            ((sent_once - sent_anew) + (sent_anew - sent_once)).total(),
             fenced,
             Recovery(round(recoveries[len(recoveries) // 2], 2), round(recoveries[-1], 2)),
         )

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import redis.asyncio
 
 from engine.embedded.supervisor import BackOff, Supervisor
 from engine.embedded.topics import make_topics, topics_of
+from engine.events import Cue
 from engine.settings import Kafka
 from loadtest.apache_kafka import apache_kafka
 from loadtest.servers import Broker, Valkey, tansu
+
+
+_Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 class Stage:
@@ -59,6 +65,7 @@ class Stage:
             "CUELINE_KAFKA__HEARTBEAT_S": "0.7",
             "CUELINE_KAFKA__FETCH_WAIT_MS": "20",
             "CUELINE_REDIS__URL": self.url(database),
+            "CUELINE_REDIS__CUE_STREAM_LENGTH": "10000000",  # nothing is trimmed: all cues are compared
             "CUELINE_RULES__DIRECTORY": str(self.rules),
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__METRICS_PORT": "0",
@@ -79,6 +86,20 @@ class Stage:
         finally:
             await client.aclose()
 
+    async def cues(self, database: int) -> Counter[bytes]:
+        """How often each cue, as it was written, stands in the cue streams."""
+        client = redis.asyncio.Redis.from_url(self.url(database))
+        found: Counter[bytes] = Counter()
+        try:
+            for partition in range(self.partitions):
+                last = "-"
+                while page := cast(_Page, await client.xrange(f"{{p{partition}}}:q", last, count=2_000)):
+                    found.update(_lasting(fields[b"cue"]) for _, fields in page)
+                    last = f"({page[-1][0].decode()}"
+            return found
+        finally:
+            await client.aclose()
+
     async def rows(self, database: int) -> dict[str, bytes]:
         """Every row, by customer."""
         client = redis.asyncio.Redis.from_url(self.url(database))
@@ -93,3 +114,8 @@ class Stage:
             return {key.partition(b":c:")[2].decode(): row for key, row in found}
         finally:
             await client.aclose()
+
+
+def _lasting(payload: bytes) -> bytes:
+    """A cue without the wall time at which its event came in."""
+    return msgspec.json.encode(msgspec.structs.replace(msgspec.json.decode(payload, type=Cue), received_at=0))
