@@ -20,7 +20,6 @@ from engine.settings import Kafka
 from loadtest.apache_kafka import apache_kafka
 from loadtest.servers import Broker, Valkey, tansu
 
-
 _Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
