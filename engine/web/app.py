@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 CORS = (
     (b"Access-Control-Allow-Origin", b"*"),
     (b"Access-Control-Allow-Methods", b"GET, POST"),
-    (b"Access-Control-Allow-Headers", b"authorization, content-type, x-api-key, last-event-id"),
+    (b"Access-Control-Allow-Headers", b"authorization, content-encoding, content-type, x-api-key, last-event-id"),
     (b"Access-Control-Max-Age", b"86400"),
 )
 #: On every answer to a browser of another site; it may read no other header than those named.

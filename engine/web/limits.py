@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator
 from typing import cast
 
 from blacksheep import Request
 
 from engine.errors import BadRequest, Overloaded
-from engine.web.problems import TooLarge, TooSlow
+from engine.web.problems import TooLarge, TooSlow, WrongEncoding
 
 ARRIVES_WITHIN_S = 10.0
+GZIP = zlib.MAX_WBITS | 16  # zlib's word for: with gzip's header and checksum
 
 
 class Gate:
@@ -36,13 +38,38 @@ class Gate:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, at most `limit` bytes; more is not read but refused with `TooLarge`. Raises `TooSlow` for one
-    that does not arrive."""
+    """The body, unpacked when it is gzip, at most `limit` bytes; more is neither read nor unpacked but refused
+    with `TooLarge`. Raises `TooSlow` for one that does not arrive, `WrongEncoding` and `BadRequest`."""
+    packed = _is_gzip(request)
     try:
         async with asyncio.timeout(ARRIVES_WITHIN_S):
-            return await _read(request, limit)
+            body = await _read(request, limit)
     except TimeoutError:
         raise TooSlow(f"the body has not arrived within {ARRIVES_WITHIN_S:.0f} s") from None
+    return unpack(body, limit) if packed else body
+
+
+def _is_gzip(request: Request) -> bool:
+    stated = b",".join(request.get_headers(b"content-encoding")).decode(errors="replace")
+    coding = stated.strip().lower()
+    if coding not in ("", "identity", "gzip"):
+        raise WrongEncoding("only gzip, or none, is taken")
+    return coding == "gzip"
+
+
+def unpack(body: bytes, limit: int) -> bytes:
+    """`body` (one gzip member, RFC 1952) unpacked. A bomb goes off no further than the byte above `limit`:
+    `TooLarge`. Raises `BadRequest` for what is damaged, cut short or followed by more."""
+    unpacker = zlib.decompressobj(GZIP)
+    try:
+        taken = unpacker.decompress(body, limit + 1)
+    except zlib.error as fault:
+        raise BadRequest(f"not gzip: {fault}", "Content-Encoding") from None
+    if len(taken) > limit:
+        raise TooLarge(f"larger than {limit} bytes when unpacked")
+    if not unpacker.eof or unpacker.unused_data:
+        raise BadRequest("not gzip: it ends early, or more follows its end", "Content-Encoding")
+    return taken
 
 
 async def _read(request: Request, limit: int) -> bytes:

@@ -24,6 +24,13 @@ class TooSlow(BadRequest):
     """A body that does not arrive."""
 
 
+class WrongEncoding(BadRequest):
+    """A body packed in a way that is not taken."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, "Content-Encoding")
+
+
 class WrongMethod(BadRequest):
     """The address exists, but not with this method; ``allowed`` are those it has."""
 
@@ -39,6 +46,7 @@ STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
     (WrongMethod, 405, "Method not allowed", "wrong_method"),
     (TooSlow, 408, "Too slow", "too_slow"),
     (TooLarge, 413, "Too large", "too_large"),
+    (WrongEncoding, 415, "Unsupported encoding", "wrong_encoding"),
     (BadEvent, 400, "Bad event", "malformed"),
     (BadRequest, 400, "Bad request", "bad_request"),
     (Overloaded, 503, "Overloaded", "overloaded"),
@@ -83,6 +91,8 @@ def _headers(error: CuelineError) -> list[tuple[bytes, bytes]]:
         return [(b"WWW-Authenticate", b'Bearer realm="cueline"')]
     if isinstance(error, WrongMethod):
         return [(b"Allow", error.allowed.encode())]
+    if isinstance(error, WrongEncoding):
+        return [(b"Accept-Encoding", b"gzip")]  # RFC 9110, 15.5.16: what would have been taken
     if isinstance(error, TooSlow):
         return [(b"Connection", b"close")]
     if isinstance(error, Overloaded):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +16,8 @@ import pytest
 
 from engine.errors import Overloaded, Unavailable
 from engine.events import Kind
+from engine.web.limits import unpack
+from engine.web.problems import TooLarge
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, serving, settings
 
 CALLS = {
@@ -173,6 +178,92 @@ async def test_a_batch_may_weigh_500_kilobytes(process: Process) -> None:
             await api.post("/v1/batch", content=sixteen + b" " * (501 * 1024 - len(sixteen)), headers=WRITER), 413
         )
     assert len(process.log.messages) == 16
+
+
+GZIPPED = {**WRITER, "content-encoding": "gzip"}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_may_be_gzipped(process: Process, chunked: bool) -> None:
+    single, batch = json.dumps(view()).encode(), json.dumps({"batch": [view(), view()]}).encode()
+    async with serving(process) as api:
+        for path, body in (("/v1/track", single), ("/v1/batch", batch)):
+            packed = gzip.compress(body)
+            content = in_pieces(packed) if chunked else packed
+            assert (await api.post(path, content=content, headers=GZIPPED)).status_code == 200
+        question = gzip.compress(b'{"customerId":"ann","channel":"web"}')
+        headers = {**AGENT, "content-encoding": "GZip"}
+        assert (await api.post("/v1/decisions", content=question, headers=headers)).status_code == 200
+    assert len(process.log.messages) == 3
+
+
+async def test_a_gzipped_body_may_carry_its_write_key(process: Process, api: httpx.AsyncClient) -> None:
+    body = gzip.compress(json.dumps(view(writeKey=WRITE)).encode())
+    answer = await api.post("/v1/track", content=body, headers={"content-encoding": "gzip"})
+    assert (answer.status_code, len(process.log.messages)) == (200, 1)
+
+
+async def test_a_gzipped_event_may_weigh_32_kilobytes_unpacked(process: Process, api: httpx.AsyncClient) -> None:
+    for size, status in ((32 * 1024, 200), (32 * 1024 + 1, 413)):
+        answer = await api.post("/v1/track", content=gzip.compress(heavy(size)), headers=GZIPPED)
+        assert answer.status_code == status
+    assert told(answer, 413)["code"] == "too_large"
+    assert process.meter.value("events_rejected", "too_large") == 1
+
+
+async def test_a_bomb_is_refused(process: Process, api: httpx.AsyncClient) -> None:
+    bomb = gzip.compress(bytes(64 << 20), 9)
+    assert len(bomb) < 500 * 1024  # small enough to be read
+    assert told(await api.post("/v1/batch", content=bomb, headers=GZIPPED), 413)["code"] == "too_large"
+    assert process.log.messages == []
+
+
+def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
+    bomb, limit = gzip.compress(bytes(64 << 20), 9), 32 * 1024
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooLarge):
+            unpack(bomb, limit)
+        assert tracemalloc.get_traced_memory()[1] < 4 * limit + len(bomb)
+    finally:
+        tracemalloc.stop()
+
+
+PACKED = gzip.compress(json.dumps(view()).encode())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        json.dumps(view()).encode(),
+        zlib.compress(json.dumps(view()).encode()),
+        PACKED[:-1],
+        PACKED[:-5] + bytes(5),
+        PACKED[:5],
+        PACKED + PACKED,
+        PACKED + b"x",
+    ],
+)
+async def test_damaged_gzip_is_a_400_that_names_the_header(
+    process: Process, api: httpx.AsyncClient, body: bytes
+) -> None:
+    assert told(await api.post("/v1/track", content=body, headers=GZIPPED), 400)["field"] == "Content-Encoding"
+    assert process.log.messages == []
+
+
+@pytest.mark.parametrize(
+    ("coding", "status"),
+    [("identity", 200), ("", 200), ("br", 415), ("deflate", 415), ("gzip, gzip", 415), ("\xff", 415)],
+)
+async def test_no_other_encoding_is_taken(api: httpx.AsyncClient, coding: str, status: int) -> None:
+    headers = {**WRITER, "content-encoding": coding.encode("latin-1")}
+    answer = await api.post("/v1/track", json=view(), headers=headers)  # type: ignore[arg-type]
+    assert answer.status_code == status
+    if status == 415:
+        problem = told(answer, 415)
+        assert (problem["code"], problem["field"]) == ("wrong_encoding", "Content-Encoding")
+        assert answer.headers["accept-encoding"] == "gzip"
 
 
 async def test_a_batch_may_hold_2500_events(process: Process, api: httpx.AsyncClient) -> None:
