@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 import msgspec
 
@@ -14,25 +15,34 @@ MAX_LIMIT = 20
 MAX_DEADLINE_MS = 10_000
 MAX_NAME = 100  # characters of a placement
 
+# For the documentation alone: `check` tells a caller in clearer words than msgspec what is allowed.
+_Channel = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CHANNELS)})]
+_Limit = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_LIMIT})]
+_DeadlineMs = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_DEADLINE_MS})]
+_Placement = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_NAME})]
+_Placements = Annotated[tuple[_Placement, ...], msgspec.Meta(extra_json_schema={"maxItems": MAX_LIMIT})]
+
+# Callers are shown the docstrings of these Structs, so fields have the names there that they have in the JSON.
+
 
 class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, forbid_unknown_fields=True):
     """A question: the best offers for one customer on one channel, now.
 
-    ``customer_id`` or ``anonymous_id`` names the customer (the first wins). ``placements`` are the slots
+    ``customerId`` or ``anonymousId`` names the customer (the first wins). ``placements`` are the slots
     to fill, best offer first. ``context`` weighs offers of an id or a kind by a factor (the id's goes before
     the kind's). ``peek``: look without counting the offers as given. ``explain``: say of every other offer
-    why it was not given. ``deadline_ms``: answer by then, with the fallback if need be (0: the default).
+    why it was not given. ``deadlineMs``: answer by then, with the fallback if need be (0: the default).
     """
 
-    channel: str
+    channel: _Channel
     customer_id: str | None = None
     anonymous_id: str | None = None
-    placements: tuple[str, ...] = ()
-    limit: int = 3
+    placements: _Placements = ()
+    limit: _Limit = 3
     context: Mapping[str, float] = {}
     peek: bool = False
     explain: bool = False
-    deadline_ms: int = 0
+    deadline_ms: _DeadlineMs = 0
 
     @property
     def customer(self) -> str:
@@ -41,7 +51,7 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, for
 
 
 class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One offer given. ``priority`` = ``propensity`` x ``context_weight`` x ``value`` x ``lever``."""
+    """One offer given. ``priority`` = ``propensity`` x ``contextWeight`` x ``value`` x ``lever``."""
 
     offer_id: str
     kind: str
@@ -58,9 +68,9 @@ class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Suppressed(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One offer not given: ``stage`` and ``code`` are the two halves of a `engine.events.Reason`.
+    """One offer not given: ``stage`` and ``code`` say where and why, ``detail`` in words.
 
-    An empty ``offer_id`` speaks of the whole answer (a fallback).
+    An empty ``offerId`` speaks of the whole answer (a fallback).
     """
 
     offer_id: str
@@ -70,7 +80,7 @@ class Suppressed(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Answer(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """The answer. ``as_of`` is the engine time of the decision (epoch ms), ``staleness_ms`` the age of the
+    """The answer. ``asOf`` is the engine time of the decision (epoch ms), ``stalenessMs`` the age of the
     newest event in the row it rests on (0 for a customer never seen)."""
 
     decision_id: str

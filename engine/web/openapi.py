@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Sequence
 from importlib.resources import files
@@ -18,15 +19,16 @@ from engine.web.routes import Route
 _SCHEMES: dict[str, Any] = {
     "writeBasic": {"type": "http", "scheme": "basic", "description": "write key as user name, no password"},
     "writeBearer": {"type": "http", "scheme": "bearer", "description": "write key"},
+    "apiBasic": {"type": "http", "scheme": "basic", "description": "API key as user name, no password"},
     "apiBearer": {"type": "http", "scheme": "bearer", "description": "API key"},
     "apiHeader": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
     "streamKey": {"type": "apiKey", "in": "query", "name": "key"},
 }
 _SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "": [],
-    "api": [{"apiBearer": []}, {"apiHeader": []}],
+    "api": [{"apiBasic": []}, {"apiBearer": []}, {"apiHeader": []}],
     "write": [{"writeBasic": []}, {"writeBearer": []}],
-    "stream": [{"apiBearer": []}, {"apiHeader": []}, {"streamKey": []}],
+    "stream": [{"apiBasic": []}, {"apiBearer": []}, {"apiHeader": []}, {"streamKey": []}],
 }
 
 
@@ -37,6 +39,8 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         [*types, Problem], ref_template="#/components/schemas/{name}"
     )
     named = dict(zip([*types, Problem], schemas, strict=True))
+    for shape in components.values():  # a docstring is indented as in its class
+        shape["description"] = inspect.cleandoc(shape.get("description", ""))
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, named)
@@ -63,12 +67,24 @@ def _operation(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any
     }
     if route.body is not None:
         schema = route.body if isinstance(route.body, dict) else named[route.body]
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-    if names := re.findall(r"{(\w+)}", route.path):
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ]
+        operation["requestBody"] = {
+            "description": "JSON, plain or with Content-Encoding: gzip",
+            "required": True,
+            "content": {"application/json": {"schema": schema}},
+        }
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
     return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    text = {"schema": {"type": "string"}}
+    needed = [
+        {"name": name, "in": "path", "required": True, **text} for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    return needed + [
+        {"name": one.name, "in": one.place, "description": one.description, **text} for one in route.parameters
+    ]
 
 
 def _content(answer: type | str, named: dict[type, dict[str, Any]]) -> dict[str, Any]:

@@ -25,11 +25,21 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a caller may add to a request besides its path and body."""
+
+    place: Literal["query", "header"]
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
     may also lie in the body or the query, by the handler. ``gated``: counts as a request under way from its
     arrival on; a handler that reads a body enters the gate itself, once it has it.
-    ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values."""
+    ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
+    ``parameters`` are told there too."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -40,6 +50,7 @@ class Route:
     answer: type | str = "application/json"
     status: int = 200
     gated: bool = True
+    parameters: tuple[Parameter, ...] = ()
 
     @property
     def foreign(self) -> bool:
@@ -71,6 +82,13 @@ _BATCH: dict[str, Any] = {
     },
 }
 _STREAM = "text/event-stream"
+_KEY = Parameter("query", "key", "an API key, or a write key; for browsers, which can set no header here")
+_AGENTS_KEY = Parameter("query", "key", "an API key; for browsers, which can set no header here")
+_RESUMED = (
+    Parameter("header", "Last-Event-ID", "the id of the last cue seen: what was missed since comes first"),
+    Parameter("query", "lastEventId", "the same, where no header can be set; the header wins"),
+)
+_ONE = Parameter("query", "customer", "only the cues of this customer")
 
 
 def table(
@@ -128,10 +146,27 @@ def table(
             answer=Taken,
             status=202,
             gated=False,
+            parameters=(_KEY,),
         ),
         Route("GET", "/v1/customers/{id}", customers.get, "What is known of a customer now", answer=Customer),
-        Route("GET", "/v1/customers/{id}/cues", cues.of_customer, "A customer's cues", "stream", answer=_STREAM),
-        Route("GET", "/v1/agents/{id}/cues", cues.of_agent, "Cues for agents", "stream", answer=_STREAM),
+        Route(
+            "GET",
+            "/v1/customers/{id}/cues",
+            cues.of_customer,
+            "A customer's cues; with a write key, those for the channel web",
+            "stream",
+            answer=_STREAM,
+            parameters=(*_RESUMED, _KEY),
+        ),
+        Route(
+            "GET",
+            "/v1/agents/{id}/cues",
+            cues.of_agent,
+            "Cues for agents",
+            "stream",
+            answer=_STREAM,
+            parameters=(_ONE, *_RESUMED, _AGENTS_KEY),
+        ),
         Route("GET", "/v1/rulebook", rules.get, "The rules in use", answer=RulebookAnswer),
         Route("GET", "/metrics", machines.metrics, "For Prometheus", "", answer="text/plain", gated=False),
         Route("GET", "/health/live", machines.live, "The process answers", "", answer=Health, gated=False),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 
 from engine.decide.model import DecisionRequest, read_request
 from engine.errors import BadRequest
+from engine.events import CHANNELS
 
 GOOD = {"customerId": "ada", "channel": "web"}
 
@@ -52,6 +54,31 @@ def test_a_mistake_names_its_field(change: dict[str, object], field: str) -> Non
         read_request(json.dumps(GOOD | change).encode())
     assert caught.value.field == field
     assert caught.value.detail
+
+
+def test_what_is_documented_is_what_is_taken() -> None:
+    _, shapes = msgspec.json.schema_components([DecisionRequest])
+    shown = shapes["DecisionRequest"]["properties"]
+    assert shown["channel"]["enum"] == list(CHANNELS)
+    for channel in CHANNELS:
+        assert asked(channel=channel).channel == channel
+    for field in ("limit", "deadlineMs"):
+        least, most = shown[field]["minimum"], shown[field]["maximum"]
+        asked(**{field: least})
+        asked(**{field: most})
+        for beyond in (least - 1, most + 1):
+            with pytest.raises(BadRequest, match=f"to {most} is allowed"):
+                asked(**{field: beyond})
+    full = ["x" * shown["placements"]["items"]["maxLength"]] * shown["placements"]["maxItems"]
+    asked(placements=full)
+    for placements in ([*full, "x"], [full[0] + "x"], [""]):
+        with pytest.raises(BadRequest, match="are allowed"):
+            asked(placements=placements)
+
+
+def asked(**change: object) -> DecisionRequest:
+    """`GOOD` with a change, read."""
+    return read_request(json.dumps(GOOD | change).encode())
 
 
 def test_what_is_missing_is_named() -> None:

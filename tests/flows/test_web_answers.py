@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,11 +16,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from engine.errors import Unavailable
-from engine.events import Kind, Outcome, OutcomeName
+from engine.events import CHANNELS, Kind, Outcome, OutcomeName
 from engine.kernels.hashing import word_hash
 from engine.kernels.layout import RING_EPOCH_S
 from engine.web.machines import build_machines
-from tests.flows.api import AGENT, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
+from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
 
 SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "events": 9}
 ROUTES = [
@@ -352,6 +353,53 @@ async def test_the_openapi_document_names_every_route_and_resolves(api: httpx.As
     page = (await api.get("/docs")).text
     assert "/openapi.json" in page
     assert "://" not in page.replace("http://www.w3.org", "")
+
+
+async def test_the_openapi_document_names_every_parameter(api: httpx.AsyncClient) -> None:
+    paths = (await api.get("/openapi.json")).json()["paths"]
+
+    def parameters(method: str, path: str) -> set[tuple[str, str]]:
+        return {(one["in"], one["name"]) for one in paths[path][method].get("parameters", [])}
+
+    resumed = {("header", "Last-Event-ID"), ("query", "lastEventId"), ("query", "key"), ("path", "id")}
+    assert parameters("get", "/v1/customers/{id}/cues") == resumed
+    assert parameters("get", "/v1/agents/{id}/cues") == resumed | {("query", "customer")}
+    assert parameters("post", "/v1/outcomes") == {("query", "key")}
+    assert parameters("get", "/v1/rulebook") == set()
+
+
+async def test_an_api_key_is_taken_as_user_name_and_the_document_says_so(api: httpx.AsyncClient) -> None:
+    headers = {"x-api-key": ""}
+    assert (await api.get("/v1/rulebook", headers=headers, auth=(API, ""))).status_code == 200
+    document = (await api.get("/openapi.json")).json()
+    for path, method in (("/v1/rulebook", "get"), ("/v1/decisions", "post"), ("/v1/agents/{id}/cues", "get")):
+        assert {"apiBasic": []} in document["paths"][path][method]["security"]
+    named = {
+        name
+        for methods in document["paths"].values()
+        for it in methods.values()
+        for one in it["security"]
+        for name in one
+    }
+    assert named == set(document["components"]["securitySchemes"])
+
+
+async def test_the_document_shows_what_a_question_may_hold(api: httpx.AsyncClient) -> None:
+    schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
+    question = schemas["DecisionRequest"]["properties"]
+    assert question["channel"]["enum"] == list(CHANNELS)
+    assert (question["limit"]["minimum"], question["limit"]["maximum"], question["limit"]["default"]) == (1, 20, 3)
+    assert (question["deadlineMs"]["minimum"], question["deadlineMs"]["maximum"]) == (0, 10_000)
+
+
+async def test_descriptions_name_fields_as_the_json_does(api: httpx.AsyncClient) -> None:
+    schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
+    fields = {name for shape in schemas.values() for name in shape.get("properties", {})}
+    in_python = {re.sub("[A-Z]", lambda upper: "_" + upper[0].lower(), name) for name in fields} - fields
+    assert "deadline_ms" in in_python
+    for name, shape in schemas.items():
+        assert not in_python & set(re.findall(r"\w+", shape["description"])), name
+        assert "engine." not in shape["description"], name
 
 
 def references(node: object) -> list[str]:
