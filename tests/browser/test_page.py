@@ -17,6 +17,11 @@ ROOT = Path(__file__).parents[2]
 START_S = 60  # the first run compiles the kernels
 COUNTED = re.compile(r"^[1-9][0-9,]*$")  # a whole number above 0
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+#: what is shown and reaches beyond the window or the card that it lies in
+TOO_WIDE = """() => [...document.querySelectorAll("body *:not(.skip, .quiet)")].filter((one) => {
+    const box = one.getBoundingClientRect(), around = one.closest("section")?.getBoundingClientRect()
+    return box.width && (box.left < 0 || box.right > Math.min(innerWidth, around?.right ?? innerWidth) + 0.5)
+}).map((one) => `${one.tagName} ${one.id} ${one.textContent.slice(0, 40)}`)"""
 
 
 @pytest.fixture
@@ -117,6 +122,31 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
         await expect(page.get_by_test_id("no-customer")).to_contain_text("nobody <b>at all</b>", timeout=10_000)
         await browser.close()
     assert not faults
+
+
+@pytest.mark.parametrize("width", [360, 400])
+async def test_on_a_phone_nothing_is_cut_off_and_a_chosen_customer_comes_into_view(
+    page_url: str, chromium: str, width: int
+):
+    from playwright.async_api import async_playwright, expect
+
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = await browser.new_page(viewport={"width": width, "height": 740})
+        await page.goto(page_url)
+        cue = page.get_by_test_id("cue-item").first
+        await expect(cue).to_be_visible(timeout=25_000)
+        await expect(page.get_by_test_id("customer-id")).to_be_visible(timeout=10_000)
+        assert await page.evaluate(TOO_WIDE) == []
+        await cue.hover()  # holds the list still
+        customer = await cue.locator(".id").inner_text()
+        await cue.click()
+        await expect(page.get_by_test_id("customer-id")).to_have_text(customer, timeout=10_000)
+        await expect(page.get_by_test_id("customer-id")).to_be_in_viewport()
+        await expect(page.locator("#customer")).to_be_in_viewport(ratio=0.9)
+        await expect(page.get_by_role("button", name="Show")).to_be_in_viewport(ratio=1)
+        assert await page.evaluate(TOO_WIDE) == []
+        await browser.close()
 
 
 async def test_a_broken_rule_file_is_told_where_until_it_is_mended(page_url: str, chromium: str, tmp_path: Path):

@@ -7,11 +7,12 @@ import { count, element, moment } from "/page/words.js";
 
 const SILENT_MS = 4_000; // pulses come every half second
 const RETRY_MS = 1_500;
+const ONE_COLUMN = matchMedia("(max-width: 62rem)"); // as in page.css: there the customer lies below the cues
 
 const at = (id) => document.getElementById(id);
 const chart = new Chart(at("chart"));
 const customer = new Customer();
-const cues = new Cues((cue) => customer.show(cue.customer, cue.channels));
+const cues = new Cues(choose);
 const indicators = new Indicators();
 const speeds = [];
 let source = null;
@@ -29,6 +30,11 @@ function pulse(state) {
   indicators.show(state.tallies);
   faults(state.ruleFaults);
   chart.add(state.eventsPerSecond, cues.since());
+}
+
+function choose(cue) {
+  customer.show(cue.customer, cue.channels);
+  if (ONE_COLUMN.matches) at("customer").scrollIntoView();
 }
 
 function cue(one) {
