@@ -16,6 +16,7 @@ from engine.web import replies
 from engine.web.cues import HEADERS, RETRY_MS, Cues
 from engine.web.keys import Keys
 from engine.web.services import Services
+from engine.web.standstill import Standstill
 
 PAGE = Path(__file__).parent / "page"
 EVERY_S = 0.5
@@ -24,7 +25,8 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 class Pulse(msgspec.Struct, frozen=True, rename="camel"):
     """The state of the engine. ``perSecond``: how fast each tally grew since the pulse before;
-    ``ruleFaults``: why the newest rule files are not in use (none: they are)."""
+    ``ruleFaults``: why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long
+    events that came in here have been waiting to be read (0: they are read)."""
 
     engine_now: int
     tallies: Mapping[str, int]
@@ -34,6 +36,7 @@ class Pulse(msgspec.Struct, frozen=True, rename="camel"):
     revision: str
     rule_faults: list[str]
     clients: int
+    stalled_seconds: float
 
 
 class Demo:
@@ -67,33 +70,34 @@ class Demo:
     async def live(self, request: Request) -> Response:
         """A pulse every half second, and each cue as it comes."""
         self._keys.api(request, query=True)
-        listener = self._cues.feed.listen(None, lambda cue: True)
+        listener, standstill = self._cues.feed.listen(None, lambda cue: True), Standstill()
 
         async def frames() -> AsyncIterator[bytes]:
             with self._cues.attended(request, None, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
-                last, told = await self._pulse(None, EVERY_S), time.monotonic()
-                due = told + EVERY_S
+                told = time.monotonic()
+                last, due = await self._pulse(None, told - EVERY_S, told, standstill), told + EVERY_S
                 while listener.farewell is None:
                     for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                         yield cue.frame
-                    if time.monotonic() >= due:
-                        last = await self._pulse(last, time.monotonic() - told)
-                        told, due = time.monotonic(), time.monotonic() + EVERY_S
+                    if (now := time.monotonic()) >= due:
+                        last = await self._pulse(last, told, now, standstill)
+                        told, due = now, time.monotonic() + EVERY_S
                         yield b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(last)
                 if listener.farewell:
                     yield listener.farewell
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
 
-    async def _pulse(self, last: Pulse | None, seconds: float) -> Pulse:
+    async def _pulse(self, last: Pulse | None, told: float, now: float, standstill: Standstill) -> Pulse:
+        """The state `now`; `last` was that of `told` (seconds of a monotonic clock)."""
         services = self._services
         try:
             tallies = dict(await services.stats.tallies())
         except Unavailable:  # the page shows the last it knew; readiness tells what is amiss
             tallies = dict(last.tallies) if last else {}
         before = last.tallies if last else tallies
-        speed = {name: (count - before.get(name, 0)) / seconds for name, count in tallies.items()}
+        speed = {name: (count - before.get(name, 0)) / (now - told) for name, count in tallies.items()}
         return Pulse(
             services.clock.now_ms(),
             tallies,
@@ -103,6 +107,7 @@ class Demo:
             services.rulebook().revision,
             list(services.rule_faults()),
             self._cues.feed.clients,
+            standstill.look(services.meter.value("events_accepted"), tallies.get("events", 0), now),
         )
 
     def _file(self, name: str) -> Response:

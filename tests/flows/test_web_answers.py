@@ -502,3 +502,20 @@ async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
             assert seen.data["revision"] == process.rulebook.revision
             assert seen.data["tallies"]["events"] == 2
             assert seen.data["ruleFaults"] == process.rule_faults
+            assert seen.data["stalledSeconds"] == 0
+
+
+async def test_the_pulse_tells_of_events_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.standstill.TOLD_AFTER_S", 0.0)
+    process = Process(settings(demo_page=True))
+    async with serving(process) as api, api.stream("GET", "/v1/live", headers=AGENT) as answer:
+        pulses = (seen.data["stalledSeconds"] async for seen in frames(answer) if seen.event == "pulse")
+        assert await anext(pulses) == 0
+        sent = await api.post("/v1/page", json={"userId": "ann"}, headers=WRITER)
+        assert sent.status_code == 200
+        async with asyncio.timeout(10):
+            while not await anext(pulses):  # no worker runs here
+                pass
+            await process.know("ann", events=1)
+            while await anext(pulses):
+                pass

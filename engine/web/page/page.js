@@ -29,6 +29,8 @@ function pulse(state) {
   for (const [id, name] of Object.entries(shown)) at(`${id}-total`).textContent = count(state.tallies[name] ?? 0);
   indicators.show(state.tallies);
   faults(state.ruleFaults);
+  at("stalled").hidden = !state.stalledSeconds;
+  at("stalled-seconds").textContent = count(state.stalledSeconds);
   chart.add(state.eventsPerSecond, cues.since());
 }
 
