@@ -258,7 +258,8 @@ def _worker_problems(worker: Worker, watch: LagWatch, turned: Turned) -> Mapping
 async def open_target(where: Where, settings: Settings) -> AsyncIterator[Target]:
     """Where a replay goes. It sets the engine's clock only where the settings say that engines follow it.
 
-    Raises `BadSettings` when a write key is missing or the topics are not as the settings have them.
+    Raises `BadSettings` when a write key is missing or the topics are not as the settings have them, and
+    `Unavailable` when nothing is there.
     """
     async with AsyncExitStack() as stack:
         set_clock = None
@@ -292,7 +293,9 @@ async def _through_the_door(where: Where, settings: Settings) -> AsyncIterator[S
     if not url.startswith(("http://", "https://")):
         raise BadSettings(f"--url {url}: the HTTP door's address begins with http:// or https://")
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
-        yield HttpSender(client, key, web=settings.web)
+        sender = HttpSender(client, key, web=settings.web)
+        await sender.knock()
+        yield sender
 
 
 def _settle_memory() -> None:

@@ -19,6 +19,7 @@ from engine.settings import Web
 
 RETRIED = frozenset({429, 502, 503, 504})
 LONGEST_WAIT_S = 5.0
+KNOCK_S = 5.0
 
 
 class HttpSender:
@@ -36,6 +37,15 @@ class HttpSender:
     ) -> None:
         self._client, self._auth, self._patience_s = client, httpx.BasicAuth(write_key, ""), patience_s
         self._batch_bytes = (web or Web()).max_batch_bytes
+
+    async def knock(self) -> None:
+        """Raises `Unavailable` where nobody listens: a wrong address is told at once, for `send` is patient."""
+        try:
+            await self._client.get("/health/live", timeout=KNOCK_S)
+        except httpx.ConnectError:
+            raise Unavailable(f"nothing answers at {self._client.base_url}") from None
+        except httpx.TransportError:
+            return  # somebody is there, and busy
 
     async def send(self, messages: Sequence[Message]) -> Sent:
         """Send in order, in as many requests as the door's limit asks for; returns when Kafka has them."""

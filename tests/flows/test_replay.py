@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.flows.api import settings as web_settings
 from tests.services import Broker, Valkey
 
 WITHIN_S = 60
+PATIENCE_S = 20  # well under that of a sender whose door has gone
 AT = 1_700_000_000_000 - 86_400_000  # a day before the test API's clock
 REES46 = (
     "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
@@ -165,8 +167,10 @@ async def reading(broker: Broker, topic: str) -> AsyncIterator[AIOKafkaConsumer]
 
 
 async def test_the_clock_of_an_engine_on_the_wall_is_left_alone() -> None:
-    async with open_target(Where("http", None, WRITE), Settings()) as target:
-        assert target.set_clock is None
+    async with serving(Process(web_settings())) as client:
+        where = Where("http", str(client.base_url), WRITE)
+        async with open_target(where, Settings()) as target:
+            assert target.set_clock is None
 
 
 @pytest.mark.parametrize(
@@ -197,6 +201,16 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.Monk
     refused = CliRunner().invoke(app, ["replay", str(path), "--speed", "max"])
     assert refused.exit_code == 1
     assert "--write-key" in refused.stderr
+
+
+def test_the_command_says_at_once_that_nothing_listens(tmp_path: Path, free_port: Callable[[], int]) -> None:
+    path, url = tmp_path / "taobao.csv", f"http://127.0.0.1:{free_port()}"
+    path.write_text(TAOBAO)
+    began = time.monotonic()
+    refused = CliRunner().invoke(app, ["replay", str(path), "--url", url, "--write-key", WRITE])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert f"nothing answers at {url}" in refused.stderr
+    assert time.monotonic() - began < PATIENCE_S
 
 
 def test_a_logged_payload_tells_its_own_time() -> None:
