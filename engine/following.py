@@ -60,13 +60,15 @@ class Knowledge:
             group.create_task(every(LEARNED_EVERY_S, self.learn, stop))
 
     def _loaded(self, rulebook: Rulebook) -> None:
-        self.faults = []
+        mended, self.faults = bool(self.faults), []
         self._meter.set("rulebook_faults", 0)
         if rulebook.revision != self.rulebook.revision:
             self.rulebook = rulebook
             self.table = fit(rulebook.offers, self.table.counts)
             self._meter.add("rulebook_reloads")
             self._took_effect()
+        if mended:
+            log.info("the rule files have no faults any more: rulebook %s in use", self.rulebook.revision)
 
     def _faulty(self, fault: BadRule) -> None:
         self.faults = fault.faults

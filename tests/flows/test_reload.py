@@ -178,11 +178,36 @@ async def test_a_hundred_reloads_while_decisions_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-async def test_the_old_rules_put_back_end_the_fault_without_a_reload(tmp_path: Path) -> None:
+async def test_the_old_rules_put_back_end_the_fault_without_a_reload(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "cueline")
     async with followed(tmp_path) as deployed:
         await deployed.spoil("offers: [", renamed)
         assert deployed.knowledge.faults
+        assert _mended(caplog) == []
         deployed.put(rules(0), renamed)
         await deployed.taken()
+        deployed.put(rules(1), renamed)  # nothing was wrong before this one
+        await deployed.taken()
+        assert len(_mended(caplog)) == 1
+        assert compile_texts({str(deployed.file): rules(0)}).revision in _mended(caplog)[0]
     assert deployed.knowledge.faults == []
-    assert deployed.meter.value("rulebook_reloads") == 0
+    assert deployed.meter.value("rulebook_reloads") == 1
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_broken_file_taken_away_is_said_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "cueline")
+    async with followed(tmp_path) as deployed:
+        (extra := tmp_path / "extra.yaml").write_text("offers: [")
+        await deployed.meter.until(lambda: deployed.meter.value("rulebook_faults") > 0)
+        extra.unlink()
+        await deployed.taken()
+    assert [deployed.revision in line for line in _mended(caplog)] == [True]
+
+
+def _mended(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [line for line in caplog.messages if "no faults any more" in line]
