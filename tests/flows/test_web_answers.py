@@ -352,6 +352,7 @@ async def test_the_openapi_document_names_every_route_and_resolves(api: httpx.As
     assert {"decisionId", "stalenessMs", "offers", "suppressed", "fallback"} <= set(answer)
     page = (await api.get("/docs")).text
     assert "/openapi.json" in page
+    assert 'rel="icon" href="data:,"' in page  # or browsers ask for one that is not served
     assert "://" not in page.replace("http://www.w3.org", "")
 
 
