@@ -95,8 +95,8 @@ function feature(name, reading) {
 }
 
 function happening(one, now) {
-  const whole = one.category || one.item;
-  const about = [plain(whole.split(".").at(-1)), one.value ? figure(one.value) : ""].filter(Boolean).join(", ");
+  const whole = [one.category, one.item].filter(Boolean).join(", ");
+  const about = [plain(one.category.split(".").at(-1)), one.item, one.value ? figure(one.value) : ""].filter(Boolean).join(", ");
   return element("li", {}, element("b", { text: plain(one.kind) }), element("span", { text: about, title: whole }), element("time", { text: ago(now - one.at) }));
 }
 
