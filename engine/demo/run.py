@@ -228,9 +228,9 @@ class Demo:
                 await asyncio.sleep(0.25)
 
     async def _result(self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, desk: DemoDesk) -> Result:
-        bearer = {"authorization": f"Bearer {self._api_key}"}
-        worker = await client.get(f"http://{HOST}:{self._worker_port}/metrics")
-        rulebook = await client.get("/v1/rulebook", headers=bearer)
+        client.headers["authorization"] = f"Bearer {self._api_key}"
+        worker = await _asked(client, f"http://{HOST}:{self._worker_port}/metrics")
+        rulebook = await _asked(client, "/v1/rulebook")
         return collect(
             feed.sent,
             await store.tallies(),
@@ -258,6 +258,18 @@ async def _tallies(store: RedisStore) -> Mapping[str, int]:
         return await store.tallies()
     except Unavailable:
         return {}
+
+
+async def _asked(client: httpx.AsyncClient, url: str) -> httpx.Response:
+    """The answer, also of a process that is just being started again. Raises `Unavailable`."""
+    give_up = time.monotonic() + SETTLE_S
+    while True:
+        try:
+            return await client.get(url)
+        except httpx.TransportError as error:
+            if time.monotonic() > give_up:
+                raise Unavailable(f"{url}: {error!r}") from error
+        await asyncio.sleep(0.1)
 
 
 async def _ready(port: int) -> bool:
