@@ -7,6 +7,7 @@ Python and taking one connection per command cost more than the work itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -21,11 +22,14 @@ from redis.asyncio.connection import (
     UnixDomainSocketConnection,
     parse_url,
 )
+from redis.exceptions import RedisError
 
 from engine.errors import BadSettings, Unavailable
 from engine.store.frames import pack
 
 Replies = list[Any]
+
+log = logging.getLogger(__name__)
 
 SEND_BUFFER = 1 << 21
 
@@ -65,7 +69,9 @@ def _endpoint(url: str) -> AbstractConnection:
         arguments: dict[str, Any] = dict(parse_url(url))
         kind = arguments.pop("connection_class", Connection)
         connection: AbstractConnection = kind(**arguments)
-    except (ValueError, TypeError) as error:
+        if isinstance(connection, SSLConnection):
+            connection.ssl_context.get()  # reads the certificates that the URL names
+    except (ValueError, TypeError, OSError, RedisError) as error:
         raise BadSettings(f"redis.url: {error}") from error
     return connection
 
@@ -199,7 +205,9 @@ class Line:
                 await self._prepare(self._first)
                 if (transport := self._transport) is None:
                     raise Unavailable("connection closed")  # behind the last reply
-        except (OSError, TimeoutError, Unavailable) as error:
+        except Exception as error:  # whatever it is: who waits for the connection must hear of it
+            if not isinstance(error, (OSError, Unavailable)):
+                log.exception("no connection to Redis")
             self._connecting = None
             self._drop(str(error) or "no connection in time")
             return

@@ -342,10 +342,33 @@ async def test_out_of_memory_nothing_is_changed(redis_store, look):
     assert await redis_store.read(1, [b"a"]) == [b"1"]
 
 
-@pytest.mark.parametrize("url", ["http://x", "redis://x?db=y", "redis://x?nonsense=1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://x",
+        "redis://x?db=y",
+        "redis://x?nonsense=1",
+        "rediss://x?ssl_cert_reqs=bad",
+        "rediss://x?ssl_ca_certs=/nowhere",
+    ],
+)
 def test_a_url_that_cannot_be_is_told_at_once(url):
     with pytest.raises(BadSettings, match=r"redis\.url"):
         RedisStore(Redis(url=url), PARTITIONS)
+
+
+async def test_who_waits_for_a_connection_hears_of_any_fault(tmp_path, monkeypatch, caplog):
+    store = RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock", timeout_s=20), PARTITIONS)
+
+    async def odd(self):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("engine.store.connection.Line._dial", odd)
+    for _ in range(2):  # and so does the next
+        with pytest.raises(Unavailable):
+            await asyncio.wait_for(store.position(0), 5)
+    assert "ZeroDivisionError" in caplog.text
+    await store.close()
 
 
 def test_nothing_connects_at_construction(tmp_path):
