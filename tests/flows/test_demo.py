@@ -197,7 +197,7 @@ async def _events_applied(metrics: bytes) -> None:
 
 async def _child(parent: int, words: str) -> int:
     listing = await asyncio.create_subprocess_exec(
-        *("ps", "-A", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
+        *("ps", "-A", "-ww", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
     )
     out, _ = await listing.communicate()
     rows = (line.split(None, 2) for line in out.decode().splitlines())
