@@ -65,6 +65,7 @@ class Demo:
         self._state: dict[str, str] = {}
         self._stop = asyncio.Event()
         self._feeding = False
+        self._failure: BaseException | None = None
         self._log: DemoLog | None = None
 
     async def run(self) -> None:
@@ -156,6 +157,8 @@ class Demo:
             await self._send(feed)
             await self._settle(store, feed)
             await self._stay()
+            if self._failure:
+                raise self._failure
             return await self._result(client, store, feed, desk)
         finally:
             for task in beside:
@@ -163,10 +166,10 @@ class Demo:
             await asyncio.gather(*beside, return_exceptions=True)
 
     def _ended(self, task: asyncio.Future[None]) -> None:
-        """What runs beside the feed runs until it is cancelled."""
+        """What runs beside the feed runs until it is cancelled; what it failed of ends the demo."""
         if not task.cancelled() and (error := task.exception()):
+            self._failure = error
             self._stop.set()
-            raise error
 
     async def _send(self, feed: Feed) -> None:
         """Until the input, or the time, is over; soon after a signal."""
