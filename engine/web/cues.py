@@ -72,11 +72,16 @@ class Cues:
 
     async def _before(self, customer: str | None, last: str) -> AsyncIterator[CueEntry]:
         """What a reader missed. One that saw nothing yet is given its customer's newest cue: it may have gone
-        out while the page was being loaded, or while the visitor was away."""
-        if last:
+        out while the page was being loaded, or while the visitor was away.
+
+        Of a customer the stream is read only when there is something newer than `last`: it holds every
+        customer's cues, and a website comes back with each page.
+        """
+        newest = None if customer is None else await self._services.cues.latest(customer)
+        if last and (customer is None or (newest is not None and newest.id != last)):
             async for entry in past(self._services.cues, customer, last):
                 yield entry
-        elif customer is not None and (newest := await self._services.cues.latest(customer)):
+        elif not last and newest is not None:
             yield newest
 
     @contextmanager

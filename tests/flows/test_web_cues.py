@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.events import Cue
+from engine.ports import CueEntry
 from engine.store.memory import MemoryStore
 from engine.web.feed import CueFeed
 from engine.web.server import serve
@@ -156,6 +157,11 @@ async def test_a_page_opened_after_the_cue_is_given_it_while_it_lives(
             assert (await next_cue(stream)).data["say"] == say
         process.clock.now += 10
     (entry, *_) = reversed(await process.store.since("ann", ""))
+
+    async def never(customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+        pytest.fail("the stream of all customers' cues is read although nothing was missed")
+
+    process.store.since = never  # type: ignore[method-assign]
     async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": entry.id}) as answer:
         stream = frames(answer)
         await anext(stream)
