@@ -13,12 +13,20 @@ from typing import cast
 import msgspec
 import redis.asyncio
 
+from engine.embedded.services import TANSU_GROUP
 from engine.embedded.supervisor import BackOff, Supervisor
 from engine.embedded.topics import make_topics, topics_of
 from engine.events import Cue
 from engine.settings import Kafka
 from loadtest.apache_kafka import apache_kafka
 from loadtest.servers import Broker, Valkey, tansu
+
+#: The shortest session that Kafka takes unless told otherwise.
+KAFKA_GROUP = {
+    "CUELINE_KAFKA__SESSION_TIMEOUT_S": "6",
+    "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "4",
+    "CUELINE_KAFKA__HEARTBEAT_S": "0.7",
+}
 
 _Page = list[tuple[bytes, dict[bytes, bytes]]]
 
@@ -59,9 +67,7 @@ class Stage:
             "CUELINE_KAFKA__PARTITIONS": str(self.partitions),
             "CUELINE_KAFKA__IDEMPOTENT": str(self.kafka.idempotent).lower(),
             "CUELINE_KAFKA__GROUP": group,
-            "CUELINE_KAFKA__SESSION_TIMEOUT_S": "6",
-            "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "4",
-            "CUELINE_KAFKA__HEARTBEAT_S": "0.7",
+            **(KAFKA_GROUP if self.broker_name == "kafka" else TANSU_GROUP),
             "CUELINE_KAFKA__FETCH_WAIT_MS": "20",
             "CUELINE_REDIS__URL": self.url(database),
             "CUELINE_REDIS__CUE_STREAM_LENGTH": "10000000",  # nothing is trimmed: all cues are compared

@@ -24,7 +24,7 @@ from engine.demo.feed import Feed, Input
 from engine.demo.log import DemoLog
 from engine.demo.result import Result, accounted, collect
 from engine.embedded.loopback import HOST, free_port, is_free
-from engine.embedded.services import Embedded
+from engine.embedded.services import TANSU_GROUP, Embedded
 from engine.embedded.supervisor import Change, Supervisor
 from engine.errors import BadSettings, Unavailable
 from engine.replay.http import HttpSender
@@ -117,12 +117,12 @@ class Demo:
         rules = self._wishes.rules.absolute()
         return {
             **{name: "" for name in os.environ if name.startswith("CUELINE_CONFIG")},
+            **TANSU_GROUP,
             "CUELINE_KAFKA__BROKERS": services.brokers,
             "CUELINE_KAFKA__PARTITIONS": str(PARTITIONS),
             "CUELINE_KAFKA__IDEMPOTENT": "false",  # tansu has no idempotent producers
             "CUELINE_KAFKA__FETCH_WAIT_MS": "10",
             "CUELINE_STREAM__LOST_LOG": "restart",  # tansu comes back empty when it dies
-            "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "2",
             "CUELINE_REDIS__URL": services.redis_socket_url,
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__METRICS_PORT": str(self._worker_port),
