@@ -22,6 +22,9 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+#: redis-py takes one for each request under way, and has 100 unless told otherwise.
+MOST_CONNECTIONS = 10_000
+
 
 def bare(client: redis.asyncio.Redis) -> Callable[[Message, Receive, Send], Awaitable[None]]:
     """One GET of the key that the path names, then 200."""
@@ -41,7 +44,7 @@ async def main(settings: Settings) -> None:
     stop = asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    client = redis.asyncio.Redis.from_url(settings.redis.url)
+    client = redis.asyncio.Redis.from_url(settings.redis.url, max_connections=MOST_CONNECTIONS)
     await serve(bare(client), settings.web.host, settings.web.port, stop)
     await client.aclose()
 

@@ -105,8 +105,8 @@ async def connect(host: str, port: int, connections: int, refused: bytes = b"") 
 
 
 async def closed_loop(connections: Sequence[Connection], requests: Iterator[bytes], seconds: float) -> Load:
-    """Each connection asks, one request after the other, for `seconds` or until the server hangs up on it.
-    The last answer ends it."""
+    """Each connection asks, one request after the other, for `seconds` or until the server hangs up on it; one
+    that it hung up on before has failed once. The last answer ends it."""
     latencies: list[float] = []
     start = time.perf_counter()
     until, failed, busy = start + seconds, 0, len(connections)
@@ -128,7 +128,10 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
 
     for connection in connections:
         connection.answered = answered
-        connection.ask(next(requests))
+        if connection.connected:
+            connection.ask(next(requests))
+        else:
+            answered(connection, False)
     ended = await finished
     return Load(np.array(latencies), failed, ended - start)
 
