@@ -375,6 +375,37 @@ async def test_who_sends_slowly_keeps_nobody_out_and_is_let_go(path: str, monkey
             writer.close()
 
 
+@pytest.mark.parametrize("pieces", [1, 3])
+async def test_a_body_that_comes_after_its_head_is_waited_for(process: Process, pieces: int) -> None:
+    body = json.dumps(view()).encode()
+    size = -(-len(body) // pieces)
+    async with serving(process) as api:
+        reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+        writer.write(f"POST /v1/page HTTP/1.1\r\nHost: x\r\nX-Api-Key: {WRITE}\r\n".encode())
+        writer.write(f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode())
+        # told when the body is asked for, so it cannot have been there
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 100")
+        for piece in range(pieces):
+            writer.write(body[piece * size : (piece + 1) * size])
+            await writer.drain()
+            assert (await api.get("/health/live")).status_code == 200  # the server has had a turn
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200")
+        writer.close()
+    assert len(process.log.messages) == 1
+
+
+async def test_who_hangs_up_within_a_body_leaves_nothing_behind(process: Process) -> None:
+    async with serving(process) as api:
+        reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+        writer.write(b"POST /v1/page HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        writer.close()
+        async with asyncio.timeout(5):
+            while process.meter.value("http_errors", "499") == 0:
+                await asyncio.sleep(0)
+    assert process.log.messages == []
+
+
 async def test_browsers_of_other_sites_may_send_events(api: httpx.AsyncClient) -> None:
     asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
     preflight = await api.options("/v1/track", headers=asked)
