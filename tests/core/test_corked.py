@@ -14,6 +14,10 @@ class Recorded(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": "somebody"})
         self.done: list[bytes | str] = []
+        self.gone = False
+
+    def is_closing(self) -> bool:
+        return self.gone
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.done.append(bytes(data))
@@ -50,6 +54,14 @@ async def test_what_was_written_leaves_before_the_end_and_once() -> None:
     cork.close()
     await asyncio.sleep(0)
     assert transport.done == [b"last words", "closed"]
+
+
+async def test_nothing_is_sent_to_who_hung_up() -> None:
+    transport, cork = await corked()
+    cork.write(b"answer")
+    transport.gone = True
+    await asyncio.sleep(0)
+    assert transport.done == []
 
 
 async def test_everything_else_is_the_transports() -> None:
