@@ -38,6 +38,7 @@ RULES = Path(__file__).parent.parent.parent / "rules"
 START = 1_700_000_000_000
 PARTITIONS = 16
 WITHIN_S = 60.0
+TAKEN_OVER_WITHIN_S = 15.0  # what we promise of the partitions of a killed worker; 5 to 6 s are usual
 
 
 class Deployment:
@@ -79,9 +80,9 @@ class Deployment:
                 return 0
         return int(total(answer.text, "partitions_owned"))
 
-    async def until_they_own(self, **wanted: int) -> None:
+    async def until_they_own(self, within_s: float = WITHIN_S, /, **wanted: int) -> None:
         """Wait until each named worker owns so many partitions."""
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(within_s):
             while {name: await self.owns(name) for name in wanted} != wanted:
                 await asyncio.sleep(0.1)
 
@@ -122,8 +123,8 @@ async def deployed(
         outcomes_topic=unique("outcomes"),
         deadletters_topic=unique("deadletters"),
         group=unique("group"),
-        session_timeout_s=6,
-        rebalance_timeout_s=4,
+        session_timeout_s=6 if broker.durable else 3,  # tansu waits for it twice when a group's leader dies
+        rebalance_timeout_s=4 if broker.durable else 2,
         heartbeat_s=0.7,
         fetch_wait_ms=20,
         idempotent=broker.durable,
@@ -336,7 +337,7 @@ async def test_two_workers_share_and_a_killed_one_is_replaced_exactly(
     await deployment.until(lambda t: t.get("applied", 0) > 2_000)
     os.kill(deployment.supervisor.pid("two"), signal.SIGKILL)
     await deployment.supervisor.stop("two", grace=0)
-    await deployment.until_they_own(one=PARTITIONS)
+    await deployment.until_they_own(TAKEN_OVER_WITHIN_S, one=PARTITIONS)
     await sending
     tallies = await deployment.until(lambda t: t.get("events", 0) == len(messages))
     assert tallies["applied"] == len(messages)
