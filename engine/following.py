@@ -21,6 +21,7 @@ log = logging.getLogger("cueline")
 
 LEARNED_EVERY_S = 0.4
 CLOCK_EVERY_S = 0.2
+FORGET_AFTER = 10
 
 
 class Knowledge:
@@ -84,10 +85,19 @@ class Knowledge:
 
 
 async def follow_clock(clock: EngineClock, stats: StatsStore, stop: asyncio.Event) -> None:
-    """Keep `clock` on the anchor that a replay sets, until `stop`."""
+    """Keep `clock` on the anchor that a replay sets, until `stop`.
+
+    One that is gone is believed to be gone after `FORGET_AFTER` looks: a store that came back without it is
+    given it again, and time must not jump meanwhile.
+    """
+    missed = 0
 
     async def look() -> None:
-        clock.anchor = await stats.clock()
+        nonlocal missed
+        anchor = await stats.clock()
+        missed = 0 if anchor else missed + 1
+        if anchor or missed >= FORGET_AFTER:
+            clock.anchor = anchor
 
     await every(CLOCK_EVERY_S, look, stop)
 

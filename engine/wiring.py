@@ -25,6 +25,7 @@ from engine.kernels.warm import warm_up
 from engine.meter import PrometheusMeter
 from engine.pulse import Pulse
 from engine.replay.cli import Target, Where
+from engine.replay.held import HeldClock
 from engine.replay.http import HttpSender
 from engine.replay.sender import LogSender, Sender
 from engine.rulebook.model import Rulebook
@@ -267,7 +268,9 @@ async def open_target(where: Where, settings: Settings) -> AsyncIterator[Target]
             store = RedisStore(settings.redis, settings.kafka.partitions)
             stack.push_async_callback(store.close)
             await store.open()
-            set_clock = store.set_clock
+            held = HeldClock(store.set_clock)
+            await stack.enter_async_context(held.kept())
+            set_clock = held.set
         opened = _into_kafka(where, settings) if where.to == "kafka" else _through_the_door(where, settings)
         yield Target(await stack.enter_async_context(opened), set_clock)
 

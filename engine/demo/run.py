@@ -27,6 +27,7 @@ from engine.embedded.loopback import HOST, free_port, is_free
 from engine.embedded.services import TANSU_GROUP, Embedded
 from engine.embedded.supervisor import Change, Supervisor
 from engine.errors import BadSettings, Unavailable
+from engine.replay.held import HeldClock
 from engine.replay.http import HttpSender
 from engine.settings import Redis
 from engine.store.redis import RedisStore
@@ -137,7 +138,8 @@ class Demo:
     async def _feed(self, client: httpx.AsyncClient, store: RedisStore, supervisor: Supervisor) -> Result:
         """Send the input, with everything else beside it; returns when all of it has been counted."""
         self._feeding = True
-        feed = Feed(self._wishes.input, HttpSender(client, self._write_key), store.set_clock)
+        clock = HeldClock(store.set_clock)
+        feed = Feed(self._wishes.input, HttpSender(client, self._write_key), clock.set)
         desk = DemoDesk(client, self._api_key, self._wishes.input.seed, feed.customers)
         self._log = log = DemoLog(
             store, PARTITIONS, supervisor, feed, lambda: _ready(self._worker_port), self._say
@@ -149,6 +151,7 @@ class Demo:
                 desk.serve(),
                 self._watch(store, feed, desk),
                 log.keep(),
+                clock.keep(),
             )
         ]
         for task in beside:
