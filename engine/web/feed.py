@@ -20,7 +20,8 @@ from engine.ports import CueEntry, CueStore, Meter
 log = logging.getLogger(__name__)
 
 MOST_CLIENTS = 10_000
-QUEUE = 256  # cues waiting for one client
+QUEUE = 2_048  # cues waiting for one client; they are shared, so that many stalled clients cost little
+AT_ONCE = 64  # cues passed on before the clients get a turn: a page of a thousand comes without a pause
 REMEMBERED = 4_096  # ids of cues passed on, so that catching up after an outage repeats none
 PAGE = 1_000  # cues read at once when catching up
 PAUSE_S = 0.5  # before the store is asked again after it was away
@@ -178,10 +179,16 @@ class CueFeed:
         """Pass on what was missed, if the reader broke off before, and what comes. The tail was begun before
         the past is read, so nothing falls between."""
         if self._passed:
-            async for entry in past(self._cues, None, self._passed[-1]):
-                self._pass_on(entry)
-        async for entry in tail:
+            await self._pass_all_on(past(self._cues, None, self._passed[-1]))
+        await self._pass_all_on(tail)
+
+    async def _pass_all_on(self, entries: AsyncIterator[CueEntry]) -> None:
+        passed = 0
+        async for entry in entries:
             self._pass_on(entry)
+            passed += 1
+            if passed % AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def _pass_on(self, entry: CueEntry) -> None:
         if entry.id in self._known:

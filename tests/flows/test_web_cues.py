@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx
 import msgspec
@@ -12,7 +12,7 @@ import pytest
 from engine.events import Cue
 from engine.ports import CueEntry
 from engine.store.memory import MemoryStore
-from engine.web.feed import CueFeed
+from engine.web.feed import AT_ONCE, CueFeed
 from engine.web.server import serve
 from tests.flows.api import AGENT, API, WRITE, Process, Seen, frames, next_cue, serving, settings
 
@@ -272,6 +272,34 @@ async def test_a_slow_client_is_let_go_and_counted() -> None:
     assert quick.farewell is None
     await feed.stop()
     assert quick.farewell == b": closing\n\n"
+
+
+async def test_a_burst_ends_no_client_that_keeps_up() -> None:
+    class Bursting(MemoryStore):
+        """Its tail is 1,000 cues without a pause, then nothing."""
+
+        burst: Sequence[CueEntry]
+
+        async def _tail(self, seen):  # type: ignore[no-untyped-def]
+            for entry in self.burst:
+                yield entry
+            await asyncio.Event().wait()
+
+    process = Process(settings())
+    for number in range(1_000):
+        await process.cue("ann", f"{number}")
+    process.store.__class__ = Bursting
+    process.store.burst = await process.store.since("ann", "")  # type: ignore[attr-defined]
+    feed = CueFeed(process.store, process.meter, room=2 * AT_ONCE)
+    listener = feed.listen("ann", lambda cue: True)
+    await feed.start()
+    got: list[str] = []
+    async with asyncio.timeout(10):
+        while len(got) < 1_000:
+            assert listener.farewell is None
+            got += [cue.entry.cue.say for cue in await listener.wait(1)]
+    await feed.stop()
+    assert got == [f"{number}" for number in range(1_000)]
 
 
 class Faltering(MemoryStore):
