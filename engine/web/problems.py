@@ -20,8 +20,12 @@ class TooLarge(BadRequest):
     """A body above the limit."""
 
 
+class HeadTooLarge(BadRequest):
+    """A request's line and headers above the limit."""
+
+
 class TooSlow(BadRequest):
-    """A body that does not arrive."""
+    """A head or body that does not arrive."""
 
 
 class WrongEncoding(BadRequest):
@@ -46,6 +50,7 @@ STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
     (WrongMethod, 405, "Method not allowed", "wrong_method"),
     (TooSlow, 408, "Too slow", "too_slow"),
     (TooLarge, 413, "Too large", "too_large"),
+    (HeadTooLarge, 431, "Head too large", "head_too_large"),
     (WrongEncoding, 415, "Unsupported encoding", "wrong_encoding"),
     (BadEvent, 400, "Bad event", "malformed"),
     (BadRequest, 400, "Bad request", "bad_request"),

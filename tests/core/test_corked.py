@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from engine.web.server import Corked
+from engine.web.protocol import Corked
 
 
 class Recorded(asyncio.Transport):

@@ -28,6 +28,7 @@ from engine.settings import Settings
 from engine.store.memory import MemoryStore
 from engine.web.app import Api, build_app
 from engine.web.desk import Desk
+from engine.web.server import configured
 from engine.web.services import Services
 from models.propensity import fit
 
@@ -207,9 +208,7 @@ class _Server(uvicorn.Server):
     """uvicorn as `engine.web.server` has it, and an event when it listens."""
 
     def __init__(self, app: Api) -> None:
-        super().__init__(
-            uvicorn.Config(app, port=0, http="httptools", ws="none", log_config=None, timeout_graceful_shutdown=5)
-        )
+        super().__init__(configured(app, "127.0.0.1", 0))
         self.up = asyncio.Event()
 
     async def startup(self, sockets: Any = None) -> None:

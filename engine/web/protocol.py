@@ -1,0 +1,130 @@
+"""The connection under every request: bounds on a head, refusals in the words of the rest, packets joined."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from engine.errors import BadRequest
+from engine.web.problems import HeadTooLarge, TooSlow, problem
+
+HEAD_BYTES = 64 * 1024  # of one that is not complete; one read may bring a complete one of 256 KB
+HEAD_WITHIN_S = 10.0
+
+
+class Corked:
+    """A transport that sends what is written in one turn of the event loop together.
+
+    uvicorn writes a head and its body one after the other, uvloop sends each at once: two packets and two
+    system calls an answer, of which one is saved (60 to 53 µs for a bare endpoint).
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send `data` when this turn of the loop is over."""
+        if not self._parts:
+            self._loop.call_soon(self._send)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        """Close when everything written has been sent."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():  # the caller may have hung up within this turn
+            self._transport.write(b"".join(parts))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Protocol(HttpToolsProtocol):
+    """uvicorn's, which bounds neither the size of a head nor the time it may take."""
+
+    _in_head = False
+    _head_bytes = 0
+    _patience: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody connected, and has to say something soon."""
+        loop = asyncio.get_running_loop()
+        super().connection_made(cast("asyncio.Transport", Corked(transport, loop)))
+        self._patience = loop.call_later(HEAD_WITHIN_S, self._out_of_patience)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Somebody went."""
+        self._be_patient()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """The next bytes, of any number of requests."""
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse(HeadTooLarge(f"line and headers are larger than {HEAD_BYTES} bytes"))
+        elif self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._out_of_patience)
+
+    def on_message_begin(self) -> None:
+        """The parser met a request."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The parser has its head."""
+        self._in_head = False
+        if self._patience is not None:
+            self._be_patient()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """What came is no HTTP. (Called by uvicorn.)"""
+        self._refuse(BadRequest("this is no HTTP/1.1 request"))
+
+    def _be_patient(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _out_of_patience(self) -> None:
+        self._patience = None
+        if self._answering:  # and so perhaps not reading
+            self._patience = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._out_of_patience)
+        elif not self._in_head:
+            self.transport.close()  # who said nothing is told nothing: browsers connect in advance
+        else:
+            self._refuse(TooSlow(f"the head of a request has not arrived within {HEAD_WITHIN_S:.0f} s"))
+
+    @property
+    def _answering(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _refuse(self, error: BadRequest) -> None:
+        """Answer with `error`, unless another answer is under way, and hang up."""
+        if not self._answering and not self.transport.is_closing():
+            self.transport.write(_raw(error))
+        self.transport.close()
+
+
+def _raw(error: BadRequest) -> bytes:
+    """The problem document of `error` as a whole HTTP/1.1 response."""
+    told = problem(error)
+    body = told.content.body if told.content else b""
+    lines = (
+        b"HTTP/1.1 %d %b" % (told.status, HTTPStatus(told.status).phrase.encode()),
+        b"content-type: application/problem+json",
+        b"content-length: %d" % len(body),
+        b"connection: close",
+    )
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body

@@ -1,0 +1,129 @@
+"""Beneath the requests: heads that are too large, too slow or none; pipelines; callers who hang up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from engine.web.protocol import HEAD_BYTES
+from tests.flows.api import API, Process, serving, settings
+
+Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+STREAM = f"GET /v1/customers/ann/cues?key={API} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(Process(settings(), heartbeat_s=0.01)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def line(api: httpx.AsyncClient, said: bytes = b"") -> AsyncIterator[Line]:
+    """A connection on which `said` has been said."""
+    reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+    writer.write(said)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+
+
+async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, object]]:
+    """Status and document of the next answer."""
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+    fields = dict(field.lower().split(": ", 1) for field in head.strip().split("\r\n")[1:])
+    body = await asyncio.wait_for(reader.readexactly(int(fields["content-length"])), 5)
+    status = int(head.split(" ")[1])
+    assert fields["content-type"] == ("application/problem+json" if status >= 400 else "application/json")
+    return status, json.loads(body)
+
+
+async def hung_up(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(), 5) == b""
+    except ConnectionError:  # it had not read all that we sent
+        return True
+
+
+@pytest.mark.parametrize("before", [b"GET /health/live HTTP/1.1\r\nHost: x\r\nX: ", b"GET /", b"X" * 5])
+async def test_a_head_without_an_end_is_refused(api: httpx.AsyncClient, before: bytes) -> None:
+    async with line(api, before) as (reader, writer):
+        if before.startswith(b"X"):
+            assert await answered(reader) == (
+                400,
+                {
+                    "title": "Bad request",
+                    "status": 400,
+                    "detail": "this is no HTTP/1.1 request",
+                    "code": "bad_request",
+                },
+            )
+        else:
+            for _ in range(HEAD_BYTES // 1_024 + 1):
+                writer.write(b"a" * 1_024)
+                await writer.drain()
+            status, told = await answered(reader)
+            assert (status, told["code"]) == (431, "head_too_large")
+        assert await hung_up(reader)
+    assert (await api.get("/health/live")).status_code == 200
+
+
+async def test_a_large_head_that_is_within_bounds_is_taken(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/health/live", headers={"x": "a" * (HEAD_BYTES - 1_024)})
+    assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"])
+async def test_a_head_that_does_not_arrive_is_told_so(
+    api: httpx.AsyncClient, said: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.1)
+    async with line(api, said) as (reader, writer):
+        if said:
+            assert (await answered(reader))[0] == 200
+        writer.write(b"GET /health/live HTTP/1.1\r\nHost:")
+        status, told = await answered(reader)
+        assert (status, told["code"]) == (408, "too_slow")
+        assert await hung_up(reader)
+
+
+async def test_who_says_nothing_is_told_nothing(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.1)
+    async with line(api) as (reader, _):
+        assert await hung_up(reader)
+
+
+@pytest.mark.parametrize("behind", [b"", b"GET /health/li"])
+async def test_a_stream_outlives_the_patience(
+    api: httpx.AsyncClient, behind: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.02)
+    async with line(api, STREAM + behind) as (reader, _):
+        for _ in range(20):  # of 10 ms each
+            assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), 5)
+
+
+async def test_pipelined_requests_are_answered_in_order(api: httpx.AsyncClient) -> None:
+    asked = [f"/health/live?{n}" if n % 3 else f"/nothing/{n}" for n in range(40)]
+    pipeline = "".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in asked)
+    async with line(api, pipeline.encode()) as (reader, _):
+        assert [(await answered(reader))[0] for _ in asked] == [200 if "live" in path else 404 for path in asked]
+
+
+async def test_callers_who_hang_up_leave_nothing_in_the_log(
+    api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = b'{"customerId":"ann","channel":"web"}'
+    head = f"POST /v1/decisions HTTP/1.1\r\nHost: x\r\nX-Api-Key: {API}\r\nContent-Length: {len(body)}\r\n\r\n"
+    for asked in (1, 2, 3) * 20:
+        async with line(api, (head.encode() + body) * asked) as (_, writer):
+            await writer.drain()
+    assert (await api.get("/health/live")).status_code == 200
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
