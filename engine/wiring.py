@@ -38,6 +38,7 @@ from engine.streams.worker import Worker
 from engine.web.app import build_app as build_web
 from engine.web.desk import Desk
 from engine.web.machines import build_machines
+from engine.web.recovered import BEHIND, Recovered
 from engine.web.server import serve
 from engine.web.services import Services
 from models.propensity import PropensityTable
@@ -111,7 +112,8 @@ async def run_api(settings: Settings) -> None:
         knowledge = Knowledge(settings.rules.directory, process.store, process.meter)
         await knowledge.learn()
         process.follow(knowledge)
-        services = _services(process, knowledge, pulse := Pulse(process.store.open))
+        recovered = Recovered(process.store, process.store, settings.kafka.partitions)
+        services = _services(process, knowledge, recovered, pulse := Pulse(recovered.look))
         knowledge.on_change = lambda rulebook, table: services.desk.remember(rulebook)
         process.begin(every(PING_EVERY_S, pulse.beat, process.stop))
         process.begin(
@@ -126,7 +128,7 @@ async def run_api(settings: Settings) -> None:
         await process.until_stopped()
 
 
-def _services(process: Process, knowledge: Knowledge, pulse: Pulse) -> Services:
+def _services(process: Process, knowledge: Knowledge, recovered: Recovered, pulse: Pulse) -> Services:
     settings, store, meter = process.settings, process.store, process.meter
 
     def rulebook() -> Rulebook:
@@ -138,24 +140,26 @@ def _services(process: Process, knowledge: Knowledge, pulse: Pulse) -> Services:
     return Services(
         door=SegmentDoor(Limits(settings.web.max_event_bytes, settings.web.max_batch_events)),
         log=process.log,
-        decisions=store,
+        decisions=recovered,
         cues=store,
         stats=store,
         meter=meter,
         clock=process.clock,
-        desk=Desk(store, rulebook, table, process.clock, meter, settings),
+        desk=Desk(recovered, rulebook, table, process.clock, meter, settings),
         rulebook=rulebook,
         rule_faults=lambda: knowledge.faults,
         metrics=meter.render,
-        ready=partial(_api_problems, process.log, pulse, settings.redis.timeout_s),
+        ready=partial(_api_problems, process.log, pulse, recovered, settings.redis.timeout_s),
     )
 
 
-def _api_problems(kafka: KafkaLog, pulse: Pulse, timeout_s: float) -> Mapping[str, str]:
+def _api_problems(kafka: KafkaLog, pulse: Pulse, recovered: Recovered, timeout_s: float) -> Mapping[str, str]:
     """There is a rulebook always: a process without one does not start, and a bad file changes none."""
     problems = {}
     if pulse.seconds_ago > timeout_s + 2 * PING_EVERY_S:
         problems["store"] = f"Redis has not answered for {pulse.seconds_ago:.0f} s"
+    elif recovered.behind:
+        problems["store"] = BEHIND
     if not kafka.is_open:
         problems["kafka"] = "the producer is not open"
     return problems

@@ -74,6 +74,12 @@ def valkey(_valkey_server: Valkey) -> Valkey:
     return _valkey_server
 
 
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Valkey]:
+    """A Valkey of the test's own, to be killed."""
+    yield from _running(Valkey(tmp_path))
+
+
 @pytest.fixture(scope="session")
 def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A Kafka broker (``bootstrap``) for the whole run: topics and groups need names of their own (`unique`).

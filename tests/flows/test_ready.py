@@ -18,15 +18,6 @@ RULES = Path(__file__).parent.parent.parent / "rules"
 WITHIN_S = 60.0
 
 
-@pytest.fixture
-async def own(tmp_path: Path) -> AsyncIterator[Valkey]:
-    """A Valkey to kill."""
-    server = Valkey(tmp_path)
-    await server.start()
-    yield server
-    server.kill()
-
-
 @pytest.fixture(params=["api", "work"])
 async def process(
     request: pytest.FixtureRequest,
