@@ -105,7 +105,7 @@ def read_request(body: bytes) -> DecisionRequest:
     except msgspec.ValidationError as fault:
         raise BadRequest(*misfit(str(fault))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequest(f"not JSON: {fault}") from None
+        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
     return check(request)
 
 

@@ -251,6 +251,8 @@ def _at(body: _Payload, sent_at: object, now: int) -> int:
 def _decode(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw, limit: int) -> T:
     if len(memoryview(payload)) > limit:
         raise BadEvent("too_large", f"larger than {limit} bytes")
+    if not len(memoryview(payload)):
+        raise BadEvent("malformed", "it is empty")
     try:
         return decoder.decode(payload)
     except msgspec.ValidationError as fault:

@@ -89,7 +89,9 @@ def _binary(node: ast.BinOp) -> Quantity:
 
 
 def _duration(node: ast.Call) -> Quantity:
-    name = dotted(node.func) or "?"
+    name = dotted(node.func)
+    if not name:
+        raise Refused(node, "no function: only minutes(n), hours(n) and days(n) can be called")
     if name not in DURATIONS:
         raise Refused(node, f"no function {shown(name)}{meant(name, DURATIONS)} (there are minutes, hours, days)")
     if len(node.args) != 1 or node.keywords:

@@ -79,9 +79,12 @@ def read_report(body: bytes) -> OutcomeReport:
     try:
         return _decode(body)
     except msgspec.ValidationError as fault:
-        raise BadRequest(*misfit(str(fault))) from None
+        detail, field = misfit(str(fault))
+        if detail.startswith("Invalid enum value"):
+            detail += f"; one of {', '.join(OutcomeName)} is needed"
+        raise BadRequest(detail, field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequest(f"not JSON: {fault}") from None
+        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
 
 
 def moment(stated: int | datetime | None, record: Record, now: int) -> int:

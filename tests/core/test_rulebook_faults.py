@@ -61,7 +61,7 @@ def when(condition: str) -> list[str]:
         ("cart.items > cart.items", "14: compares cart.items with itself"),
         ("cart.items > 1 and (", "20: not an expression"),
         ("print(1)", "1: a call is no condition"),
-        ("(lambda: 1)() > 3", "1: no function"),
+        ("(lambda: 1)() > 3", "1: no function: only minutes(n), hours(n) and days(n) can be called"),
         ("ä > 3 and é.ö > 1", "1: no feature or number 'ä'"),
         ("cart.items > 1 # many", "16: ''#'' begins no comment"),
         ("cart.items > 1 and not cart.items > 1", None),

@@ -213,6 +213,19 @@ async def test_an_outcome_that_is_none_is_a_400(api: httpx.AsyncClient, body: by
     told(await api.post("/v1/outcomes", content=body), 400)
 
 
+async def test_what_an_outcome_may_be_is_told(api: httpx.AsyncClient) -> None:
+    report = {"decisionId": "1-1", "offerId": "help_chat", "outcome": "meh"}
+    problem = told(await api.post("/v1/outcomes", json=report), 400)
+    assert problem["field"] == "outcome"
+    assert "accepted, " in problem["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/outcomes", "/v1/track", "/v1/batch"])
+async def test_a_body_without_anything_is_told_so(api: httpx.AsyncClient, path: str) -> None:
+    key = {"x-api-key": "", **WRITER} if path in ("/v1/track", "/v1/batch") else {}
+    assert "empty" in told(await api.post(path, content=b"", headers=key), 400)["detail"]
+
+
 async def test_an_outcome_that_kafka_does_not_take_is_a_503(process: Process, api: httpx.AsyncClient) -> None:
     await process.know("ann", **SESSION)
     report = {"decisionId": (await decided(api))["decisionId"], "offerId": "help_chat", "outcome": "accepted"}
