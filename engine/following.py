@@ -21,7 +21,7 @@ log = logging.getLogger("cueline")
 
 LEARNED_EVERY_S = 0.4
 CLOCK_EVERY_S = 0.2
-FORGET_AFTER = 10
+FORGET_AFTER = 3  # looks; together less than a replay waits after it set the clock
 
 
 class Knowledge:

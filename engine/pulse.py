@@ -1,4 +1,4 @@
-"""Whether the store answers, asked now and then, so that a probe need not wait for it."""
+"""Signs of life: of the store, asked now and then so that a probe need not wait for it, and of a loop."""
 
 from __future__ import annotations
 
@@ -22,3 +22,18 @@ class Pulse:
     def seconds_ago(self) -> float:
         """Seconds since the last answer."""
         return time.monotonic() - self._answered
+
+
+class Turned:
+    """When a loop, which calls it, last turned."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+
+    def __call__(self) -> None:
+        self._at = time.monotonic()
+
+    @property
+    def seconds_ago(self) -> float:
+        """Seconds since."""
+        return time.monotonic() - self._at

@@ -23,7 +23,7 @@ from engine.errors import BadSettings, CuelineError, Stuck
 from engine.following import Knowledge, every, follow_clock
 from engine.kernels.warm import warm_up
 from engine.meter import PrometheusMeter
-from engine.pulse import Pulse
+from engine.pulse import Pulse, Turned
 from engine.replay.cli import Target, Where
 from engine.replay.held import HeldClock
 from engine.replay.http import HttpSender
@@ -112,7 +112,7 @@ async def run_api(settings: Settings) -> None:
         knowledge = Knowledge(settings.rules.directory, process.store, process.meter)
         await knowledge.learn()
         process.follow(knowledge)
-        recovered = Recovered(process.store, process.store, settings.kafka.partitions)
+        recovered = Recovered(process.store, process.store, time.monotonic)
         services = _services(process, knowledge, recovered, pulse := Pulse(recovered.look))
         knowledge.on_change = lambda rulebook, table: services.desk.remember(rulebook)
         process.begin(every(PING_EVERY_S, pulse.beat, process.stop))
@@ -224,21 +224,6 @@ async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:
         raise crash
     if not stop.is_set():
         raise CuelineError("the stream app stopped by itself")
-
-
-class Turned:
-    """When the drain loop last turned."""
-
-    def __init__(self) -> None:
-        self._at = time.monotonic()
-
-    def __call__(self) -> None:
-        self._at = time.monotonic()
-
-    @property
-    def seconds_ago(self) -> float:
-        """Seconds since."""
-        return time.monotonic() - self._at
 
 
 async def _look_at(turned: Turned, limit_s: float) -> None:

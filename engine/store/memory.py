@@ -251,6 +251,9 @@ class MemoryStore:
             total.update(part.tallies)
         return total
 
+    async def settled(self) -> list[int]:
+        return [part.tallies.get("events", 0) for part in self._partitions]
+
     async def name(self, hashes: Mapping[int, str]) -> None:
         self._names.update(hashes)
 

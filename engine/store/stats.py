@@ -23,6 +23,7 @@ class StatsVerbs(Verbs):
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)
         self._tallies = b"".join(pack(("HGETALL", key)) for key in self._keys.tallies)
+        self._settled = b"".join(pack(("HGET", key, "events")) for key in self._keys.tallies)
 
     async def set_clock(self, anchor: ClockAnchor | None) -> None:
         command = ("SET", CLOCK, msgspec.json.encode(anchor)) if anchor else ("DEL", CLOCK)
@@ -38,6 +39,9 @@ class StatsVerbs(Verbs):
             for name, amount in zip(flat[::2], flat[1::2], strict=True):
                 total[name.decode()] += int(amount)
         return total
+
+    async def settled(self) -> list[int]:
+        return [int(count or 0) for count in await self._line.pipe(self._settled, self._keys.partitions)]
 
     async def name(self, hashes: Mapping[int, str]) -> None:
         pairs = list(hashes.items())

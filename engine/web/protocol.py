@@ -11,8 +11,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from engine.errors import BadRequest
 from engine.web.problems import HeadTooLarge, TooSlow, problem
 
-HEAD_BYTES = 64 * 1024  # of one that is not complete; one read may bring a complete one of 256 KB
+HEAD_BYTES = 64 * 1024  # beyond the read, of at most 256 KB, that it began in
+LEFT_BYTES = 1024 * 1024  # of a request that has been answered: a refused body may still arrive
+MOST_HEADERS = 1_000  # with the trailers
 HEAD_WITHIN_S = 10.0
+AT_ONCE = 64 * 1024  # bytes
 
 
 class Corked:
@@ -26,12 +29,17 @@ class Corked:
         self._transport = transport
         self._loop = loop
         self._parts: list[bytes] = []
+        self._bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Send `data` when this turn of the loop is over."""
+        """Send `data` when this turn of the loop is over; at once when `AT_ONCE` bytes wait, for a sender must
+        be paused in time."""
         if not self._parts:
             self._loop.call_soon(self._send)
         self._parts.append(data)
+        self._bytes += len(data)
+        if self._bytes >= AT_ONCE:
+            self._send()
 
     def close(self) -> None:
         """Close when everything written has been sent."""
@@ -39,7 +47,7 @@ class Corked:
         self._transport.close()
 
     def _send(self) -> None:
-        parts, self._parts = self._parts, []
+        parts, self._parts, self._bytes = self._parts, [], 0
         if parts and not self._transport.is_closing():  # the caller may have hung up within this turn
             self._transport.write(b"".join(parts))
 
@@ -50,8 +58,8 @@ class Corked:
 class Protocol(HttpToolsProtocol):
     """uvicorn's, which bounds neither the size of a head nor the time it may take."""
 
-    _in_head = False
-    _head_bytes = 0
+    _in_head = _begun = False  # a head; in this read
+    _unread = 0  # bytes since, or since the last answer
     _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -67,23 +75,25 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """The next bytes, of any number of requests."""
+        self._begun = False
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
-        self._head_bytes += len(data)
-        if self._head_bytes > HEAD_BYTES:
-            self._refuse(HeadTooLarge(f"line and headers are larger than {HEAD_BYTES} bytes"))
-        elif self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._out_of_patience)
+        if self._answering and not self._in_head:  # the handler bounds the body, but not what follows its chunks
+            if len(self.headers) > MOST_HEADERS:
+                self.transport.close()
+            return
+        self._bound(len(data))
 
     def on_message_begin(self) -> None:
         """The parser met a request."""
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = self._begun = True
+        self._unread = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """The parser has its head."""
-        self._in_head = False
+        self._in_head, self._unread = False, 0
         if self._patience is not None:
             self._be_patient()
         super().on_headers_complete()
@@ -92,6 +102,17 @@ class Protocol(HttpToolsProtocol):
         """What came is no HTTP. (Called by uvicorn.)"""
         self._refuse(BadRequest("this is no HTTP/1.1 request"))
 
+    def _bound(self, arrived: int) -> None:
+        """Bytes arrived that no handler sees: of a head, or of a request that has been answered."""
+        if not self._begun:
+            self._unread += arrived
+        if self._in_head and self._unread > HEAD_BYTES:
+            self._refuse(HeadTooLarge(f"line and headers are larger than {HEAD_BYTES} bytes"))
+        elif self._unread > LEFT_BYTES:
+            self.transport.close()
+        elif self._patience is None:
+            self._patience = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._out_of_patience)
+
     def _be_patient(self) -> None:
         if self._patience is not None:
             self._patience.cancel()
@@ -99,9 +120,9 @@ class Protocol(HttpToolsProtocol):
 
     def _out_of_patience(self) -> None:
         self._patience = None
-        if self._answering:  # and so perhaps not reading
-            self._patience = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._out_of_patience)
-        elif not self._in_head:
+        if self._answering:
+            return  # and so perhaps not reading; afterwards uvicorn waits for 5 s
+        if not self._in_head:
             self.transport.close()  # who said nothing is told nothing: browsers connect in advance
         else:
             self._refuse(TooSlow(f"the head of a request has not arrived within {HEAD_WITHIN_S:.0f} s"))

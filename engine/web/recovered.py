@@ -1,22 +1,21 @@
 """State that is not shown until a store that came back older holds again what it held.
 
 A Redis that lost its end, or everything, answers at once, and what it answers looks like customers who never came.
-The offsets tell: until the workers have applied again as much as was seen applied before, rows are not there.
+What was counted tells: until the workers have settled again as many records as were seen settled before, rows are
+not there.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from engine.errors import Unavailable
 from engine.events import Outcome
-from engine.ports import DecisionStore, Position, Reservation, View
+from engine.ports import DecisionStore, Reservation, View
 
-STALLED_S = 10.0  # nobody applies anything: what is there is all there will be
-AT_MOST_S = 600.0  # a log that was lost as well never reaches the old offsets
+STALLED_S = 30.0  # nobody applies anything: no worker is there, and what is there is all there will be
+AT_MOST_S = 600.0  # Kafka lost records as well: they are never counted again
 BEHIND = "Redis came back older than it was: what it lost is being applied again"
 
 
@@ -28,47 +27,41 @@ class Recovery:
         self.behind = False
         self.connection = 0  # the last that was looked at
         self._held: Sequence[int] = ()
+        self._suspect = False
         self._began = self._moved = 0.0
-        self._applied = 0
+        self._sum = -1
 
-    def look(self, connection: int, offsets: Sequence[int], now: float) -> None:
-        """`offsets` of all partitions were read over `connection`: only a new one can have lost something."""
+    def look(self, connection: int, settled: Sequence[int], now: float) -> None:
+        """`settled` of all partitions was read over `connection`: only a new one can have lost something."""
         if connection != self.connection:
-            self.connection = connection
-            self._began = self._moved = now
-            self.behind = True  # perhaps
-        if not self.behind:
-            self._held = offsets
-            return
-        if sum(offsets) != self._applied:
-            self._applied, self._moved = sum(offsets), now
-        lacking = any(offset < held for offset, held in zip(offsets, self._held, strict=False))
-        self.behind = lacking and now - self._moved < STALLED_S and now - self._began < AT_MOST_S
-        if not self.behind:
-            self._held = offsets
+            self.connection, self._suspect, self._began, self._sum = connection, True, now, -1
+        if self._suspect and sum(settled) != self._sum:
+            self._sum, self._moved = sum(settled), now
+        lacking = any(count < held for count, held in zip(settled, self._held, strict=False))
+        self._suspect = self._suspect and lacking and now - self._began < AT_MOST_S
+        self.behind = self._suspect and now - self._moved < STALLED_S
+        if not self._suspect:
+            self._held = settled
 
 
-class Offsets(Protocol):
-    """What of `engine.ports.StreamStore` tells how far the workers are."""
+class Progress(Protocol):
+    """What of the store tells how far the workers are."""
 
     @property
     def connections(self) -> int:
         """How often a connection was made."""
 
-    async def position(self, partition: int) -> Position:
-        """Where a partition stands."""
+    async def settled(self) -> list[int]:
+        """How many records of each partition were settled."""
 
 
 class Recovered:
-    """`store` (`engine.ports.DecisionStore`), whose rows are `Unavailable` while its ``offsets`` are behind.
-    ``behind`` says so too."""
+    """`store` (`engine.ports.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
+    ``behind`` says so too. `now` is in seconds of a clock that only goes on."""
 
-    def __init__(
-        self, store: DecisionStore, offsets: Offsets, partitions: int, now: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, store: DecisionStore, progress: Progress, now: Callable[[], float]) -> None:
         self._store = store
-        self._offsets = offsets
-        self._partitions = range(partitions)
+        self._progress = progress
         self._recovery = Recovery()
         self._now = now
 
@@ -79,13 +72,13 @@ class Recovered:
 
     async def look(self) -> None:
         """See how far the store is; to be called now and then. Raises `Unavailable`."""
-        found = await asyncio.gather(*map(self._offsets.position, self._partitions))
-        self._recovery.look(self._offsets.connections, [position.offset for position in found], self._now())
+        settled = await self._progress.settled()
+        self._recovery.look(self._progress.connections, settled, self._now())
 
     async def views(self, customers: Sequence[str]) -> list[View]:
         """As the store's. Raises `Unavailable` also while it is behind."""
         found = await self._store.views(customers)
-        if self._offsets.connections != self._recovery.connection:
+        while self._progress.connections != self._recovery.connection:
             await self.look()
             found = await self._store.views(customers)  # those before were read over who knows which
         if self._recovery.behind:

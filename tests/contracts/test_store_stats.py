@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from engine.ports import ClockAnchor
+from engine.ports import ClockAnchor, Commit, Timers
 
 
 async def test_tallies_begin_empty(store):
     tallies = await store.tallies()
     assert not any(tallies.values())
+
+
+async def test_settled_records_are_counted_by_partition_and_the_log_has_no_say(store):
+    before = await store.settled()
+    at = await store.claim(1)
+    for expected, offset, records in ((at.offset, 40, 5), (40, 3, 2)):  # the log began anew
+        tallies = {"events": records, "applied": 1}
+        await store.commit(Commit(1, at.epoch, expected, offset, [], [], Timers([], []), [], tallies))
+    counted = await store.settled()
+    assert [now - then for now, then in zip(counted, before, strict=True)] == [
+        7 if partition == 1 else 0 for partition in range(len(counted))
+    ]
 
 
 async def test_names_are_remembered(store):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from engine.web.protocol import Corked
+from engine.web.protocol import AT_ONCE, Corked
 
 
 class Recorded(asyncio.Transport):
@@ -38,6 +38,15 @@ async def test_a_head_and_its_body_leave_as_one() -> None:
     assert transport.done == []
     await asyncio.sleep(0)
     assert transport.done == [b"head body"]
+
+
+async def test_much_is_not_kept_back_for_the_turn_is_long() -> None:
+    transport, cork = await corked()
+    for _ in range(3):
+        cork.write(b"x" * (AT_ONCE // 2))
+    assert transport.done == [b"x" * AT_ONCE]
+    await asyncio.sleep(0)
+    assert transport.done == [b"x" * AT_ONCE, b"x" * (AT_ONCE // 2)]
 
 
 async def test_what_comes_a_turn_later_is_not_kept_back() -> None:

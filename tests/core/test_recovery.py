@@ -1,4 +1,4 @@
-"""When a store that was away holds again what it held, told from offsets alone."""
+"""When a store that was away holds again what it held, told from counts alone."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.web.recovered import AT_MOST_S, STALLED_S, Recovery
 
 
 def behind(*looks: tuple[int, Sequence[int], float]) -> list[bool]:
-    """What each look (connection, offsets, seconds) found."""
+    """What each look (connection, counts, seconds) found."""
     recovery, found = Recovery(), []
     for look in looks:
         recovery.look(*look)
@@ -41,7 +41,7 @@ def test_a_later_loss_is_measured_by_what_was_held_last() -> None:
     assert behind(*looks) == [False, True, False, False, True]
 
 
-def test_offsets_that_fall_on_one_connection_are_a_log_that_began_anew() -> None:
+def test_a_loss_is_told_by_a_new_connection_alone() -> None:
     assert behind((1, [50], 0.0), (1, [0], 1.0), (2, [3], 2.0)) == [False] * 3
 
 
@@ -52,3 +52,9 @@ def test_who_waits_for_what_never_comes_is_not_kept_for_ever(step: int) -> None:
     limit = AT_MOST_S if step else STALLED_S
     assert found.count(True) == limit
     assert not found[-1]
+
+
+def test_a_worker_that_comes_late_is_noticed_again() -> None:
+    late = 2.0 + STALLED_S
+    looks = [(1, [50], 0.0), (2, [0], 1.0), (2, [0], late), (2, [20], late + 1), (2, [50], late + 2)]
+    assert behind(*looks) == [False, True, False, True, False]

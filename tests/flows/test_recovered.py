@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from engine.errors import Unavailable
@@ -15,19 +17,18 @@ from tests.services import Valkey
 PARTITIONS = 2
 
 
-async def apply(store: RedisStore, customer: str, offset: int) -> None:
-    """What a worker does with records up to `offset`."""
-    partition = Keys(PARTITIONS).of_customer(customer.encode())
+async def apply(store: RedisStore, customer: str, records: int) -> None:
+    """What a worker does with so many records."""
+    key, timers, counted = customer.encode(), Timers([], []), {"events": records}
+    partition = Keys(PARTITIONS).of_customer(key)
     at = await store.claim(partition)
-    timers = Timers([], [])
-    await store.commit(
-        Commit(partition, at.epoch, at.offset, offset, [customer.encode()], [b"row"], timers, [], {})
-    )
+    end = at.offset + records
+    await store.commit(Commit(partition, at.epoch, at.offset, end, [key], [b"row"], timers, [], counted))
 
 
 async def test_rows_are_away_until_what_was_lost_is_applied_again(own: Valkey) -> None:
     store = RedisStore(Redis(url=own.url), PARTITIONS)
-    guarded = Recovered(store, store, PARTITIONS)
+    guarded = Recovered(store, store, time.monotonic)
     await apply(store, "ada", 40)
     await guarded.look()
     assert (await guarded.views(["ada"]))[0].row == b"row"
@@ -46,7 +47,7 @@ async def test_rows_are_away_until_what_was_lost_is_applied_again(own: Valkey) -
     await guarded.look()
     with pytest.raises(Unavailable, match=BEHIND):
         await guarded.views(["ada"])
-    await apply(store, "ada", 40)
+    await apply(store, "ada", 1)
     await guarded.look()
     assert not guarded.behind
     assert (await guarded.views(["ada"]))[0].row == b"row"
@@ -55,7 +56,7 @@ async def test_rows_are_away_until_what_was_lost_is_applied_again(own: Valkey) -
 
 async def test_a_connection_that_broke_costs_nobody_an_answer(own: Valkey) -> None:
     store = RedisStore(Redis(url=own.url), PARTITIONS)
-    guarded = Recovered(store, store, PARTITIONS)
+    guarded = Recovered(store, store, time.monotonic)
     await apply(store, "ada", 40)
     await guarded.look()
     connections = store.connections

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from engine.web.protocol import HEAD_BYTES
+from engine.web.protocol import HEAD_BYTES, LEFT_BYTES, MOST_HEADERS
 from tests.flows.api import API, Process, serving, settings
 
 Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -66,6 +67,7 @@ async def test_a_head_without_an_end_is_refused(api: httpx.AsyncClient, before: 
                 },
             )
         else:
+            assert (await api.get("/health/live")).status_code == 200  # the beginning has been read by now
             for _ in range(HEAD_BYTES // 1_024 + 1):
                 writer.write(b"a" * 1_024)
                 await writer.drain()
@@ -73,6 +75,63 @@ async def test_a_head_without_an_end_is_refused(api: httpx.AsyncClient, before: 
             assert (status, told["code"]) == (431, "head_too_large")
         assert await hung_up(reader)
     assert (await api.get("/health/live")).status_code == 200
+
+
+CHUNKED = b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("trailer", [b"x: y\r\n" * 2_000, b"x: " + b"y" * 16_384])
+async def test_what_follows_an_answer_without_an_end_is_hung_up_on(api: httpx.AsyncClient, trailer: bytes) -> None:
+    async with line(api, CHUNKED) as (reader, writer):
+        assert (await answered(reader))[0] == 404
+        writer.write(b"0\r\n")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(1 + 2 * LEFT_BYTES // len(trailer)):
+                writer.write(trailer)
+                await writer.drain()
+        assert await hung_up(reader)
+
+
+async def test_trailers_without_an_end_are_hung_up_on_while_an_answer_is_under_way(api: httpx.AsyncClient) -> None:
+    streaming = STREAM.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+    async with line(api, streaming) as (reader, writer):
+        assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), 5)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(MOST_HEADERS // 100 + 1):
+                writer.write(b"x: y\r\n" * 100)
+                await writer.drain()
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(65_536):
+                    pass
+
+
+async def test_the_body_of_a_refused_request_may_still_arrive(api: httpx.AsyncClient) -> None:
+    head = b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 400000\r\n\r\n"
+    async with line(api, head) as (reader, writer):
+        assert (await answered(reader))[0] == 404
+        writer.write(b"b" * 400_000 + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await answered(reader))[0] == 200
+
+
+async def test_a_head_is_measured_from_its_own_beginning(api: httpx.AsyncClient) -> None:
+    body = b"b" * (HEAD_BYTES + 1_024)
+    head = f"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    async with line(api, head + body + b"GET /health/live HTTP/1.1\r\nHo") as (reader, writer):
+        assert (await answered(reader))[0] == 404
+        writer.write(b"st: x\r\n\r\n")
+        assert (await answered(reader))[0] == 200
+
+
+@pytest.mark.parametrize("rest", [b"\r\n", b"b"])
+async def test_a_few_bytes_after_an_answer_hold_no_connection(
+    api: httpx.AsyncClient, rest: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.1)
+    async with line(api, b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") as (reader, writer):
+        assert (await answered(reader))[0] == 404
+        writer.write(rest)
+        assert await hung_up(reader)
 
 
 async def test_a_large_head_that_is_within_bounds_is_taken(api: httpx.AsyncClient) -> None:
