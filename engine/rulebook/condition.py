@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -82,7 +83,8 @@ def _tree(text: str, report: Report) -> ast.expr | None:
     # a condition may be folded over lines, and Python takes leading blanks for an indentation
     line = "".join(" " if character.isspace() else character for character in text).lstrip()
     try:
-        tree = ast.parse(line, mode="eval").body
+        with warnings.catch_warnings(action="ignore"):  # "3and" is legal, and Python grumbles at nobody's terminal
+            tree = ast.parse(line, mode="eval").body
     except SyntaxError as error:
         offset = len(text) - len(line) + max((error.offset or 1) - 1, 0)
         report(min(offset, len(text)), f"not an expression: {error.msg}")

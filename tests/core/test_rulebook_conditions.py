@@ -160,6 +160,11 @@ def only_contradictions(bad: BadRule, rules: dict[str, str], table: list[dict[st
             assert not any(interpret(text, row, rules) for row in table)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_condition_that_python_grumbles_at_compiles_in_silence() -> None:
+    compiled("cart.items > 1", "cart.items > 2", "cart.items > 3and cart.value > 1")
+
+
 def test_predicates_are_shared_and_numbered_by_first_use() -> None:
     rulebook = compiled("cart.items > 0", "0 < cart.items and cart.items != 3", "base and second")
     program = rulebook.program
