@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -418,6 +418,7 @@ def test_a_late_event_raises_nothing_again() -> None:
 def test_in_any_order_counts_are_the_same_and_nothing_is_judged_backwards(
     events: list[Happening], data: st.DataObject
 ) -> None:
+    events = [replace(event, order=0) for event in events]  # of an order told twice the first to come counts
     shuffled = data.draw(st.permutations(events))
     rows, risen = run(JUDGE, shuffled)
     got, expected = features(rows, events[-1].at), recount(events, events[-1].at)
