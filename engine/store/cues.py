@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -30,7 +30,7 @@ class CueVerbs(Verbs):
         self._partition_of = {key: partition for partition, key in enumerate(self._keys.cues)}
         self._block_ms = int(settings.timeout_s * 500)  # half of what would count as no answer
 
-    def tail(self) -> AsyncIterator[CueEntry]:
+    def tail(self) -> AsyncGenerator[CueEntry, None]:
         """Every cue of every partition from now on, until cancelled or the store is closed.
 
         "Now" is this call: cues of commits sent later are seen. An outage is waited out, and reading goes
@@ -43,7 +43,7 @@ class CueVerbs(Verbs):
         ends.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ever ask
         return ends
 
-    async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncIterator[CueEntry]:
+    async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry, None]:
         line = self._new_line()
         seen: list[Mark] = []
         try:

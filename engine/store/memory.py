@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.clock import wall_ms
@@ -214,10 +214,10 @@ class MemoryStore:
 
     # cues
 
-    def tail(self) -> AsyncIterator[CueEntry]:
+    def tail(self) -> AsyncGenerator[CueEntry, None]:
         return self._tail(self._newest)
 
-    async def _tail(self, seen: Mark) -> AsyncIterator[CueEntry]:
+    async def _tail(self, seen: Mark) -> AsyncGenerator[CueEntry, None]:
         while True:
             written = self._written
             for at, _, payload in self._between(range(self._keys.partitions), seen):

@@ -18,10 +18,18 @@ from engine.kernels.partition import misplaced
 class Record(Protocol):
     """What is used of an aiokafka record."""
 
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int:
+        """Epoch ms."""
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
 
 
 #: (value, key, received_at, fallback id) of a JSON record -> (customer, canonical event); raises BadEvent.

@@ -9,9 +9,13 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
 
 ROOT = Path(__file__).parents[2]
 START_S = 60  # the first run compiles the kernels
@@ -38,7 +42,8 @@ def chromium() -> str:
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+        port: int = free.getsockname()[1]
+        return port
 
 
 async def answers(url: str, demo: asyncio.subprocess.Process) -> None:
@@ -81,7 +86,7 @@ async def page_url(tmp_path: Path, chromium: str) -> AsyncIterator[str]:
             await asyncio.wait_for(demo.wait(), 15)
 
 
-async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: str, chromium: str):
+async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: str, chromium: str) -> None:
     from playwright.async_api import async_playwright, expect
 
     faults: list[str] = []
@@ -131,7 +136,7 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
 @pytest.mark.parametrize("width", [360, 400])
 async def test_on_a_phone_nothing_is_cut_off_and_a_chosen_customer_comes_into_view(
     page_url: str, chromium: str, width: int
-):
+) -> None:
     from playwright.async_api import async_playwright, expect
 
     async with async_playwright() as playwright:
@@ -153,7 +158,9 @@ async def test_on_a_phone_nothing_is_cut_off_and_a_chosen_customer_comes_into_vi
         await browser.close()
 
 
-async def test_a_broken_rule_file_is_told_where_until_it_is_mended(page_url: str, chromium: str, tmp_path: Path):
+async def test_a_broken_rule_file_is_told_where_until_it_is_mended(
+    page_url: str, chromium: str, tmp_path: Path
+) -> None:
     from playwright.async_api import async_playwright, expect
 
     async with async_playwright() as playwright:
@@ -172,7 +179,7 @@ async def test_a_broken_rule_file_is_told_where_until_it_is_mended(page_url: str
         await browser.close()
 
 
-async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, chromium: str):
+async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, chromium: str) -> None:
     from playwright.async_api import async_playwright, expect
 
     wire = Wire(int(page_url.rstrip("/").rpartition(":")[2]))
@@ -228,7 +235,7 @@ class Wire:
             writer.close()
 
 
-async def _channel_with_offers(page) -> bool:
+async def _channel_with_offers(page: "Page") -> bool:
     """Look at the channels one after the other until one has offers."""
     from playwright.async_api import TimeoutError as TooLate
 

@@ -10,10 +10,22 @@ import msgspec
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
 from engine.ports import Candidate, Commit, CueChoice, Reservation, Timers
+from engine.store.entries import Mark, parse
+from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
 
 PARTITIONS = 4
 CUES_KEPT = 1_000
 DAY_MS = 86_400_000
+
+AnyStore = MemoryStore | RedisStore
+
+
+def place(entry_id: str) -> Mark:
+    """Where a cue's id says that it stands."""
+    found = parse(entry_id)
+    assert found, entry_id
+    return found
 
 
 def customers_of(partition: int, number: int) -> list[str]:
@@ -49,9 +61,20 @@ def change(
 
 
 def cue(customer: str, offer: str = "chat", at: int = 1_000) -> Cue:
-    texts = {"kind": "chat", "channels": ("web",), "say": "Hi", "why": ("session.bursts >= 3",)}
-    times = {"at": at, "expires_at": at + 60_000, "received_at": at}
-    return Cue(customer, "bursty_session", offer, **texts, **times, decision_id="", revision="r1")
+    return Cue(
+        customer,
+        "bursty_session",
+        offer,
+        kind="chat",
+        channels=("web",),
+        say="Hi",
+        why=("session.bursts >= 3",),
+        at=at,
+        expires_at=at + 60_000,
+        received_at=at,
+        decision_id="",
+        revision="r1",
+    )
 
 
 def candidate(customer: str, offer: str = "chat", cap: tuple[int, int] = (0, 0), at: int = 1_000) -> Candidate:

@@ -6,15 +6,19 @@ import asyncio
 import itertools
 
 import pytest
+import redis
 
 from engine.events import OutcomeName
 from engine.kernels.partition import partition_of
 from engine.ports import Candidate, View
+from engine.settings import Redis
 from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
 from tests.contracts.store_words import (
     DAY_MS,
     PARTITIONS,
+    AnyStore,
     candidate,
     change,
     choice,
@@ -24,7 +28,7 @@ from tests.contracts.store_words import (
 )
 
 
-async def test_views_join_rows_and_histories_of_all_partitions(store):
+async def test_views_join_rows_and_histories_of_all_partitions(store: AnyStore) -> None:
     customers = [name for partition in range(PARTITIONS) for name in customers_of(partition, 2)]
     for customer in customers[::2]:
         partition = partition_of(customer.encode(), PARTITIONS)
@@ -38,7 +42,7 @@ async def test_views_join_rows_and_histories_of_all_partitions(store):
     assert await store.views([]) == []
 
 
-async def test_reserve_takes_each_candidate_its_cap_allows(store):
+async def test_reserve_takes_each_candidate_its_cap_allows(store: AnyStore) -> None:
     (customer,) = customers_of(2, 1)
     chat, free, never = Candidate("chat", 2, 1_000), Candidate("free", 0, 0), Candidate("never", 0, 1_000)
     # the same offer twice in one reservation counts twice
@@ -49,21 +53,21 @@ async def test_reserve_takes_each_candidate_its_cap_allows(store):
 
 
 @pytest.mark.parametrize(("later", "allowed"), [(0, False), (999, False), (1_000, True), (5_000, True)])
-async def test_a_cap_looks_back_by_its_period(store, later, allowed):
+async def test_a_cap_looks_back_by_its_period(store: AnyStore, later: int, allowed: int) -> None:
     (customer,) = customers_of(0, 1)
     capped = Candidate("chat", 1, 1_000)
     assert await store.reserve([reservation(customer, capped, at=10_000)]) == [[True]]
     assert await store.reserve([reservation(customer, capped, at=10_000 + later)]) == [[allowed]]
 
 
-async def test_a_contact_ahead_of_the_moment_counts_too(store):
+async def test_a_contact_ahead_of_the_moment_counts_too(store: AnyStore) -> None:
     (customer,) = customers_of(0, 1)
     capped = Candidate("chat", 1, 1_000)
     await store.reserve([reservation(customer, capped, at=10_000)])
     assert await store.reserve([reservation(customer, capped, at=4_000)]) == [[False]]
 
 
-async def test_caps_are_each_customers_and_each_offers_own(store):
+async def test_caps_are_each_customers_and_each_offers_own(store: AnyStore) -> None:
     one, two = customers_of(0, 2)
     chat, call = Candidate("chat", 1, 1_000), Candidate("call", 1, 1_000)
     wanted = [reservation(one, chat, name="a"), reservation(two, chat, name="b"), reservation(one, chat, call)]
@@ -71,28 +75,28 @@ async def test_caps_are_each_customers_and_each_offers_own(store):
     assert await store.reserve([]) == []
 
 
-async def test_answers_keep_the_order_of_reservations_over_partitions(store):
+async def test_answers_keep_the_order_of_reservations_over_partitions(store: AnyStore) -> None:
     names = list(itertools.chain(*zip(*(customers_of(p, 3) for p in range(PARTITIONS)), strict=True)))
     await store.reserve([reservation(name, Candidate("chat", 1, 10)) for name in names[::2]])
     wanted = [reservation(name, Candidate("chat", 1, 10), Candidate("free", 0, 0)) for name in names]
     assert await store.reserve(wanted) == [[index % 2 == 1, True] for index in range(len(names))]
 
 
-async def test_more_reservations_than_one_call_takes(store):
+async def test_more_reservations_than_one_call_takes(store: AnyStore) -> None:
     names = [name for partition in range(PARTITIONS) for name in customers_of(partition, 40)]
     wanted = [reservation(name, *[Candidate("chat", 1, 10)] * (index % 3)) for index, name in enumerate(names)]
     assert await store.reserve(wanted) == [[[], [True], [True, False]][index % 3] for index in range(len(names))]
     assert [await store.decision(one.decision_id) for one in wanted] == [one.record for one in wanted]
 
 
-async def test_fifty_at_once_never_pass_a_cap_of_three(store):
+async def test_fifty_at_once_never_pass_a_cap_of_three(store: AnyStore) -> None:
     (customer,) = customers_of(3, 1)
     wanted = [reservation(customer, Candidate("chat", 3, DAY_MS), at=1_000 + i, name=str(i)) for i in range(50)]
     taken = await asyncio.gather(*(store.reserve([one]) for one in wanted))
     assert sum(answer == [[True]] for answer in taken) == 3
 
 
-async def test_a_history_keeps_the_newest_times_in_order(store):
+async def test_a_history_keeps_the_newest_times_in_order(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     times = [(i * 7_919) % 101 + 1_700_000_000_000 for i in range(60)]
     await store.reserve([reservation(customer, Candidate("free", 0, 0), at=at) for at in times])
@@ -103,14 +107,14 @@ async def test_a_history_keeps_the_newest_times_in_order(store):
     assert view.history["free"] == expected
 
 
-async def test_a_large_cap_is_still_kept(store):
+async def test_a_large_cap_is_still_kept(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     capped = Candidate("banner", HISTORY + 8, DAY_MS)
     taken = await store.reserve([reservation(customer, capped, at=i, name=str(i)) for i in range(1, HISTORY + 11)])
     assert taken == [[True]] * (HISTORY + 8) + [[False]] * 2
 
 
-async def test_records_are_found_by_their_id(store):
+async def test_records_are_found_by_their_id(store: AnyStore) -> None:
     customer, other = customers_of(2, 2)
     await store.reserve(
         [reservation(customer, name="a", record=b"\x00one"), reservation(other, name="b", record=b"2")]
@@ -119,12 +123,12 @@ async def test_records_are_found_by_their_id(store):
 
 
 @pytest.mark.parametrize("name", ["2-none", "", "2", "x-a", "99-a", "-1-a", "²-a", "2" * 300 + "-a", "\r\n-x"])
-async def test_no_record_for_an_unknown_id(store, name):
+async def test_no_record_for_an_unknown_id(store: AnyStore, name: str) -> None:
     assert await store.decision(name) is None
     assert await store.learn(outcome(name), True) is False
 
 
-async def test_a_decision_of_another_partition_is_a_mistake(store):
+async def test_a_decision_of_another_partition_is_a_mistake(store: AnyStore) -> None:
     (customer,) = customers_of(2, 1)
     wrong = reservation(customers_of(1, 1)[0], name="a")
     with pytest.raises(ValueError, match="partition"):
@@ -132,7 +136,9 @@ async def test_a_decision_of_another_partition_is_a_mistake(store):
     assert await store.decision("2-x") is None
 
 
-async def test_records_of_redis_leave_after_a_day(redis_store, redis_settings, look):
+async def test_records_of_redis_leave_after_a_day(
+    redis_store: RedisStore, redis_settings: Redis, look: redis.Redis
+) -> None:
     (customer,) = customers_of(2, 1)
     await redis_store.reserve([reservation(customer)])
     await redis_store.learn(outcome("2-x"), True)
@@ -140,7 +146,7 @@ async def test_records_of_redis_leave_after_a_day(redis_store, redis_settings, l
     assert 86_390 < look.ttl("{p2}:l:2-x") <= 86_400
 
 
-async def test_records_in_memory_leave_after_a_day():
+async def test_records_in_memory_leave_after_a_day() -> None:
     now = 1_000
     store = MemoryStore(PARTITIONS, wall=lambda: now)
     await store.reserve([reservation(customers_of(2, 1)[0])])
@@ -151,7 +157,7 @@ async def test_records_in_memory_leave_after_a_day():
     assert await store.learn(outcome("2-x"), True) is False
 
 
-async def test_outcomes_teach_once(store):
+async def test_outcomes_teach_once(store: AnyStore) -> None:
     await store.reserve([reservation(customers_of(2, 1)[0])])
     assert await store.learn(outcome("2-x"), True) is True
     assert await store.learn(outcome("2-x"), True) is False
@@ -162,7 +168,7 @@ async def test_outcomes_teach_once(store):
     assert await store.propensities() == {("chat", "web"): (1, 0), ("other|one", "web"): (0, 1)}
 
 
-async def test_an_offer_of_a_decision_is_one_trial(store):
+async def test_an_offer_of_a_decision_is_one_trial(store: AnyStore) -> None:
     await store.reserve([reservation(customers_of(2, 1)[0])])
     for what, success, learned in (
         (OutcomeName.IGNORED, False, (0, 1)),
@@ -175,7 +181,7 @@ async def test_an_offer_of_a_decision_is_one_trial(store):
         assert await store.propensities() == {("chat", "web"): learned}
 
 
-async def test_propensities_follow_every_change(store):
+async def test_propensities_follow_every_change(store: AnyStore) -> None:
     assert await store.propensities() == {}
     for round_ in range(1, 4):
         for partition in (0, 3):
@@ -185,14 +191,14 @@ async def test_propensities_follow_every_change(store):
         assert await store.propensities() == {("chat", "web"): (2 * round_, 0)}
 
 
-async def test_at_once_an_outcome_counts_once(store):
+async def test_at_once_an_outcome_counts_once(store: AnyStore) -> None:
     await store.reserve([reservation(customers_of(2, 1)[0])])
     learned = await asyncio.gather(*(store.learn(outcome("2-x"), True) for _ in range(20)))
     assert sum(learned) == 1
     assert await store.propensities() == {("chat", "web"): (1, 0)}
 
 
-async def test_cues_and_decisions_share_their_caps(store):
+async def test_cues_and_decisions_share_their_caps(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     epoch = (await store.claim(1)).epoch
     cues = [choice(customer, candidate(customer, cap=(1, 500)))]

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from engine.errors import BadSettings, Fenced, Unavailable
-from engine.ports import Candidate, Position
+from engine.ports import Candidate, Commit, Position
 from engine.settings import Redis
 from engine.store import library
 from engine.store.redis import RedisStore
@@ -28,7 +29,7 @@ from tests.services import Valkey
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(tmp_path: Path) -> Iterator[Valkey]:
     """A Valkey of the test's own that keeps an append-only file."""
     server = Valkey(tmp_path, appendonly=True)
     yield server
@@ -36,17 +37,17 @@ def own(tmp_path):
 
 
 @pytest.fixture
-async def own_store(own):
+async def own_store(own: Valkey) -> AsyncIterator[RedisStore]:
     await own.start()
     store = RedisStore(Redis(url=own.url, timeout_s=20), PARTITIONS)
     yield store
     await store.close()
 
 
-async def every_verb(store):
+async def every_verb(store: RedisStore) -> list[object]:
     """Each verb once; what each came to."""
     (customer,) = customers_of(1, 1)
-    verbs = [
+    verbs: list[Awaitable[object]] = [
         store.claim(1),
         store.position(1),
         store.read(1, [b"a"]),
@@ -67,7 +68,7 @@ async def every_verb(store):
     return await asyncio.gather(*verbs, return_exceptions=True)
 
 
-async def test_every_verb_says_that_redis_is_away(tmp_path):
+async def test_every_verb_says_that_redis_is_away(tmp_path: Path) -> None:
     store = RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock", timeout_s=1), PARTITIONS)
     assert {type(result) for result in await every_verb(store)} == {Unavailable}
     with pytest.raises(Unavailable):
@@ -75,7 +76,7 @@ async def test_every_verb_says_that_redis_is_away(tmp_path):
     await store.close()
 
 
-async def test_every_verb_ends_when_redis_hangs(own, own_store):
+async def test_every_verb_ends_when_redis_hangs(own: Valkey, own_store: RedisStore) -> None:
     await own_store.open()
     store = RedisStore(Redis(url=own.url, timeout_s=1), PARTITIONS)
     await store.open()
@@ -99,7 +100,7 @@ async def test_every_verb_ends_when_redis_hangs(own, own_store):
     await store.close()
 
 
-async def test_after_kill_and_restart_it_goes_on_where_it_was(own, own_store):
+async def test_after_kill_and_restart_it_goes_on_where_it_was(own: Valkey, own_store: RedisStore) -> None:
     (customer,) = customers_of(1, 1)
     epoch = (await own_store.claim(1)).epoch
     await own_store.commit(change(epoch, 0, 5, rows={b"a": b"1"}, timers={b"a": 9}, cues=[choice(customer)]))
@@ -118,7 +119,7 @@ async def test_after_kill_and_restart_it_goes_on_where_it_was(own, own_store):
     assert len(await own_store.since(customer, "")) == 2
 
 
-async def test_killed_at_any_moment_a_commit_is_whole_or_absent(own, own_store):
+async def test_killed_at_any_moment_a_commit_is_whole_or_absent(own: Valkey, own_store: RedisStore) -> None:
     """Commits in flight while Redis is killed: rows, timers, cues and offset tell the same story after."""
     (customer,) = customers_of(1, 1)
     epoch, at = (await own_store.claim(1)).epoch, 0
@@ -152,7 +153,9 @@ async def test_killed_at_any_moment_a_commit_is_whole_or_absent(own, own_store):
         assert tallies["events"] == tallies["cues"] == len(await own_store.since(customer, "")) == at
 
 
-async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(own, own_store, tmp_path):
+async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(
+    own: Valkey, own_store: RedisStore, tmp_path: Path
+) -> None:
     (customer,) = customers_of(1, 1)
     epoch = (await own_store.claim(1)).epoch
     await own_store.commit(change(epoch, 0, 5))
@@ -168,7 +171,9 @@ async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(own, 
     assert await own_store.reserve([reservation(customer, Candidate("chat", 1, 9))]) == [[True]]
 
 
-async def test_lessons_of_a_redis_that_came_back_older_are_read_anew(own, own_store, tmp_path):
+async def test_lessons_of_a_redis_that_came_back_older_are_read_anew(
+    own: Valkey, own_store: RedisStore, tmp_path: Path
+) -> None:
     (customer,) = customers_of(1, 1)
     for offer in ("chat", "call"):
         await own_store.reserve([reservation(customer)])
@@ -182,7 +187,7 @@ async def test_lessons_of_a_redis_that_came_back_older_are_read_anew(own, own_st
             await own_store.clock()
 
 
-async def test_lost_functions_come_back(redis_store, look):
+async def test_lost_functions_come_back(redis_store: RedisStore, look: redis.Redis) -> None:
     (customer,) = customers_of(1, 1)
     await redis_store.open()
     look.function_flush()
@@ -191,14 +196,15 @@ async def test_lost_functions_come_back(redis_store, look):
     assert await redis_store.reserve([reservation(customer)]) == [[]]
 
 
-async def test_the_library_is_replaced_only_when_it_differs(redis_settings, look):
+async def test_the_library_is_replaced_only_when_it_differs(redis_settings: Redis, look: redis.Redis) -> None:
     code = Path(library.__file__).with_name("cueline.lua").read_text()
 
     async def loads() -> int:
         store = RedisStore(redis_settings, PARTITIONS)
         await store.open()
         await store.close()
-        return look.info("commandstats").get("cmdstat_function|load", {}).get("calls", 0)
+        calls: int = look.info("commandstats").get("cmdstat_function|load", {}).get("calls", 0)
+        return calls
 
     look.config_resetstat()
     assert [await loads(), await loads()] == [1, 1]
@@ -207,7 +213,7 @@ async def test_the_library_is_replaced_only_when_it_differs(redis_settings, look
     assert look.function_list(library.LIBRARY, withcode=True)[0][7].decode() == code
 
 
-async def committed(store, commit):
+async def committed(store: RedisStore, commit: Commit) -> None:
     """As a worker does it: what was Unavailable may have happened, and the position tells."""
     try:
         await store.commit(commit)
@@ -216,7 +222,9 @@ async def committed(store, commit):
             await store.commit(commit)
 
 
-async def test_tail_goes_on_after_an_outage(own, own_store, monkeypatch):
+async def test_tail_goes_on_after_an_outage(
+    own: Valkey, own_store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
     customer, epoch = customers_of(1, 1)[0], (await own_store.claim(1)).epoch
     tail, found = own_store.tail(), []
@@ -233,7 +241,7 @@ async def test_tail_goes_on_after_an_outage(own, own_store, monkeypatch):
     await tail.aclose()
 
 
-async def test_tail_waits_for_a_redis_that_is_not_there_yet(own, monkeypatch):
+async def test_tail_waits_for_a_redis_that_is_not_there_yet(own: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
     store = RedisStore(Redis(url=own.url), PARTITIONS)
     tail = store.tail()
@@ -251,7 +259,7 @@ async def test_tail_waits_for_a_redis_that_is_not_there_yet(own, monkeypatch):
     await store.close()
 
 
-async def test_close_ends_what_is_under_way(redis_store):
+async def test_close_ends_what_is_under_way(redis_store: RedisStore) -> None:
     tail = redis_store.tail()
     waiting = asyncio.ensure_future(anext(tail))
     verb = asyncio.ensure_future(redis_store.position(0))
@@ -264,7 +272,7 @@ async def test_close_ends_what_is_under_way(redis_store):
             await late
 
 
-async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again():
+async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again() -> None:
     """The server answers all that a new connection asks, and what follows in the same packet is no protocol."""
     dials = 0
 
@@ -289,7 +297,7 @@ async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again()
     server.close()
 
 
-async def test_a_caller_that_gives_up_disturbs_nobody(redis_store):
+async def test_a_caller_that_gives_up_disturbs_nobody(redis_store: RedisStore) -> None:
     await redis_store.open()
     verbs = [asyncio.ensure_future(redis_store.name({i: str(i)})) for i in range(10)]
     await asyncio.sleep(0)
@@ -299,7 +307,7 @@ async def test_a_caller_that_gives_up_disturbs_nobody(redis_store):
     await asyncio.gather(*verbs[1::2])
 
 
-async def test_calls_made_while_connecting_keep_their_order(redis_store, look):
+async def test_calls_made_while_connecting_keep_their_order(redis_store: RedisStore, look: redis.Redis) -> None:
     for i in range(3):
         look.client_kill_filter(_type="normal", skipme=True)
         with contextlib.suppress(Unavailable):
@@ -310,7 +318,7 @@ async def test_calls_made_while_connecting_keep_their_order(redis_store, look):
         assert results[-2:] == [{1: f"{i}-19"}] * 2
 
 
-async def test_user_password_and_database_of_the_url_are_used(own):
+async def test_user_password_and_database_of_the_url_are_used(own: Valkey) -> None:
     await own.start()
     host = own.url.removeprefix("redis://").removesuffix("/0")
     with redis.Redis.from_url(own.url) as admin:
@@ -329,7 +337,7 @@ async def test_user_password_and_database_of_the_url_are_used(own):
         await store.close()
 
 
-async def test_out_of_memory_nothing_is_changed(redis_store, look):
+async def test_out_of_memory_nothing_is_changed(redis_store: RedisStore, look: redis.Redis) -> None:
     epoch = (await redis_store.claim(1)).epoch
     await redis_store.commit(change(epoch, 0, 1, rows={b"a": b"1"}))
     look.config_set("maxmemory", "1mb")
@@ -352,15 +360,17 @@ async def test_out_of_memory_nothing_is_changed(redis_store, look):
         "rediss://x?ssl_ca_certs=/nowhere",
     ],
 )
-def test_a_url_that_cannot_be_is_told_at_once(url):
+def test_a_url_that_cannot_be_is_told_at_once(url: str) -> None:
     with pytest.raises(BadSettings, match=r"redis\.url"):
         RedisStore(Redis(url=url), PARTITIONS)
 
 
-async def test_who_waits_for_a_connection_hears_of_any_fault(tmp_path, monkeypatch, caplog):
+async def test_who_waits_for_a_connection_hears_of_any_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     store = RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock", timeout_s=20), PARTITIONS)
 
-    async def odd(self):
+    async def odd(self: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("engine.store.connection.Line._dial", odd)
@@ -371,5 +381,5 @@ async def test_who_waits_for_a_connection_hears_of_any_fault(tmp_path, monkeypat
     await store.close()
 
 
-def test_nothing_connects_at_construction(tmp_path):
+def test_nothing_connects_at_construction(tmp_path: Path) -> None:
     RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock"), PARTITIONS)

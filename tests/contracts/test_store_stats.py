@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from engine.ports import ClockAnchor, Commit, Timers
+from tests.contracts.store_words import AnyStore
 
 
-async def test_tallies_begin_empty(store):
+async def test_tallies_begin_empty(store: AnyStore) -> None:
     tallies = await store.tallies()
     assert not any(tallies.values())
 
 
-async def test_settled_records_are_counted_by_partition_and_the_log_has_no_say(store):
+async def test_settled_records_are_counted_by_partition_and_the_log_has_no_say(store: AnyStore) -> None:
     before = await store.settled()
     at = await store.claim(1)
     for expected, offset, records in ((at.offset, 40, 5), (40, 3, 2)):  # the log began anew
@@ -22,7 +23,7 @@ async def test_settled_records_are_counted_by_partition_and_the_log_has_no_say(s
     ]
 
 
-async def test_names_are_remembered(store):
+async def test_names_are_remembered(store: AnyStore) -> None:
     await store.name({1: "electronics.smartphone", 2**32 - 1: "Bücher"})
     await store.name({2: "toys", 1: "electronics"})
     await store.name({})
@@ -33,7 +34,7 @@ async def test_names_are_remembered(store):
     assert await store.names(list(many)) == many
 
 
-async def test_the_clock_is_set_and_given_back_to_the_wall(store):
+async def test_the_clock_is_set_and_given_back_to_the_wall(store: AnyStore) -> None:
     assert await store.clock() is None
     anchor = ClockAnchor(1_570_000_000_000, 1_700_000_000_000, 299.5)
     await store.set_clock(anchor)

@@ -13,17 +13,17 @@ from engine.clock import wall_ms
 from engine.errors import Fenced, Unavailable
 from engine.kernels.layout import ROW_BYTES
 from engine.ports import Commit, Position, Timers
-from tests.contracts.store_words import change, choice, customers_of
+from tests.contracts.store_words import AnyStore, change, choice, customers_of
 
 
-async def test_an_untouched_partition_stands_at_nought(store):
+async def test_an_untouched_partition_stands_at_nought(store: AnyStore) -> None:
     assert await store.position(2) == Position(0, 0)
     assert await store.read(2, [b"nobody", b"noone"]) == [None, None]
     assert await store.read(2, []) == []
     assert await store.due(2, 10**15, 10) == []
 
 
-async def test_each_claim_raises_the_epoch_and_keeps_the_offset(store):
+async def test_each_claim_raises_the_epoch_and_keeps_the_offset(store: AnyStore) -> None:
     first = await store.claim(1)
     assert (first.offset, first.previous) == (0, 0)
     await store.commit(change(first.epoch, 0, 40))
@@ -34,7 +34,7 @@ async def test_each_claim_raises_the_epoch_and_keeps_the_offset(store):
     assert await store.position(3) == Position(0, 0)
 
 
-async def test_a_partition_can_be_claimed_only_if_it_is_still_held(store):
+async def test_a_partition_can_be_claimed_only_if_it_is_still_held(store: AnyStore) -> None:
     first = await store.claim(1)
     renewed = await store.claim(1, first.epoch)
     assert (renewed.previous, renewed.epoch > first.epoch) == (first.epoch, True)
@@ -45,7 +45,7 @@ async def test_a_partition_can_be_claimed_only_if_it_is_still_held(store):
     assert (await store.claim(2, 0)).previous == 0  # of one that nobody ever held
 
 
-async def test_a_commit_goes_over_the_connection_it_names_or_not_at_all(store):
+async def test_a_commit_goes_over_the_connection_it_names_or_not_at_all(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     wrong = msgspec.structs.replace(change(epoch, 0, 1), connection=store.connections + 1)
     with pytest.raises(Unavailable):
@@ -55,7 +55,7 @@ async def test_a_commit_goes_over_the_connection_it_names_or_not_at_all(store):
     assert (await store.position(1)).offset == 1
 
 
-async def test_a_claim_fences_the_earlier_owner(store):
+async def test_a_claim_fences_the_earlier_owner(store: AnyStore) -> None:
     first = await store.claim(1)
     second = await store.claim(1)
     stale = change(first.epoch, 0, 5, rows={b"a": b"stale"}, timers={b"a": 3}, tallies={"events": 5})
@@ -68,7 +68,7 @@ async def test_a_claim_fences_the_earlier_owner(store):
 
 
 @pytest.mark.parametrize("expected", [0, 9, 11])
-async def test_another_offset_than_expected_is_refused(store, expected):
+async def test_another_offset_than_expected_is_refused(store: AnyStore, expected: int) -> None:
     epoch = (await store.claim(1)).epoch
     await store.commit(change(epoch, 0, 10, rows={b"a": b"kept"}))
     with pytest.raises(Fenced, match="offset"):
@@ -78,7 +78,7 @@ async def test_another_offset_than_expected_is_refused(store, expected):
     assert await store.since(None, "") == []
 
 
-async def test_offsets_beyond_a_double_are_told_apart(store):
+async def test_offsets_beyond_a_double_are_told_apart(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     await store.commit(change(epoch, 0, 2**53))
     with pytest.raises(Fenced):
@@ -87,7 +87,7 @@ async def test_offsets_beyond_a_double_are_told_apart(store):
     assert (await store.position(1)).offset == 2**53 + 1
 
 
-async def test_a_refusal_voids_all_commits_behind_it(store):
+async def test_a_refusal_voids_all_commits_behind_it(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     under_way = [
         store.commit(change(epoch, 0, 1, rows={b"a": b"1"})),
@@ -102,14 +102,14 @@ async def test_a_refusal_voids_all_commits_behind_it(store):
     assert (await store.position(1)).offset == 1
 
 
-async def test_partitions_do_not_fence_one_another(store):
+async def test_partitions_do_not_fence_one_another(store: AnyStore) -> None:
     epochs = [(await store.claim(p)).epoch for p in (0, 1)]
     changes = [change(epochs[p], i, i + 1, partition=p, rows={b"c": b"%d" % i}) for i in range(20) for p in (0, 1)]
     await asyncio.gather(*map(store.commit, changes))
     assert await store.read(0, [b"c"]) == await store.read(1, [b"c"]) == [b"19"]
 
 
-async def test_a_read_sees_commits_sent_before_it(store):
+async def test_a_read_sees_commits_sent_before_it(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     verbs = []
     for i in range(30):
@@ -118,12 +118,12 @@ async def test_a_read_sees_commits_sent_before_it(store):
     assert results[1::2] == [[b"%d" % i] for i in range(30)]
 
 
-async def test_rows_come_back_bit_by_bit(store):
+async def test_rows_come_back_bit_by_bit(store: AnyStore) -> None:
     """2,600 rows as views of one arena, with every byte value, line ends among them, and odd customers."""
     epoch = (await store.claim(1)).epoch
     arena = np.random.default_rng(1).integers(0, 256, (2_600, ROW_BYTES), np.uint8)
     arena[7, :4] = np.frombuffer(b"\r\n$1", np.uint8)
-    flat = memoryview(arena.reshape(-1))
+    flat = arena.reshape(-1).data
     rows = [flat[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in range(2_600)]
     customers = [f"kunde {i} ü\r\n{{p3}}".encode() for i in range(2_600)]
     await store.commit(Commit(1, epoch, 0, 2_600, customers, rows, Timers([], []), [], {}))
@@ -134,14 +134,14 @@ async def test_rows_come_back_bit_by_bit(store):
     assert found == [arena_then[i * ROW_BYTES : (i + 1) * ROW_BYTES] for i in order]
 
 
-async def test_rows_of_two_layouts_in_one_commit(store):
+async def test_rows_of_two_layouts_in_one_commit(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     rows = {b"a": b"1" * 10, b"bb": b"2" * 300, b"c": b"", b"d": b"3" * 10}
     await store.commit(change(epoch, 0, 1, rows=rows))
     assert await store.read(1, list(rows)) == list(rows.values())
 
 
-async def test_timers_are_set_moved_and_ended(store):
+async def test_timers_are_set_moved_and_ended(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     await store.commit(change(epoch, 0, 1, timers={b"a": 300, b"b": 100, b"c": 200, b"d": 200}))
     assert await store.due(1, 99, 10) == []
@@ -153,22 +153,24 @@ async def test_timers_are_set_moved_and_ended(store):
     assert await store.due(0, 10**15, 10) == []
 
 
-async def test_tallies_add_up_over_partitions(store):
+async def test_tallies_add_up_over_partitions(store: AnyStore) -> None:
     for partition in (0, 3):
         epoch = (await store.claim(partition)).epoch
-        tallies = {"events": 9, "applied": 7 + partition}
-        await store.commit(change(epoch, 0, 9, partition=partition, tallies=tallies))
+        counted = {"events": 9, "applied": 7 + partition}
+        await store.commit(change(epoch, 0, 9, partition=partition, tallies=counted))
         await store.commit(change(epoch, 9, 10, partition=partition, tallies={"events": 1}))
     tallies = await store.tallies()
     assert {name: tallies[name] for name in ("events", "applied")} == {"events": 20, "applied": 17}
 
 
-async def test_an_empty_commit_moves_the_offset(store):
+async def test_an_empty_commit_moves_the_offset(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     assert await store.commit(change(epoch, 0, 512)) == []
     assert (await store.position(1)).offset == 512
 
 
-async def test_epochs_are_wall_times_so_that_a_store_that_came_back_older_gives_none_out_twice(store):
+async def test_epochs_are_wall_times_so_that_a_store_that_came_back_older_gives_none_out_twice(
+    store: AnyStore,
+) -> None:
     before = wall_ms()
     assert before - 1_000 <= (await store.claim(1)).epoch <= wall_ms() + 1_000

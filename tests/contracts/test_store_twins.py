@@ -10,13 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from engine.errors import Fenced
-from engine.events import OutcomeName
-from engine.ports import Candidate, ClockAnchor, CueChoice, Outcome, Position
+from engine.events import Outcome, OutcomeName
+from engine.ports import Candidate, ClockAnchor, CueChoice, Position
 from engine.settings import Redis
-from engine.store.entries import parse
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from tests.contracts.store_words import PARTITIONS, candidate, change, customers_of, reservation
+from tests.contracts.store_words import PARTITIONS, AnyStore, candidate, change, customers_of, place, reservation
 from tests.services import Valkey
 
 NAMES = [name for partition in range(PARTITIONS) for name in customers_of(partition, 2)]
@@ -27,6 +26,9 @@ offers = st.sampled_from(["chat", "call", "a|b", "7", "ü"])
 caps = st.tuples(st.integers(0, 3), st.sampled_from([0, 5, 20]))
 candidates = st.lists(st.tuples(offers, caps), max_size=3)
 payloads = st.binary(max_size=8)
+
+Offered = tuple[str, tuple[int, int]]  # an offer and its cap
+Chosen = tuple[int, int, list[Offered], bool]
 
 
 class Twins(RuleBasedStateMachine):
@@ -40,6 +42,7 @@ class Twins(RuleBasedStateMachine):
         self.loop.run_until_complete(self.server.empty())
         self.redis = RedisStore(Redis(url=self.server.socket_url, timeout_s=20), PARTITIONS)
         self.memory = MemoryStore(PARTITIONS)
+        self.stores: tuple[AnyStore, AnyStore] = (self.memory, self.redis)
         self.at = dict.fromkeys(range(PARTITIONS), 0)
         self.epochs = dict.fromkeys(range(PARTITIONS), (0, 0))  # wall times, so each twin has its own
         self.decisions = ["0-unknown", "none"]
@@ -51,13 +54,11 @@ class Twins(RuleBasedStateMachine):
 
     def both(self, verb: str, *arguments: object) -> object:
         """The answer of both, which is one."""
-        answers = [
-            self.loop.run_until_complete(self.ask(store, verb, *arguments)) for store in (self.memory, self.redis)
-        ]
+        answers = [self.loop.run_until_complete(self.ask(store, verb, *arguments)) for store in self.stores]
         assert answers[0] == answers[1]
         return answers[0]
 
-    async def ask(self, store: MemoryStore | RedisStore, verb: str, *arguments: object) -> object:
+    async def ask(self, store: AnyStore, verb: str, *arguments: object) -> object:
         try:
             return await getattr(store, verb)(*arguments)
         except Fenced:
@@ -66,7 +67,7 @@ class Twins(RuleBasedStateMachine):
     @rule(partition=partitions)
     def claim(self, partition: int) -> None:
         before = self.epochs[partition]
-        claims = [self.loop.run_until_complete(store.claim(partition)) for store in (self.memory, self.redis)]
+        claims = [self.loop.run_until_complete(store.claim(partition)) for store in self.stores]
         assert [claim.offset for claim in claims] == [self.at[partition]] * 2
         assert tuple(claim.previous for claim in claims) == before
         assert all(claim.epoch > claim.previous for claim in claims)
@@ -81,7 +82,16 @@ class Twins(RuleBasedStateMachine):
         chosen=st.lists(st.tuples(st.integers(0, 1), moments, candidates, st.booleans()), max_size=3),
         tallies=st.dictionaries(st.sampled_from(["events", "applied"]), st.integers(0, 9)),
     )
-    def commit(self, partition, slip, step, rows, timers, chosen, tallies) -> None:
+    def commit(
+        self,
+        partition: int,
+        slip: tuple[int, int],
+        step: int,
+        rows: dict[bytes, bytes],
+        timers: dict[bytes, int],
+        chosen: list[Chosen],
+        tallies: dict[str, int],
+    ) -> None:
         offset = self.at[partition]
         cues = [self.choice(partition, *one) for one in chosen]
         to = offset + slip[1] + step
@@ -98,25 +108,27 @@ class Twins(RuleBasedStateMachine):
             )
             for epoch in self.epochs[partition]
         ]
-        stores = (self.memory, self.redis)
         done, also = (
             self.loop.run_until_complete(self.ask(store, "commit", commit))
-            for store, commit in zip(stores, commits, strict=True)
+            for store, commit in zip(self.stores, commits, strict=True)
         )
         assert done == also
         assert (done is Fenced) == (slip != (0, 0))
         if done is not Fenced:
             self.at[partition] = to
 
-    def choice(self, partition: int, which: int, at: int, wanted: list, keep: bool) -> CueChoice:
+    def choice(self, partition: int, which: int, at: int, wanted: list[Offered], keep: bool) -> CueChoice:
         customer = NAMES[2 * partition + which]
         name = f"{partition}-cue{len(self.decisions)}"
         self.decisions.append(name)
-        sent = [msgspec.structs.replace(candidate(customer, *one, at), record=b"kept" * keep) for one in wanted]
+        sent = [
+            msgspec.structs.replace(candidate(customer, offer, cap, at), record=b"kept" * keep)
+            for offer, cap in wanted
+        ]
         return CueChoice(customer.encode(), at, tuple(sent), name)
 
     @rule(wanted=st.lists(st.tuples(st.sampled_from(NAMES), moments, candidates, payloads), max_size=4))
-    def reserve(self, wanted) -> None:
+    def reserve(self, wanted: list[tuple[str, int, list[Offered], bytes]]) -> None:
         reservations = []
         for customer, at, offered, record in wanted:
             taken = [Candidate(offer, *cap) for offer, cap in offered]
@@ -133,7 +145,7 @@ class Twins(RuleBasedStateMachine):
         channel=st.sampled_from(["web", "agent"]),
         success=st.sampled_from([True, False, None]),
     )
-    def learn(self, which, offer, what, channel, success) -> None:
+    def learn(self, which: int, offer: str, what: OutcomeName, channel: str, success: bool | None) -> None:
         decision = self.decisions[which % len(self.decisions)]
         self.both("learn", Outcome(decision, offer, what, 1, "c", channel), success)
         self.both("decision", decision)
@@ -148,7 +160,7 @@ class Twins(RuleBasedStateMachine):
 
     @rule(partition=partitions)
     def look(self, partition: int) -> None:
-        for store, epoch in zip((self.memory, self.redis), self.epochs[partition], strict=True):
+        for store, epoch in zip(self.stores, self.epochs[partition], strict=True):
             assert self.loop.run_until_complete(store.position(partition)) == Position(epoch, self.at[partition])
         self.both("read", partition, [b"a", b"b", b"\r\n", b"nobody"])
         self.both("views", NAMES)
@@ -168,23 +180,23 @@ class Twins(RuleBasedStateMachine):
     def since(self, customer: str, place: int, limit: int) -> None:
         """Ids differ, so both go on behind the entry at the same place."""
 
-        async def after(store: MemoryStore | RedisStore) -> list[object]:
+        async def after(store: AnyStore) -> list[object]:
             kept = await store.since(customer, "")
             last = kept[place].id if place < len(kept) else ""
             return [entry.cue for entry in await store.since(customer, last, limit)]
 
-        answers = [self.loop.run_until_complete(after(store)) for store in (self.memory, self.redis)]
+        answers = [self.loop.run_until_complete(after(store)) for store in self.stores]
         assert answers[0] == answers[1]
 
     @rule()
     def all_cues(self) -> None:
         """Of each partition the same cues in the same order."""
 
-        async def of_each(store: MemoryStore | RedisStore) -> list[list[object]]:
+        async def of_each(store: AnyStore) -> list[list[object]]:
             kept = await store.since(None, "")
-            return [[entry.cue for entry in kept if parse(entry.id).partition == p] for p in range(PARTITIONS)]
+            return [[entry.cue for entry in kept if place(entry.id).partition == p] for p in range(PARTITIONS)]
 
-        answers = [self.loop.run_until_complete(of_each(store)) for store in (self.memory, self.redis)]
+        answers = [self.loop.run_until_complete(of_each(store)) for store in self.stores]
         assert answers[0] == answers[1]
 
 

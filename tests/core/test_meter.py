@@ -1,6 +1,7 @@
 """The meter, read back the way Prometheus reads it."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -29,14 +30,17 @@ def buckets(meter: PrometheusMeter, name: str) -> dict[float, float]:
     }
 
 
-def test_every_metric_can_be_used_and_is_exposed_with_its_unit():
+def test_every_metric_can_be_used_and_is_exposed_with_its_unit() -> None:
     meter = PrometheusMeter()
     for metric in METRICS.values():
         label = "x" if metric.label else ""
-        verb = {"counter": meter.add, "gauge": meter.set, "state": meter.set, "histogram": meter.observe}[
-            metric.kind
-        ]
-        verb(metric.name, 1.0, label)
+        verbs: dict[str, Callable[[str, float, str], None]] = {
+            "counter": meter.add,
+            "gauge": meter.set,
+            "state": meter.set,
+            "histogram": meter.observe,
+        }
+        verbs[metric.kind](metric.name, 1.0, label)
     samples = scrape(meter)
     for metric in METRICS.values():
         name = metric.exposed + {"counter": "_total", "histogram": "_count"}.get(metric.kind, "")
@@ -48,12 +52,12 @@ def test_every_metric_can_be_used_and_is_exposed_with_its_unit():
             assert metric.exposed.endswith(metric.unit)
 
 
-def test_counters_without_a_label_are_there_before_the_first_event():
+def test_counters_without_a_label_are_there_before_the_first_event() -> None:
     assert scrape(PrometheusMeter())["cueline_stream_duplicates_total", ()] == 0.0
 
 
 @given(st.lists(st.floats(0, 1e5), min_size=1, max_size=200))
-def test_exposed_buckets_are_numpys(seconds):
+def test_exposed_buckets_are_numpys(seconds: list[float]) -> None:
     meter = PrometheusMeter()
     values = np.array(seconds)
     meter.observe_many("freshness_seconds", values)
@@ -67,7 +71,7 @@ def test_exposed_buckets_are_numpys(seconds):
 
 
 @given(st.lists(st.one_of(st.floats(-10, 1e7), st.just(math.nan)), max_size=50))
-def test_one_by_one_is_the_same_as_many(seconds):
+def test_one_by_one_is_the_same_as_many(seconds: list[float]) -> None:
     one, many = PrometheusMeter(), PrometheusMeter()
     for value in seconds:
         one.observe("freshness_seconds", value)
@@ -80,14 +84,14 @@ def test_one_by_one_is_the_same_as_many(seconds):
 
 
 @given(st.lists(st.floats(1e-5, 500), min_size=1, max_size=300), st.sampled_from([0.0, 0.5, 0.9, 0.99, 1.0]))
-def test_quantiles_in_the_process_are_within_two_percent(seconds, q):
+def test_quantiles_in_the_process_are_within_two_percent(seconds: list[float], q: float) -> None:
     meter = PrometheusMeter()
     meter.observe_many("http_seconds", np.array(seconds), "/v1/decisions")
     exact = np.quantile(seconds, q, method="inverted_cdf")
     assert meter.quantile("http_seconds", q) == pytest.approx(exact, rel=0.02)
 
 
-def test_quantiles_of_one_label_and_of_all():
+def test_quantiles_of_one_label_and_of_all() -> None:
     meter = PrometheusMeter()
     meter.observe_many("http_seconds", np.full(90, 0.001), "/a")
     meter.observe_many("http_seconds", np.full(10, 1.0), "/b")
@@ -96,7 +100,7 @@ def test_quantiles_of_one_label_and_of_all():
     assert math.isnan(meter.quantile("http_seconds", 0.5, "/c"))
 
 
-def test_negative_counts_as_zero_and_nan_as_none():
+def test_negative_counts_as_zero_and_nan_as_none() -> None:
     meter = PrometheusMeter()
     meter.observe_many("freshness_seconds", np.array([-0.5, math.nan, 0.0]))
     samples = scrape(meter)
@@ -104,7 +108,7 @@ def test_negative_counts_as_zero_and_nan_as_none():
     assert samples["cueline_freshness_seconds_sum", ()] == 0
 
 
-def test_quantiles_of_scraped_processes_and_of_what_came_since():
+def test_quantiles_of_scraped_processes_and_of_what_came_since() -> None:
     rng = np.random.default_rng(7)
     values = rng.lognormal(-6, 1, 20_000)
     first, second = PrometheusMeter(), PrometheusMeter()
@@ -118,14 +122,14 @@ def test_quantiles_of_scraped_processes_and_of_what_came_since():
     assert quantiles(text, "decision_seconds", [0.5])[0] == pytest.approx(30.0, rel=0.31)
 
 
-def test_quantiles_of_nothing_and_beyond_the_last_bucket():
+def test_quantiles_of_nothing_and_beyond_the_last_bucket() -> None:
     meter = PrometheusMeter()
     assert math.isnan(quantiles(meter.render()[0].decode(), "decision_seconds", [0.5])[0])
     meter.observe("decision_seconds", 500.0)
     assert quantiles(meter.render()[0].decode(), "decision_seconds", [0.5]) == [60.0]
 
 
-def test_totals_in_the_process_and_scraped():
+def test_totals_in_the_process_and_scraped() -> None:
     first, second = PrometheusMeter(), PrometheusMeter()
     first.add("stream_deadletters", 2, "malformed")
     first.add("stream_deadletters", 3, "bad_time")
@@ -138,7 +142,7 @@ def test_totals_in_the_process_and_scraped():
     assert total(text, "events_accepted") == 0
 
 
-def test_a_state_holds_one_label_at_a_time():
+def test_a_state_holds_one_label_at_a_time() -> None:
     meter = PrometheusMeter()
     meter.set("rulebook_info", 1, "aaa")
     meter.set("rulebook_info", 1, "bbb")
@@ -146,7 +150,7 @@ def test_a_state_holds_one_label_at_a_time():
     assert found == [(("revision", "bbb"),)]
 
 
-def test_nan_removes_a_gauge():
+def test_nan_removes_a_gauge() -> None:
     meter = PrometheusMeter()
     meter.set("lag_records", 12, "3")
     meter.set("lag_records", 0, "4")
@@ -169,18 +173,18 @@ def test_nan_removes_a_gauge():
         ("add", ("stream_deadletters",)),
     ],
 )
-def test_a_mistaken_name_verb_or_label_is_an_error(verb, arguments):
+def test_a_mistaken_name_verb_or_label_is_an_error(verb: str, arguments: tuple[object, ...]) -> None:
     with pytest.raises(KeyError):
         getattr(PrometheusMeter(), verb)(*arguments)
 
 
-def test_labels_are_escaped():
+def test_labels_are_escaped() -> None:
     meter = PrometheusMeter()
     meter.add("events_rejected", 1, 'a"b\\c\nd')
     assert scrape(meter)["cueline_events_rejected_total", (("code", 'a"b\\c\nd'),)] == 1
 
 
-def test_durations_are_all_counted_however_many_come_and_whenever_somebody_looks():
+def test_durations_are_all_counted_however_many_come_and_whenever_somebody_looks() -> None:
     meter = PrometheusMeter()
     told = 0
     for i in range(1_300):

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -19,7 +20,7 @@ SAMPLES = {metric.exposed + suffix: metric for metric in METRICS.values() for su
 OF_PROMETHEUS = {"instance", "job", "le"}
 
 
-def alert_rules() -> list[dict]:
+def alert_rules() -> list[dict[str, Any]]:
     return [
         rule for group in yaml.safe_load((CONFIG / "alerts.yml").read_text())["groups"] for rule in group["rules"]
     ]
@@ -37,28 +38,28 @@ def names(expression: str) -> set[str]:
 
 
 @pytest.mark.parametrize("expression", expressions())
-def test_every_metric_and_label_named_exists(expression):
+def test_every_metric_and_label_named_exists(expression: str) -> None:
     assert names(expression) <= SAMPLES.keys()
     known = {SAMPLES[name].label for name in names(expression)} | OF_PROMETHEUS
     for labels in re.findall(r"(?:by|ignoring) \(([^)]*)\)", expression):
         assert {label.strip() for label in labels.split(",")} <= known
 
 
-def test_the_dashboard_shows_every_stretch_and_what_operators_ask_for():
+def test_the_dashboard_shows_every_stretch_and_what_operators_ask_for() -> None:
     shown = {SAMPLES[name].name for expression in expressions() for name in names(expression)}
     needed = {name for name, metric in METRICS.items() if metric.kind == "histogram"}
     needed |= {"lag_records", "commits_fenced", "stream_deadletters", "cues_sent", "offers_given", "rulebook_info"}
     assert needed <= shown
 
 
-def test_every_alert_says_what_and_what_to_do():
+def test_every_alert_says_what_and_what_to_do() -> None:
     for rule in alert_rules():
         assert len(rule["annotations"]["summary"]) > 20
         assert len(rule["annotations"]["runbook"]) > 80
         assert rule["labels"]["severity"] in {"page", "ticket"}
 
 
-def test_prometheus_reads_the_alerts_beside_it_and_both_kinds_of_process():
+def test_prometheus_reads_the_alerts_beside_it_and_both_kinds_of_process() -> None:
     config = yaml.safe_load((CONFIG / "prometheus.yml").read_text())
     assert all((CONFIG / name).is_file() for name in config["rule_files"])
     found = {(e["names"][0], e["port"]) for job in config["scrape_configs"] for e in job["dns_sd_configs"]}
@@ -75,14 +76,14 @@ def promtool() -> str:
 
 
 @pytest.mark.parametrize("arguments", [("rules", "alerts.yml"), ("config", "prometheus.yml")])
-def test_promtool_finds_no_fault(arguments):
+def test_promtool_finds_no_fault(arguments: list[str]) -> None:
     told = subprocess.run(
         [promtool(), "check", *arguments], cwd=CONFIG, capture_output=True, text=True, timeout=30
     )
     assert told.returncode == 0, told.stdout + told.stderr
 
 
-def test_promtool_may_be_missing_on_a_machine_but_not_in_ci(monkeypatch):
+def test_promtool_may_be_missing_on_a_machine_but_not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PROMTOOL", raising=False)
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CI", raising=False)
@@ -93,7 +94,7 @@ def test_promtool_may_be_missing_on_a_machine_but_not_in_ci(monkeypatch):
         promtool()
 
 
-def test_the_absence_of_each_kind_of_process_is_asked_for():
+def test_the_absence_of_each_kind_of_process_is_asked_for() -> None:
     config = yaml.safe_load((CONFIG / "prometheus.yml").read_text())
     down = next(rule["expr"] for rule in alert_rules() if rule["alert"] == "CuelineProcessDown")
     assert set(re.findall(r'absent\(up{job="([^"]*)"}\)', down)) == {
@@ -101,7 +102,7 @@ def test_the_absence_of_each_kind_of_process_is_asked_for():
     }
 
 
-def test_alerts_fire_when_they_should(tmp_path):
+def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
     """Samples every 15 s for 12 minutes: lag that stands, one dead letter in ten, two rulebooks; a worker that
     left the DNS, the only one, and one of two api processes that cannot be scraped."""
     series = {
@@ -117,7 +118,7 @@ def test_alerts_fire_when_they_should(tmp_path):
         'cueline_decision_seconds_bucket{le="0.01"}': "0+100x60",
         'cueline_decision_seconds_bucket{le="+Inf"}': "0+100x60",
     }
-    expected = {
+    expected: dict[str, list[dict[str, str]]] = {
         "CuelineProcessDown": [{"job": "cueline-api", "instance": "b"}, {"job": "cueline-worker"}],
         "CuelineLagNotMoving": [{"instance": "w"}],
         "CuelineDeadLetters": [{"reason": "malformed"}],

@@ -16,7 +16,9 @@ from engine.replay.pace import due, parse_speed
     st.one_of(st.integers(1, 10_000).map(float), st.floats(0.01, 10_000)),
     st.integers(0, 10**9),
 )
-def test_the_engine_has_reached_an_event_when_it_is_due_and_not_long_before(engine_ms, wall_ms, speed, later):
+def test_the_engine_has_reached_an_event_when_it_is_due_and_not_long_before(
+    engine_ms: int, wall_ms: int, speed: float, later: int
+) -> None:
     anchor, at = ClockAnchor(engine_ms, wall_ms, speed), engine_ms + later
 
     def engine(wall: int) -> int:
@@ -26,11 +28,11 @@ def test_the_engine_has_reached_an_event_when_it_is_due_and_not_long_before(engi
     assert due(at, anchor) - wall_ms <= later / speed + 1.001
 
 
-def test_a_standing_clock_makes_everything_due():
+def test_a_standing_clock_makes_everything_due() -> None:
     assert due(10**15, ClockAnchor(5, 77, 0)) == 77
 
 
-def test_speeds():
+def test_speeds() -> None:
     assert parse_speed("max") == 0
     assert parse_speed("300") == 300
     for bad in ("0", "-1", "nan", "inf", "fast"):
@@ -48,8 +50,9 @@ def test_speeds():
         max_size=80,
     )
 )
-def test_no_customer_is_under_way_twice_and_none_overtakes_itself(steps):
-    outbox, under_way, arrived, put = Outbox(), [], [], []
+def test_no_customer_is_under_way_twice_and_none_overtakes_itself(steps: list[tuple[str, int]]) -> None:
+    outbox, under_way = Outbox(), list[list[Message]]()
+    arrived, put = list[Message](), list[Message]()
     for verb, number in steps:
         if verb == "add":
             message = Message(str(number), Event(1, 2, len(put), str(len(put))))

@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,7 +28,7 @@ def decode(payload: bytes, fallback_id: str) -> Message:
     return door(payload, 0, NOW, fallback_id=fallback_id)
 
 
-def read(path: Path, **how) -> tuple[list[Message], Faults]:
+def read(path: Path, **how: Any) -> tuple[list[Message], Faults]:
     faults = Faults()
     return list(Source(path, decode, **how).messages(faults)), faults
 
@@ -45,7 +46,7 @@ def data(name: str) -> Path:
     return path
 
 
-def test_rees46_lines(tmp_path):
+def test_rees46_lines(tmp_path: Path) -> None:
     text = HEADER + (
         "2019-10-01 00:00:01 UTC,view,1,77,a.b,x,9.50,42,s\n"
         "2019-10-01 00:00:02 UTC,cart,1,77,,x,9.50,42,s\n"
@@ -64,7 +65,7 @@ def test_rees46_lines(tmp_path):
     assert {m.event.quantity for m in messages} == {1}
 
 
-def test_rees46_columns_are_found_by_name(tmp_path):
+def test_rees46_columns_are_found_by_name(tmp_path: Path) -> None:
     header = "event_time,user_id,price,category_code,category_id,product_id,event_type\n"
     messages, _ = read(written(tmp_path, header + "2019-10-01 00:00:01 UTC,7,1.5,c,9,5,view\n"))
     assert (messages[0].customer, messages[0].event.item, messages[0].event.value) == ("7", "5", 1.5)
@@ -82,7 +83,7 @@ def test_rees46_columns_are_found_by_name(tmp_path):
         ("2019-10-01 00:00:01 UTC,view,1,77,a.b,x,9.50,,s", "missing_customer"),
     ],
 )
-def test_bad_lines_are_counted_with_their_number_and_strict_stops(tmp_path, line, code):
+def test_bad_lines_are_counted_with_their_number_and_strict_stops(tmp_path: Path, line: str, code: str) -> None:
     good = "2019-10-01 00:00:01 UTC,view,1,77,a.b,x,9.50,42,s\n"
     path = written(tmp_path, HEADER + good + line + "\n" + good, "shop.csv")
     messages, faults = read(path)
@@ -93,7 +94,7 @@ def test_bad_lines_are_counted_with_their_number_and_strict_stops(tmp_path, line
         read(path, strict=True)
 
 
-def test_taobao_lines(tmp_path):
+def test_taobao_lines(tmp_path: Path) -> None:
     text = "1,2,3,pv,1511658000\n1,2,3,cart,1511658001\n1,2,3,fav,1511658002\n1,2,3,buy,1511658003\n1,2,3,pv,x\n"
     messages, faults = read(written(tmp_path, text))
     assert [m.event.kind for m in messages] == [
@@ -112,7 +113,7 @@ def test_taobao_lines(tmp_path):
     assert faults.first == ["log:5: bad_time: timestamp: b'x' are no unix seconds"]
 
 
-def test_otto_orders_of_one_moment_are_one_order(tmp_path):
+def test_otto_orders_of_one_moment_are_one_order(tmp_path: Path) -> None:
     events = [{"aid": 1, "ts": 5, "type": "clicks"}, *({"aid": a, "ts": 9, "type": "orders"} for a in (1, 2, 3))]
     messages, _ = read(written(tmp_path, json.dumps({"session": 8, "events": events}, separators=(",", ":"))))
     assert [(m.customer, m.event.kind, m.event.quantity) for m in messages] == [
@@ -122,7 +123,7 @@ def test_otto_orders_of_one_moment_are_one_order(tmp_path):
 
 
 @given(st.lists(st.lists(st.integers(1, 50), min_size=1, max_size=6).map(sorted), max_size=8))
-def test_visits_interleave_in_time_order(visits):
+def test_visits_interleave_in_time_order(visits: list[list[int]]) -> None:
     visits.sort(key=lambda times: times[0])
     lines = [
         [Message(str(who), Event(1, 2, at, f"{who}-{i}")) for i, at in enumerate(times)]
@@ -134,7 +135,7 @@ def test_visits_interleave_in_time_order(visits):
         assert [m for m in found if m.customer == str(who)] == line
 
 
-def test_segment_lines_bare_or_wrapped(tmp_path):
+def test_segment_lines_bare_or_wrapped(tmp_path: Path) -> None:
     payload = {"type": "track", "event": "Product Viewed", "userId": "u", "properties": {"product_id": "p"}}
     lines = [
         payload,
@@ -149,7 +150,7 @@ def test_segment_lines_bare_or_wrapped(tmp_path):
     assert [fault.split(": ")[1] for fault in faults.first] == ["missing_customer", "malformed"]
 
 
-def test_ids_are_the_files_and_differ_within_it(tmp_path):
+def test_ids_are_the_files_and_differ_within_it(tmp_path: Path) -> None:
     same = "1,2,3,pv,1511658000\n" * 3
     first, _ = read(written(tmp_path, same, "a"))
     again, _ = read(written(tmp_path, same, "b"))
@@ -160,13 +161,13 @@ def test_ids_are_the_files_and_differ_within_it(tmp_path):
     assert not set(ids) & {m.event.id for m in salted}
 
 
-def test_gz_is_known_by_its_bytes(tmp_path):
+def test_gz_is_known_by_its_bytes(tmp_path: Path) -> None:
     path = tmp_path / "plain-looking.csv"
     path.write_bytes(gzip.compress(b"1,2,3,pv,1511658000\n"))
     assert len(read(path)[0]) == 1
 
 
-def test_a_cut_gz_is_named(tmp_path):
+def test_a_cut_gz_is_named(tmp_path: Path) -> None:
     path = tmp_path / "cut.gz"
     lines = b"".join(b"%d,2,3,pv,1511658000\n" % (i * 7919) for i in range(5_000))
     path.write_bytes(gzip.compress(lines)[:-2_000])
@@ -175,24 +176,24 @@ def test_a_cut_gz_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "a,b,c\n", "1;2;3\n", "PK\x03\x04"])
-def test_unknown_formats_say_what_is_understood(tmp_path, text):
+def test_unknown_formats_say_what_is_understood(tmp_path: Path, text: str) -> None:
     with pytest.raises(BadRequest, match=r"REES46 CSV|empty"):
         read(written(tmp_path, text))
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadRequest, match="No such file"):
         read(tmp_path / "nowhere.csv")
 
 
-def test_formats_are_recognised_from_real_files():
+def test_formats_are_recognised_from_real_files() -> None:
     assert sniff("f", data("rees46/2019-Oct.first2h50.csv").read_bytes()[:400].split(b"\n")[0]) == "rees46"
     assert Source(data("taobao/UserBehavior.20171126T0100Z.csv.gz")).format() == "taobao"
     assert Source(data("otto/train.jsonl")).format() == "otto"
     assert Source(data("segment_examples/examples.jsonl")).format() == "segment"
 
 
-def test_the_real_rees46_log_is_read_whole():
+def test_the_real_rees46_log_is_read_whole() -> None:
     path = data("rees46/2019-Oct.first2h50.csv")
     messages, faults = read(path)
     with path.open() as file:
@@ -210,7 +211,7 @@ def test_the_real_rees46_log_is_read_whole():
     assert len({message.event.id for message in messages}) == len(rows)
 
 
-def test_the_real_taobao_and_otto_logs_are_read_whole():
+def test_the_real_taobao_and_otto_logs_are_read_whole() -> None:
     path = data("taobao/UserBehavior.20171126T0100Z.csv.gz")
     messages, faults = read(path)
     with gzip.open(path, "rt") as file:
@@ -230,7 +231,7 @@ def test_the_real_taobao_and_otto_logs_are_read_whole():
     assert sum(message.event.quantity for message in messages) == 862
 
 
-def test_every_line_of_the_segment_examples_is_a_message_or_a_fault():
+def test_every_line_of_the_segment_examples_is_a_message_or_a_fault() -> None:
     path = data("segment_examples/examples.jsonl")
     faults = Faults()
     far = 1_500_000_000_000

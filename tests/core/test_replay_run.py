@@ -4,8 +4,10 @@ import asyncio
 import base64
 import json
 from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -22,13 +24,18 @@ from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message
 from engine.ports import ClockAnchor
 from engine.replay import cli, payload
 from engine.replay.http import HttpSender
-from engine.replay.run import BATCH, replay, send_paced
+from engine.replay.run import BATCH, Progress, replay, send_paced
 from engine.replay.sender import LogSender
 from engine.replay.source import Source
 from engine.settings import Web
 
 FIRST = 1_511_658_000_000
 ENGINE_NOW = FIRST + 400 * 86_400_000 // 2
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Scope]]
+Send = Callable[[Scope], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 def log_file(folder: Path, count: int, customers: int = 7, step_s: int = 1) -> Path:
@@ -44,7 +51,7 @@ class Kafka:
         self.messages: list[Message] = []
         self._rng = np.random.default_rng(seed)
 
-    async def publish(self, messages) -> None:
+    async def publish(self, messages: Sequence[Message]) -> None:
         for _ in range(int(self._rng.integers(0, 5))):
             await asyncio.sleep(0)
         self.messages.extend(messages)
@@ -53,15 +60,28 @@ class Kafka:
         raise NotImplementedError
 
 
+class Clock:
+    """The engine's clock as a replay sets it."""
+
+    def __init__(self) -> None:
+        self.anchors: list[ClockAnchor] = []
+        self.last: ClockAnchor | None = None
+
+    async def set(self, anchor: ClockAnchor | None) -> None:
+        self.last = anchor
+        if anchor:
+            self.anchors.append(anchor)
+
+
 class Door:
     """A minimal HTTP door: refuses with `refusals` first, then keeps what the Segment door understands."""
 
     def __init__(self, refusals: list[tuple[int, dict[str, str]]]) -> None:
-        self.refusals, self.attempts, self.bodies = list(refusals), 0, []
+        self.refusals, self.attempts, self.bodies = list(refusals), 0, list[bytes]()
         self.messages: list[Message] = []
-        self.errors: list[dict[str, str]] = []
+        self.errors: list[dict[str, str | int]] = []
 
-    async def __call__(self, scope, receive, send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = b""
         while True:
             part = await receive()
@@ -86,60 +106,54 @@ class Door:
         await send({"type": "http.response.body", "body": answer})
 
 
-def client(app) -> httpx.AsyncClient:
+def client(app: ASGIApp) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door")
 
 
-def by_customer(messages) -> dict[str, list[Event]]:
-    found = defaultdict(list)
+def by_customer(messages: Iterable[Message]) -> dict[str, list[Event]]:
+    found = defaultdict[str, list[Event]](list)
     for message in messages:
         found[message.customer].append(message.event)
     return found
 
 
-def unstamped(events):
+def unstamped(events: Iterable[Event]) -> list[tuple[object, ...]]:
     return [(e.kind, e.at, e.id, e.item, e.category, e.value, e.quantity) for e in events]
 
 
-async def test_all_events_reach_the_log_in_each_customers_order(tmp_path):
-    log, anchors = Kafka(), []
-
-    async def set_clock(anchor):
-        anchors.append(anchor)
+async def test_all_events_reach_the_log_in_each_customers_order(tmp_path: Path) -> None:
+    log, clock = Kafka(), Clock()
 
     path = log_file(tmp_path, 5_000)
-    report = await replay(Source(path), LogSender(log, lambda: 123), speed=0, settle_s=0, set_clock=set_clock)
+    report = await replay(Source(path), LogSender(log, lambda: 123), speed=0, settle_s=0, set_clock=clock.set)
     assert (report.sent, report.skipped) == (5_000, 0)
     assert (report.first_at, report.last_at) == (FIRST, FIRST + 4_999_000)
     assert {message.event.received_at for message in log.messages} == {123}
     for customer, events in by_customer(log.messages).items():
         assert [e.at for e in events] == sorted(e.at for e in events), customer
     # the clock stands, starts at the first event and never runs ahead of what arrived
-    assert anchors[0].engine_ms == FIRST
-    assert anchors[-1].engine_ms == FIRST + 4_999_000
-    assert {anchor.speed for anchor in anchors} == {0}
+    assert clock.anchors[0].engine_ms == FIRST
+    assert clock.anchors[-1].engine_ms == FIRST + 4_999_000
+    assert {anchor.speed for anchor in clock.anchors} == {0}
 
 
-async def test_the_door_gets_exactly_the_events_although_it_refuses_at_times(tmp_path):
+async def test_the_door_gets_exactly_the_events_although_it_refuses_at_times(tmp_path: Path) -> None:
     app = Door([(503, {"retry-after": "0"}), (429, {}), (502, {})])
     path = log_file(tmp_path, 1_200)
-    anchors = []
-
-    async def set_clock(anchor):
-        anchors.append(anchor)
+    clock = Clock()
 
     async with client(app) as http:
-        report = await replay(Source(path), HttpSender(http, "key"), speed=0, settle_s=0, set_clock=set_clock)
+        report = await replay(Source(path), HttpSender(http, "key"), speed=0, settle_s=0, set_clock=clock.set)
     log = Kafka()
     await replay(Source(path), LogSender(log, lambda: 0), speed=0)
     assert report.sent == 1_200
     expected, found = by_customer(log.messages), by_customer(app.messages)
     assert {c: unstamped(e) for c, e in found.items()} == {c: unstamped(e) for c, e in expected.items()}
     # a door judges times, so the clock is at the file's end before the first event
-    assert [anchor.engine_ms for anchor in anchors] == [FIRST + 1_199_000]
+    assert [anchor.engine_ms for anchor in clock.anchors] == [FIRST + 1_199_000]
 
 
-async def test_a_retry_repeats_the_same_bytes(tmp_path):
+async def test_a_retry_repeats_the_same_bytes(tmp_path: Path) -> None:
     app = Door([(503, {"retry-after": "0"})] * 2)
     async with client(app) as http:
         await HttpSender(http, "key").send([Message("c", Event(1, 2, ENGINE_NOW, "m"))])
@@ -148,14 +162,14 @@ async def test_a_retry_repeats_the_same_bytes(tmp_path):
 
 
 @pytest.mark.parametrize(("status", "error"), [(503, Overloaded), (400, BadRequest), (413, BadRequest)])
-async def test_refusals_that_last_end_the_replay(tmp_path, status, error):
+async def test_refusals_that_last_end_the_replay(tmp_path: Path, status: int, error: type[Exception]) -> None:
     app = Door([(status, {"retry-after": "0"})] * 10_000)
     async with client(app) as http:
         with pytest.raises(error):
             await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key", patience_s=0.05), speed=0)
 
 
-async def test_a_wrong_key_is_said_at_once(tmp_path):
+async def test_a_wrong_key_is_said_at_once(tmp_path: Path) -> None:
     app = Door([])
     async with client(app) as http:
         with pytest.raises(NotAuthorised):
@@ -163,13 +177,13 @@ async def test_a_wrong_key_is_said_at_once(tmp_path):
     assert app.attempts == 1
 
 
-async def test_a_door_that_is_not_there_is_unavailable(tmp_path):
+async def test_a_door_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     async with httpx.AsyncClient(base_url="http://127.0.0.1:1") as http:
         with pytest.raises(Unavailable):
             await replay(Source(log_file(tmp_path, 10)), HttpSender(http, "key", patience_s=0.01), speed=0)
 
 
-async def test_refused_items_are_skipped_with_their_reasons(tmp_path):
+async def test_refused_items_are_skipped_with_their_reasons(tmp_path: Path) -> None:
     app = Door([])
     app.errors = [{"index": 0, "code": "bad_time"}]
     async with client(app) as http:
@@ -178,17 +192,17 @@ async def test_refused_items_are_skipped_with_their_reasons(tmp_path):
     assert "bad_time" in report.faults[0]
 
 
-def test_the_command_fails_when_nothing_was_taken(tmp_path):
+def test_the_command_fails_when_nothing_was_taken(tmp_path: Path) -> None:
     why = {"code": "bad_time", "field": "timestamp", "detail": "more than 400 days ago"}
 
-    async def refuses_all(scope, receive, send):
+    async def refuses_all(scope: Scope, receive: Receive, send: Send) -> None:
         batch = json.loads((await receive())["body"])["batch"]
         body = json.dumps({"errors": [why | {"index": i} for i in range(len(batch))]}).encode()
         await send({"type": "http.response.start", "status": 400, "headers": []})
         await send({"type": "http.response.body", "body": body})
 
     @asynccontextmanager
-    async def open_target(where):
+    async def open_target(where: cli.Where) -> AsyncIterator[cli.Target]:
         async with client(refuses_all) as http:
             yield cli.Target(HttpSender(http, "key"), None)
 
@@ -200,8 +214,8 @@ def test_the_command_fails_when_nothing_was_taken(tmp_path):
     assert "--shift-to-now" in told.stderr
 
 
-async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_path):
-    async def app(scope, receive, send):
+async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_path: Path) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         errors = [{"index": i, "code": "bad_time", "field": "timestamp", "detail": "old"} for i in range(10)]
         body = json.dumps({"status": 400, "accepted": 0, "rejected": 10, "errors": errors}).encode()
         await send({"type": "http.response.start", "status": 400, "headers": []})
@@ -212,27 +226,21 @@ async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_pa
     assert (report.sent, report.skipped) == (0, 10)
 
 
-async def test_paced_times_and_the_clock_agree(tmp_path):
-    log, anchors = Kafka(), []
-
-    async def set_clock(anchor):
-        anchors.append(anchor)
+async def test_paced_times_and_the_clock_agree(tmp_path: Path) -> None:
+    log, clock = Kafka(), Clock()
 
     path = log_file(tmp_path, 300)
     report = await replay(
-        Source(path), LogSender(log, lambda: 0), speed=1_000, settle_s=0.01, set_clock=set_clock, limit=200
+        Source(path), LogSender(log, lambda: 0), speed=1_000, settle_s=0.01, set_clock=clock.set, limit=200
     )
     assert report.sent == 200
-    assert len(anchors) == 1
-    assert (anchors[0].engine_ms, anchors[0].speed) == (FIRST, 1_000)
+    assert len(clock.anchors) == 1
+    assert (clock.anchors[0].engine_ms, clock.anchors[0].speed) == (FIRST, 1_000)
     assert report.seconds >= 0.199
 
 
-async def test_shifted_to_now_keeps_gaps_and_takes_new_ids(tmp_path):
-    log, anchors = Kafka(), []
-
-    async def set_clock(anchor):
-        anchors.append(anchor)
+async def test_shifted_to_now_keeps_gaps_and_takes_new_ids(tmp_path: Path) -> None:
+    log, clock = Kafka(), Clock()
 
     path = log_file(tmp_path, 3, customers=1)
     for speed in (0, 50, 1):
@@ -242,7 +250,7 @@ async def test_shifted_to_now_keeps_gaps_and_takes_new_ids(tmp_path):
             speed=speed,
             shift_to_now=True,
             settle_s=0.001,
-            set_clock=set_clock,
+            set_clock=clock.set,
         )
     runs = [log.messages[i : i + 3] for i in (0, 3, 6)]
     for run in runs:
@@ -250,18 +258,18 @@ async def test_shifted_to_now_keeps_gaps_and_takes_new_ids(tmp_path):
         assert [at - times[0] for at in times] == [0, 1_000, 2_000]
         assert times[0] > FIRST + 86_400_000
     assert len({message.event.id for message in log.messages}) == 9
-    assert anchors[-1] is None  # at speed 1 the wall's own time is right
+    assert clock.last is None  # at speed 1 the wall's own time is right
 
 
-async def test_a_file_without_an_event_is_an_error(tmp_path):
+async def test_a_file_without_an_event_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("1,2,3,pv,bad\n")
     with pytest.raises(BadRequest, match="bad_time"):
         await replay(Source(path), LogSender(Kafka(), lambda: 0))
 
 
-async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path):
-    app, seen = Door([]), []
+async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path: Path) -> None:
+    app, seen = Door([]), list[Progress]()
     async with client(app) as http:
         path = log_file(tmp_path, 3 * BATCH, customers=1_500)
         await replay(Source(path), HttpSender(http, "key"), speed=0, on_progress=seen.append)
@@ -271,7 +279,7 @@ async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path):
 
 
 @pytest.mark.parametrize("speed", [0, 1])
-async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path, speed):
+async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path: Path, speed: float) -> None:
     log, stop = Kafka(), asyncio.Event()
     path = log_file(tmp_path, 20 * BATCH)
     report = await replay(
@@ -280,7 +288,7 @@ async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path, speed):
     assert 0 < report.sent == len(log.messages) < 20 * BATCH
 
 
-async def test_messages_from_anywhere_can_be_sent_paced():
+async def test_messages_from_anywhere_can_be_sent_paced() -> None:
     log = Kafka()
     made = [Message("c", Event(1, 2, 1_000 + i, str(i))) for i in range(10)]
     report = await send_paced(made, LogSender(log, lambda: 0), ClockAnchor(1_000, 0, 1.0))
@@ -301,7 +309,9 @@ TEXT = st.text("abcdefgh.-é", min_size=1, max_size=20)
     st.floats(0, 1e9),
     st.integers(1, 1_000),
 )
-def test_the_door_reads_back_what_the_payload_says(kind, at, customer, item, category, value, quantity):
+def test_the_door_reads_back_what_the_payload_says(
+    kind: Kind, at: int, customer: str, item: str, category: str, value: float, quantity: int
+) -> None:
     event = Event(WIRE_VERSION, int(kind), at, "m1", item, category, value, quantity)
     found = door(json.dumps(payload.call(Message(customer, event))).encode(), 0, ENGINE_NOW)
     assert (found.customer, found.event.kind, found.event.at, found.event.id) == (customer, kind, at, "m1")
@@ -311,27 +321,21 @@ def test_the_door_reads_back_what_the_payload_says(kind, at, customer, item, cat
         assert found.event.category == category
 
 
-def test_other_and_identify_keep_their_kind():
+def test_other_and_identify_keep_their_kind() -> None:
     for kind in (Kind.OTHER, Kind.IDENTIFIED):
         call = payload.call(Message("c", Event(WIRE_VERSION, int(kind), FIRST, "m")))
         assert door(json.dumps(call).encode(), 0, ENGINE_NOW).event.kind == kind
 
 
-def test_the_command_reports_and_refuses(tmp_path):
+def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
     log = Kafka()
-
-    class Opened:
-        async def __aenter__(self):
-            return cli.Target(LogSender(log, lambda: 0), None)
-
-        async def __aexit__(self, *_):
-            return None
 
     asked = []
 
-    def open_target(where):
+    @asynccontextmanager
+    async def open_target(where: cli.Where) -> AsyncIterator[cli.Target]:
         asked.append(where)
-        return Opened()
+        yield cli.Target(LogSender(log, lambda: 0), None)
 
     app = typer.Typer()
     app.command()(cli.command(open_target, lambda body, fallback: door(body, 0, ENGINE_NOW, fallback_id=fallback)))
@@ -349,7 +353,7 @@ def test_the_command_reports_and_refuses(tmp_path):
         assert wrong[-1] in told.stderr
 
 
-async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order():
+async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order() -> None:
     app, longest = Door([]), '"' * MAX_TEXT_BYTES
     made = [
         Message('"' * MAX_CUSTOMER_BYTES, Event(WIRE_VERSION, 2, FIRST, f"{i:0100}", longest, longest))
@@ -362,7 +366,7 @@ async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order(
     assert app.attempts == 2
 
 
-async def test_what_several_requests_refuse_is_told_together():
+async def test_what_several_requests_refuse_is_told_together() -> None:
     app = Door([])
     app.errors = [{"index": 0, "code": "bad_time", "field": "timestamp", "detail": "old"}]
     made = [Message("c", Event(WIRE_VERSION, 2, FIRST, str(i))) for i in range(10)]
@@ -373,7 +377,7 @@ async def test_what_several_requests_refuse_is_told_together():
 
 
 @given(st.lists(st.binary(min_size=1, max_size=30).map(lambda text: text.hex().encode())), st.integers(1, 200))
-def test_batches_hold_every_call_in_order_and_as_many_as_fit(calls, limit):
+def test_batches_hold_every_call_in_order_and_as_many_as_fit(calls: list[bytes], limit: int) -> None:
     bodies = list(payload.batches(calls, limit))
     parts = [body.removeprefix(b'{"batch":[').removesuffix(b"]}").split(b",") for body in bodies]
     assert [call for part in parts for call in part] == calls
@@ -383,7 +387,7 @@ def test_batches_hold_every_call_in_order_and_as_many_as_fit(calls, limit):
 
 
 @pytest.mark.parametrize(("kind", "needed"), [(Kind.GROUPED, "groupId"), (Kind.ALIASED, "previousId")])
-async def test_a_call_that_needs_what_an_event_does_not_keep_is_skipped_and_named(kind, needed):
+async def test_a_call_that_needs_what_an_event_does_not_keep_is_skipped_and_named(kind: Kind, needed: str) -> None:
     """The door refuses such a call without it, and one made up would be a lie."""
     lacking = {"type": "group" if kind is Kind.GROUPED else "alias", "userId": "c", "messageId": "m"}
     with pytest.raises(BadEvent, match=needed):
@@ -396,7 +400,7 @@ async def test_a_call_that_needs_what_an_event_does_not_keep_is_skipped_and_name
     assert "does not keep" in sent.reasons[0]
 
 
-async def test_what_segment_has_no_call_for_is_skipped_and_said():
+async def test_what_segment_has_no_call_for_is_skipped_and_said() -> None:
     app = Door([])
     events = [
         Event(WIRE_VERSION, int(kind), FIRST, kind.name) for kind in (Kind.ITEM_VIEWED, Kind.CONTACT_CONNECTED)

@@ -14,6 +14,7 @@ import httpx
 import msgspec
 import numpy as np
 import uvicorn
+from blacksheep import Application
 
 from engine.doors.segment import Limits, SegmentDoor
 from engine.errors import CuelineError
@@ -98,12 +99,18 @@ class MemoryLog:
         self.outcomes.append(outcome)
 
 
+@cache
+def rules() -> Rulebook:
+    """The rulebook of `RULES`."""
+    return compile_texts({"rules.yaml": RULES})
+
+
 @dataclass
 class Process:
     """The application and everything under it, to look at and to turn."""
 
     settings: Settings
-    rulebook: Rulebook = field(default_factory=lambda: rules())
+    rulebook: Rulebook = field(default_factory=rules)
     clock: StillClock = field(default_factory=StillClock)
     log: MemoryLog = field(default_factory=MemoryLog)
     meter: PrometheusMeter = field(default_factory=PrometheusMeter)
@@ -182,12 +189,6 @@ class Process:
         )
 
 
-@cache
-def rules() -> Rulebook:
-    """The rulebook of `RULES`."""
-    return compile_texts({"rules.yaml": RULES})
-
-
 def settings(**web: Any) -> Settings:
     """Settings with two write keys and an API key."""
     keys = {"write_keys": ["write-key-0", WRITE], "api_keys": [API]}
@@ -197,11 +198,12 @@ def settings(**web: Any) -> Settings:
 @asynccontextmanager
 async def calling(process: Process) -> AsyncIterator[httpx.AsyncClient]:
     """A client that calls the application without a socket."""
-    await process.app.start()
-    transport = httpx.ASGITransport(process.app, raise_app_exceptions=True)
+    app: Application = process.app
+    await app.start()
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
         yield client
-    await process.app.stop()
+    await app.stop()
 
 
 class _Server(uvicorn.Server):

@@ -8,7 +8,7 @@ import re
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import httpx
@@ -20,9 +20,11 @@ from engine.demo.run import Demo, Wishes
 ROOT = Path(__file__).parents[2]
 START_S, END_S = 60, 15
 
+Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+
 
 @pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[object]:
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """Starts the command in a folder of its own, as a demo keeps its files where it is started."""
     started: list[asyncio.subprocess.Process] = []
 
@@ -44,7 +46,7 @@ async def start(tmp_path: Path) -> AsyncIterator[object]:
             await asyncio.wait_for(process.wait(), END_S)
 
 
-async def test_without_arguments_it_runs_until_it_is_interrupted(start) -> None:
+async def test_without_arguments_it_runs_until_it_is_interrupted(start: Start) -> None:
     demo = await start("--json")
     async with asyncio.timeout(START_S):
         seen = [line async for line in _until(demo, b"metrics ")]
@@ -59,7 +61,7 @@ async def test_without_arguments_it_runs_until_it_is_interrupted(start) -> None:
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
-async def test_another_needs_a_directory_of_its_own(start) -> None:
+async def test_another_needs_a_directory_of_its_own(start: Start) -> None:
     first = await start()
     async with asyncio.timeout(START_S):
         _ = [line async for line in _until(first, b"starting")]
@@ -72,7 +74,7 @@ async def test_another_needs_a_directory_of_its_own(start) -> None:
     assert second.returncode is None
 
 
-async def test_a_port_that_is_taken_is_told_before_anything_is_started(start) -> None:
+async def test_a_port_that_is_taken_is_told_before_anything_is_started(start: Start) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         demo = await start("--port", str(taken.getsockname()[1]))
         told, _ = await asyncio.wait_for(demo.communicate(), END_S)
@@ -81,7 +83,7 @@ async def test_a_port_that_is_taken_is_told_before_anything_is_started(start) ->
     assert b"starting" not in told
 
 
-async def test_the_page_stays_when_the_log_is_over(start, tmp_path: Path) -> None:
+async def test_the_page_stays_when_the_log_is_over(start: Start, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n")
     demo = await start("--input", str(log))
     async with asyncio.timeout(START_S):
@@ -92,7 +94,7 @@ async def test_the_page_stays_when_the_log_is_over(start, tmp_path: Path) -> Non
     assert b"eventsApplied" in out
 
 
-async def test_its_agent_goes_on_after_the_api_was_killed(start) -> None:
+async def test_its_agent_goes_on_after_the_api_was_killed(start: Start) -> None:
     demo = await start("--seconds", "25", "--json")
     async with asyncio.timeout(START_S):
         _ = [line async for line in _until(demo, b"ready in")]
@@ -104,7 +106,7 @@ async def test_its_agent_goes_on_after_the_api_was_killed(start) -> None:
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
-async def test_it_goes_on_when_kafka_came_back_without_its_log(start) -> None:
+async def test_it_goes_on_when_kafka_came_back_without_its_log(start: Start) -> None:
     demo = await start("--json")
     async with asyncio.timeout(START_S):
         metrics = [line async for line in _until(demo, b"metrics ")][-1]
@@ -120,7 +122,7 @@ async def test_it_goes_on_when_kafka_came_back_without_its_log(start) -> None:
     assert 0 < result["eventsApplied"] <= result["eventsSent"]
 
 
-async def test_it_is_exact_although_redis_came_back_empty(start) -> None:
+async def test_it_is_exact_although_redis_came_back_empty(start: Start) -> None:
     demo = await start("--seconds", "25", "--json")
     async with asyncio.timeout(START_S):
         await _events_applied([line async for line in _until(demo, b"metrics ")][-1])
@@ -146,7 +148,7 @@ async def test_a_long_log_begins_anew_and_nothing_is_lost(
     assert (result["eventsDuplicate"], result["eventsDeadLettered"]) == (0, 0)
 
 
-async def test_the_time_given_ends_a_log_at_any_speed(start, tmp_path: Path) -> None:
+async def test_the_time_given_ends_a_log_at_any_speed(start: Start, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n2,10,5,pv,1511744400\n")
     demo = await start("--seconds", "5", "--json", "--speed", "1", "--input", str(log))
     out, _ = await asyncio.wait_for(demo.communicate(), START_S)
@@ -154,7 +156,7 @@ async def test_the_time_given_ends_a_log_at_any_speed(start, tmp_path: Path) -> 
     assert json.loads(out.splitlines()[-1])["eventsSent"] == 1
 
 
-async def test_cues_for_the_website_alone_are_measured_too(start, tmp_path: Path) -> None:
+async def test_cues_for_the_website_alone_are_measured_too(start: Start, tmp_path: Path) -> None:
     # a cart without prices, left for two hours: its offer is for the web
     rows = ["1,10,5,cart,1511658000", *(f"2,{n},5,pv,{1511658000 + 60 * n}" for n in range(1, 120))]
     (log := tmp_path / "log.csv").write_text("\n".join(rows) + "\n")
@@ -168,7 +170,7 @@ async def test_cues_for_the_website_alone_are_measured_too(start, tmp_path: Path
 
 
 @pytest.mark.parametrize("seconds", ["4", "-1", "nan", "inf"])
-async def test_a_time_that_is_too_short_or_none_is_told(start, seconds: str) -> None:
+async def test_a_time_that_is_too_short_or_none_is_told(start: Start, seconds: str) -> None:
     demo = await start("--seconds", seconds)
     told, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 2

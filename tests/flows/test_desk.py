@@ -43,11 +43,11 @@ class CountingStore(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__(PARTITIONS)
-        self.read: list[int] = []
+        self.joined: list[int] = []
         self.reserved: list[int] = []
 
     async def views(self, customers: Sequence[str]) -> list[View]:
-        self.read.append(len(customers))
+        self.joined.append(len(customers))
         await asyncio.sleep(0)
         return await super().views(customers)
 
@@ -204,7 +204,7 @@ async def test_requests_of_one_turn_share_one_read_and_one_reservation() -> None
     store, meter = CountingStore(), PrometheusMeter()
     at = desk(store, meter)
     await asyncio.gather(*(ask(at, f"customer-{i}", peek=i % 4 == 0) for i in range(40)))
-    assert store.read == [40]
+    assert store.joined == [40]
     assert store.reserved == [30]
     assert meter.value("decisions") == 40
     assert meter.value("offers_given", "newsletter") == 30  # a look gives nothing

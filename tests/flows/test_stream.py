@@ -270,7 +270,7 @@ async def dead_letters(
     await consumer.start()
     try:
         async with asyncio.timeout(WITHIN_S):
-            letters = []
+            letters = list[tuple[str, bytes | None, bytes | None]]()
             while len(letters) < count:
                 letter = await consumer.getone()
                 headers = {name: value.decode() for name, value in letter.headers}

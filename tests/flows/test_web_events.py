@@ -20,7 +20,7 @@ from engine.web.limits import unpack
 from engine.web.problems import TooLarge
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, serving, settings
 
-CALLS = {
+CALLS: dict[str, dict[str, Any]] = {
     "track": {"event": "Product Viewed", "properties": {"price": 2}},
     "identify": {},
     "page": {},

@@ -58,7 +58,7 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
 
 def run(
     judge: Judge, events: Sequence[Happening], cuts: Sequence[int] = ()
-) -> tuple[NDArray[np.void], list[tuple]]:
+) -> tuple[NDArray[np.void], list[tuple[int, int]]]:
     """One customer's row after `events`, advanced in batches cut at `cuts`; and (indicator, at) of each rise."""
     rows, risen = np.zeros(1, layout.ROW), []
     for start, stop in zip([0, *cuts], [*cuts, len(events)], strict=True):

@@ -41,9 +41,9 @@ def programs(draw: st.DrawFn) -> Program:
     )
 
 
-def arrays(program: Program) -> list[Any]:
-    names = ("feature", "op", "other", "threshold", "first", "required", "forbidden")
-    return [getattr(program, name) for name in names]
+def arrays(program: Program) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
+    p = program
+    return p.feature, p.op, p.other, p.threshold, p.first, p.required, p.forbidden
 
 
 def run(program: Program, features: list[float]) -> list[bool]:

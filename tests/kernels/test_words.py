@@ -13,7 +13,8 @@ SIZE = 16
 
 @given(st.lists(st.lists(st.integers(0, 40) | st.integers(0, 2**32 - 1), max_size=30), max_size=8))
 def test_each_hash_is_new_once_until_the_table_is_full(batches: list[list[int]]) -> None:
-    table, known, kept = np.zeros(SIZE, np.uint32), set(), SIZE * 3 // 4
+    table, kept = np.zeros(SIZE, np.uint32), SIZE * 3 // 4
+    known = set[int]()
     for codes in batches:
         out = np.zeros(len(codes), np.int32)
         places = out[: meet(np.array(codes, np.uint32), table, out)].tolist()
