@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cli import app
+from engine.cli.app import app
 
 
 def main() -> None:

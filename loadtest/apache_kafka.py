@@ -11,8 +11,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from engine.embedded.loopback import HOST, free_port
 from engine.errors import BadSettings
+from engine.local.loopback import HOST, free_port
 from loadtest.servers import Broker
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from engine.errors import CuelineError
 from loadtest.decisions import bench_decisions
-from loadtest.faults import Target, bench_faults, from_file, made_up
+from loadtest.faults import KillTarget, bench_faults, from_file, made_up
 from loadtest.stream import bench_stream
 
 app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True)
@@ -35,7 +35,7 @@ def stream(
     as_json: AsJson = False,
 ) -> None:
     """The worker against a stock Faust agent: events a second, on one topic."""
-    with told():
+    with errors_as_exit_codes():
         result = asyncio.run(bench_stream(events, customers, partitions, rules, stock_seconds, seed, err))
     show(result, as_json)
 
@@ -49,7 +49,7 @@ def decisions(
     as_json: AsJson = False,
 ) -> None:
     """`POST /v1/decisions` against a bare endpoint that reads one Redis key, on one server configuration."""
-    with told():
+    with errors_as_exit_codes():
         result = bench_decisions(seconds, connections, customers, rules, err)
     show(result, as_json)
 
@@ -69,23 +69,25 @@ def faults(
 ) -> None:
     """Kill -9 at random moments, then compare every row with an undisturbed run; exit code 1 when one differs."""
     chosen, log = _targets(targets), from_file(input) if input else made_up(seed)
-    with told():
+    with errors_as_exit_codes():
         result = asyncio.run(bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err))
     show(result, as_json)
     if not result.exact:
         raise typer.Exit(1)
 
 
-def _targets(text: str) -> tuple[Target, ...]:
+def _targets(text: str) -> tuple[KillTarget, ...]:
     names = tuple(name.strip() for name in text.split(","))
     for name in names:
-        if name not in get_args(Target):
-            raise typer.BadParameter(f"{name!r} is none of {', '.join(get_args(Target))}", param_hint="--targets")
-    return cast(tuple[Target, ...], names)
+        if name not in get_args(KillTarget):
+            raise typer.BadParameter(
+                f"{name!r} is none of {', '.join(get_args(KillTarget))}", param_hint="--targets"
+            )
+    return cast(tuple[KillTarget, ...], names)
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def errors_as_exit_codes() -> Iterator[None]:
     """What goes wrong in words."""
     try:
         yield

@@ -24,13 +24,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from engine.clock import wall_ms
-from engine.embedded.loopback import HOST, free_port
-from engine.embedded.services import Embedded
 from engine.errors import Unavailable
-from engine.rulebook.load import load
+from engine.local.loopback import HOST, free_port
+from engine.local.services import LocalServices
+from engine.rulebook.directory import load
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
-from engine.store.keys import Keys
+from engine.store.keys import RedisKeys
 from loadtest import people
 from loadtest.http_load import Load, closed_loop, connect, joined, post
 
@@ -125,7 +125,7 @@ def turns(seconds: float) -> int:
 def requests_for(side: str, customers: Sequence[str], channels: Sequence[str]) -> list[bytes]:
     """What is asked of a side: the same customers in the same order, each on the next channel."""
     if side == "bare":
-        keys = Keys(Settings().kafka.partitions)
+        keys = RedisKeys(Settings().kafka.partitions)
         return [post("/" + row_key(keys, name).decode(), b"{}") for name in customers]
     authorised = [("authorization", f"Bearer {API_KEY}")]
     asked = zip(customers, itertools.cycle(channels), strict=False)
@@ -135,7 +135,7 @@ def requests_for(side: str, customers: Sequence[str], channels: Sequence[str]) -
     ]
 
 
-def row_key(keys: Keys, customer: str) -> bytes:
+def row_key(keys: RedisKeys, customer: str) -> bytes:
     """Where the store keeps a customer's row."""
     key = customer.encode()
     return keys.row_prefix[keys.of_customer(key)] + key
@@ -149,7 +149,7 @@ async def _measure(
     asked = {side: itertools.cycle(requests_for(side, named, channels)) for side in SIDES}
     with tempfile.TemporaryDirectory(prefix="cueline-bench-") as directory, Progress(console=console) as progress:
         starting = progress.add_task("services", total=2 + len(SIDES))
-        async with Embedded(Path(directory)) as services:
+        async with LocalServices(Path(directory)) as services:
             progress.advance(starting)
             await _fill(services.redis_url, named)
             progress.advance(starting)
@@ -163,7 +163,7 @@ async def _measure(
 
 async def _fill(url: str, customers: Sequence[str]) -> None:
     """Write the rows where the engine looks for them."""
-    keys, rows = Keys(Settings().kafka.partitions), people.rows(len(customers), wall_ms())
+    keys, rows = RedisKeys(Settings().kafka.partitions), people.rows(len(customers), wall_ms())
     client = redis.asyncio.Redis.from_url(url)
     for start in range(0, len(customers), MSET_ROWS):
         some = zip(customers[start : start + MSET_ROWS], rows[start : start + MSET_ROWS], strict=True)
@@ -171,7 +171,7 @@ async def _fill(url: str, customers: Sequence[str]) -> None:
     await client.aclose()
 
 
-async def _start(services: Embedded, side: str, port: int, rules: Path) -> None:
+async def _start(services: LocalServices, side: str, port: int, rules: Path) -> None:
     env = {
         "CUELINE_WEB__HOST": HOST,
         "CUELINE_WEB__PORT": str(port),

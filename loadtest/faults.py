@@ -27,16 +27,16 @@ from rich.progress import Progress
 
 from engine.errors import BadSettings, Unavailable
 from engine.events import Message
-from engine.kernels.layout import ROW
+from engine.kafka.producer import KafkaLog
+from engine.kernels.row import ROW
 from engine.ports import ClockAnchor
-from engine.replay.source import Faults, Source
+from engine.replay.log_reader import LineFaults, LogReader
 from engine.settings import Redis
 from engine.store.redis import RedisStore
-from engine.streams.producer import KafkaLog
+from engine.traffic.generator import Traffic
 from loadtest.stage import Stage
-from loadtest.traffic import Traffic
 
-Target = Literal["worker", "redis", "broker"]
+KillTarget = Literal["worker", "redis", "broker"]
 
 #: A log's messages in time order; each turn the same again under new message ids.
 Log = Callable[[int], Iterator[Message]]
@@ -56,7 +56,7 @@ USUAL_LAG_S = 0.5
 POLL_S = 0.05
 
 
-class Recovery(msgspec.Struct, frozen=True):
+class RecoveryTimes(msgspec.Struct, frozen=True):
     """Seconds from a kill until events were again applied within half a second of being sent."""
 
     p50: float
@@ -77,7 +77,7 @@ class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
     cues: int
     cues_different: int
     commits_fenced: int
-    recovery_seconds: Recovery
+    recovery_seconds: RecoveryTimes
 
     @property
     def exact(self) -> bool:
@@ -86,7 +86,7 @@ class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
 
 
 async def bench_faults(
-    log: Log, kills: int, targets: tuple[Target, ...], broker: str, partitions: int, rules: Path, seed: int,
+    log: Log, kills: int, targets: tuple[KillTarget, ...], broker: str, partitions: int, rules: Path, seed: int,
     console: Console,
 ) -> FaultsResult:  # fmt: skip
     """Run it. Raises `Unavailable` when the engine does not recover, `BadSettings` for what cannot be killed."""
@@ -94,18 +94,18 @@ async def bench_faults(
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
     with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
         async with Stage(Path(folder), broker, partitions, rules).set() as stage:
-            run = _Run(stage, log, random.Random(seed))
+            run = _FaultRun(stage, log, random.Random(seed))
             task = bar.add_task("kills", total=kills)
             return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
 
 
 def from_file(file: Path) -> Log:
     """A log as `cueline replay` reads it."""
-    return lambda turn: Source(file, salt=str(turn)).messages(Faults())
+    return lambda turn: LogReader(file, salt=str(turn)).messages(LineFaults())
 
 
 def made_up(seed: int) -> Log:
-    """Shoppers as `loadtest.traffic` makes them up."""
+    """Shoppers as `engine.traffic.generator` makes them up."""
 
     def log(turn: int) -> Iterator[Message]:
         made = Traffic(np.random.default_rng([seed, turn]), MADE_UP_START, MADE_UP_CUSTOMERS, MADE_UP_RATE)
@@ -114,7 +114,7 @@ def made_up(seed: int) -> Log:
     return log
 
 
-class _Run:
+class _FaultRun:
     """One run on a stage."""
 
     def __init__(self, stage: Stage, log: Log, chance: random.Random) -> None:
@@ -127,7 +127,9 @@ class _Run:
         self._recoveries: list[float] = []
         self._names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
 
-    async def all(self, kills: int, targets: tuple[Target, ...], progress: Callable[[int], None]) -> FaultsResult:
+    async def all(
+        self, kills: int, targets: tuple[KillTarget, ...], progress: Callable[[int], None]
+    ) -> FaultsResult:
         """Replay and kill, drain, read again undisturbed, compare."""
         stage = self._stage
         await self._freeze_clock()
@@ -202,7 +204,7 @@ class _Run:
                 yield Message(message.customer, event)
             span, turn = last - first if turn == 0 else span, turn + 1
 
-    async def _kill(self, target: Target) -> None:
+    async def _kill(self, target: KillTarget) -> None:
         began = time.monotonic()
         match target:
             case "worker":
@@ -297,5 +299,5 @@ class _Run:
             sent_anew.total(),
             ((sent_once - sent_anew) + (sent_anew - sent_once)).total(),
             fenced,
-            Recovery(round(recoveries[len(recoveries) // 2], 2), round(recoveries[-1], 2)),
+            RecoveryTimes(round(recoveries[len(recoveries) // 2], 2), round(recoveries[-1], 2)),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.layout import ROW, VERSION
+from engine.kernels.row import ROW, VERSION
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 

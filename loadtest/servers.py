@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from engine.embedded.loopback import HOST, free_port
-from engine.embedded.ready import kafka_answers, redis_answers
-from engine.embedded.services import tansu_command, valkey_command
-from engine.embedded.tether import tethered
 from engine.errors import Unavailable
+from engine.local.loopback import HOST, free_port
+from engine.local.parent_death import dying_with_parent
+from engine.local.probes import kafka_answers, redis_answers
+from engine.local.services import tansu_command, valkey_command
 
 
 class Service:
@@ -32,7 +32,11 @@ class Service:
         """Returns when the server answers; raises `Unavailable`, with the log's end, when it does not."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                tethered(self._argv), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                dying_with_parent(self._argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             async with asyncio.timeout(within):

@@ -13,10 +13,10 @@ from typing import cast
 import msgspec
 import redis.asyncio
 
-from engine.embedded.services import TANSU_GROUP
-from engine.embedded.supervisor import BackOff, Supervisor
-from engine.embedded.topics import make_topics, topics_of
 from engine.events import Cue
+from engine.kafka.topics import make_topics, topics_of
+from engine.local.services import TANSU_GROUP
+from engine.local.supervisor import BackOff, Supervisor
 from engine.settings import Kafka
 from loadtest.apache_kafka import apache_kafka
 from loadtest.servers import Broker, Valkey, tansu

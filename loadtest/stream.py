@@ -21,10 +21,10 @@ from aiokafka import AIOKafkaProducer
 from rich.console import Console
 from rich.progress import Progress
 
-from engine.embedded.services import Embedded
-from engine.embedded.supervisor import Change, State, Supervisor
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
+from engine.local.services import LocalServices
+from engine.local.supervisor import Change, State, Supervisor
 
 POLL_S = 0.02
 STUCK_S = 60.0
@@ -33,7 +33,7 @@ SHOP = (Kind.ITEM_VIEWED, Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.SEARCHED, Kin
 SHARES = (0.70, 0.12, 0.07, 0.05, 0.045, 0.015)
 
 
-class Lane(msgspec.Struct, frozen=True, rename="camel"):
+class Contender(msgspec.Struct, frozen=True, rename="camel"):
     """What one reader did: events a second, and its own processor time for a million events."""
 
     events_per_second: float
@@ -45,8 +45,8 @@ class Lane(msgspec.Struct, frozen=True, rename="camel"):
 class StreamResult(msgspec.Struct, frozen=True, rename="camel"):
     """The figures of one run; ``ratio`` is engine over stock Faust, events a second."""
 
-    engine: Lane
-    stock_faust: Lane
+    engine: Contender
+    stock_faust: Contender
     ratio: float
     events: int
     customers: int
@@ -60,7 +60,7 @@ async def bench_stream(
 ) -> StreamResult:
     """Run both readers on `events` records of `customers` shoppers. Raises `Unavailable` when one gets stuck."""
     with TemporaryDirectory(prefix="cueline-bench-") as folder, Progress(console=console, transient=True) as bar:
-        async with Embedded(Path(folder), partitions) as services:
+        async with LocalServices(Path(folder), partitions) as services:
             fill = bar.add_task("filling the topic", total=events)
             await _fill(services.brokers, events, customers, seed, lambda n: bar.update(fill, completed=n))
             client = redis.asyncio.Redis.from_url(services.redis_url)
@@ -101,7 +101,7 @@ async def bench_stream(
 
 
 def _indicators(rules: Path) -> int:
-    from engine.rulebook.load import load
+    from engine.rulebook.directory import load
 
     return len(load(rules).indicators)
 
@@ -152,7 +152,7 @@ async def _time(
     events: int,
     seconds: float,
     progress: Callable[[int], None],
-) -> Lane:
+) -> Contender:
     """Run one reader until it has done `events`, or for `seconds` from its first progress on.
 
     Raises `Unavailable` when it dies or makes no progress for `STUCK_S`.
@@ -176,7 +176,9 @@ async def _time(
             _check(supervisor, changes, moved)
         spent = _cpu_seconds(supervisor.pid("reader")) - cpu
     counted = done - first
-    return Lane(round(counted / (now - start)), round(spent / counted * 1e6, 2), counted, round(now - start, 3))
+    return Contender(
+        round(counted / (now - start)), round(spent / counted * 1e6, 2), counted, round(now - start, 3)
+    )
 
 
 def _check(supervisor: Supervisor, changes: Sequence[Change], moved: float) -> None:

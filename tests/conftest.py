@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import hypothesis
 import pytest
 
-from engine.embedded import loopback
 from engine.errors import BadSettings
+from engine.local import loopback
 from loadtest.apache_kafka import apache_kafka
 from tests.services import Broker, Service, Valkey, missing, tansu
 

@@ -7,7 +7,7 @@ import os
 import signal
 from urllib.parse import urlsplit
 
-from engine.embedded import Change, State
+from engine.local import Change, State
 
 WITHIN_S = 30.0
 

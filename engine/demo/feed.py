@@ -10,13 +10,13 @@ import msgspec
 import numpy as np
 
 from engine.clock import wall_ms
-from engine.doors.logged import logged
 from engine.events import Message
 from engine.ports import ClockAnchor
-from engine.replay.run import Progress, SetClock, replay, send_paced
+from engine.replay.log_reader import LineFaults, LogReader
+from engine.replay.run import ReplayProgress, SetClock, replay, send_paced
 from engine.replay.sender import Sender, Sent
-from engine.replay.source import Faults, Source
-from loadtest.traffic import Traffic
+from engine.sources.segment.logged import logged
+from engine.traffic.generator import Traffic
 
 FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
 TRAFFIC_SPEED = 60.0
@@ -57,12 +57,12 @@ class Feed:
         file = self._chosen.file
         if seconds and (file is None or self._chosen.speed):
             asyncio.get_running_loop().call_later(seconds, self.end)
-        await (self._traffic() if file is None else self._log(Source(file, logged), seconds))
+        await (self._traffic() if file is None else self._log(LogReader(file, logged), seconds))
 
-    async def _log(self, source: Source, seconds: float | None) -> None:
-        speed = self._chosen.speed or (_fitting(source, seconds) if seconds else FILE_SPEED)
+    async def _log(self, log_reader: LogReader, seconds: float | None) -> None:
+        speed = self._chosen.speed or (_fitting(log_reader, seconds) if seconds else FILE_SPEED)
         report = await replay(
-            source,
+            log_reader,
             self._sender,
             speed=speed,
             set_clock=self._set_clock,
@@ -81,7 +81,7 @@ class Feed:
         report = await send_paced(traffic, self._sender, anchor, self._saw, self._over, TRAFFIC_SLICE_MS)
         self.sent = report.sent
 
-    def _saw(self, progress: Progress) -> None:
+    def _saw(self, progress: ReplayProgress) -> None:
         self.sent = progress.sent
         self.requests += 1
 
@@ -100,10 +100,10 @@ class _Noting:
         return await self._sender.send(messages)
 
 
-def _fitting(source: Source, seconds: float) -> float:
-    """The speed at which the whole of `source` passes in `seconds`."""
+def _fitting(log_reader: LogReader, seconds: float) -> float:
+    """The speed at which the whole of `log_reader` passes in `seconds`."""
     first = last = None
-    for message in source.messages(Faults()):
+    for message in log_reader.messages(LineFaults()):
         first = message.event.at if first is None else first
         last = message.event.at
     if first is None or last is None:

@@ -19,16 +19,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from engine.demo.desk import DemoDesk
 from engine.demo.feed import Feed, Input
-from engine.demo.log import DemoLog
+from engine.demo.log_rotation import LogRotation
 from engine.demo.result import Result, accounted, collect
-from engine.embedded.loopback import HOST, free_port, is_free
-from engine.embedded.services import TANSU_GROUP, Embedded
-from engine.embedded.supervisor import Change, Supervisor
+from engine.demo.simulated_agent import SimulatedAgent
 from engine.errors import BadSettings, Unavailable
-from engine.replay.held import HeldClock
-from engine.replay.http import HttpSender
+from engine.local.loopback import HOST, free_port, is_free
+from engine.local.services import TANSU_GROUP, LocalServices
+from engine.local.supervisor import Change, Supervisor
+from engine.replay.clock_keeper import ClockKeeper
+from engine.replay.http_sender import HttpSender
 from engine.settings import Redis
 from engine.store.redis import RedisStore
 from loadtest.cli import show
@@ -67,7 +67,7 @@ class Demo:
         self._stop = asyncio.Event()
         self._feeding = False
         self._failure: BaseException | None = None
-        self._log: DemoLog | None = None
+        self._log: LogRotation | None = None
 
     async def run(self) -> None:
         """Until the input or the time given is over, or a signal comes; then tell what was done.
@@ -91,7 +91,7 @@ class Demo:
 
     async def _start_and_feed(self) -> Result:
         self._say("starting Kafka (tansu) and Valkey …")
-        async with Embedded(self._wishes.directory, PARTITIONS, on_change=self._changed) as services:
+        async with LocalServices(self._wishes.directory, PARTITIONS, on_change=self._changed) as services:
             await self._start_engine(services)
             url = f"http://{HOST}:{self._port}"
             self._say(f"ready in {time.monotonic() - self._began:.1f} s: [bold]{url}/[/]  (Ctrl-C ends it)")
@@ -106,7 +106,7 @@ class Demo:
                 finally:
                     await store.close()
 
-    async def _start_engine(self, services: Embedded) -> None:
+    async def _start_engine(self, services: LocalServices) -> None:
         environment, engine = self._environment(services), [sys.executable, "-m", "engine"]
         work, run = [*engine, "work", "--directory", str(services.directory / "worker")], services.supervisor.run
         await asyncio.gather(
@@ -114,7 +114,7 @@ class Demo:
             run("api", [*engine, "api"], environment, lambda: _ready(self._port), READY_WITHIN_S),
         )
 
-    def _environment(self, services: Embedded) -> dict[str, str]:
+    def _environment(self, services: LocalServices) -> dict[str, str]:
         rules = self._wishes.rules.absolute()
         return {
             **{name: "" for name in os.environ if name.startswith("CUELINE_CONFIG")},
@@ -138,18 +138,18 @@ class Demo:
     async def _feed(self, client: httpx.AsyncClient, store: RedisStore, supervisor: Supervisor) -> Result:
         """Send the input, with everything else beside it; returns when all of it has been counted."""
         self._feeding = True
-        clock = HeldClock(store.set_clock)
+        clock = ClockKeeper(store.set_clock)
         feed = Feed(self._wishes.input, HttpSender(client, self._write_key), clock.set)
-        desk = DemoDesk(client, self._api_key, self._wishes.input.seed, feed.customers)
-        self._log = log = DemoLog(
+        agent = SimulatedAgent(client, self._api_key, self._wishes.input.seed, feed.customers)
+        self._log = log = LogRotation(
             store, PARTITIONS, supervisor, feed, lambda: _ready(self._worker_port), self._say
         )
         beside = [
             asyncio.ensure_future(work)
             for work in (
-                desk.follow(),
-                desk.serve(),
-                self._watch(store, feed, desk),
+                agent.follow(),
+                agent.serve(),
+                self._watch(store, feed, agent),
                 log.keep(),
                 clock.keep(),
             )
@@ -162,7 +162,7 @@ class Demo:
             await self._stay()
             if self._failure:
                 raise self._failure
-            return await self._result(client, store, feed, desk)
+            return await self._result(client, store, feed, agent)
         finally:
             for task in beside:
                 task.cancel()
@@ -214,7 +214,7 @@ class Demo:
                 )
             await asyncio.sleep(0.05)
 
-    async def _watch(self, store: RedisStore, feed: Feed, desk: DemoDesk) -> None:
+    async def _watch(self, store: RedisStore, feed: Feed, agent: SimulatedAgent) -> None:
         """The line in the terminal."""
         if not self._out.is_terminal:
             return
@@ -228,22 +228,24 @@ class Demo:
                     f"customers {tallies.get('customers', 0):,}",
                     f"indicators {tallies.get('risen', 0):,}",
                     f"cues {tallies.get('cues', 0):,}",
-                    f"decisions {len(desk.decision_ms):,}",
+                    f"decisions {len(agent.decision_ms):,}",
                 )
                 live.update(table)
                 await asyncio.sleep(0.25)
 
-    async def _result(self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, desk: DemoDesk) -> Result:
+    async def _result(
+        self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, agent: SimulatedAgent
+    ) -> Result:
         client.headers["authorization"] = f"Bearer {self._api_key}"
         worker = await _asked(client, f"http://{HOST}:{self._worker_port}/metrics")
         rulebook = await _asked(client, "/v1/rulebook")
         return collect(
             feed.sent,
             await store.tallies(),
-            desk.decision_ms,
-            desk.cue_ms,
+            agent.decision_ms,
+            agent.cue_ms,
             worker.text,
-            desk.first_cue_at and desk.first_cue_at - self._began,
+            agent.first_cue_at and agent.first_cue_at - self._began,
             rulebook.json()["revision"],
         )
 

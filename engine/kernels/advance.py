@@ -14,8 +14,8 @@ from engine.kernels.apply import U4, apply, seen
 from engine.kernels.decode import OK
 from engine.kernels.features import FEATURES, read
 from engine.kernels.jit import kernel
-from engine.kernels.layout import ACTIVE
-from engine.kernels.rules import match
+from engine.kernels.predicates import match
+from engine.kernels.row import ACTIVE
 
 CALLED = -1  # a timer that fired just now
 
@@ -23,7 +23,7 @@ CALLED = -1  # a timer that fired just now
 BAD, APPLIED, DUPLICATE = 0, 1, 2
 
 #: One indicator that rose: the event's place in the batch (-1: a silence), the row, the indicator, when.
-RISE = np.dtype(
+ACTIVATION = np.dtype(
     [
         ("event", "i4"),
         ("slot", "i4"),
@@ -45,7 +45,7 @@ def _stands(row, code):
 
 
 @kernel
-def _judge(row, slot, event, at, received_at, rules, scratch, rises, risen):
+def _evaluate(row, slot, event, at, received_at, rules, scratch, activations, activated):
     """Match the indicators on `row` at `at`; write what rose from `rises[risen]` on; returns the new count.
 
     More than `ACTIVE` indicators standing at once: those last in the rulebook are neither kept nor risen.
@@ -61,20 +61,20 @@ def _judge(row, slot, event, at, received_at, rules, scratch, rises, risen):
         standing[count] = codes[i]
         count += 1
         if not _stands(row, codes[i]):
-            rise = rises[risen]
-            rise.event = event
-            rise.slot = slot
-            rise.indicator = i
-            rise.at = at
-            rise.received_at = received_at
-            rise.features[:] = values
-            risen += 1
+            activation = activations[activated]
+            activation.event = event
+            activation.slot = slot
+            activation.indicator = i
+            activation.at = at
+            activation.received_at = received_at
+            activation.features[:] = values
+            activated += 1
     row.active[:count] = standing[:count]
     row.active[count : row.active_count] = 0
     row.active_count = count
     row.silence_ms = min(max(at - row.last_at, 0), U4)
     row.silence_due = _next_due(values, at, sil_feature, sil_threshold, sil_grows)
-    return risen
+    return activated
 
 
 @kernel
@@ -92,33 +92,33 @@ def _next_due(values, at, feature, threshold, grows_ms):
 
 
 @kernel
-def _silence(row, slot, until, rules, scratch, rises, risen):
+def _silence(row, slot, until, rules, scratch, activations, activated):
     """Judge `row` at each threshold that silence crosses before `until`."""
     while row.silence_due != 0 and row.silence_due < until:
-        risen = _judge(row, slot, -1, row.silence_due, 0, rules, scratch, rises, risen)
-    return risen
+        activated = _evaluate(row, slot, -1, row.silence_due, 0, rules, scratch, activations, activated)
+    return activated
 
 
 @kernel
-def _room(rises, risen, rules):
+def _room(activations, activated, rules):
     """Whether the worst case of one event (every indicator at every threshold) still fits."""
-    return risen + rules[7].shape[0] * (rules[8].shape[0] + 1) <= rises.shape[0]
+    return activated + rules[7].shape[0] * (rules[8].shape[0] + 1) <= activations.shape[0]
 
 
 @kernel
-def advance(rows, slots, events, start, rules, scratch, outcomes, rises):
+def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
     """Apply ``events[start:]`` in order, each to ``rows[slots[i]]``.
 
     ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N), ``rules``: tuple of
-    the `Program` and `Silences` arrays and the indicators' codes, ``scratch``: tuple of buffers
-    (`Judge` in engine.streams.judge makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED or DUPLICATE,
-    ``rises`` (`RISE`, M) what rose, in order. Returns (next event, rises written): call again from
-    the next event on when it is below N, which happens when `rises` is full.
+    the `Program` and `TimerThresholds` arrays and the indicators' codes, ``scratch``: tuple of buffers
+    (`IndicatorEvaluator` in engine.stream.evaluator makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED or DUPLICATE,
+    ``activations`` (`ACTIVATION`, M) what rose, in order. Returns (next event, rises written): call again from
+    the next event on when it is below N, which happens when `activations` is full.
     """
-    risen = 0
+    activated = 0
     for i in range(start, events.shape[0]):
-        if not _room(rises, risen, rules):
-            return i, risen
+        if not _room(activations, activated, rules):
+            return i, activated
         event = events[i]
         outcomes[i] = BAD
         if event.status != OK:
@@ -127,25 +127,25 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, rises):
         if seen(row, event.id):
             outcomes[i] = DUPLICATE
             continue
-        risen = _silence(row, slots[i], event.at, rules, scratch, rises, risen)
-        judged = row.last_at + np.int64(row.silence_ms)
+        activated = _silence(row, slots[i], event.at, rules, scratch, activations, activated)
+        evaluated = row.last_at + np.int64(row.silence_ms)
         apply(row, event)
         # never before a moment that was judged: what stands since then would fall, and rise again
-        now = max(row.last_at, judged)
-        risen = _judge(row, slots[i], i, now, event.received_at, rules, scratch, rises, risen)
+        now = max(row.last_at, evaluated)
+        activated = _evaluate(row, slots[i], i, now, event.received_at, rules, scratch, activations, activated)
         outcomes[i] = APPLIED
-    return events.shape[0], risen
+    return events.shape[0], activated
 
 
 @kernel
-def fire(rows, slots, start, until, rules, scratch, rises):
+def fire(rows, slots, start, until, rules, scratch, activations):
     """Judge the silence of ``rows[slots[start:]]`` up to `until`; returns as `advance` does."""
-    risen = 0
+    activated = 0
     for i in range(start, slots.shape[0]):
-        if not _room(rises, risen, rules):
-            return i, risen
-        risen = _silence(rows[slots[i]], slots[i], until, rules, scratch, rises, risen)
-    return slots.shape[0], risen
+        if not _room(activations, activated, rules):
+            return i, activated
+        activated = _silence(rows[slots[i]], slots[i], until, rules, scratch, activations, activated)
+    return slots.shape[0], activated
 
 
 @kernel

@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.kernels.features import DAY, HOUR, MINUTE, SECOND
 from engine.kernels.jit import kernel
-from engine.kernels.layout import (
+from engine.kernels.row import (
     BURST_GAP_MS,
     BURST_VIEWS,
     ORDER_LINES_MS,

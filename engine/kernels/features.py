@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.jit import kernel
-from engine.kernels.layout import (
+from engine.kernels.row import (
     PANES_1D,
     PANES_1H,
     PANES_5M,

@@ -6,7 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from engine.kernels import advance, chunks, decode, features, layout, partition, rules, sparse, words
+from engine.kernels import advance, chunks, decode, features, partition, sparse
+from engine.kernels import hash_set as words
+from engine.kernels import predicates as rules
+from engine.kernels import row as layout
 
 
 def warm_up() -> None:
@@ -21,14 +24,14 @@ def warm_up() -> None:
         np.zeros(1, np.bool_),
         np.zeros(layout.ACTIVE, np.uint32),
     )
-    rises = np.zeros(8, advance.RISE)
+    activations = np.zeros(8, advance.ACTIVATION)
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
     ends = np.array([len(data)])
     decode.decode(data, ends, np.zeros(1, np.int64), events)
     partition.partition_of(b"warm", 1)
     partition.misplaced(data, ends, 0, 1, np.zeros(1, np.bool_))
-    advance.advance(rows, slots, events, 0, ruleset, scratch, np.zeros(1, np.uint8), rises)
-    advance.fire(rows, slots, 0, 1, ruleset, scratch, rises)
+    advance.advance(rows, slots, events, 0, ruleset, scratch, np.zeros(1, np.uint8), activations)
+    advance.fire(rows, slots, 0, 1, ruleset, scratch, activations)
     advance.timers(rows, slots, np.zeros(1, np.int64), ruleset, scratch, np.zeros(1, np.bool_))
     advance.touched(slots, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
     words.meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
@@ -51,8 +54,8 @@ def _rules() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         np.zeros((1, 1), np.uint64),
         np.zeros((1, 1), np.uint64),
     )
-    silences = (np.zeros(1, np.uint32), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
-    return program, (*program, *silences)
+    timer_thresholds = (np.zeros(1, np.uint32), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
+    return program, (*program, *timer_thresholds)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,10 @@ from engine.clock import wall_ms
 from engine.errors import BadRequest, CuelineError
 from engine.events import Message
 from engine.ports import ClockAnchor
+from engine.replay.log_reader import LineFaults, LogReader
 from engine.replay.outbox import Outbox
 from engine.replay.pace import due
 from engine.replay.sender import Sender, Sent
-from engine.replay.source import Faults, Source
 
 SLICE_MS = 20  # events due within one slice travel together
 BATCH = 500  # events of one request
@@ -25,7 +25,7 @@ SENDERS = 4  # requests on their way at once
 STEP_MS = 200  # how often an unpaced replay moves the engine's clock
 
 
-class Progress(msgspec.Struct, frozen=True):
+class ReplayProgress(msgspec.Struct, frozen=True):
     """How far it is: events sent, the event time reached (epoch ms), how far behind the pace (wall ms)."""
 
     sent: int
@@ -50,11 +50,11 @@ class ReplayReport(msgspec.Struct, frozen=True, rename="camel"):
 
 
 SetClock = Callable[[ClockAnchor | None], Awaitable[None]]
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[ReplayProgress], None]
 
 
 async def replay(
-    source: Source,
+    log_reader: LogReader,
     sender: Sender,
     *,
     speed: float = 1.0,
@@ -66,39 +66,39 @@ async def replay(
     stop: asyncio.Event | None = None,
     slice_ms: int = SLICE_MS,
 ) -> ReplayReport:
-    """Send `source` through `sender`; `speed` 0 is as fast as it is taken. With `stop` it ends early: what is
+    """Send `log_reader` through `sender`; `speed` 0 is as fast as it is taken. With `stop` it ends early: what is
     on its way still arrives, so the report is exact.
 
     The engine's clock is set by `set_clock` to run as fast as the replay, from `settle_s` (wall) after
     now, so that every process has heard of it before the first event; it is left running. Unpaced, the
     clock stands at the newest event that arrived, or, for a receiver that judges times, at the file's
     last event from the start (silences are then due early). With `shift_to_now` the first event happens now,
-    and the message ids are this run's own. Raises what `source` and `sender` raise.
+    and the message ids are this run's own. Raises what `log_reader` and `sender` raise.
     """
-    faults, began = Faults(), wall_ms()
+    faults, began = LineFaults(), wall_ms()
     starts = began + round(settle_s * 1_000) if set_clock else began
     if shift_to_now:
-        source = msgspec.structs.replace(source, salt=f"{source.salt}{starts}")
-    messages = islice(source.messages(faults), limit)
+        log_reader = msgspec.structs.replace(log_reader, salt=f"{log_reader.salt}{starts}")
+    messages = islice(log_reader.messages(faults), limit)
     first = next(messages, None)
     if first is None:
         raise BadRequest(
-            f"{source.path.name}: no event could be read: {'; '.join(faults.first) or 'empty'}", "FILE"
+            f"{log_reader.path.name}: no event could be read: {'; '.join(faults.first) or 'empty'}", "FILE"
         )
     shift = starts - first.event.at if shift_to_now else 0
     anchor = ClockAnchor(first.event.at + shift, starts, speed)
     if speed == 0 and sender.judges_time:
-        anchor = msgspec.structs.replace(anchor, engine_ms=_newest(source, limit) + shift)
+        anchor = msgspec.structs.replace(anchor, engine_ms=_newest(log_reader, limit) + shift)
     if set_clock:
         await set_clock(None if shift_to_now and speed == 1 else anchor)
         await asyncio.sleep(settle_s)
-    run = _Run(sender, anchor, set_clock, on_progress, stop, slice_ms)
+    run = _ReplayRun(sender, anchor, set_clock, on_progress, stop, slice_ms)
     await run.all(_shifted(chain([first], messages), shift))
     return run.report(faults, (wall_ms() - starts) / 1_000)
 
 
-def _newest(source: Source, limit: int | None) -> int:
-    return max(message.event.at for message in islice(source.messages(Faults()), limit))
+def _newest(log_reader: LogReader, limit: int | None) -> int:
+    return max(message.event.at for message in islice(log_reader.messages(LineFaults()), limit))
 
 
 def _shifted(messages: Iterable[Message], shift: int) -> Iterator[Message]:
@@ -117,12 +117,12 @@ async def send_paced(
 ) -> ReplayReport:
     """Send `messages` (in time order, from wherever) when `anchor` says they are due, until `stop`; sets no
     clock."""
-    run, began = _Run(sender, anchor, None, on_progress, stop, slice_ms), wall_ms()
+    run, began = _ReplayRun(sender, anchor, None, on_progress, stop, slice_ms), wall_ms()
     await run.all(messages)
-    return run.report(Faults(), (wall_ms() - began) / 1_000)
+    return run.report(LineFaults(), (wall_ms() - began) / 1_000)
 
 
-class _Run:
+class _ReplayRun:
     """One run: a dispatcher fills the outbox at the pace, senders empty it."""
 
     def __init__(
@@ -155,7 +155,7 @@ class _Run:
             raise several.exceptions[0] from several
         await self._step(force=True)
 
-    def report(self, faults: Faults, seconds: float) -> ReplayReport:
+    def report(self, faults: LineFaults, seconds: float) -> ReplayReport:
         """What was done."""
         return ReplayReport(
             self._sent,
@@ -223,7 +223,7 @@ class _Run:
         self._last_at = max(self._last_at, max(message.event.at for message in batch))
         if self._on_progress:
             behind = max(wall_ms() - due(self._last_at, self._anchor), 0) if self._anchor.speed else 0
-            self._on_progress(Progress(self._sent, self._last_at, behind))
+            self._on_progress(ReplayProgress(self._sent, self._last_at, behind))
 
     async def _step(self, force: bool = False) -> None:
         """Unpaced into Kafka: the engine's clock follows what arrived."""

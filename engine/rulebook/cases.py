@@ -21,12 +21,12 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from engine.errors import BadRule
 from engine.kernels.features import FEATURES, read_many
-from engine.kernels.layout import ROW
-from engine.kernels.rules import match
+from engine.kernels.predicates import match
+from engine.kernels.row import ROW
+from engine.rulebook.directory import CASES, texts_of
 from engine.rulebook.document import Document
 from engine.rulebook.explain import explain
-from engine.rulebook.faults import Faults, Spot, meant, shown
-from engine.rulebook.load import CASES, texts_of
+from engine.rulebook.faults import RuleFaults, Spot, meant, shown
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
 
@@ -52,7 +52,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def load_cases(directory: Path, rulebook: Rulebook) -> list[Case]:
     """Every case of the directory's ``*.cases.yaml``; raises `BadRule` with all faults."""
-    faults = Faults()
+    faults = RuleFaults()
     texts = texts_of(directory, CASES, faults)
     cases = [case for file in texts for case in _cases(Document(file, texts[file], faults), rulebook)]
     if faults:

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from engine.rulebook.clauses import MOST, Clause, Forms, TooManyClauses, mentions
-from engine.rulebook.condition import Predicate, Truth
-from engine.rulebook.faults import Faults, meant, shown
+from engine.rulebook.faults import RuleFaults, meant, shown
+from engine.rulebook.language.clauses import MOST, Clause, Forms, TooManyClauses, mentions
+from engine.rulebook.language.condition import Predicate, Truth
 from engine.rulebook.model import Indicator, Program, Rulebook
-from engine.rulebook.parse import Draft, Drafts
-from engine.rulebook.silence import silences, unheard
+from engine.rulebook.schema import RuleDraft, RuleDrafts
+from engine.rulebook.timers import timer_thresholds, unheard
 from engine.state.catalogue import CATALOGUE
 
 
-def compile_drafts(drafts: Drafts, faults: Faults) -> Rulebook | None:
+def compile_drafts(drafts: RuleDrafts, faults: RuleFaults) -> Rulebook | None:
     """The rulebook, or None with the reasons among `faults`. The order of the drafts does not matter."""
     indicators = sorted(drafts.indicators, key=lambda draft: draft.rule.name)
     offers = sorted(drafts.offers, key=lambda draft: draft.rule.name)
@@ -47,7 +47,7 @@ def compile_drafts(drafts: Drafts, faults: Faults) -> Rulebook | None:
         indicators=compiled,
         offers=chosen,
         program=program([*of_indicators, *of_offers]),
-        silences=silences(of_indicators),
+        timer_thresholds=timer_thresholds(of_indicators),
         codes=np.array(codes, np.uint32),
         mentions=tuple(
             frozenset(position[one.name] for one in mentions(draft.rule.condition)) for draft in offers
@@ -55,8 +55,8 @@ def compile_drafts(drafts: Drafts, faults: Faults) -> Rulebook | None:
     )
 
 
-def _unique(rules: Iterable[Draft], faults: Faults) -> None:
-    seen: dict[str, Draft] = {}
+def _unique(rules: Iterable[RuleDraft], faults: RuleFaults) -> None:
+    seen: dict[str, RuleDraft] = {}
     for rule in sorted(rules, key=lambda rule: rule.spot):
         if rule.name in seen:
             faults.add(rule.spot, rule.name, f"defined already at {seen[rule.name].spot}")
@@ -71,8 +71,8 @@ def fnv1a(text: str) -> int:
     return code or 1
 
 
-def _codes(rules: Iterable[Draft], faults: Faults) -> list[int]:
-    seen: dict[int, Draft] = {}
+def _codes(rules: Iterable[RuleDraft], faults: RuleFaults) -> list[int]:
+    seen: dict[int, RuleDraft] = {}
     codes = []
     for rule in rules:
         code = fnv1a(rule.name)
@@ -83,7 +83,7 @@ def _codes(rules: Iterable[Draft], faults: Faults) -> list[int]:
     return codes
 
 
-def _indicator_forms(rules: Sequence[Draft], faults: Faults) -> dict[str, Forms]:
+def _indicator_forms(rules: Sequence[RuleDraft], faults: RuleFaults) -> dict[str, Forms]:
     """The forms of the indicators whose names all lead somewhere, those they name first."""
     by_name = {rule.name: rule for rule in rules}
     graph = {rule.name: {one.name for one in mentions(rule.condition)} for rule in by_name.values()}
@@ -95,7 +95,7 @@ def _indicator_forms(rules: Sequence[Draft], faults: Faults) -> dict[str, Forms]
     return forms
 
 
-def _without_cycles(graph: dict[str, set[str]], by_name: Mapping[str, Draft], faults: Faults) -> list[str]:
+def _without_cycles(graph: dict[str, set[str]], by_name: Mapping[str, RuleDraft], faults: RuleFaults) -> list[str]:
     while True:
         try:
             return list(graphlib.TopologicalSorter(graph).static_order())
@@ -108,7 +108,7 @@ def _without_cycles(graph: dict[str, set[str]], by_name: Mapping[str, Draft], fa
             graph = {name: named - set(cycle) for name, named in graph.items() if name not in cycle}
 
 
-def _settle(rule: Draft, forms: Forms, faults: Faults) -> None:
+def _settle(rule: RuleDraft, forms: Forms, faults: RuleFaults) -> None:
     """Work out both forms now: whoever names this indicator finds them ready, however long the chain."""
     for wanted in (True, False):
         try:
@@ -118,7 +118,7 @@ def _settle(rule: Draft, forms: Forms, faults: Faults) -> None:
                 faults.add(rule.spot, rule.name, f"branches into more than {MOST} cases: split the rule")
 
 
-def _named_exist(rule: Draft, declared: set[str], faults: Faults) -> None:
+def _named_exist(rule: RuleDraft, declared: set[str], faults: RuleFaults) -> None:
     for one in mentions(rule.condition):
         if one.name not in declared:
             known = [*sorted(declared), *(feature.name for feature in CATALOGUE)]
@@ -127,7 +127,7 @@ def _named_exist(rule: Draft, declared: set[str], faults: Faults) -> None:
             )
 
 
-def _clauses(rule: Draft, forms: Forms, faults: Faults) -> list[Clause]:
+def _clauses(rule: RuleDraft, forms: Forms, faults: RuleFaults) -> list[Clause]:
     try:
         clauses = forms.clauses()
     except TooManyClauses:
@@ -138,13 +138,13 @@ def _clauses(rule: Draft, forms: Forms, faults: Faults) -> list[Clause]:
     return clauses
 
 
-def _offer_clauses(rule: Draft, forms: Mapping[str, Forms], faults: Faults) -> list[Clause]:
+def _offer_clauses(rule: RuleDraft, forms: Mapping[str, Forms], faults: RuleFaults) -> list[Clause]:
     if any(one.name not in forms for one in mentions(rule.condition)):
         return []  # the fault lies with the indicator and has been noted
     return _clauses(rule, Forms(rule.condition, forms), faults)
 
 
-def _heard(rules: Iterable[Draft], clauses: Mapping[str, list[Clause]], faults: Faults) -> None:
+def _heard(rules: Iterable[RuleDraft], clauses: Mapping[str, list[Clause]], faults: RuleFaults) -> None:
     for rule in rules:
         for reason in unheard(clauses.get(rule.name, [])):
             faults.add(rule.spot, rule.name, reason)

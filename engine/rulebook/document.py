@@ -13,7 +13,7 @@ import unicodedata
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from engine.rulebook.faults import Faults, Spot, meant, shown
+from engine.rulebook.faults import RuleFaults, Spot, meant, shown
 
 LONGEST_FILE = 1 << 18
 DEEPEST = 24
@@ -24,7 +24,7 @@ TAG = "tag:yaml.org,2002:"
 class Document:
     """One file: its text, its root node (None when empty or not `readable`), and where its faults go."""
 
-    def __init__(self, file: str, text: str, faults: Faults) -> None:
+    def __init__(self, file: str, text: str, faults: RuleFaults) -> None:
         self.file = file
         self.text = text
         self.faults = faults

@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.rulebook.condition import COMPARE, SYMBOLS
+from engine.rulebook.language.condition import COMPARE, SYMBOLS
+from engine.rulebook.language.quantity import UNIT_SECONDS
+from engine.rulebook.language.say import plain
 from engine.rulebook.model import Program, Rulebook
-from engine.rulebook.quantity import UNIT_SECONDS
-from engine.rulebook.say import plain
 from engine.state.catalogue import CATALOGUE
 
 NAMES = {feature.index: feature.name for feature in CATALOGUE}

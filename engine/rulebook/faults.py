@@ -22,7 +22,7 @@ class Spot(msgspec.Struct, frozen=True, order=True):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Faults:
+class RuleFaults:
     """A growing list of faults."""
 
     def __init__(self) -> None:

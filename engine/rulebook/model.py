@@ -83,7 +83,7 @@ class Program(msgspec.Struct, frozen=True, eq=False):
         )
 
 
-class Silences(msgspec.Struct, frozen=True, eq=False):
+class TimerThresholds(msgspec.Struct, frozen=True, eq=False):
     """Thresholds on features that grow with silence, met in an indicator: a customer whose feature
     reaches one must be looked at again. T entries: feature index, threshold, ms in which it grows by 1."""
 
@@ -103,7 +103,7 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     indicators: tuple[Indicator, ...]
     offers: tuple[Offer, ...]
     program: Program
-    silences: Silences
+    timer_thresholds: TimerThresholds
     codes: NDArray[np.uint32]  # of the indicators, in order
     mentions: tuple[frozenset[int], ...]
 

@@ -17,15 +17,17 @@ import hiredis
 import msgspec
 from redis.asyncio.connection import (
     AbstractConnection,
-    Connection,
     SSLConnection,
     UnixDomainSocketConnection,
     parse_url,
 )
+from redis.asyncio.connection import (
+    Connection as RedisConnection,
+)
 from redis.exceptions import RedisError
 
 from engine.errors import BadSettings, Unavailable
-from engine.store.frames import pack
+from engine.store.resp import pack
 
 Replies = list[Any]
 
@@ -48,26 +50,26 @@ class _Call(msgspec.Struct, gc=False):
 class _Wire(asyncio.Protocol):
     """Feeds the socket's bytes to hiredis and hands each reply to its call."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, line: Connection) -> None:
+        self._connection = line
         self._reader = hiredis.Reader()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not False:  # RESP2 has no false of its own
-                self._line.answered(self, reply)
+                self._connection.answered(self, reply)
         except hiredis.ProtocolError as error:
-            self._line.broken(self, f"protocol error: {error}")
+            self._connection.broken(self, f"protocol error: {error}")
 
     def connection_lost(self, error: Exception | None) -> None:
-        self._line.broken(self, str(error or "connection closed"))
+        self._connection.broken(self, str(error or "connection closed"))
 
 
 def _endpoint(url: str) -> AbstractConnection:
     try:
         arguments: dict[str, Any] = dict(parse_url(url))
-        kind = arguments.pop("connection_class", Connection)
+        kind = arguments.pop("connection_class", RedisConnection)
         connection: AbstractConnection = kind(**arguments)
         if isinstance(connection, SSLConnection):
             connection.ssl_context.get()  # reads the certificates that the URL names
@@ -76,7 +78,7 @@ def _endpoint(url: str) -> AbstractConnection:
     return connection
 
 
-class Line:
+class Connection:
     """A connection that opens when first used and again after it broke.
 
     `call` and `pipe` put their bytes behind those of every earlier call before they return, also while the
@@ -234,7 +236,7 @@ class Line:
             self._transport, _ = await loop.create_unix_connection(lambda: wire, end.path)
             # room for a whole commit, so that it leaves in one call; TCP grows its buffer by itself
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        elif isinstance(end, Connection):
+        elif isinstance(end, RedisConnection):
             tls = end.ssl_context.get() if isinstance(end, SSLConnection) else None
             self._transport, _ = await loop.create_connection(lambda: wire, end.host, end.port, ssl=tls)
         else:

@@ -10,9 +10,9 @@ import msgspec
 from engine.events import Outcome
 from engine.ports import Reservation, View
 from engine.settings import Redis
-from engine.store.frames import pack
-from engine.store.library import LEARN, RESERVE
-from engine.store.verbs import Verbs
+from engine.store.commands import Commands
+from engine.store.functions.library import LEARN, RESERVE
+from engine.store.resp import pack
 
 #: Reservations taken in one call: Redis, which has one thread, spends about 10 µs on each.
 MOST_RESERVED = 64
@@ -22,7 +22,7 @@ Learned = dict[tuple[str, str], tuple[int, int]]
 _history = msgspec.msgpack.Decoder(dict[str, list[int]]).decode
 
 
-class DecisionVerbs(Verbs):
+class DecisionCommands(Commands):
     """`engine.ports.DecisionStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
@@ -34,7 +34,7 @@ class DecisionVerbs(Verbs):
     async def views(self, customers: Sequence[str]) -> list[View]:
         if not customers:
             return []
-        found = await self._line.call(pack(("MGET", *self._view_keys(customers))))
+        found = await self._connection.call(pack(("MGET", *self._view_keys(customers))))
         return [
             View(row, _history(history) if history else {})
             for row, history in zip(found[::2], found[1::2], strict=True)
@@ -50,7 +50,7 @@ class DecisionVerbs(Verbs):
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
         parts = [reservations[i : i + MOST_RESERVED] for i in range(0, len(reservations), MOST_RESERVED)]
-        answers = await self._line.pipe(b"".join(map(self._reserve, parts)), len(parts)) if parts else []
+        answers = await self._connection.pipe(b"".join(map(self._reserve, parts)), len(parts)) if parts else []
         # a digit for each candidate; 49 is "1"
         return [[digit == 49 for digit in digits] for answer in answers for digits in answer]
 
@@ -72,7 +72,7 @@ class DecisionVerbs(Verbs):
         if partition is None:
             return None
         key = self._keys.decision_prefix[partition] + decision_id.encode()
-        record: bytes | None = await self._line.call(pack(("GET", key)))
+        record: bytes | None = await self._connection.call(pack(("GET", key)))
         return record
 
     async def learn(self, outcome: Outcome, success: bool | None) -> bool:
@@ -87,11 +87,11 @@ class DecisionVerbs(Verbs):
         )
         lesson = f"{outcome.offer_id}|{outcome.outcome.value}"
         arm, taught = f"{outcome.offer_id}|{outcome.channel}", {True: "s", False: "f", None: ""}[success]
-        return bool(await self._line.call(pack(("FCALL", LEARN, 3, *keys, lesson, arm, taught))))
+        return bool(await self._connection.call(pack(("FCALL", LEARN, 3, *keys, lesson, arm, taught))))
 
     async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
-        connection = self._line.connections
-        versions = await self._line.pipe(self._versions, self._keys.partitions)
+        connection = self._connection.connections
+        versions = await self._connection.pipe(self._versions, self._keys.partitions)
         await self._fetch_changed(connection, versions)
         return _add(self._learned)
 
@@ -103,7 +103,7 @@ class DecisionVerbs(Verbs):
         if not changed:
             return
         frame = b"".join(pack(("HGETALL", self._keys.learned[p])) for p in changed)
-        for partition, reply in zip(changed, await self._line.pipe(frame, len(changed)), strict=True):
+        for partition, reply in zip(changed, await self._connection.pipe(frame, len(changed)), strict=True):
             self._learned[partition] = _parse(reply)
         self._seen = (connection, versions)
 

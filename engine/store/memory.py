@@ -20,8 +20,8 @@ from engine.ports import (
     Reservation,
     View,
 )
-from engine.store.entries import Mark, entry, parse
-from engine.store.keys import DAY_S, HISTORY, Keys
+from engine.store.cue_entries import StreamPosition, entry, parse
+from engine.store.keys import DAY_S, HISTORY, RedisKeys
 
 History = dict[str, list[int]]
 
@@ -39,8 +39,8 @@ class _Partition:
     lessons: set[tuple[str, str, str]] = field(default_factory=set)
     trials: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
-    cues: deque[tuple[Mark, bytes, bytes]] = field(default_factory=deque)
-    newest_cue: dict[bytes, tuple[Mark, bytes]] = field(default_factory=dict)
+    cues: deque[tuple[StreamPosition, bytes, bytes]] = field(default_factory=deque)
+    newest_cue: dict[bytes, tuple[StreamPosition, bytes]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     learned: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
 
@@ -66,10 +66,10 @@ class MemoryStore:
     def __init__(
         self, partitions: int, cue_stream_length: int = 10_000, wall: Callable[[], int] = wall_ms
     ) -> None:
-        self._keys = Keys(partitions)
+        self._keys = RedisKeys(partitions)
         self._partitions = [_Partition(cues=deque(maxlen=cue_stream_length)) for _ in range(partitions)]
         self._wall = wall
-        self._newest = Mark(0, 0, 0)
+        self._newest = StreamPosition(0, 0, 0)
         self._written = asyncio.Event()
         self._names: dict[int, str] = {}
         self._anchor: ClockAnchor | None = None
@@ -144,10 +144,10 @@ class MemoryStore:
         self._written = asyncio.Event()
         return place
 
-    def _next_mark(self, partition: int) -> Mark:
+    def _next_mark(self, partition: int) -> StreamPosition:
         now, newest = self._wall(), self._newest
         same = now <= newest.ms
-        self._newest = Mark(newest.ms if same else now, newest.seq + 1 if same else 0, partition)
+        self._newest = StreamPosition(newest.ms if same else now, newest.seq + 1 if same else 0, partition)
         return self._newest
 
     def _keep(self, part: _Partition, decision_id: str, record: bytes) -> None:
@@ -217,7 +217,7 @@ class MemoryStore:
     def tail(self) -> AsyncGenerator[CueEntry, None]:
         return self._tail(self._newest)
 
-    async def _tail(self, seen: Mark) -> AsyncGenerator[CueEntry, None]:
+    async def _tail(self, seen: StreamPosition) -> AsyncGenerator[CueEntry, None]:
         while True:
             written = self._written
             for at, _, payload in self._between(range(self._keys.partitions), seen):
@@ -226,12 +226,14 @@ class MemoryStore:
                     yield found
             await written.wait()
 
-    def _between(self, partitions: Iterable[int], after: Mark) -> list[tuple[Mark, bytes, bytes]]:
+    def _between(
+        self, partitions: Iterable[int], after: StreamPosition
+    ) -> list[tuple[StreamPosition, bytes, bytes]]:
         cues = [cue for p in partitions for cue in self._partitions[p].cues if cue[0] > after]
         return sorted(cues)
 
     async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
-        after = parse(last_id) or Mark(0, 0, 0)
+        after = parse(last_id) or StreamPosition(0, 0, 0)
         key = None if customer is None else customer.encode()
         partitions = range(self._keys.partitions) if key is None else [self._keys.of_customer(key)]
         cues = self._between(partitions, after)
@@ -240,7 +242,9 @@ class MemoryStore:
 
     async def latest(self, customer: str) -> CueEntry | None:
         owner = customer.encode()
-        at, payload = self._partitions[self._keys.of_customer(owner)].newest_cue.get(owner, (Mark(0, 0, 0), b""))
+        at, payload = self._partitions[self._keys.of_customer(owner)].newest_cue.get(
+            owner, (StreamPosition(0, 0, 0), b"")
+        )
         return entry(at, payload) if at.ms + DAY_S * 1_000 > self._wall() else None
 
     # counters, names and the replay's clock

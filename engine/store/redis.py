@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.store.cues import CueVerbs
-from engine.store.decisions import DecisionVerbs
-from engine.store.frames import pack
-from engine.store.stats import StatsVerbs
-from engine.store.stream import StreamVerbs
+from engine.store.cue_streams import CueCommands
+from engine.store.decisions import DecisionCommands
+from engine.store.resp import pack
+from engine.store.stats import StatsCommands
+from engine.store.stream import StreamCommands
 
 
-class RedisStore(StreamVerbs, DecisionVerbs, CueVerbs, StatsVerbs):
+class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands):
     """StreamStore, DecisionStore, CueStore and StatsStore: ``RedisStore(settings.redis, partitions)``.
 
     Connects at `open`, or with the first verb, and again after an outage; the function library is loaded
@@ -19,9 +19,9 @@ class RedisStore(StreamVerbs, DecisionVerbs, CueVerbs, StatsVerbs):
 
     async def open(self) -> None:
         """Connect now; raises `Unavailable` when Redis is not there."""
-        await self._line.call(pack(("PING",)))
+        await self._connection.call(pack(("PING",)))
 
     async def close(self) -> None:
         """End the connections; verbs under way get `Unavailable`."""
-        for line in list(self._lines):
+        for line in list(self._connections):
             await line.close()

@@ -10,14 +10,14 @@ import msgspec
 
 from engine.ports import ClockAnchor
 from engine.settings import Redis
-from engine.store.frames import pack
+from engine.store.commands import Commands
 from engine.store.keys import CLOCK, NAMES
-from engine.store.verbs import Verbs
+from engine.store.resp import pack
 
 NAMED_AT_ONCE = 500  # about half a millisecond of Redis
 
 
-class StatsVerbs(Verbs):
+class StatsCommands(Commands):
     """`engine.ports.StatsStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
@@ -27,31 +27,31 @@ class StatsVerbs(Verbs):
 
     async def set_clock(self, anchor: ClockAnchor | None) -> None:
         command = ("SET", CLOCK, msgspec.json.encode(anchor)) if anchor else ("DEL", CLOCK)
-        await self._line.call(pack(command))
+        await self._connection.call(pack(command))
 
     async def clock(self) -> ClockAnchor | None:
-        stored = await self._line.call(pack(("GET", CLOCK)))
+        stored = await self._connection.call(pack(("GET", CLOCK)))
         return msgspec.json.decode(stored, type=ClockAnchor) if stored else None
 
     async def tallies(self) -> Mapping[str, int]:
         total: Counter[str] = Counter()
-        for flat in await self._line.pipe(self._tallies, self._keys.partitions):
+        for flat in await self._connection.pipe(self._tallies, self._keys.partitions):
             for name, amount in zip(flat[::2], flat[1::2], strict=True):
                 total[name.decode()] += int(amount)
         return total
 
     async def settled(self) -> list[int]:
-        return [int(count or 0) for count in await self._line.pipe(self._settled, self._keys.partitions)]
+        return [int(count or 0) for count in await self._connection.pipe(self._settled, self._keys.partitions)]
 
     async def name(self, hashes: Mapping[int, str]) -> None:
         pairs = list(hashes.items())
         parts = [pairs[start : start + NAMED_AT_ONCE] for start in range(0, len(pairs), NAMED_AT_ONCE)]
         if parts:
             frames = (pack(("HSET", NAMES, *chain.from_iterable(part))) for part in parts)
-            await self._line.pipe(b"".join(frames), len(parts))
+            await self._connection.pipe(b"".join(frames), len(parts))
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
         if not hashes:
             return {}
-        words = await self._line.call(pack(("HMGET", NAMES, *hashes)))
+        words = await self._connection.call(pack(("HMGET", NAMES, *hashes)))
         return {number: word.decode() for number, word in zip(hashes, words, strict=True) if word is not None}

@@ -33,9 +33,9 @@ import hiredis
 from engine.errors import Fenced
 from engine.ports import Commit, CueChoice, Position, Timers
 from engine.settings import Redis
-from engine.store.frames import CustomerKeys, mget, mset, pack
-from engine.store.library import CUES
-from engine.store.verbs import Verbs
+from engine.store.commands import Commands
+from engine.store.functions.library import CUES
+from engine.store.resp import CustomerKeys, mget, mset, pack
 
 READ_AT_ONCE = 1_000  # rows of one MGET: about a millisecond of Redis, and decisions get their turn between two
 
@@ -61,7 +61,7 @@ return {string.format('%.0f', epoch), at[2] or '0', string.format('%.0f', previo
 """
 
 
-class StreamVerbs(Verbs):
+class StreamCommands(Commands):
     """`engine.ports.StreamStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
@@ -71,40 +71,40 @@ class StreamVerbs(Verbs):
 
     @property
     def connections(self) -> int:
-        return self._line.connections
+        return self._connection.connections
 
     async def claim(self, partition: int, held: int | None = None) -> Position:
         only_if = () if held is None else (held,)
-        reply = await self._line.call(pack(("EVAL", _CLAIM, 1, self._keys.position[partition], *only_if)))
+        reply = await self._connection.call(pack(("EVAL", _CLAIM, 1, self._keys.position[partition], *only_if)))
         epoch, offset, previous = (int(number) for number in reply)
         return Position(epoch, offset, previous)
 
     async def position(self, partition: int) -> Position:
-        reply = await self._line.call(pack(("HMGET", self._keys.position[partition], "epoch", "offset")))
+        reply = await self._connection.call(pack(("HMGET", self._keys.position[partition], "epoch", "offset")))
         return Position(*(int(number or 0) for number in reply))
 
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         keys, count = self._row_keys[partition], len(customers)
         parts = [mget(keys, customers[start : start + READ_AT_ONCE]) for start in range(0, count, READ_AT_ONCE)]
-        replies = await self._line.pipe(b"".join(parts), len(parts)) if parts else []
+        replies = await self._connection.pipe(b"".join(parts), len(parts)) if parts else []
         return list(chain.from_iterable(replies))
 
     async def commit(self, commit: Commit) -> list[int]:
         commands = list(self._transaction(commit))
         frame = b"".join(chain.from_iterable(commands))
-        replies = await self._line.pipe(frame, len(commands), commit.connection)
+        replies = await self._connection.pipe(frame, len(commands), commit.connection)
         done = replies[-1]
         if done is None:
             raise Fenced(f"partition {commit.partition} stands at {replies[1].decode()}")
         if broken := next((reply for reply in done if isinstance(reply, hiredis.ReplyError)), None):
-            raise self._line.fail(str(broken))
+            raise self._connection.fail(str(broken))
         taken: list[int] = done[-1] if commit.cues else []
         return taken
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         key = self._keys.timers[partition]
         command = ("ZRANGEBYSCORE", key, "-inf", until, "LIMIT", 0, limit)
-        customers: list[bytes] = await self._line.call(pack(command))
+        customers: list[bytes] = await self._connection.call(pack(command))
         return customers
 
     def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:

@@ -1,4 +1,4 @@
-"""What the HTTP process works with: the ports and objects that wiring hands to `engine.web.app.build_app`."""
+"""What the HTTP process works with: the ports and objects that wiring hands to `engine.web.server.app.build_app`."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 import msgspec
 
+from engine.decisions.batcher import DecisionBatcher
 from engine.events import Message
 from engine.ports import Clock, CueStore, DecisionStore, EventLog, Meter, StatsStore
 from engine.rulebook.model import Rulebook
-from engine.web.desk import Desk
 
 
-class Door(Protocol):
-    """A foreign event format, read: `engine.doors.segment.SegmentDoor` is one. Verbs raise `BadEvent`."""
+class Source(Protocol):
+    """A foreign event format, read: `engine.sources.segment.payload.SegmentSource` is one. Verbs raise `BadEvent`."""
 
     def message(
         self,
@@ -41,14 +41,14 @@ class Services:
     """Everything the routes use. ``rule_faults`` are those of files that were not taken into use,
     ``metrics`` gives the exposition and its content type, ``ready`` the problems by name (empty: ready)."""
 
-    door: Door
+    source: Source
     log: EventLog
     decisions: DecisionStore
     cues: CueStore
     stats: StatsStore
     meter: Meter
     clock: Clock
-    desk: Desk
+    batcher: DecisionBatcher
     rulebook: Callable[[], Rulebook]
     rule_faults: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[bytes, str]]

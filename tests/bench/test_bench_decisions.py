@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from engine.cli import app
-from engine.embedded.loopback import HOST
+from engine.cli.app import app
 from engine.errors import Unavailable
-from engine.kernels.layout import ROW, VERSION
+from engine.kernels.row import ROW, VERSION
+from engine.local.loopback import HOST
 from loadtest.decisions import requests_for, side, turns
 from loadtest.http_load import Load, closed_loop, connect, joined, post
 from loadtest.people import names, rows

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 
 from engine.errors import BadSettings
-from loadtest.faults import FaultsResult, Recovery, Target, bench_faults, made_up
+from loadtest.faults import FaultsResult, KillTarget, RecoveryTimes, bench_faults, made_up
 
 RULES = Path(__file__).parent.parent.parent / "rules"
 
 
-async def run(kills: int, targets: tuple[Target, ...], broker: str) -> FaultsResult:
+async def run(kills: int, targets: tuple[KillTarget, ...], broker: str) -> FaultsResult:
     return await bench_faults(made_up(1), kills, targets, broker, 8, RULES, 1, Console(quiet=True))
 
 
@@ -42,6 +42,6 @@ async def test_a_broker_that_forgets_is_not_killed() -> None:
 
 @pytest.mark.parametrize("fault", ["rows_different", "events_lost", "events_doubled", "cues_different"])
 def test_exact_means_exact(fault: str) -> None:
-    good = FaultsResult({}, "tansu", 1, 1, 0, 0, 0, 1, 0, 0, Recovery(0, 0))
+    good = FaultsResult({}, "tansu", 1, 1, 0, 0, 0, 1, 0, 0, RecoveryTimes(0, 0))
     assert good.exact
     assert not msgspec.structs.replace(good, **{fault: 1}).exact

@@ -10,7 +10,7 @@ import redis
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from tests.contracts.store_words import CUES_KEPT, PARTITIONS
+from tests.contracts.builders import CUES_KEPT, PARTITIONS
 from tests.services import Valkey
 
 

@@ -1,5 +1,5 @@
 """The private names of Faust and aiokafka that the batch drain leans on. A red test here means: read the
-new version's source before touching `engine.streams.consumer`."""
+new version's source before touching `engine.kafka.consumer`."""
 
 from __future__ import annotations
 

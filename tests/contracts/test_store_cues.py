@@ -10,9 +10,9 @@ import pytest
 import redis
 
 from engine.ports import Candidate, CueChoice, CueEntry
-from engine.store.entries import Mark
+from engine.store.cue_entries import StreamPosition
 from engine.store.redis import RedisStore
-from tests.contracts.store_words import AnyStore, candidate, change, choice, cue, customers_of, place
+from tests.contracts.builders import AnyStore, candidate, change, choice, cue, customers_of, place
 
 
 class Writer:
@@ -123,7 +123,7 @@ async def test_two_tails_see_the_same(store: AnyStore, writer: Writer) -> None:
 async def test_more_than_a_page_comes_in_order_and_once(
     store: AnyStore, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.store.cues.PAGE", 3)
+    monkeypatch.setattr("engine.store.cue_streams.PAGE", 3)
     (customer,) = customers_of(0, 1)
     tail = store.tail()
     for i in range(8):
@@ -144,7 +144,7 @@ def sorted_by_mark(entries: list[CueEntry]) -> list[CueEntry]:
 async def test_since_resumes_behind_an_id(
     store: AnyStore, writer: Writer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.store.cues.PAGE", 2)
+    monkeypatch.setattr("engine.store.cue_streams.PAGE", 2)
     one, two = customers_of(1, 2)
     for i in range(6):
         await writer.write(1, choice(one, candidate(one, f"o{i}")), choice(two, candidate(two, f"t{i}")))
@@ -193,7 +193,7 @@ async def test_old_cues_leave_the_stream(redis_store: RedisStore, look: redis.Re
 
 
 def test_marks_go_on_without_gap() -> None:
-    seen = Mark(50, 3, 1)
+    seen = StreamPosition(50, 3, 1)
     assert seen.before(1) == seen
-    assert seen.before(2) < Mark(50, 0, 2)
-    assert seen.before(2) > Mark(49, 2**63, 2)
+    assert seen.before(2) < StreamPosition(50, 0, 2)
+    assert seen.before(2) > StreamPosition(49, 2**63, 2)

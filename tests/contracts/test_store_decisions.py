@@ -15,7 +15,7 @@ from engine.settings import Redis
 from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from tests.contracts.store_words import (
+from tests.contracts.builders import (
     DAY_MS,
     PARTITIONS,
     AnyStore,

@@ -15,9 +15,9 @@ import redis
 from engine.errors import BadSettings, Fenced, Unavailable
 from engine.ports import Candidate, Commit, Position
 from engine.settings import Redis
-from engine.store import library
+from engine.store.functions import library
 from engine.store.redis import RedisStore
-from tests.contracts.store_words import (
+from tests.contracts.builders import (
     PARTITIONS,
     change,
     choice,
@@ -225,7 +225,7 @@ async def committed(store: RedisStore, commit: Commit) -> None:
 async def test_tail_goes_on_after_an_outage(
     own: Valkey, own_store: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
+    monkeypatch.setattr("engine.store.cue_streams.RETRY_S", 0.01)
     customer, epoch = customers_of(1, 1)[0], (await own_store.claim(1)).epoch
     tail, found = own_store.tail(), []
     for round_ in range(3):
@@ -242,7 +242,7 @@ async def test_tail_goes_on_after_an_outage(
 
 
 async def test_tail_waits_for_a_redis_that_is_not_there_yet(own: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.store.cues.RETRY_S", 0.01)
+    monkeypatch.setattr("engine.store.cue_streams.RETRY_S", 0.01)
     store = RedisStore(Redis(url=own.url), PARTITIONS)
     tail = store.tail()
     waiting = asyncio.ensure_future(anext(tail))
@@ -373,7 +373,7 @@ async def test_who_waits_for_a_connection_hears_of_any_fault(
     async def odd(self: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("engine.store.connection.Line._dial", odd)
+    monkeypatch.setattr("engine.store.connection.Connection._dial", odd)
     for _ in range(2):  # and so does the next
         with pytest.raises(Unavailable):
             await asyncio.wait_for(store.position(0), 5)

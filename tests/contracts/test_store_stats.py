@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.ports import ClockAnchor, Commit, Timers
-from tests.contracts.store_words import AnyStore
+from tests.contracts.builders import AnyStore
 
 
 async def test_tallies_begin_empty(store: AnyStore) -> None:

@@ -15,7 +15,7 @@ from engine.ports import Candidate, ClockAnchor, CueChoice, Position
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from tests.contracts.store_words import PARTITIONS, AnyStore, candidate, change, customers_of, place, reservation
+from tests.contracts.builders import PARTITIONS, AnyStore, candidate, change, customers_of, place, reservation
 from tests.services import Valkey
 
 NAMES = [name for partition in range(PARTITIONS) for name in customers_of(partition, 2)]

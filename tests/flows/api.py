@@ -16,20 +16,20 @@ import numpy as np
 import uvicorn
 from blacksheep import Application
 
-from engine.doors.segment import Limits, SegmentDoor
+from engine.decisions.batcher import DecisionBatcher
 from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
-from engine.kernels.layout import ROW, VERSION
 from engine.kernels.partition import partition_of
+from engine.kernels.row import ROW, VERSION
 from engine.meter import PrometheusMeter
 from engine.ports import Candidate, Commit, CueChoice, Timers
-from engine.rulebook.load import compile_texts
+from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
+from engine.sources.segment.payload import Limits, SegmentSource
 from engine.store.memory import MemoryStore
-from engine.web.app import Api, build_app
-from engine.web.desk import Desk
-from engine.web.server import configured
+from engine.web.server.app import Api, build_app
+from engine.web.server.uvicorn_server import configured
 from engine.web.services import Services
 from models.propensity import fit
 
@@ -122,17 +122,19 @@ class Process:
         self.store = MemoryStore(PARTITIONS)
         web = self.settings.web
         self.table = fit(self.rulebook.offers, {})
-        desk = Desk(self.store, lambda: self.rulebook, lambda: self.table, self.clock, self.meter, self.settings)
+        batcher = DecisionBatcher(
+            self.store, lambda: self.rulebook, lambda: self.table, self.clock, self.meter, self.settings
+        )
         self.app: Api = build_app(
             Services(
-                door=SegmentDoor(Limits(web.max_event_bytes, web.max_batch_events)),
+                source=SegmentSource(Limits(web.max_event_bytes, web.max_batch_events)),
                 log=self.log,
                 decisions=self.store,
                 cues=self.store,
                 stats=self.store,
                 meter=self.meter,
                 clock=self.clock,
-                desk=desk,
+                batcher=batcher,
                 rulebook=lambda: self.rulebook,
                 rule_faults=lambda: self.rule_faults,
                 metrics=self.meter.render,
@@ -207,7 +209,7 @@ async def calling(process: Process) -> AsyncIterator[httpx.AsyncClient]:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn as `engine.web.server` has it, and an event when it listens."""
+    """uvicorn as `engine.web.server.uvicorn_server` has it, and an event when it listens."""
 
     def __init__(self, app: Api) -> None:
         super().__init__(configured(app, "127.0.0.1", 0))

@@ -137,7 +137,7 @@ async def test_it_is_exact_although_redis_came_back_empty(start: Start) -> None:
 async def test_a_long_log_begins_anew_and_nothing_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("engine.demo.log.LONGEST", 30)  # six seconds of requests
+    monkeypatch.setattr("engine.demo.log_rotation.LONGEST", 30)  # six seconds of requests
     chosen = Input(file=None, speed=0, rate=400, seed=7)
     await Demo(Wishes(chosen, 30, 0, ROOT / "rules", tmp_path / "demo", as_json=True, browser=False)).run()
     told = capsys.readouterr()

@@ -14,14 +14,14 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from engine.cli import app
-from engine.doctor import Finding, _skew, _version, examine, show
-from engine.embedded.topics import make_topics, topics_of
+from engine.cli.app import app
+from engine.cli.doctor import Finding, _skew, _version, examine, show
 from engine.errors import BadSettings
 from engine.events import Event, Kind, Message
+from engine.kafka.producer import KafkaLog
+from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
 from engine.settings import Settings
-from engine.streams.producer import KafkaLog
 from tests.services import Broker, Valkey
 
 RULES = Path(__file__).parent.parent.parent / "rules"

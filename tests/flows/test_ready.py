@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.embedded.supervisor import Supervisor
+from engine.local.supervisor import Supervisor
 from engine.meter import total
 from tests.services import Broker, Valkey
 

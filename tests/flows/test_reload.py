@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from engine.following import Knowledge
 from engine.meter import PrometheusMeter
-from engine.rulebook import watch
-from engine.rulebook.load import compile_texts
+from engine.process.refresh import Knowledge
+from engine.rulebook import watcher as watch
+from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from models.propensity import PropensityTable
 from tests.flows.api import AGENT, Process, serving, settings

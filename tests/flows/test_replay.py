@@ -14,19 +14,19 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from typer.testing import CliRunner
 
-from engine.cli import app
+from engine.cli.app import app
+from engine.cli.replay import ReplayDestination
 from engine.clock import wall_ms
-from engine.doors.logged import logged
-from engine.embedded.topics import make_topics, topics_of
 from engine.errors import BadEvent, BadSettings
 from engine.events import Event, Kind
+from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
-from engine.replay.cli import Where
+from engine.process.composition import open_target
+from engine.replay.log_reader import LogReader
 from engine.replay.run import ReplayReport, replay
-from engine.replay.source import Source
 from engine.settings import Kafka, Settings, Web
+from engine.sources.segment.logged import logged
 from engine.store.redis import RedisStore
-from engine.wiring import open_target
 from tests.flows.api import WRITE, Process, serving
 from tests.flows.api import settings as web_settings
 from tests.services import Broker, Valkey
@@ -91,16 +91,16 @@ def check(found: list[tuple[str, Event]]) -> None:
     assert len({event.id for _, event in found}) == 3
 
 
-async def run(path: Path, where: Where, settings: Settings) -> ReplayReport:
+async def run(path: Path, where: ReplayDestination, settings: Settings) -> ReplayReport:
     async with open_target(where, settings) as target:
-        source = Source(path, logged)
-        return await replay(source, target.sender, speed=0, settle_s=0, set_clock=target.set_clock)
+        log_reader = LogReader(path, logged)
+        return await replay(log_reader, target.sender, speed=0, settle_s=0, set_clock=target.set_clock)
 
 
 async def test_each_format_through_the_door(log_file: Path) -> None:
     process = Process(web_settings())
     async with serving(process) as client:
-        where = Where("http", str(client.base_url), WRITE)
+        where = ReplayDestination("http", str(client.base_url), WRITE)
         reports = [await run(log_file, where, Settings()) for _ in range(2)]
     assert [report.sent for report in reports] == [3, 3]
     assert reports[0].skipped == (log_file.name == "segment.jsonl")
@@ -115,7 +115,7 @@ async def test_the_door_is_given_no_more_at_once_than_its_settings_say(tmp_path:
     path.write_text("".join(f"{i},7,9,pv,{AT // 1000 + i}\n" for i in range(20)))
     process = Process(web_settings(**web))
     async with serving(process) as client:
-        where = Where("http", str(client.base_url), WRITE)
+        where = ReplayDestination("http", str(client.base_url), WRITE)
         report = await run(path, where, Settings(web=Web.model_validate(web)))
     assert (report.sent, report.skipped) == (20, 0)
     assert len(process.log.messages) == 20
@@ -139,7 +139,7 @@ async def test_each_format_straight_into_kafka(
         }
     )
     before = wall_ms()
-    report = await run(log_file, Where("kafka", broker.bootstrap), settings)
+    report = await run(log_file, ReplayDestination("kafka", broker.bootstrap), settings)
     assert (report.sent, report.first_at, report.last_at) == (3, AT, AT + 2_000)
     async with reading(broker, settings.kafka.events_topic) as consumer:
         found = [await consumer.getone() for _ in range(3)]
@@ -168,15 +168,16 @@ async def reading(broker: Broker, topic: str) -> AsyncIterator[AIOKafkaConsumer]
 
 async def test_the_clock_of_an_engine_on_the_wall_is_left_alone() -> None:
     async with serving(Process(web_settings())) as client:
-        where = Where("http", str(client.base_url), WRITE)
+        where = ReplayDestination("http", str(client.base_url), WRITE)
         async with open_target(where, Settings()) as target:
             assert target.set_clock is None
 
 
 @pytest.mark.parametrize(
-    ("where", "named"), [(Where("http"), "--write-key"), (Where("http", "localhost:8080", WRITE), "--url")]
+    ("where", "named"),
+    [(ReplayDestination("http"), "--write-key"), (ReplayDestination("http", "localhost:8080", WRITE), "--url")],
 )
-async def test_what_the_door_needs_is_named(where: Where, named: str) -> None:
+async def test_what_the_door_needs_is_named(where: ReplayDestination, named: str) -> None:
     with pytest.raises(BadSettings, match=named):
         async with open_target(where, Settings()):
             pass
@@ -190,7 +191,7 @@ async def test_topics_with_another_number_of_partitions_are_refused(
     await make_topics(made.brokers, topics_of(made))
     settings = Settings(kafka=made.model_copy(update={"partitions": 4}))
     with pytest.raises(BadSettings, match="has 2 partitions"):
-        async with open_target(Where("kafka"), settings):
+        async with open_target(ReplayDestination("kafka"), settings):
             pass
 
 

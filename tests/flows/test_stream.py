@@ -18,20 +18,20 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from numpy.typing import NDArray
 
-from engine.embedded.loopback import free_port
-from engine.embedded.supervisor import Supervisor
-from engine.embedded.topics import make_topics, topics_of
 from engine.events import WIRE_VERSION, Event, Kind, Message
+from engine.kafka.producer import KafkaLog
+from engine.kafka.topics import make_topics, topics_of
 from engine.kernels import decode
-from engine.kernels.layout import ROW
 from engine.kernels.partition import partition_of
+from engine.kernels.row import ROW
+from engine.local.loopback import free_port
+from engine.local.supervisor import Supervisor
 from engine.meter import total
 from engine.ports import ClockAnchor
-from engine.rulebook.load import load
+from engine.rulebook.directory import load
 from engine.settings import Kafka, Redis
 from engine.store.redis import RedisStore
-from engine.streams.judge import Judge
-from engine.streams.producer import KafkaLog
+from engine.stream.evaluator import IndicatorEvaluator
 from tests.services import Broker, Valkey
 
 RULES = Path(__file__).parent.parent.parent / "rules"
@@ -164,18 +164,18 @@ def shopping(events: int, customers: int, seed: int = 1) -> list[Message]:
 
 def expected(messages: Sequence[Message]) -> dict[str, bytes]:
     """Rows after `messages`, by the kernels alone: no broker, no store, no batches."""
-    judge, by_customer = Judge(load(RULES)), defaultdict[str, list[bytes]](list)
+    evaluator, by_customer = IndicatorEvaluator(load(RULES)), defaultdict[str, list[bytes]](list)
     for message in messages:
         by_customer[message.customer].append(msgspec.msgpack.encode(message.event))
-    return {customer: _row(judge, values) for customer, values in by_customer.items()}
+    return {customer: _row(evaluator, values) for customer, values in by_customer.items()}
 
 
-def _row(judge: Judge, values: list[bytes]) -> bytes:
+def _row(evaluator: IndicatorEvaluator, values: list[bytes]) -> bytes:
     events: NDArray[np.void] = np.zeros(len(values), decode.COLUMNS)
     ends = np.cumsum([len(value) for value in values]).astype(np.int64)
     decode.decode(np.frombuffer(b"".join(values), np.uint8), ends, np.full(len(values), 2**50), events)
     rows = np.zeros(1, ROW)
-    judge.advance(rows, np.zeros(len(values), np.int32), events)
+    evaluator.advance(rows, np.zeros(len(values), np.int32), events)
     return rows.tobytes()
 
 

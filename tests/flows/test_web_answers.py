@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from engine.errors import Unavailable
 from engine.events import CHANNELS, Kind, Outcome, OutcomeName
 from engine.kernels.hashing import word_hash
-from engine.kernels.layout import RING_EPOCH_S
-from engine.web.machines import build_machines
+from engine.kernels.row import RING_EPOCH_S
+from engine.web.api.health import build_health_app
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
 
 SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "events": 9}
@@ -305,7 +305,7 @@ async def test_health_and_metrics_need_no_key(process: Process, api: httpx.Async
 
 async def test_a_process_without_an_api_serves_machines_only() -> None:
     problems = {"lag": "does not move"}
-    app = build_machines(lambda: (b"up 1\n", "text/plain"), lambda: problems)
+    app = build_health_app(lambda: (b"up 1\n", "text/plain"), lambda: problems)
     await app.start()
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
         assert (await client.get("/metrics")).text == "up 1\n"
@@ -520,7 +520,7 @@ async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
 
 
 async def test_the_pulse_tells_of_events_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.standstill.TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr("engine.web.pages.stall_detector.TOLD_AFTER_S", 0.0)
     process = Process(settings(demo_page=True))
     async with serving(process) as api, api.stream("GET", "/v1/live", headers=AGENT) as answer:
         pulses = (seen.data["stalledSeconds"] async for seen in frames(answer) if seen.event == "pulse")

@@ -16,8 +16,8 @@ import pytest
 
 from engine.errors import Overloaded, Unavailable
 from engine.events import Kind
-from engine.web.limits import unpack
-from engine.web.problems import TooLarge
+from engine.web.server.limits import unpack
+from engine.web.server.problems import TooLarge
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, serving, settings
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -359,7 +359,7 @@ async def test_one_request_too_many_is_told_to_come_back() -> None:
 
 @pytest.mark.parametrize("path", ["/v1/track", "/v1/batch", "/v1/decisions", "/v1/outcomes"])
 async def test_who_sends_slowly_keeps_nobody_out_and_is_let_go(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.limits.ARRIVES_WITHIN_S", 0.3)
+    monkeypatch.setattr("engine.web.server.limits.ARRIVES_WITHIN_S", 0.3)
     async with serving(Process(settings(max_in_flight=2))) as api:
         started = f"POST {path} HTTP/1.1\r\nHost: x\r\nX-Api-Key: {API}\r\nContent-Length: 100\r\n\r\n{{"
         if path in ("/v1/track", "/v1/batch"):

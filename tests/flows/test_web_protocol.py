@@ -12,10 +12,10 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from engine.web.protocol import HEAD_BYTES, LEFT_BYTES, MOST_HEADERS
+from engine.web.server.protocol import HEAD_BYTES, LEFT_BYTES, MOST_HEADERS
 from tests.flows.api import API, Process, serving, settings
 
-Line = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 STREAM = f"GET /v1/customers/ann/cues?key={API} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 
 
@@ -26,7 +26,7 @@ async def api() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @asynccontextmanager
-async def line(api: httpx.AsyncClient, said: bytes = b"") -> AsyncIterator[Line]:
+async def line(api: httpx.AsyncClient, said: bytes = b"") -> AsyncIterator[Connection]:
     """A connection on which `said` has been said."""
     reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
     writer.write(said)
@@ -127,7 +127,7 @@ async def test_a_head_is_measured_from_its_own_beginning(api: httpx.AsyncClient)
 async def test_a_few_bytes_after_an_answer_hold_no_connection(
     api: httpx.AsyncClient, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.1)
+    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", 0.1)
     async with line(api, b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") as (reader, writer):
         assert (await answered(reader))[0] == 404
         writer.write(rest)
@@ -143,7 +143,7 @@ async def test_a_large_head_that_is_within_bounds_is_taken(api: httpx.AsyncClien
 async def test_a_head_that_does_not_arrive_is_told_so(
     api: httpx.AsyncClient, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.1)
+    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", 0.1)
     async with line(api, said) as (reader, writer):
         if said:
             assert (await answered(reader))[0] == 200
@@ -154,7 +154,7 @@ async def test_a_head_that_does_not_arrive_is_told_so(
 
 
 async def test_who_says_nothing_is_told_nothing(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.1)
+    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", 0.1)
     async with line(api) as (reader, _):
         assert await hung_up(reader)
 
@@ -163,7 +163,7 @@ async def test_who_says_nothing_is_told_nothing(api: httpx.AsyncClient, monkeypa
 async def test_a_stream_outlives_the_patience(
     api: httpx.AsyncClient, behind: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.protocol.HEAD_WITHIN_S", 0.02)
+    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", 0.02)
     async with line(api, STREAM + behind) as (reader, _):
         for _ in range(20):  # of 10 ms each
             assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), 5)

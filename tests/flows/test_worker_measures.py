@@ -8,19 +8,19 @@ import msgspec
 import pytest
 
 from engine.clock import wall_ms
-from engine.doors.segment import canonical
-from engine.embedded.topics import make_topics
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
+from engine.kafka.producer import KafkaLog
+from engine.kafka.topics import make_topics
 from engine.meter import PrometheusMeter
-from engine.rulebook.load import compile_texts
+from engine.rulebook.directory import compile_texts
 from engine.settings import Kafka, Stream
+from engine.sources.segment.payload import canonical
 from engine.store.memory import MemoryStore
-from engine.streams import ownership
-from engine.streams.batch import DeadLetter
-from engine.streams.producer import KafkaLog
-from engine.streams.watch import LagWatch
-from engine.streams.worker import Worker
+from engine.stream import ownership
+from engine.stream.decode import DeadLetter
+from engine.stream.watchdog import LagWatchdog
+from engine.stream.worker import Worker
 from models.propensity import fit
 from tests.flows.api import StillClock
 from tests.services import Broker
@@ -113,7 +113,7 @@ async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, me
 
 
 def test_a_partition_that_left_has_no_lag_any_more(meter: PrometheusMeter) -> None:
-    watch = LagWatch(60, meter)
+    watch = LagWatchdog(60, meter)
     watch.begin()
     watch.look({1: (5, 7), 2: (5, 8)}, 0)
     assert meter.value("lag_records") == 15

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from engine.embedded.topics import make_topics
+from engine.kafka.topics import make_topics
 from tests.services import Broker
 
 pytestmark = pytest.mark.kafka

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.events import Kind
-from engine.kernels import decode, layout
+from engine.kernels import decode
+from engine.kernels import row as layout
 from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.features import FEATURES, read
-from engine.rulebook.load import compile_texts
+from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
-from engine.streams.judge import Judge
+from engine.stream.evaluator import IndicatorEvaluator
 
 START = 1_700_000_000_000
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
@@ -57,15 +58,15 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
 
 
 def run(
-    judge: Judge, events: Sequence[Happening], cuts: Sequence[int] = ()
+    evaluator: IndicatorEvaluator, events: Sequence[Happening], cuts: Sequence[int] = ()
 ) -> tuple[NDArray[np.void], list[tuple[int, int]]]:
     """One customer's row after `events`, advanced in batches cut at `cuts`; and (indicator, at) of each rise."""
-    rows, risen = np.zeros(1, layout.ROW), []
+    rows, activated = np.zeros(1, layout.ROW), []
     for start, stop in zip([0, *cuts], [*cuts, len(events)], strict=True):
         batch = columns(events[start:stop])
-        _, rises = judge.advance(rows, np.zeros(len(batch), np.int32), batch)
-        risen += [(int(rise["indicator"]), int(rise["at"])) for rise in rises]
-    return rows, risen
+        _, activations = evaluator.advance(rows, np.zeros(len(batch), np.int32), batch)
+        activated += [(int(activation["indicator"]), int(activation["at"])) for activation in activations]
+    return rows, activated
 
 
 def features(rows: NDArray[np.void], now: int) -> dict[str, float]:
@@ -74,7 +75,7 @@ def features(rows: NDArray[np.void], now: int) -> dict[str, float]:
     return {name: float(out[feature.index]) for name, feature in BY_NAME.items()}
 
 
-NOTHING = Judge(rulebook(never="customer.events < 0"))
+NOTHING = IndicatorEvaluator(rulebook(never="customer.events < 0"))
 
 happenings = st.builds(
     Happening,
@@ -244,7 +245,7 @@ def test_features_are_what_a_recount_of_the_events_gives(events: list[Happening]
         np.testing.assert_allclose(got[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
-JUDGE = Judge(
+JUDGE = IndicatorEvaluator(
     rulebook(
         busy="session.bursts >= 1",
         left="cart.items > 0 and cart.idle_seconds >= 900",
@@ -258,26 +259,26 @@ JUDGE = Judge(
 @given(streams(), st.data())
 def test_how_events_are_batched_changes_nothing(events: list[Happening], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, max(len(events) - 1, 1)), max_size=6)) - {len(events)})
-    once, risen = run(JUDGE, events)
+    once, activated = run(JUDGE, events)
     parts, risen_in_parts = run(JUDGE, events, cuts)
     assert once.tobytes() == parts.tobytes()
-    assert risen == risen_in_parts
+    assert activated == risen_in_parts
 
 
 @settings(deadline=None, max_examples=200)
 @given(streams(), st.data())
 def test_timers_that_fire_on_time_change_nothing(events: list[Happening], data: st.DataObject) -> None:
     """Looking at the row between events, as the worker's timers do, gives the same rises at the same times."""
-    together, risen = run(JUDGE, events)
+    together, activated = run(JUDGE, events)
     rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
     apart: list[tuple[int, int]] = []
     for event, after in zip(events, [*events[1:], None], strict=True):
-        _, rises = JUDGE.advance(rows, slots, columns([event]))
-        apart += [(int(r["indicator"]), int(r["at"])) for r in rises]
+        _, activations = JUDGE.advance(rows, slots, columns([event]))
+        apart += [(int(r["indicator"]), int(r["at"])) for r in activations]
         until = data.draw(st.integers(event.at, after.at - 1)) if after else event.at
-        rises = JUDGE.fire(rows, slots, until)
-        apart += [(int(r["indicator"]), int(r["at"])) for r in rises]
-    assert apart == risen
+        activations = JUDGE.fire(rows, slots, until)
+        apart += [(int(r["indicator"]), int(r["at"])) for r in activations]
+    assert apart == activated
     assert rows.tobytes() == together.tobytes()
 
 
@@ -294,8 +295,10 @@ AN_ORDER_TOLD_AGAIN = [
 @example(AN_ORDER_TOLD_AGAIN)
 def test_an_indicator_rises_when_it_holds_and_did_not_before(events: list[Happening]) -> None:
     """Oracle: judge the recounted features after every event, and at every second of silence in between."""
-    judge = Judge(rulebook(busy="session.bursts >= 1", left="cart.items > 0 and cart.idle_seconds >= 900"))
-    _, risen = run(judge, events)
+    evaluator = IndicatorEvaluator(
+        rulebook(busy="session.bursts >= 1", left="cart.items > 0 and cart.idle_seconds >= 900")
+    )
+    _, activated = run(evaluator, events)
     expected, stood = [], [False, False]
     for i, event in enumerate(events):
         moments = [event.at]
@@ -308,7 +311,7 @@ def test_an_indicator_rises_when_it_holds_and_did_not_before(events: list[Happen
             holds = [f["session.bursts"] >= 1, f["cart.items"] > 0 and f["cart.idle_seconds"] >= 900]
             expected += [(k, now) for k in range(2) if holds[k] and not stood[k]]
             stood = holds
-    assert risen == expected
+    assert activated == expected
 
 
 def test_a_silence_is_due_at_the_millisecond_its_threshold_is_met() -> None:
@@ -317,8 +320,8 @@ def test_a_silence_is_due_at_the_millisecond_its_threshold_is_met() -> None:
     assert JUDGE.timers(rows, slots, standing).tolist() == [True]
     assert standing[0] == START + 900 * SECOND
     assert len(JUDGE.fire(rows, slots, START + 900 * SECOND - 1)) == 0
-    rises = JUDGE.fire(rows, slots, START + 900 * SECOND)
-    assert [(int(r["indicator"]), int(r["at"])) for r in rises] == [(1, START + 900 * SECOND)]
+    activations = JUDGE.fire(rows, slots, START + 900 * SECOND)
+    assert [(int(r["indicator"]), int(r["at"])) for r in activations] == [(1, START + 900 * SECOND)]
     standing[0] = CALLED
     assert JUDGE.timers(rows, slots, standing).tolist() == [True]
     assert standing[0] == 0
@@ -350,13 +353,13 @@ def test_a_repeat_among_the_last_ids_is_dropped_and_changes_nothing() -> None:
 
 def test_more_rises_than_the_buffer_holds_are_all_returned() -> None:
     names = {f"n{i}": "customer.events >= 1" for i in range(20)}
-    judge = Judge(rulebook(**names))
+    evaluator = IndicatorEvaluator(rulebook(**names))
     customers = 400
     rows = np.zeros(customers, layout.ROW)
     events = columns([Happening(START, Kind.PAGE_VIEWED, 1 + i) for i in range(customers)])
-    outcomes, rises = judge.advance(rows, np.arange(customers, dtype=np.int32), events)
+    outcomes, activations = evaluator.advance(rows, np.arange(customers, dtype=np.int32), events)
     assert set(outcomes) == {APPLIED}
-    assert [(int(r["slot"]), int(r["indicator"])) for r in rises] == [
+    assert [(int(r["slot"]), int(r["indicator"])) for r in activations] == [
         (c, i) for c in range(customers) for i in range(20)
     ]
 
@@ -405,11 +408,11 @@ def test_a_late_event_raises_nothing_again() -> None:
     cart = Happening(START, Kind.CART_ADDED, 7, value=10.0)
     JUDGE.advance(rows, slots, columns([cart]))
     assert len(JUDGE.fire(rows, slots, START + 1_000 * SECOND)) == 1
-    _, rises = JUDGE.advance(rows, slots, columns([Happening(START - 1, Kind.PAGE_VIEWED, 8)]))
-    assert len(rises) == 0
+    _, activations = JUDGE.advance(rows, slots, columns([Happening(START - 1, Kind.PAGE_VIEWED, 8)]))
+    assert len(activations) == 0
     assert len(JUDGE.fire(rows, slots, START + 2_000 * SECOND)) == 0
-    _, rises = JUDGE.advance(rows, slots, columns([Happening(START + HOUR, Kind.PAGE_VIEWED, 9)]))
-    assert len(rises) == 0
+    _, activations = JUDGE.advance(rows, slots, columns([Happening(START + HOUR, Kind.PAGE_VIEWED, 9)]))
+    assert len(activations) == 0
     assert features(rows, START + HOUR)["cart.items"] == 1
 
 
@@ -420,12 +423,12 @@ def test_in_any_order_counts_are_the_same_and_nothing_is_judged_backwards(
 ) -> None:
     events = [replace(event, order=0) for event in events]  # of an order told twice the first to come counts
     shuffled = data.draw(st.permutations(events))
-    rows, risen = run(JUDGE, shuffled)
+    rows, activated = run(JUDGE, shuffled)
     got, expected = features(rows, events[-1].at), recount(events, events[-1].at)
     for name in ("customer.events", "purchases.value", "contact.count", "customer.days_known", "idle.seconds"):
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-9, err_msg=name)
     for k in range(len(JUDGE.rulebook.indicators)):
-        moments = [at for indicator, at in risen if indicator == k]
+        moments = [at for indicator, at in activated if indicator == k]
         assert moments == sorted(moments)
 
 

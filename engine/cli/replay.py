@@ -1,0 +1,154 @@
+"""``cueline replay``: options in, a progress bar, a report out. `engine.process.composition` gives it its target."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from engine.errors import BadRequest, CuelineError
+from engine.replay import run
+from engine.replay.formats.segment import Decode
+from engine.replay.log_reader import LogReader
+from engine.replay.pace import parse_speed
+from engine.replay.segment_payload import rfc3339
+from engine.replay.sender import Sender
+
+To = Literal["http", "kafka"]
+
+
+class ReplayTarget(msgspec.Struct, frozen=True):
+    """Where it goes and whose clock it sets."""
+
+    sender: Sender
+    set_clock: run.SetClock | None
+
+
+class ReplayDestination(msgspec.Struct, frozen=True):
+    """What the command line says of the target; None: the settings (of the file ``config``) are to say."""
+
+    to: To
+    url: str | None = None
+    write_key: str | None = None
+    config: Path | None = None
+
+
+Open = Callable[[ReplayDestination], AbstractAsyncContextManager[ReplayTarget]]
+
+
+def command(open_target: Open, decode: Decode) -> Callable[..., None]:
+    """The typer command. `decode` reads Segment payloads (see `engine.replay.formats.segment`)."""
+
+    def replay(
+        file: Annotated[Path, typer.Argument(help="REES46, Taobao, OTTO or Segment log, plain or gz")],
+        speed: Annotated[str, typer.Option(help="times as fast as it happened, or max")] = "1",
+        limit: Annotated[int | None, typer.Option(min=1, help="events to send at most")] = None,
+        shift_to_now: Annotated[bool, typer.Option(help="let the first event happen now")] = False,
+        to: Annotated[To, typer.Option(help="through the HTTP door, or straight into Kafka")] = "http",
+        url: Annotated[
+            str | None, typer.Option(help="of the door, by default http://127.0.0.1:8080; or Kafka's brokers")
+        ] = None,
+        write_key: Annotated[
+            str | None,
+            typer.Option(help="of the door, by default the settings' first", envvar="CUELINE_WRITE_KEY"),
+        ] = None,
+        strict: Annotated[bool, typer.Option(help="stop at the first line that cannot be read")] = False,
+        config: Annotated[
+            Path | None,
+            typer.Option("--config", "-c", envvar="CUELINE_CONFIG", exists=True, dir_okay=False, help="settings"),
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    ) -> None:
+        """Send a log of customer events at the pace they happened, or faster.
+
+        Where the settings have CUELINE_STREAM__CLOCK=replay, the engine's clock is set to the log's time and
+        runs as fast as the replay. An engine on the wall clock (production) ignores the replay's pace and
+        refuses events older than 400 days: for it use --shift-to-now, at --speed 1.
+        """
+        try:
+            times = _speed(speed)
+            log_reader = LogReader(file, decode, strict=strict)
+
+            async def all_of_it() -> run.ReplayReport:
+                stop = _interrupted()
+                async with open_target(ReplayDestination(to, url, write_key, config)) as target:
+                    with _bar() as bar:
+                        task = bar.add_task(file.name, total=limit, at="", behind="")
+                        return await run.replay(
+                            log_reader,
+                            target.sender,
+                            speed=times,
+                            limit=limit,
+                            shift_to_now=shift_to_now,
+                            set_clock=target.set_clock,
+                            on_progress=lambda progress: _show(bar, task, progress),
+                            stop=stop,
+                        )
+
+            report = asyncio.run(all_of_it())
+        except CuelineError as error:
+            Console(stderr=True).print(str(error), style="red", markup=False)
+            raise typer.Exit(1) from error
+        print(msgspec.json.encode(report).decode() if as_json else summary(report))
+        if not report.sent:
+            hint = "" if shift_to_now else "; an engine on the wall clock takes old logs with --shift-to-now"
+            Console(stderr=True).print(f"nothing was taken{hint}", style="red", markup=False)
+            raise typer.Exit(1)
+
+    return replay
+
+
+def _interrupted() -> asyncio.Event:
+    """Set by the first Ctrl-C, so that the report is still told; the second ends at once."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+
+    def first() -> None:
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    loop.add_signal_handler(signal.SIGINT, first)
+    return stop
+
+
+def _speed(text: str) -> float:
+    try:
+        return parse_speed(text)
+    except ValueError as error:
+        raise BadRequest(f"--speed {text}: max or a number above 0", "--speed") from error
+
+
+def summary(report: run.ReplayReport) -> str:
+    """The report for people."""
+    rate = report.sent / report.seconds if report.seconds > 0 else 0.0
+    lines = [
+        f"{report.sent:,} events in {report.seconds:.1f} s ({rate:,.0f}/s), {report.skipped:,} skipped",
+        f"event time {rfc3339(report.first_at)} to {rfc3339(report.last_at)}",
+        f"at most {report.behind_ms:,} ms late",
+        *(f"  {fault}" for fault in report.faults),
+    ]
+    return "\n".join(lines)
+
+
+def _bar() -> Progress:
+    """On stderr, with the event time reached."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f} events  {task.fields[at]}  {task.fields[behind]}"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _show(bar: Progress, task: TaskID, progress: run.ReplayProgress) -> None:
+    behind = f"{progress.behind_ms / 1_000:.1f} s behind" if progress.behind_ms > 1_000 else ""
+    bar.update(task, completed=progress.sent, at=rfc3339(progress.at), behind=behind)

@@ -1,0 +1,112 @@
+"""``cueline rules check | test | features``: what an operator asks about rule files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.errors import BadRule
+from engine.rulebook.cases import load_cases, run
+from engine.rulebook.directory import load
+from engine.rulebook.model import Rulebook
+from engine.state.catalogue import CATALOGUE
+
+app = typer.Typer(name="rules", help="Check rule files, run their cases, list the features.", no_args_is_help=True)
+
+Directory = Annotated[Path, typer.Argument(help="the directory of the rule files")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+
+
+@app.command()
+def check(directory: Directory = Path("rules"), json: Json = False) -> None:
+    """Compile the rule files; show the rulebook, or every fault and exit with 1."""
+    rulebook = _loaded(directory, json)
+    if json:
+        _print_json({"ok": True, "faults": [], **_content(rulebook)})
+        return
+    console = Console()
+    console.print(_indicators(rulebook), _offers(rulebook))
+    console.print(f"revision [bold]{rulebook.revision}[/]")
+
+
+@app.command("test")
+def run_cases(directory: Directory = Path("rules"), json: Json = False) -> None:
+    """Run the cases beside the rule files; exit with 1 when one fails or there is none."""
+    rulebook = _loaded(directory, json)
+    try:
+        verdicts = run(rulebook, load_cases(directory, rulebook))
+    except BadRule as bad:
+        _refuse(bad, json)
+    failed = [verdict for verdict in verdicts if verdict.misses]
+    ok = bool(verdicts) and not failed
+    if json:
+        _print_json({"ok": ok, "cases": len(verdicts), "failed": failed, "revision": rulebook.revision})
+    else:
+        for verdict in failed:
+            for miss in verdict.misses:
+                typer.echo(f"{verdict.spot}: {verdict.name}: {miss}")
+        typer.echo(f"{len(verdicts) - len(failed)} of {len(verdicts)} cases pass" if verdicts else "no cases")
+    raise typer.Exit(0 if ok else 1)
+
+
+@app.command()
+def features(json: Json = False) -> None:
+    """List what a condition may name."""
+    if json:
+        _print_json({"features": [{"name": f.name, "unit": f.unit, "meaning": f.meaning} for f in CATALOGUE]})
+        return
+    table = _table("Features", "feature", "unit", "meaning")
+    for feature in CATALOGUE:
+        table.add_row(feature.name, feature.unit, feature.meaning)
+    Console().print(table)
+
+
+def _loaded(directory: Path, json: bool) -> Rulebook:
+    try:
+        return load(directory)
+    except BadRule as bad:
+        _refuse(bad, json)
+
+
+def _refuse(bad: BadRule, json: bool) -> NoReturn:
+    if json:
+        _print_json({"ok": False, "faults": bad.faults})
+    else:
+        for fault in bad.faults:
+            typer.echo(fault, err=True)
+    raise typer.Exit(1)
+
+
+def _print_json(content: object) -> None:
+    typer.echo(msgspec.json.encode(content).decode())
+
+
+def _content(rulebook: Rulebook) -> dict[str, object]:
+    return {"revision": rulebook.revision, "indicators": rulebook.indicators, "offers": rulebook.offers}
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a name cut short cannot be copied
+    return table
+
+
+def _indicators(rulebook: Rulebook) -> Table:
+    table = _table("Indicators", "indicator", "when", "description")
+    for indicator in rulebook.indicators:
+        table.add_row(indicator.name, indicator.when, indicator.description)
+    return table
+
+
+def _offers(rulebook: Rulebook) -> Table:
+    table = _table("Offers", "offer", "kind", "channels", "when", "value", "propensity")
+    for offer in rulebook.offers:
+        channels = ", ".join(offer.channels)
+        table.add_row(offer.id, offer.kind, channels, offer.when, f"{offer.value:g}", f"{offer.propensity:g}")
+    return table

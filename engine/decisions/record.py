@@ -1,0 +1,86 @@
+"""The decision log's record: what was given to whom, and what it was decided on.
+
+It holds the feature vector and not the reasons, because that takes some 100 bytes however many offers there
+are: every candidate's reason follows from it and the rulebook of that revision (`engine.decisions.log`).
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import BadState
+from engine.kernels.features import FEATURES
+from engine.kernels.sparse import pack
+
+RECORD_VERSION = 1
+
+
+class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One offer given; the place in the record's `given` is its rank."""
+
+    offer_id: str
+    placement: str
+    priority: float
+    propensity: float
+    context_weight: float
+
+
+class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One decision or cue, a MessagePack array: append only.
+
+    ``at`` is engine time (of a cue: of the rise), epoch ms. ``capped`` are offers that a cap held back.
+    ``features`` is what `pack_features` made. ``indicator`` is the one that rose, empty for a decision.
+    """
+
+    version: int
+    customer: str
+    channel: str
+    at: int
+    revision: str
+    given: tuple[Given, ...]
+    capped: tuple[str, ...]
+    features: bytes
+    indicator: str = ""
+
+    def vector(self) -> NDArray[np.float64]:
+        """The features as they were; NaN for those the catalogue has got since."""
+        return _unpack_features(self.features)
+
+
+def pack_features(features: NDArray[np.float64]) -> bytes:
+    """Their number (two bytes), a bit for each that is not 0, then those (float64): most of them are 0."""
+    packed = np.empty(3 + 9 * len(features), np.uint8)
+    end = pack(features, packed)
+    return packed.tobytes()[:end]
+
+
+def _unpack_features(packed: bytes) -> NDArray[np.float64]:
+    count = int.from_bytes(packed[:2], "little")
+    values = 2 + (count + 7) // 8
+    some = np.unpackbits(np.frombuffer(packed[2:values], np.uint8), count=count).astype(np.bool_)
+    features = np.full(max(count, FEATURES), np.nan)
+    features[:count] = 0.0
+    features[:count][some] = np.frombuffer(packed[values:], np.float64)
+    return features
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(DecisionRecord).decode
+
+
+def encode_record(record: DecisionRecord) -> bytes:
+    """The record as stored."""
+    return _encode(record)
+
+
+def read_record(stored: bytes) -> DecisionRecord:
+    """The record in `stored`. Raises `BadState` when it is none of ours."""
+    try:
+        record = _decode(stored)
+    except msgspec.MsgspecError as fault:
+        raise BadState(f"a stored decision cannot be read: {fault}") from None
+    if record.version != RECORD_VERSION:
+        raise BadState(f"a stored decision is of version {record.version}")
+    return record

@@ -1,0 +1,137 @@
+"""What a decision is asked and what it answers: the JSON of ``POST /v1/decisions`` (camelCase)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+
+from engine.errors import BadRequest
+from engine.events import CHANNELS, MAX_CUSTOMER_BYTES
+from engine.validation_errors import describe_validation_error
+
+MAX_LIMIT = 20
+MAX_DEADLINE_MS = 10_000
+MAX_NAME = 100  # characters of a placement
+
+# For the documentation alone: `check` tells a caller in clearer words than msgspec what is allowed.
+_Channel = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CHANNELS)})]
+_Limit = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_LIMIT})]
+_DeadlineMs = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_DEADLINE_MS})]
+_Placement = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_NAME})]
+_Placements = Annotated[tuple[_Placement, ...], msgspec.Meta(extra_json_schema={"maxItems": MAX_LIMIT})]
+
+# Callers are shown the docstrings of these Structs, so fields have the names there that they have in the JSON.
+
+
+class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, forbid_unknown_fields=True):
+    """A question: the best offers for one customer on one channel, now.
+
+    ``customerId`` or ``anonymousId`` names the customer (the first wins). ``placements`` are the slots
+    to fill, best offer first. ``context`` weighs offers of an id or a kind by a factor (the id's goes before
+    the kind's). ``peek``: look without counting the offers as given. ``explain``: say of every other offer
+    why it was not given. ``deadlineMs``: answer by then, with the fallback if need be (0: the default).
+    """
+
+    channel: _Channel
+    customer_id: str | None = None
+    anonymous_id: str | None = None
+    placements: _Placements = ()
+    limit: _Limit = 3
+    context: Mapping[str, float] = {}
+    peek: bool = False
+    explain: bool = False
+    deadline_ms: _DeadlineMs = 0
+
+    @property
+    def customer(self) -> str:
+        """The customer's key."""
+        return self.customer_id or self.anonymous_id or ""
+
+
+class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One offer given. ``priority`` = ``propensity`` x ``contextWeight`` x ``value`` x ``lever``."""
+
+    offer_id: str
+    kind: str
+    placement: str
+    rank: int
+    priority: float
+    propensity: float
+    value: float
+    context_weight: float
+    lever: float
+    say: str
+    why: tuple[str, ...]
+    expires_at: int
+
+
+class Suppressed(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One offer not given: ``stage`` and ``code`` say where and why, ``detail`` in words.
+
+    An empty ``offerId`` speaks of the whole answer (a fallback).
+    """
+
+    offer_id: str
+    stage: str
+    code: str
+    detail: str
+
+
+class Answer(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The answer. ``asOf`` is the engine time of the decision (epoch ms), ``stalenessMs`` the age of the
+    newest event in the row it rests on (0 for a customer never seen)."""
+
+    decision_id: str
+    customer_id: str
+    revision: str
+    as_of: int
+    staleness_ms: int
+    arm: str
+    offers: tuple[OfferAnswer, ...]
+    suppressed: tuple[Suppressed, ...]
+    fallback: bool
+
+
+_REQUEST = msgspec.json.Decoder(DecisionRequest)
+_ANSWER = msgspec.json.Encoder()
+
+
+def read_request(body: bytes) -> DecisionRequest:
+    """The request in `body` (JSON), checked. Raises `BadRequest` that names the field."""
+    try:
+        request = _REQUEST.decode(body)
+    except msgspec.ValidationError as fault:
+        raise BadRequest(*describe_validation_error(str(fault))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
+    return check(request)
+
+
+def check(request: DecisionRequest) -> DecisionRequest:
+    """`request` when its values are allowed. Raises `BadRequest` that names the field."""
+    customer = request.customer
+    if not customer:
+        raise BadRequest("customerId or anonymousId is needed", "customerId")
+    if len(customer.encode()) > MAX_CUSTOMER_BYTES:
+        field = "customerId" if request.customer_id else "anonymousId"
+        raise BadRequest(f"longer than {MAX_CUSTOMER_BYTES} bytes", field)
+    if request.channel not in CHANNELS:
+        raise BadRequest(f"one of {', '.join(CHANNELS)} is needed", "channel")
+    if not 1 <= request.limit <= MAX_LIMIT:
+        raise BadRequest(f"1 to {MAX_LIMIT} is allowed", "limit")
+    if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:
+        raise BadRequest(f"0 (the default deadline) to {MAX_DEADLINE_MS} is allowed", "deadlineMs")
+    placements = request.placements
+    if len(placements) > MAX_LIMIT or not all(0 < len(name) <= MAX_NAME for name in placements):
+        raise BadRequest(f"at most {MAX_LIMIT} names of 1 to {MAX_NAME} characters are allowed", "placements")
+    for offer, weight in request.context.items():
+        if not 0 < weight <= 1_000:
+            raise BadRequest("a context weight lies above 0, up to 1000", f"context.{offer}")
+    return request
+
+
+def encode(answer: Answer) -> bytes:
+    """The answer as JSON."""
+    return _ANSWER.encode(answer)

@@ -1,0 +1,91 @@
+"""The demo's agent desktop: it hears every cue, asks what to offer, and says what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Container
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+
+from engine.clock import wall_ms
+from engine.events import Cue
+
+DECISIONS_PER_S = 20.0
+TAKEN_SHARE = 0.25  # of the customers the desk asks about, those it acts on
+ACCEPTED_SHARE = 0.3  # of the offers the desk shows
+AGAIN_S = 0.2  # after which a lost stream is opened again
+
+
+class SimulatedAgent:
+    """What it measured: ``decision_ms``, ``cue_ms`` (event received to cue heard), ``first_cue_at``
+    (`time.monotonic`, None: none yet). It asks about `customers` alone: whoever tries the demo by hand has
+    the caps of their own customers for themselves."""
+
+    def __init__(self, client: httpx.AsyncClient, api_key: str, seed: int, customers: Container[str]) -> None:
+        self.decision_ms: list[float] = []
+        self.cue_ms: list[float] = []
+        self.first_cue_at: float | None = None
+        self._client = client
+        self._bearer = {"authorization": f"Bearer {api_key}"}
+        self._customers = customers
+        self._rng = np.random.default_rng(seed)
+        self._cued: deque[str] = deque(maxlen=100)
+        self._on_line = ""
+
+    async def follow(self) -> None:
+        """Hear every cue, as the page does, and how long each was on its way. Until cancelled."""
+        while True:
+            with contextlib.suppress(httpx.HTTPError):  # the api process died: its follower is asked again
+                async with self._client.stream("GET", "/v1/live", headers=self._bearer, timeout=None) as answer:
+                    answer.raise_for_status()
+                    await self._listen(answer)
+            await asyncio.sleep(AGAIN_S)
+
+    async def _listen(self, answer: httpx.Response) -> None:
+        kind = ""
+        async for line in answer.aiter_lines():
+            if line.startswith("event:"):
+                kind = line[6:].strip()
+            elif line.startswith("data:") and kind == "cue":
+                self._heard(msgspec.json.decode(line[5:], type=Cue))
+
+    def _heard(self, cue: Cue) -> None:
+        self.first_cue_at = self.first_cue_at or time.monotonic()
+        if "agent" in cue.channels and cue.customer in self._customers:
+            self._cued.append(cue.customer)
+        if cue.received_at:
+            self.cue_ms.append(wall_ms() - cue.received_at)
+
+    async def serve(self) -> None:
+        """Ask again and again. Until cancelled."""
+        while True:
+            with contextlib.suppress(httpx.HTTPError):  # as a person would: asked again
+                await self._ask()
+            await asyncio.sleep(1 / DECISIONS_PER_S)
+
+    async def _ask(self) -> None:
+        rng = self._rng
+        customer = self._cued[-1] if self._cued else f"visitor-{rng.integers(1000)}"
+        # of most customers no more than a glance, lest caps are used up for whoever clicks on a cue of theirs
+        glance = customer == self._on_line or rng.random() > TAKEN_SHARE
+        self._on_line = customer
+        channel = "agent" if rng.random() < 0.5 else "web"
+        question = {"customerId": customer, "channel": channel, "limit": 2, "peek": glance}
+        began = time.perf_counter()
+        answer = await self._client.post("/v1/decisions", json=question, headers=self._bearer)
+        answer.raise_for_status()
+        self.decision_ms.append((time.perf_counter() - began) * 1_000)
+        if not glance:
+            await self._report(answer.json())
+
+    async def _report(self, decision: dict[str, Any]) -> None:
+        for offer in decision["offers"][:1]:
+            outcome = "accepted" if self._rng.random() < ACCEPTED_SHARE else "ignored"
+            told = {"decisionId": decision["decisionId"], "offerId": offer["offerId"], "outcome": outcome}
+            await self._client.post("/v1/outcomes", json=told, headers=self._bearer)

@@ -1,0 +1,1 @@
+"""The edge to Kafka: consumer, producer and topics, by Faust and aiokafka."""

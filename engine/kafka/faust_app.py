@@ -1,0 +1,114 @@
+"""The Faust app of a worker: the events topic through the batch drain, outcomes through an ordinary agent."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import faust
+import msgspec
+from faust.types import ProcessingGuarantee
+
+from engine.errors import BadEvent, Unavailable
+from engine.events import LESSONS, Outcome
+from engine.kafka.consumer import BatchTransport
+from engine.kafka.producer import KafkaLog
+from engine.settings import Kafka
+from engine.stream.decode import DeadLetter
+from engine.stream.watchdog import LagWatchdog
+from engine.stream.worker import Worker
+
+log = logging.getLogger("cueline.worker")
+
+RETRY_S = 0.5
+RECORDS_A_FETCH = 64_000
+
+#: Counts an outcome as success, failure or neither; False when it had been counted.
+Learn = Callable[[Outcome, bool | None], Awaitable[bool]]
+
+
+class CoreApp(faust.App):
+    """A Faust app that carries the stream core (`engine.kafka.consumer.Core`) as ``core``."""
+
+    core: StreamCore
+
+
+class StreamCore:
+    """What the batch consumer finds on its app."""
+
+    def __init__(self, worker: Worker, watch: LagWatchdog, settings: Kafka, alive: Callable[[], None]) -> None:
+        self.worker = worker
+        self.watch = watch
+        self.topic = settings.events_topic
+        # two heartbeats tell a worker that the group went on without it; one more for the answer
+        self.patience_s = 3 * settings.heartbeat_s
+        self.fetch_wait_ms = settings.fetch_wait_ms
+        self.alive = alive
+
+
+def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Learn, directory: Path) -> CoreApp:
+    """The app, not started. Needs a running event loop when it is started, not here."""
+    app = CoreApp(
+        settings.group,
+        broker=[f"aiokafka://{broker.strip()}" for broker in settings.brokers.split(",")],
+        datadir=directory,
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        processing_guarantee=ProcessingGuarantee.AT_LEAST_ONCE,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+        key_serializer="raw",
+        value_serializer="raw",
+        broker_session_timeout=settings.session_timeout_s,
+        broker_rebalance_timeout=settings.rebalance_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_s,
+        broker_request_timeout=max(40.0, settings.session_timeout_s * 2),
+        broker_max_poll_records=RECORDS_A_FETCH,
+        broker_check_crcs=False,
+        consumer_max_fetch_size=4 * 1024 * 1024,
+        # agents' failures must not be acknowledged away: outcomes() handles its own
+        stream_recovery_delay=0.0,
+    )
+    app.core = core
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    app.topics.add(app.topic(settings.events_topic, value_type=bytes))
+    outcomes = app.topic(settings.outcomes_topic, value_type=bytes)
+
+    @app.agent(outcomes, name="outcomes")
+    async def learn_from_outcomes(stream: Any) -> AsyncIterator[None]:
+        async for event in stream.events():
+            await _learn(event.message, settings.outcomes_topic, kafka_log, learn)
+            yield
+
+    return app
+
+
+async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) -> None:
+    """Count one outcome; waits out an absent store, because an agent that raises loses the record."""
+    while True:
+        try:
+            outcome = read_outcome(message.value)
+        except BadEvent as fault:
+            letter = DeadLetter(fault.code, fault.detail, message.offset, message.key, message.value)
+            step: Awaitable[object] = kafka_log.dead_letter(topic, message.partition, letter)
+        else:
+            step = learn(outcome, LESSONS.get(outcome.outcome))
+        try:
+            await step
+        except Unavailable as error:
+            log.warning("an outcome waits: %s", error)
+            await asyncio.sleep(RETRY_S)
+        else:
+            return
+
+
+def read_outcome(value: bytes | None) -> Outcome:
+    """The outcome in a record of the outcomes topic (JSON). Raises `BadEvent`, whatever the bytes are."""
+    try:
+        return msgspec.json.decode(value or b"", type=Outcome)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEvent("malformed", str(error)) from None

@@ -1,0 +1,143 @@
+"""Kafka as doors and the worker write to it: acknowledged by all replicas, idempotent, keyed by customer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from typing import NamedTuple
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from engine.errors import BadSettings, Unavailable
+from engine.events import MAX_CUSTOMER_BYTES, Message, Outcome
+from engine.ports import Meter
+from engine.settings import Kafka
+from engine.stream.decode import DeadLetter
+
+LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
+ACK_TIMEOUT_S = 10.0
+LETTER_BYTES = 512 * 1024  # of a dead letter's original; brokers take a record of 1 MB with its headers
+
+
+class _Record(NamedTuple):
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] | None = None
+
+
+class KafkaLog:
+    """`engine.ports.EventLog` on aiokafka, and the worker's way to other partitions and dead letters.
+
+    `meter` counts dead letters; only a worker writes any.
+    """
+
+    def __init__(self, settings: Kafka, meter: Meter | None = None) -> None:
+        self._settings = settings
+        self._meter = meter
+        self._producer: AIOKafkaProducer | None = None
+        self._encode = msgspec.msgpack.Encoder().encode
+
+    async def open(self) -> None:
+        """Connect; raises `Unavailable`, and `BadSettings` for an address that is none."""
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=self._settings.brokers,
+            acks="all",
+            enable_idempotence=self._settings.idempotent,
+            linger_ms=LINGER_MS,
+            max_batch_size=256 * 1024,
+            request_timeout_ms=int(ACK_TIMEOUT_S * 1000),
+        )
+        try:
+            await self._producer.start()
+        except (KafkaError, ValueError) as error:
+            await self.close()
+            brokers = self._settings.brokers
+            if isinstance(error, ValueError):  # aiokafka's word for an address that is none
+                raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
+            raise Unavailable(f"Kafka at {brokers}: {error}") from error
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can be written to, as far as this side knows."""
+        return self._producer is not None
+
+    async def close(self) -> None:
+        """Send what is buffered and leave."""
+        if self._producer is not None:
+            await self._producer.stop()
+            self._producer = None
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Write events; returns once Kafka has acknowledged all. Raises `Unavailable`.
+
+        A message that was sent may still arrive after a failure: send it again with the same id.
+        """
+        topic = self._settings.events_topic
+        await self._send(
+            [_Record(topic, message.customer.encode(), self._encode(message.event)) for message in messages]
+        )
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        """Write an outcome; returns once Kafka has acknowledged it. Raises `Unavailable`."""
+        topic, value = self._settings.outcomes_topic, msgspec.json.encode(outcome)
+        await self._send([_Record(topic, outcome.customer.encode(), value)])
+
+    async def aside(
+        self, partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        """Write dead letters of `partition`, and events to the partitions they belong to."""
+        topic = self._settings.events_topic
+        await self._send(
+            [
+                *(_Record(topic, key, value) for key, value in forward),
+                *(self._letter(topic, partition, letter) for letter in dead),
+            ]
+        )
+        self._count(dead)
+
+    async def dead_letter(self, topic: str, partition: int, letter: DeadLetter) -> None:
+        """Write one dead letter of any topic."""
+        await self._send([self._letter(topic, partition, letter)])
+        self._count([letter])
+
+    def _letter(self, topic: str, partition: int, letter: DeadLetter) -> _Record:
+        """Whatever the record was, this one Kafka takes: neither empty nor larger than a producer may send."""
+        headers = [
+            ("topic", topic.encode()),
+            ("partition", str(partition).encode()),
+            ("offset", str(letter.offset).encode()),
+            ("reason", letter.reason.encode()),
+            ("detail", letter.detail.encode()),
+        ]
+        key, value = letter.key, letter.value
+        if key is None and value is None:
+            value = b""
+        if len(key or b"") + len(value or b"") > LETTER_BYTES:
+            headers.append(("truncated", f"{len(key or b'')} {len(value or b'')}".encode()))
+            key, value = key and key[:MAX_CUSTOMER_BYTES], value and value[:LETTER_BYTES]
+        return _Record(self._settings.deadletters_topic, key, value, headers)
+
+    def _count(self, letters: Sequence[DeadLetter]) -> None:
+        if self._meter is not None:
+            for reason, count in Counter(letter.reason for letter in letters).items():
+                self._meter.add("stream_deadletters", count, reason)
+
+    async def _send(self, records: Sequence[_Record]) -> None:
+        if not records:
+            return
+        if self._producer is None:
+            raise Unavailable("the connection to Kafka is not open")
+        send = self._producer.send
+        try:
+            acks = [await send(topic, value, key=key, headers=headers) for topic, key, value, headers in records]
+            await asyncio.wait_for(_all(acks), ACK_TIMEOUT_S)
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka did not acknowledge: {error!r}") from error
+
+
+async def _all(acks: Sequence[Awaitable[object]]) -> None:
+    await asyncio.gather(*acks)

@@ -1,0 +1,229 @@
+"""The few Protocols that core and shells know. Each has an in-memory and a Redis or Kafka form."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from engine.events import Cue, Message, Outcome
+
+
+class Clock(Protocol):
+    """The engine's time: the wall's, or a replay's that runs faster."""
+
+    def now_ms(self) -> int:
+        """Engine time in epoch milliseconds."""
+
+
+class Meter(Protocol):
+    """Where measurements go, and what a counter or gauge stands at. Names are those of `engine.meter.METRICS`;
+    an unknown one raises KeyError."""
+
+    def add(self, name: str, amount: float = 1, label: str = "") -> None: ...
+    def set(self, name: str, value: float, label: str = "") -> None: ...
+    def observe(self, name: str, seconds: float, label: str = "") -> None: ...
+    def observe_many(self, name: str, seconds: np.ndarray, label: str = "") -> None: ...
+    def value(self, name: str, label: str = "") -> float: ...
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a partition stands in the store: the epoch that may write, the next offset to apply, and (of a
+    claim) the epoch it replaced."""
+
+    epoch: int
+    offset: int
+    previous: int = 0
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap), written as
+    `payload` (opaque bytes: an encoded `Cue` on a cue stream). ``record``, when not empty, is kept as the
+    decision's record if this candidate of a `CueChoice` is taken."""
+
+    offer_id: str
+    cap_max: int
+    cap_period_ms: int
+    payload: bytes = b""
+    record: bytes = b""
+
+
+class CueChoice(msgspec.Struct, frozen=True):
+    """A cue to send: the first candidate whose cap allows it is taken and written to the cue stream.
+
+    ``decision_id`` (begins with ``<partition>-``) names the record under which outcomes of the cue are taken
+    in; only used with a candidate that has a record.
+    """
+
+    customer: bytes
+    at: int
+    candidates: tuple[Candidate, ...]
+    decision_id: str = ""
+
+
+class Timers(msgspec.Struct, frozen=True):
+    """Changed timers of one commit: customers and when each is due (epoch ms; 0 = no timer any more)."""
+
+    customers: Sequence[bytes]
+    due: Sequence[int]
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """What one batch of one partition changes; all of it happens or none.
+
+    ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
+    (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``activated``, and
+    ``activated.<indicator>`` of each that rose). ``connection``, when not 0, is the value of
+    `StreamStore.connections` on which all this rests.
+    """
+
+    partition: int
+    epoch: int
+    expected: int
+    offset: int
+    customers: Sequence[bytes]
+    rows: Sequence[bytes | memoryview]
+    timers: Timers
+    cues: Sequence[CueChoice]
+    tallies: Mapping[str, int]
+    connection: int = 0
+
+
+class StreamStore(Protocol):
+    """What the stream worker asks of the store. Every verb raises `Unavailable` when the store is away."""
+
+    @property
+    def connections(self) -> int:
+        """How often a connection was made: a change says that the store may have lost something."""
+
+    async def claim(self, partition: int, held: int | None = None) -> Position:
+        """Take the partition over: raise its epoch, so that every earlier owner is fenced, and every commit
+        that was sent before. With `held` only if its epoch is still that; else ``epoch`` and ``previous`` of
+        the answer are equal.
+
+        Epochs are wall times (ms) or larger, so that none comes twice even when the store comes back older.
+        """
+
+    async def position(self, partition: int) -> Position:
+        """The partition's epoch and offset as stored (0, 0 when never claimed)."""
+
+    async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
+        """The customers' rows, None where there is none. Sees every commit *sent* before it."""
+
+    async def commit(self, commit: Commit) -> list[int]:
+        """Apply it; returns for each of its cues the place of the candidate taken, -1 where caps allowed none.
+        Sent in call order before the first await. Raises `Unavailable` also when it would go over another
+        connection than the commit names: a store that was away may have lost what no offset tells of.
+
+        Raises `Fenced` when epoch or expected offset differ from the store's.
+        """
+
+    async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
+        """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """What a decision reads of one customer: the row (None: unknown) and when each offer was given
+    (epoch ms, ascending)."""
+
+    row: bytes | None
+    history: Mapping[str, Sequence[int]]
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Take each of `candidates` for a customer whose cap still allows it.
+
+    ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
+    """
+
+    customer: str
+    decision_id: str
+    at: int
+    candidates: tuple[Candidate, ...]
+    record: bytes
+
+
+class DecisionStore(Protocol):
+    """What decisions ask of the store. Verbs raise `Unavailable`."""
+
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        """Row and offer history of each customer, in one round trip."""
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        """Check and take every candidate of each, one after the other, atomically per customer, in one
+        round trip; True where the cap allowed it. Stores each record."""
+
+    async def decision(self, decision_id: str) -> bytes | None:
+        """The record of a decision, None when unknown or older than a day."""
+
+    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
+        """Note an outcome once per (decision, offer, outcome); False when it was noted before.
+
+        An offer of a decision is one trial: `success` counts once, and replaces a failure counted before.
+        """
+
+    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """(offer, channel) -> (successes, failures), over all partitions."""
+
+
+class CueEntry(msgspec.Struct, frozen=True):
+    """A cue as stored: ``id`` is ``<partition>-<stream id>``, the SSE event id."""
+
+    id: str
+    cue: Cue
+
+
+class CueStore(Protocol):
+    """The cue streams. Verbs raise `Unavailable`."""
+
+    def tail(self) -> AsyncIterator[CueEntry]:
+        """Every cue of every partition from now on, until cancelled."""
+
+    async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+        """Cues after `last_id` (of one customer, or of all), oldest first; unknown id: as far as kept."""
+
+    async def latest(self, customer: str) -> CueEntry | None:
+        """The newest cue of a customer, kept for a day; cheap, whatever the length of the streams."""
+
+
+class ClockAnchor(msgspec.Struct, frozen=True):
+    """Engine time is ``engine_ms + (wall - wall_ms) * speed`` (all ms; speed 0: it stands still)."""
+
+    engine_ms: int
+    wall_ms: int
+    speed: float
+
+
+class StatsStore(Protocol):
+    """Counters and names for people, and the clock of a replay."""
+
+    async def set_clock(self, anchor: ClockAnchor | None) -> None:
+        """Let every process that follows the replay clock run by `anchor`; None: by the wall."""
+
+    async def clock(self) -> ClockAnchor | None:
+        """The anchor as set, None when the wall rules."""
+
+    async def tallies(self) -> Mapping[str, int]:
+        """Sum over the partitions of the counters named at `Commit`, and ``cues``."""
+
+    async def settled(self) -> list[int]:
+        """How many records of each partition took effect or were put aside, ever: the tally ``events``. Unlike
+        offsets it goes on when a log begins anew."""
+
+    async def name(self, hashes: Mapping[int, str]) -> None:
+        """Remember what category and item hashes stand for."""
+
+    async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
+        """Look the words for hashes up."""
+
+
+class EventLog(Protocol):
+    """Kafka, as doors see it."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns once Kafka has acknowledged all; raises `Unavailable` or `Overloaded`."""
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        """Returns once Kafka has acknowledged it."""

@@ -1,0 +1,1 @@
+"""The log formats that a replay reads, one a file."""

@@ -1,0 +1,1 @@
+"""Conditions and texts as people write them."""

@@ -1,0 +1,224 @@
+"""`when`: a Python expression, parsed and never evaluated, as a tree of predicates.
+
+Allowed are ``and``, ``or``, ``not``, comparisons (also chained, also ``in (1, 2, 3)``), features, names of
+indicators, numbers and arithmetic on numbers, and ``minutes(n)``, ``hours(n)``, ``days(n)``, which are
+converted to the unit of the feature they are compared with.
+"""
+
+from __future__ import annotations
+
+import ast
+import operator
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from engine.rulebook.faults import meant, shown
+from engine.rulebook.language.quantity import UNIT_SECONDS, Quantity, Refused, dotted, quantity, word
+from engine.state.catalogue import BY_NAME, Feature
+
+LONGEST = 4_000
+DEEPEST = 40
+
+SYMBOLS = ("<", "<=", ">", ">=", "==", "!=")
+OPS: dict[type[ast.cmpop], int] = {ast.Lt: 0, ast.LtE: 1, ast.Gt: 2, ast.GtE: 3, ast.Eq: 4, ast.NotEq: 5}
+FLIPPED = (2, 3, 0, 1, 4, 5)
+COMPARE = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
+
+
+class Predicate(NamedTuple):
+    """One comparison: feature `op` (position in SYMBOLS) with the feature `other`, or `threshold` if -1."""
+
+    feature: int
+    op: int
+    other: int
+    threshold: float
+
+
+class Truth(msgspec.Struct, frozen=True):
+    """Always, or never."""
+
+    value: bool
+
+
+class Named(msgspec.Struct, frozen=True):
+    """That another indicator holds; `offset` is where the condition's text says so."""
+
+    name: str
+    offset: int
+
+
+class Not(msgspec.Struct, frozen=True):
+    part: Condition
+
+
+class All(msgspec.Struct, frozen=True):
+    parts: tuple[Condition, ...]
+
+
+class Some(msgspec.Struct, frozen=True):
+    """At least one of the parts."""
+
+    parts: tuple[Condition, ...]
+
+
+Condition = Truth | Named | Predicate | Not | All | Some
+Report = Callable[[int, str], None]
+
+
+def parse(text: str, report: Report) -> Condition | None:
+    """The condition that `text` says, or None after every fault went to `report` (offset, reason)."""
+    if len(text) > LONGEST:
+        report(0, f"longer than {LONGEST} characters")
+    elif (comment := text.find("#")) >= 0:
+        report(comment, "'#' begins no comment inside a condition")
+    elif (tree := _tree(text, report)) is not None:
+        return _Reader(text, report).condition(tree)
+    return None
+
+
+def _tree(text: str, report: Report) -> ast.expr | None:
+    # a condition may be folded over lines, and Python takes leading blanks for an indentation
+    line = "".join(" " if character.isspace() else character for character in text).lstrip()
+    try:
+        with warnings.catch_warnings(action="ignore"):  # "3and" is legal, and Python grumbles at nobody's terminal
+            tree = ast.parse(line, mode="eval").body
+    except SyntaxError as error:
+        offset = len(text) - len(line) + max((error.offset or 1) - 1, 0)
+        report(min(offset, len(text)), f"not an expression: {error.msg}")
+    except (RecursionError, MemoryError):
+        report(0, "nested too deeply")
+    except ValueError as error:
+        report(0, f"not an expression: {error}")
+    else:
+        if _depth(tree) <= DEEPEST:
+            return tree
+        report(0, "nested too deeply")
+    return None
+
+
+def _depth(tree: ast.AST) -> int:
+    level, nodes = 0, [tree]
+    while nodes and level <= DEEPEST:
+        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+        level += 1
+    return level
+
+
+class _Reader:
+    """Reads one expression; goes on after a fault to find the others."""
+
+    def __init__(self, text: str, report: Report) -> None:
+        self.report = report
+        self.indent = len(text) - len(text.lstrip())
+        self.line = text.lstrip()
+
+    def offset(self, node: ast.expr) -> int:
+        """The tree counts in bytes of UTF-8."""
+        return self.indent + len(self.line.encode()[: node.col_offset].decode(errors="ignore"))
+
+    def condition(self, node: ast.expr) -> Condition | None:
+        try:
+            return self._condition(node)
+        except Refused as refused:
+            self.report(self.offset(refused.node), refused.reason)
+            return None
+
+    def _condition(self, node: ast.expr) -> Condition | None:
+        if isinstance(node, ast.BoolOp):
+            parts = [self.condition(value) for value in node.values]
+            known = tuple(part for part in parts if part is not None)
+            if len(known) < len(parts):
+                return None
+            return All(known) if isinstance(node.op, ast.And) else Some(known)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            part = self.condition(node.operand)
+            return None if part is None else Not(part)
+        if isinstance(node, ast.Compare):
+            return self._comparison(node)
+        if isinstance(node, ast.Constant) and isinstance(node.value, bool):
+            return Truth(node.value)
+        return self._name(node)
+
+    def _name(self, node: ast.expr) -> Condition:
+        name = dotted(node)
+        if name is None:
+            raise Refused(node, f"{word(node)} is no condition")
+        if name in BY_NAME:
+            raise Refused(node, f"{name} is a number: compare it, as in {name} > 0")
+        if "." in name:
+            raise Refused(node, f"no feature {shown(name)}{meant(name, BY_NAME)}")
+        return Named(name, self.offset(node))
+
+    def _comparison(self, node: ast.Compare) -> Condition | None:
+        sides = [node.left, *node.comparators]
+        parts: list[Condition | None] = []
+        for left, op, right in zip(sides, node.ops, sides[1:], strict=False):
+            try:
+                parts.append(self._pair(left, op, right))
+            except Refused as refused:
+                self.report(self.offset(refused.node), refused.reason)
+                parts.append(None)
+        known = tuple(part for part in parts if part is not None)
+        if len(known) < len(parts):
+            return None
+        return known[0] if len(known) == 1 else All(known)
+
+    def _pair(self, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition:
+        if isinstance(op, (ast.In, ast.NotIn)):
+            return self._membership(left, right, isinstance(op, ast.NotIn))
+        if type(op) not in OPS:
+            raise Refused(left, "`is` compares objects: use == or !=")
+        code = OPS[type(op)]
+        first, second = self._operand(left), self._operand(right)
+        if isinstance(first, Feature):
+            return self._predicate(first, code, second, right)
+        if isinstance(second, Feature):
+            return self._predicate(second, FLIPPED[code], first, left)
+        if first.is_time != second.is_time:
+            raise Refused(right, "compares a time with a plain number")
+        return Truth(COMPARE[code](first.value, second.value))
+
+    def _membership(self, left: ast.expr, right: ast.expr, negated: bool) -> Condition:
+        feature = self._operand(left)
+        if not isinstance(feature, Feature):
+            raise Refused(left, "`in` needs a feature on its left")
+        if not isinstance(right, (ast.Tuple, ast.List, ast.Set)) or not right.elts:
+            raise Refused(right, "`in` needs numbers in parentheses on its right, as in (1, 2)")
+        choices = []
+        for element in right.elts:
+            operand = self._operand(element)
+            if isinstance(operand, Feature):
+                raise Refused(element, "`in` takes numbers only")
+            choices.append(self._predicate(feature, OPS[ast.Eq], operand, element))
+        return Not(Some(tuple(choices))) if negated else Some(tuple(choices))
+
+    def _predicate(self, feature: Feature, op: int, with_: Feature | Quantity, node: ast.expr) -> Predicate:
+        if isinstance(with_, Quantity):
+            return Predicate(feature.index, op, -1, self._in_unit(feature, with_, node))
+        if feature.index == with_.index:
+            raise Refused(node, f"compares {feature.name} with itself")
+        times = {feature.unit, with_.unit} & set(UNIT_SECONDS)
+        if len(times) == 2:
+            raise Refused(node, f"{feature.name} is in {feature.unit}, {with_.name} in {with_.unit}")
+        if feature.index < with_.index:  # one form for a < b and b > a
+            return Predicate(feature.index, op, with_.index, 0.0)
+        return Predicate(with_.index, FLIPPED[op], feature.index, 0.0)
+
+    def _in_unit(self, feature: Feature, quantity: Quantity, node: ast.expr) -> float:
+        if not quantity.is_time:
+            return quantity.value + 0.0  # -0.0 and 0.0 are one threshold
+        if feature.unit not in UNIT_SECONDS:
+            raise Refused(node, f"{feature.name} is not a time ({feature.unit or 'a count'})")
+        return quantity.value / UNIT_SECONDS[feature.unit] + 0.0
+
+    def _operand(self, node: ast.expr) -> Feature | Quantity:
+        name = dotted(node)
+        if name is None:
+            return quantity(node)
+        if name not in BY_NAME:
+            kind = "feature" if "." in name else "feature or number"
+            raise Refused(node, f"no {kind} {shown(name)}{meant(name, BY_NAME)}")
+        return BY_NAME[name]

@@ -1,0 +1,96 @@
+"""Follow a directory of rule files while the engine runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from watchfiles import awatch
+
+from engine.errors import BadRule
+from engine.rulebook.directory import load
+from engine.rulebook.model import Rulebook
+
+DEBOUNCE_MS = 200  # editors write, sync and rename in several steps
+POLL_MS = 250
+ABSENT_S = 0.5
+
+
+async def watch(
+    directory: Path,
+    on_load: Callable[[Rulebook], None],
+    on_fault: Callable[[BadRule], None],
+    stop: asyncio.Event,
+) -> None:
+    """Load `directory` now and after every change, until `stop`.
+
+    ``on_load`` gets each rulebook whose revision is new, ``on_fault`` each new set of faults; a directory
+    that goes away is a fault, and is followed again when it comes back. Files are read in a thread.
+    """
+    follower = _Follower(directory, on_load, on_fault)
+    while not stop.is_set():
+        await follower.look()
+        try:
+            await _follow(directory, follower, stop)
+        except OSError:  # the directory is away
+            await _pause(stop, ABSENT_S)
+
+
+async def _follow(directory: Path, follower: _Follower, stop: asyncio.Event) -> None:
+    """Look after each change until `stop` or until another directory has the name."""
+    same = _identity(directory)
+    changes = awatch(
+        directory,
+        watch_filter=None,  # a link that is swapped (as Kubernetes does) changes rules without naming them
+        debounce=DEBOUNCE_MS,
+        step=DEBOUNCE_MS // 4,
+        rust_timeout=POLL_MS,
+        yield_on_timeout=True,  # a directory that is moved away sends no event
+        stop_event=stop,
+        recursive=False,
+    )
+    unseen = True  # what changed between the last look and the first event
+    async for changed in changes:
+        if _identity(directory) != same:
+            return
+        if changed or unseen:
+            await follower.look()
+        unseen = False
+
+
+async def _pause(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stop.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _identity(directory: Path) -> tuple[int, int]:
+    """Raises OSError when there is no such directory."""
+    status = directory.stat()
+    return status.st_dev, status.st_ino
+
+
+class _Follower:
+    """What was told last, so that nothing is told twice."""
+
+    def __init__(
+        self, directory: Path, on_load: Callable[[Rulebook], None], on_fault: Callable[[BadRule], None]
+    ) -> None:
+        self._directory = directory
+        self._on_load = on_load
+        self._on_fault = on_fault
+        self._told: object = None
+
+    async def look(self) -> None:
+        try:
+            rulebook = await asyncio.to_thread(load, self._directory)
+        except BadRule as bad:
+            if bad.faults != self._told:
+                self._told = bad.faults
+                self._on_fault(bad)
+            return
+        if rulebook.revision != self._told:
+            self._told = rulebook.revision
+            self._on_load(rulebook)

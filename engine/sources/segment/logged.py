@@ -1,0 +1,45 @@
+"""Segment payloads that lie in a log: read as the door read them when they came in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from engine.errors import BadEvent
+from engine.events import Message
+from engine.sources.segment.payload import message
+from engine.sources.times import epoch_ms
+
+
+class _Times(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    sent_at: Any = None
+    timestamp: Any = None
+    original_timestamp: Any = None
+
+
+_TIMES = msgspec.json.Decoder(_Times)
+
+
+def logged(payload: bytes, fallback_id: str = "") -> Message:
+    """The event in a logged payload; `fallback_id` is its messageId when it has none. Raises `BadEvent`.
+
+    The door's "now" is when the payload was sent, by its own word (``sentAt``, else its time), so that no
+    skew is taken out and no age refused. A payload without any time cannot be replayed.
+    """
+    return message(payload, 0, _sent(payload), fallback_id=fallback_id)
+
+
+def _sent(payload: bytes) -> int:
+    try:
+        times = _TIMES.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadEvent("malformed", str(error)) from None
+    for field, value in (
+        ("sentAt", times.sent_at),
+        ("timestamp", times.timestamp),
+        ("originalTimestamp", times.original_timestamp),
+    ):
+        if value is not None:
+            return epoch_ms(value, field)
+    raise BadEvent("bad_time", "a logged payload needs sentAt or timestamp", "timestamp")

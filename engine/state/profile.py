@@ -1,0 +1,97 @@
+"""A row put into words: its features with unit and meaning, and what the customer did last."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import BadState
+from engine.kernels.features import FEATURES, read_many
+from engine.kernels.row import RING, RING_EPOCH_S, ROW, ROW_BYTES, VERSION
+from engine.state.catalogue import CATALOGUE
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """One feature at a moment; ``value`` is None where it has none (no purchase yet, say)."""
+
+    value: float | None
+    unit: str
+    meaning: str
+
+
+class Moment(msgspec.Struct, frozen=True):
+    """One of the last events: when (epoch ms, to the second), `engine.events.Kind`, and the hashes under
+    which the row knows item and category (0: none)."""
+
+    at: int
+    kind: int
+    item: int
+    category: int
+    value: float
+
+
+class CustomerProfile(msgspec.Struct, frozen=True):
+    """A row at a moment. ``active`` are the codes of the indicators that stand, ``timeline`` the last
+    events, newest first (of the same second: the later arrival). Times in epoch ms."""
+
+    first_at: int
+    last_at: int
+    events: int
+    features: dict[str, Reading]
+    active: frozenset[int]
+    timeline: tuple[Moment, ...]
+
+
+def profile_of(row: bytes, now: int) -> CustomerProfile:
+    """The stored `row` as of `now` (epoch ms). Raises `BadState` for a layout we do not know."""
+    if len(row) != ROW_BYTES or row[0] != VERSION:
+        raise BadState(f"a stored row is not one of {ROW_BYTES} bytes and version {VERSION}")
+    rows = np.frombuffer(bytearray(row), ROW)  # kernels are compiled for arrays that can be written
+    vector = np.empty((1, FEATURES))
+    read_many(rows, np.full(1, now), vector)
+    one = rows[0]
+    return CustomerProfile(
+        int(one["first_at"]),
+        int(one["last_at"]),
+        int(one["events"]),
+        _readings(vector[0]),
+        frozenset(one["active"][: one["active_count"]].tolist()),
+        tuple(sorted(_timeline(one), key=lambda moment: -moment.at)),
+    )
+
+
+def words(timeline: Iterable[Moment]) -> list[int]:
+    """The hashes in `timeline` that a word may be known for."""
+    return sorted({number for moment in timeline for number in (moment.item, moment.category) if number})
+
+
+def _readings(vector: NDArray[np.float64]) -> dict[str, Reading]:
+    values = vector.tolist()
+    return {
+        feature.name: Reading(_known(values[feature.index]), feature.unit, feature.meaning)
+        for feature in CATALOGUE
+    }
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _timeline(row: np.void) -> Iterator[Moment]:
+    """From the newest arrival backwards; events may arrive late."""
+    newest = int(row["ring_next"]) - 1
+    for back in range(RING):
+        i = (newest - back) % RING
+        if row["ring_at"][i] == 0:
+            return
+        yield Moment(
+            (RING_EPOCH_S + int(row["ring_at"][i])) * 1_000,
+            int(row["ring_kind"][i]),
+            int(row["ring_item"][i]),
+            int(row["ring_category"][i]),
+            round(float(row["ring_value"][i]), 2),
+        )

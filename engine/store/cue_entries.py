@@ -1,0 +1,66 @@
+"""Cue stream entries: their ids, their order and their content."""
+
+from __future__ import annotations
+
+import logging
+from typing import NamedTuple
+
+import msgspec
+
+from engine.events import Cue
+from engine.ports import CueEntry
+
+log = logging.getLogger(__name__)
+
+_decode = msgspec.json.Decoder(Cue).decode
+
+
+class StreamPosition(NamedTuple):
+    """A place among the cues of all partitions, in the order in which they were written.
+
+    ``ms`` and ``seq`` are the stream id. Within one millisecond the order between partitions is unknown.
+    """
+
+    ms: int
+    seq: int
+    partition: int
+
+    @property
+    def stream_id(self) -> str:
+        return f"{self.ms}-{self.seq}"
+
+    @property
+    def public(self) -> str:
+        """The id of a `CueEntry`."""
+        return f"{self.partition}-{self.ms}-{self.seq}"
+
+    def before(self, partition: int) -> StreamPosition:
+        """Where to go on in `partition` after having seen this entry and all older ones.
+
+        In another partition entries of the same millisecond come once more: rather twice than never.
+        """
+        return self if partition == self.partition else StreamPosition(self.ms - 1, (1 << 64) - 1, partition)
+
+
+def stream_position(partition: int, stream_id: str) -> StreamPosition:
+    """The mark of a stream's own id (``<ms>-<seq>``)."""
+    ms, _, seq = stream_id.partition("-")
+    return StreamPosition(int(ms), int(seq), partition)
+
+
+def parse(public: str) -> StreamPosition | None:
+    """The mark of a public id; None when it is not one of ours."""
+    parts = public.split("-")
+    if len(parts) != 3 or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in parts):
+        return None
+    partition, ms, seq = map(int, parts)
+    return StreamPosition(ms, seq, partition) if ms > 0 else None
+
+
+def entry(at: StreamPosition, payload: bytes) -> CueEntry | None:
+    """The stored cue; None (and a line in the log) when a stranger wrote it."""
+    try:
+        return CueEntry(at.public, _decode(payload))
+    except msgspec.MsgspecError as error:
+        log.warning("cue %s skipped: %s", at.public, error)
+        return None

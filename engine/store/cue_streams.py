@@ -1,0 +1,116 @@
+"""The verbs of the cue streams."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from itertools import chain
+from operator import itemgetter
+from typing import Any
+
+from engine.errors import Unavailable
+from engine.ports import CueEntry
+from engine.settings import Redis
+from engine.store.commands import Commands
+from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
+from engine.store.resp import pack
+
+PAGE = 1_000  # entries of one stream asked for at a time
+RETRY_S = 0.2  # between attempts to come back to a Redis that is away
+
+Found = tuple[StreamPosition, dict[bytes, bytes]]
+
+
+class CueCommands(Commands):
+    """`engine.ports.CueStore` on Redis."""
+
+    def __init__(self, settings: Redis, partitions: int) -> None:
+        super().__init__(settings, partitions)
+        self._newest = b"".join(pack(("XREVRANGE", key, "+", "-", "COUNT", 1)) for key in self._keys.cues)
+        self._partition_of = {key: partition for partition, key in enumerate(self._keys.cues)}
+        self._block_ms = int(settings.timeout_s * 500)  # half of what would count as no answer
+
+    def tail(self) -> AsyncGenerator[CueEntry, None]:
+        """Every cue of every partition from now on, until cancelled or the store is closed.
+
+        "Now" is this call: cues of commits sent later are seen. An outage is waited out, and reading goes
+        on where it was.
+        """
+        return self._tail(self._ends())
+
+    def _ends(self) -> asyncio.Future[list[Any]]:
+        ends = self._connection.pipe(self._newest, self._keys.partitions)
+        ends.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ever ask
+        return ends
+
+    async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry, None]:
+        line = self._new_connection()
+        seen: list[StreamPosition] = []
+        try:
+            while not line.closed:
+                try:
+                    seen = seen or [_end(p, newest) for p, newest in enumerate(await ends)]
+                    streams = await line.call(self._read_behind(seen))
+                except Unavailable:
+                    await asyncio.sleep(RETRY_S)
+                    ends = ends if seen else self._ends()
+                    continue
+                for at, fields in self._in_order(streams or []):
+                    seen[at.partition] = at
+                    if cue := entry(at, fields.get(b"cue", b"")):
+                        yield cue
+        finally:
+            self._connections.remove(line)
+            await line.close()
+
+    def _read_behind(self, seen: Sequence[StreamPosition]) -> bytes:
+        ids = (at.stream_id for at in seen)
+        return pack(("XREAD", "COUNT", PAGE, "BLOCK", self._block_ms, "STREAMS", *self._keys.cues, *ids))
+
+    def _in_order(self, streams: list[Any]) -> list[Found]:
+        """Entries in the order of `StreamPosition`, up to where every stream is known: a full page may go on."""
+        pages = [_found(self._partition_of[key], entries) for key, entries in streams]
+        horizon = min((page[-1][0].ms for page in pages if len(page) == PAGE), default=None)
+        found = sorted(chain.from_iterable(pages), key=itemgetter(0))
+        return [one for one in found if horizon is None or one[0].ms <= horizon]
+
+    async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+        after = parse(last_id)
+        owner = None if customer is None else customer.encode()
+        partitions = range(self._keys.partitions) if owner is None else [self._keys.of_customer(owner)]
+        starts = [after.before(p) if after else StreamPosition(0, 0, p) for p in partitions]
+        parts = await asyncio.gather(*(self._of_stream(start, owner, limit) for start in starts))
+        found = sorted(chain.from_iterable(parts), key=itemgetter(0))
+        cues = (entry(at, fields.get(b"cue", b"")) for at, fields in found)
+        return [cue for cue in cues if cue][:limit]
+
+    async def latest(self, customer: str) -> CueEntry | None:
+        owner = customer.encode()
+        partition = self._keys.of_customer(owner)
+        stored = await self._connection.call(pack(("GET", self._keys.newest_cue_prefix[partition] + owner)))
+        if stored is None:
+            return None
+        stream_id, _, payload = stored.partition(b" ")
+        return entry(stream_position(partition, stream_id.decode()), payload)
+
+    async def _of_stream(self, after: StreamPosition, owner: bytes | None, limit: int) -> list[Found]:
+        key, found = self._keys.cues[after.partition], list[Found]()
+        while len(found) < limit:
+            command = ("XRANGE", key, f"({after.stream_id}", "+", "COUNT", PAGE)
+            page = _found(after.partition, await self._connection.call(pack(command)))
+            found += (one for one in page if owner is None or one[1].get(b"customer") == owner)
+            if len(page) < PAGE:
+                break
+            after = page[-1][0]
+        return found
+
+
+def _found(partition: int, entries: list[Any]) -> list[Found]:
+    return [
+        (stream_position(partition, stream_id.decode()), dict(zip(fields[::2], fields[1::2], strict=True)))
+        for stream_id, fields in entries
+    ]
+
+
+def _end(partition: int, newest: list[Any]) -> StreamPosition:
+    return stream_position(partition, newest[0][0].decode()) if newest else StreamPosition(0, 0, partition)

@@ -1,0 +1,22 @@
+"""The function library (`cueline.lua`): its name, and getting it into a server that may have lost it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from engine.store.resp import pack
+
+LIBRARY = "cueline_2"
+CUES = f"{LIBRARY}_cues"
+RESERVE = f"{LIBRARY}_reserve"
+LEARN = f"{LIBRARY}_learn"
+
+
+async def ensure(call: Callable[[bytes], Awaitable[Any]]) -> None:
+    """Load the library unless the server holds the very same code."""
+    code = Path(__file__).with_name("cueline.lua").read_bytes()
+    stored = await call(pack(("FUNCTION", "LIST", "LIBRARYNAME", LIBRARY, "WITHCODE")))
+    if not any(code in library for library in stored):
+        await call(pack(("FUNCTION", "LOAD", "REPLACE", code)))

@@ -1,0 +1,43 @@
+"""The lag watchdog: lag that does not move must end the process, for a restart mends what logs only tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import nan
+
+from engine.errors import Stuck
+from engine.ports import Meter
+
+
+class LagWatchdog:
+    """Remembers when each partition last moved. Times are monotonic seconds, passed in."""
+
+    def __init__(self, limit_s: float, meter: Meter) -> None:
+        self.limit_s = limit_s
+        self._meter = meter
+        self._moved: dict[int, tuple[int, float]] = {}
+        self.seen = False  # every partition's end is known: the process may call itself ready
+
+    def begin(self) -> None:
+        """Forget everything: the assignment changed."""
+        for partition in self._moved:
+            self._meter.set("lag_records", nan, str(partition))
+        self._moved.clear()
+        self.seen = False
+
+    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
+        """Take (next offset, records behind) by partition; raises `Stuck`.
+
+        ``None`` is an end that is not known: a fetch that never came is told by nothing else.
+        """
+        for partition, (offset, behind) in lags.items():
+            before = self._moved.get(partition)
+            self._meter.set("lag_records", nan if behind is None else behind, str(partition))
+            if before is None or behind == 0 or before[0] != offset:
+                self._moved[partition] = (offset, now)
+            elif now - before[1] > self.limit_s:
+                how_far = "its end unknown" if behind is None else f"{behind} records behind"
+                raise Stuck(
+                    f"partition {partition} stands at offset {offset}, {how_far}, for {now - before[1]:.0f} s"
+                )
+        self.seen = all(behind is not None for _, behind in lags.values())

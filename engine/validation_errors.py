@@ -1,0 +1,24 @@
+"""What msgspec says of a value that does not fit, taken apart. It tells the field in its text alone."""
+
+from __future__ import annotations
+
+import re
+
+_FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL)
+
+
+def describe_validation_error(fault: str) -> tuple[str, str]:
+    """Detail and field (a path, empty for the whole) of a ValidationError's text.
+
+    >>> misfit("Expected `int`, got `str` - at `$.limit`")
+    ('Expected `int`, got `str`', 'limit')
+    >>> misfit("Object missing required field `channel`")
+    ('Object missing required field `channel`', 'channel')
+    """
+    # from the end: a value that is quoted before it may look the same
+    detail, at, path = fault.rpartition(" - at `$")
+    if not at:
+        detail, path = fault, ""
+    named = _FIELD.fullmatch(detail)
+    parts = (path.removesuffix("`").lstrip("."), named[1] if named else "")
+    return detail, ".".join(filter(None, parts))

@@ -1,0 +1,1 @@
+"""The API: routes and one file a resource."""

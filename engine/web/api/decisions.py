@@ -1,0 +1,35 @@
+"""``POST /v1/decisions`` and ``GET /v1/decisions/{id}``."""
+
+from __future__ import annotations
+
+from blacksheep import Request, Response
+
+from engine.decisions.request import read_request
+from engine.errors import NotFound
+from engine.settings import Web
+from engine.web.api.customers import named
+from engine.web.server import replies
+from engine.web.server.limits import Gate, read_body
+from engine.web.services import Services
+
+
+class DecisionRoutes:
+    """Decisions made, and told again."""
+
+    def __init__(self, services: Services, web: Web, gate: Gate) -> None:
+        self._desk = services.batcher
+        self._gate = gate
+        self._limit = web.max_event_bytes
+
+    async def decide(self, request: Request) -> Response:
+        """The best offers for a customer on a channel, now."""
+        question = read_request(await read_body(request, self._limit))
+        with self._gate:
+            return replies.ready_json(await self._desk.decide(question))
+
+    async def get(self, request: Request) -> Response:
+        """A decision or cue of the last day: every candidate, every reason."""
+        told = await self._desk.recall(named(request))
+        if told is None:
+            raise NotFound("no such decision, or it is older than a day", "id")
+        return replies.json(told)

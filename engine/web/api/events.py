@@ -1,0 +1,143 @@
+"""``POST /v1/track … /v1/batch``: events in. A 2xx means that Kafka has them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from uuid import uuid4
+
+import msgspec
+from blacksheep import Request, Response
+
+from engine.clock import wall_ms
+from engine.errors import BadEvent
+from engine.events import Message
+from engine.settings import Web
+from engine.web.auth.keys import ApiKeys
+from engine.web.server import replies
+from engine.web.server.limits import Gate, read_body
+from engine.web.server.problems import TooLarge, respond
+from engine.web.services import Services
+
+CALLS = ("track", "identify", "page", "screen", "group", "alias")
+AT_A_STRETCH = 100  # events of a batch read before others get a turn: about a millisecond
+
+
+class Accepted(msgspec.Struct, frozen=True, rename="camel"):
+    """One event was taken; its id, made here when the sender gave none."""
+
+    message_id: str
+    accepted: int = 1
+
+
+class ItemError(msgspec.Struct, frozen=True):
+    """Why one event of a batch was refused; ``index`` is its place in the batch."""
+
+    index: int
+    code: str
+    field: str
+    detail: str
+
+
+class BatchAnswer(msgspec.Struct, frozen=True):
+    """What became of a batch."""
+
+    accepted: int
+    rejected: int
+    errors: list[ItemError]
+
+
+class BatchProblem(msgspec.Struct, frozen=True):
+    """None of a batch was taken: a problem document with the same members."""
+
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str
+    accepted: int
+    rejected: int
+    errors: list[ItemError]
+
+
+class EventRoutes:
+    """The Segment calls."""
+
+    def __init__(self, services: Services, keys: ApiKeys, web: Web, gate: Gate) -> None:
+        self._services = services
+        self._gate = gate
+        self._keys = keys
+        self._web = web
+
+    def call(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+        """The handler of one call."""
+
+        async def handle(request: Request) -> Response:
+            return await self._single(request, name)
+
+        return handle
+
+    async def _single(self, request: Request, name: str) -> Response:
+        body = await self._authorised(request, self._web.max_event_bytes)
+        with self._gate:
+            message = self._read(body, name, None)
+            await self._services.log.publish([message])
+        self._services.meter.add("events_accepted")
+        return replies.json(Accepted(message.event.id))
+
+    async def batch(self, request: Request) -> Response:
+        """Many at once; what is wrong with one does not stop the others."""
+        body = await self._authorised(request, self._web.max_batch_bytes)
+        with self._gate:
+            return await self._take(body)
+
+    async def _take(self, body: bytes) -> Response:
+        try:
+            payloads, sent_at = self._services.source.batch(body)
+        except BadEvent as fault:
+            self._services.meter.add("events_rejected", label=fault.code)
+            raise
+        messages: list[Message] = []
+        errors: list[ItemError] = []
+        for index, payload in enumerate(payloads):
+            if index % AT_A_STRETCH == AT_A_STRETCH - 1:
+                await asyncio.sleep(0)
+            try:
+                messages.append(self._read(payload, "", sent_at))
+            except BadEvent as fault:
+                errors.append(ItemError(index, fault.code, fault.field, fault.detail))
+        if not messages:
+            return _nothing_taken(errors)
+        await self._services.log.publish(messages)
+        self._services.meter.add("events_accepted", len(messages))
+        return replies.json(BatchAnswer(len(messages), len(errors), errors))
+
+    async def _authorised(self, request: Request, limit: int) -> bytes:
+        """The body of a request that shows a write key: in its headers, else in the body itself."""
+        shown = self._keys.shows_write(request)
+        try:
+            body = await read_body(request, limit)
+        except TooLarge:
+            self._services.meter.add("events_rejected", label="too_large")
+            raise
+        if not shown:
+            self._keys.write(self._services.source.write_key(body))
+        return body
+
+    def _read(self, payload: bytes | msgspec.Raw, call: str, sent_at: object) -> Message:
+        services = self._services
+        try:
+            return services.source.message(
+                payload, wall_ms(), services.clock.now_ms(), call=call, sent_at=sent_at, fallback_id=uuid4().hex
+            )
+        except BadEvent as fault:
+            services.meter.add("events_rejected", label=fault.code)
+            raise
+
+
+def _nothing_taken(errors: list[ItemError]) -> Response:
+    first = errors[0]
+    field = f"batch[{first.index}]" + (f".{first.field}" if first.field else "")
+    detail = f"none of the events could be taken: {first.detail}"
+    told = BatchProblem("Bad batch", 400, detail, first.code, field, 0, len(errors), errors)
+    return respond(told, 400, [])

@@ -1,0 +1,70 @@
+"""``/metrics`` and ``/health/*``: what machines ask of every process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+from blacksheep import Application, Request, Response
+from blacksheep.server.routing import Router
+
+from engine.errors import NotFound
+from engine.web.server import replies
+from engine.web.server.problems import problem
+
+Metrics = Callable[[], tuple[bytes, str]]
+Ready = Callable[[], Mapping[str, str]]
+
+
+class Health(msgspec.Struct, frozen=True):
+    """``problems`` by the name of what is amiss; none: all is well."""
+
+    status: str
+    problems: Mapping[str, str]
+
+
+class HealthRoutes:
+    """Probes and scrapes: ``metrics`` gives the exposition and its content type, ``ready`` the problems by
+    name."""
+
+    def __init__(self, metrics: Metrics, ready: Ready) -> None:
+        self._metrics = metrics
+        self._ready = ready
+
+    async def live(self, request: Request) -> Response:
+        """The process answers."""
+        return replies.json(Health("live", {}))
+
+    async def ready(self, request: Request) -> Response:
+        """200 when the process can do its work, else 503 with what is amiss."""
+        problems = self._ready()
+        return replies.json(Health("not ready" if problems else "ready", problems), 503 if problems else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus' exposition."""
+        told, content_type = self._metrics()
+        return replies.body(content_type, told)
+
+
+def build_health_app(metrics: Metrics, ready: Ready) -> Application:
+    """An application of nothing but these, for a process that serves nobody else."""
+    app, health = Application(router=Router()), HealthRoutes(metrics, ready)
+    served = {"/metrics": health.metrics, "/health/live": health.live, "/health/ready": health.ready}
+    for path, answer in served.items():
+        for method in ("GET", "HEAD"):
+            app.router.add(method, path, _handler(answer))
+    app.router.fallback = _nothing_else
+    return app
+
+
+def _handler(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A plain function, for BlackSheep marks its handlers and a method cannot be marked."""
+
+    async def handle(request: Request) -> Response:
+        return await answer(request)
+
+    return handle
+
+
+async def _nothing_else(request: Request) -> Response:
+    return problem(NotFound("only /metrics, /health/live and /health/ready are served here", "path"))

@@ -1,0 +1,102 @@
+"""``POST /v1/outcomes``: what became of an offer."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+from blacksheep import Request, Response
+
+from engine.decisions.record import DecisionRecord
+from engine.errors import BadRequest, NotAuthorised, NotFound
+from engine.events import Outcome, OutcomeName
+from engine.settings import Web
+from engine.validation_errors import describe_validation_error
+from engine.web.auth.keys import ApiKeys
+from engine.web.server import replies
+from engine.web.server.limits import Gate, read_body
+from engine.web.services import Services
+
+AHEAD_MS = 86_400_000
+
+
+class OutcomeReport(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """What became of an offer of a decision or cue; ``at``: RFC 3339 or epoch ms, now when absent."""
+
+    decision_id: str
+    offer_id: str
+    outcome: OutcomeName
+    at: int | datetime | None = None
+
+
+class Taken(msgspec.Struct, frozen=True, rename="camel"):
+    """The outcome is on its way; a second report of the same counts once."""
+
+    decision_id: str
+    offer_id: str
+    outcome: OutcomeName
+    at: int
+
+
+_decode = msgspec.json.Decoder(OutcomeReport).decode
+
+
+class OutcomeRoutes:
+    """Outcomes in."""
+
+    def __init__(self, services: Services, keys: ApiKeys, web: Web, gate: Gate) -> None:
+        self._services = services
+        self._keys = keys
+        self._gate = gate
+        self._limit = web.max_event_bytes
+
+    async def post(self, request: Request) -> Response:
+        """Check against the decision, then hand to Kafka: 202 means that it has it."""
+        visitor = self._keys.visitor(request)
+        report = read_report(await read_body(request, self._limit))
+        with self._gate:
+            return await self._take(report, visitor)
+
+    async def _take(self, report: OutcomeReport, visitor: bool) -> Response:
+        services = self._services
+        record = await services.batcher.record(report.decision_id)
+        if record is None:
+            raise NotFound("no such decision, or it is older than a day", "decisionId")
+        if visitor and record.channel != "web":
+            raise NotAuthorised("a write key is for outcomes of the channel web", "Authorization")
+        if all(given.offer_id != report.offer_id for given in record.given):
+            raise BadRequest("that decision did not give this offer", "offerId")
+        at = moment(report.at, record, services.clock.now_ms())
+        await services.log.publish_outcome(
+            Outcome(report.decision_id, report.offer_id, report.outcome, at, record.customer, record.channel)
+        )
+        services.meter.add("outcomes", label=report.outcome.value)
+        return replies.json(Taken(report.decision_id, report.offer_id, report.outcome, at), 202)
+
+
+def read_report(body: bytes) -> OutcomeReport:
+    """The report in `body` (JSON). Raises `BadRequest` that names the field."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as fault:
+        detail, field = describe_validation_error(str(fault))
+        if detail.startswith("Invalid enum value"):
+            detail += f"; one of {', '.join(OutcomeName)} is needed"
+        raise BadRequest(detail, field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
+
+
+def moment(stated: int | datetime | None, record: DecisionRecord, now: int) -> int:
+    """When the outcome came about (epoch ms): not before its decision and not after now, within what clocks
+    may differ. Raises `BadRequest` beyond a day."""
+    if stated is None:
+        return now
+    at = _epoch_ms(stated) if isinstance(stated, datetime) else stated
+    if not record.at - AHEAD_MS <= at <= now + AHEAD_MS:
+        raise BadRequest("before the decision, or in the future", "at")
+    return min(max(at, record.at), max(now, record.at))
+
+
+def _epoch_ms(stated: datetime) -> int:
+    return round((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp() * 1_000)

@@ -1,0 +1,180 @@
+"""The routes as a table: what is served where, to whom, and with which shapes.
+
+The application, the authorisation, the OpenAPI document and the page at ``/docs`` are made from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from blacksheep import Request, Response
+
+from engine.decisions.log import LoggedDecision
+from engine.decisions.request import Answer, DecisionRequest
+from engine.web.api.customers import Customer, CustomerRoutes
+from engine.web.api.decisions import DecisionRoutes
+from engine.web.api.events import CALLS, Accepted, BatchAnswer, EventRoutes
+from engine.web.api.health import Health, HealthRoutes
+from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
+from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
+from engine.web.push.cues import CueRoutes
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What a caller may add to a request besides its path and body."""
+
+    place: Literal["query", "header"]
+    name: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
+    may also lie in the body or the query, by the handler. ``gated``: counts as a request under way from its
+    arrival on; a handler that reads a body enters the gate itself, once it has it.
+    ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
+    ``parameters`` are told there too."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Handler
+    summary: str
+    key: Literal["", "api", "write", "stream"] = "api"
+    body: type | dict[str, Any] | None = None
+    answer: type | str = "application/json"
+    status: int = 200
+    gated: bool = True
+    parameters: tuple[Parameter, ...] = ()
+
+    @property
+    def foreign(self) -> bool:
+        """Whether browsers may call it from other sites: whatever a write key opens."""
+        return self.key in ("write", "stream")
+
+
+_CALL: dict[str, Any] = {
+    "type": "object",
+    "description": "A Segment payload; fields that are not named here may be there and are ignored.",
+    "properties": {
+        "type": {"type": "string", "description": "needed in a batch"},
+        "event": {"type": "string", "description": "of a track call: Product Viewed, Order Completed …"},
+        "messageId": {"type": "string", "maxLength": 100, "description": "makes repeats harmless"},
+        "userId": {"type": "string"},
+        "anonymousId": {"type": "string"},
+        "timestamp": {"type": "string", "format": "date-time"},
+        "sentAt": {"type": "string", "format": "date-time"},
+        "properties": {"type": "object"},
+        "writeKey": {"type": "string", "description": "where no header can be set"},
+    },
+}
+_BATCH: dict[str, Any] = {
+    "type": "object",
+    "required": ["batch"],
+    "properties": {
+        "batch": {"type": "array", "items": _CALL, "maxItems": 2_500},
+        "sentAt": {"type": "string", "format": "date-time"},
+    },
+}
+_STREAM = "text/event-stream"
+_KEY = Parameter("query", "key", "an API key, or a write key; for browsers, which can set no header here")
+_AGENTS_KEY = Parameter("query", "key", "an API key; for browsers, which can set no header here")
+_RESUMED = (
+    Parameter("header", "Last-Event-ID", "the id of the last cue seen: what was missed since comes first"),
+    Parameter("query", "lastEventId", "the same, where no header can be set; the header wins"),
+)
+_ONE = Parameter("query", "customer", "only the cues of this customer")
+
+
+def table(
+    events: EventRoutes,
+    decisions: DecisionRoutes,
+    outcomes: OutcomeRoutes,
+    customers: CustomerRoutes,
+    cues: CueRoutes,
+    rules: RulebookRoutes,
+    health: HealthRoutes,
+) -> tuple[Route, ...]:
+    """All routes of the API."""
+    calls = [
+        Route(
+            "POST",
+            f"/v1/{name}",
+            events.call(name),
+            f"Segment's {name} call",
+            "write",
+            _CALL,
+            Accepted,
+            gated=False,
+        )
+        for name in CALLS
+    ]
+    return (
+        *calls,
+        Route(
+            "POST",
+            "/v1/batch",
+            events.batch,
+            "Many Segment calls at once",
+            "write",
+            _BATCH,
+            BatchAnswer,
+            gated=False,
+        ),
+        Route(
+            "POST",
+            "/v1/decisions",
+            decisions.decide,
+            "The best offers for a customer, with reasons",
+            body=DecisionRequest,
+            answer=Answer,
+            gated=False,
+        ),
+        Route(
+            "GET",
+            "/v1/decisions/{id}",
+            decisions.get,
+            "A decision of the last day, told again",
+            answer=LoggedDecision,
+        ),
+        Route(
+            "POST",
+            "/v1/outcomes",
+            outcomes.post,
+            "What became of an offer; with a write key, of one on the channel web",
+            "stream",
+            body=OutcomeReport,
+            answer=Taken,
+            status=202,
+            gated=False,
+            parameters=(_KEY,),
+        ),
+        Route("GET", "/v1/customers/{id}", customers.get, "What is known of a customer now", answer=Customer),
+        Route(
+            "GET",
+            "/v1/customers/{id}/cues",
+            cues.of_customer,
+            "A customer's cues; with a write key, those for the channel web",
+            "stream",
+            answer=_STREAM,
+            parameters=(*_RESUMED, _KEY),
+        ),
+        Route(
+            "GET",
+            "/v1/agents/{id}/cues",
+            cues.of_agent,
+            "Cues for agents",
+            "stream",
+            answer=_STREAM,
+            parameters=(_ONE, *_RESUMED, _AGENTS_KEY),
+        ),
+        Route("GET", "/v1/rulebook", rules.get, "The rules in use", answer=RulebookAnswer),
+        Route("GET", "/metrics", health.metrics, "For Prometheus", "", answer="text/plain", gated=False),
+        Route("GET", "/health/live", health.live, "The process answers", "", answer=Health, gated=False),
+        Route("GET", "/health/ready", health.ready, "It can do its work", "", answer=Health, gated=False),
+    )

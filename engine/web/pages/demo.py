@@ -1,0 +1,131 @@
+"""The demo's live page at ``/`` and its stream at ``/v1/live``; served only with ``web.demo_page``."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+import msgspec
+from blacksheep import Request, Response
+from blacksheep.contents import StreamedContent
+
+from engine.errors import BadRequest, NotFound, Unavailable
+from engine.web.auth.keys import ApiKeys
+from engine.web.pages.stall_detector import StallDetector
+from engine.web.push.cues import HEADERS, RETRY_MS, CueRoutes
+from engine.web.server import replies
+from engine.web.services import Services
+
+PAGE = Path(__file__).parent / "page"
+EVERY_S = 0.5
+THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+
+
+class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
+    """The state of the engine. ``perSecond``: how fast each tally grew since the pulse before;
+    ``ruleFaults``: why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long
+    events that came in here have been waiting to be read (0: they are read)."""
+
+    engine_now: int
+    tallies: Mapping[str, int]
+    per_second: Mapping[str, float]
+    events_per_second: float
+    cues_per_second: float
+    revision: str
+    rule_faults: list[str]
+    clients: int
+    stalled_seconds: float
+
+
+class DemoPage:
+    """The page's files, read once, and the stream."""
+
+    def __init__(self, services: Services, keys: ApiKeys, cues: CueRoutes, folder: Path = PAGE) -> None:
+        self._services = services
+        self._keys = keys
+        self._cues = cues
+        self._files = {
+            path.relative_to(folder).as_posix(): (_type(path), path.read_bytes())
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    async def index(self, request: Request) -> Response:
+        """The page; its browser is given the API key as a cookie.
+
+        Only under a name of this machine: another name may be anybody's that was made to lead here.
+        """
+        if not _of_this_machine(request):
+            raise BadRequest("the live page is for this machine: open it under localhost or 127.0.0.1", "Host")
+        response = self._file("index.html")
+        response.add_header(b"Set-Cookie", self._keys.demo_cookie)
+        return response
+
+    async def file(self, request: Request) -> Response:
+        """A file of the page."""
+        return self._file((request.route_values or {}).get("tail") or "")
+
+    async def live(self, request: Request) -> Response:
+        """A pulse every half second, and each cue as it comes."""
+        self._keys.api(request, query=True)
+        listener, standstill = self._cues.feed.listen(None, lambda cue: True), StallDetector()
+
+        async def frames() -> AsyncIterator[bytes]:
+            with self._cues.attended(request, None, listener):
+                yield b"retry: %d\n\n" % RETRY_MS
+                told = time.monotonic()
+                last, due = await self._live_stats(None, told - EVERY_S, told, standstill), told + EVERY_S
+                while listener.farewell is None:
+                    for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
+                        yield cue.frame
+                    if (now := time.monotonic()) >= due:
+                        last = await self._live_stats(last, told, now, standstill)
+                        told, due = now, time.monotonic() + EVERY_S
+                        yield b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(last)
+                if listener.farewell:
+                    yield listener.farewell
+
+        return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
+
+    async def _live_stats(
+        self, last: LiveStats | None, told: float, now: float, standstill: StallDetector
+    ) -> LiveStats:
+        """The state `now`; `last` was that of `told` (seconds of a monotonic clock)."""
+        services = self._services
+        try:
+            tallies = dict(await services.stats.tallies())
+        except Unavailable:  # the page shows the last it knew; readiness tells what is amiss
+            tallies = dict(last.tallies) if last else {}
+        before = last.tallies if last else tallies
+        speed = {name: (count - before.get(name, 0)) / (now - told) for name, count in tallies.items()}
+        return LiveStats(
+            services.clock.now_ms(),
+            tallies,
+            speed,
+            speed.get("events", 0.0),
+            speed.get("cues", 0.0),
+            services.rulebook().revision,
+            list(services.rule_faults()),
+            self._cues.feed.clients,
+            standstill.look(services.meter.value("events_accepted"), tallies.get("events", 0), now),
+        )
+
+    def _file(self, name: str) -> Response:
+        found = self._files.get(name)
+        if found is None:
+            raise NotFound("no such page", "path")
+        response = replies.body(*found)
+        response.add_header(b"Cache-Control", b"no-cache")
+        return response
+
+
+def _of_this_machine(request: Request) -> bool:
+    host = (request.get_first_header(b"host") or b"").decode(errors="replace")
+    return host.rpartition(":")[0] in THIS_MACHINE or host in THIS_MACHINE
+
+
+def _type(path: Path) -> str:
+    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind

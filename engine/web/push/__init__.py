@@ -1,0 +1,1 @@
+"""Cues pushed to browsers and agents."""

@@ -1,0 +1,1 @@
+"""The HTTP server: application, protocol, limits and errors."""

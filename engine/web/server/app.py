@@ -1,0 +1,169 @@
+"""The HTTP application: the table of routes joined with limits, keys, measurements and errors."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+
+from blacksheep import Application, Request, Response
+from blacksheep.exceptions import MessageAborted
+from blacksheep.server.routing import Router
+
+from engine.errors import CuelineError, NotFound
+from engine.settings import Settings
+from engine.web.api.customers import CustomerRoutes
+from engine.web.api.decisions import DecisionRoutes
+from engine.web.api.events import EventRoutes
+from engine.web.api.health import HealthRoutes
+from engine.web.api.openapi import Documentation
+from engine.web.api.outcomes import OutcomeRoutes
+from engine.web.api.routes import Handler, Route, table
+from engine.web.api.rulebook import RulebookRoutes
+from engine.web.auth.keys import ApiKeys
+from engine.web.pages.demo import DemoPage
+from engine.web.push.cues import HEARTBEAT_S, CueRoutes
+from engine.web.push.feed import CueFeed
+from engine.web.server.limits import Gate
+from engine.web.server.problems import WrongMethod, problem
+from engine.web.services import Services
+
+log = logging.getLogger(__name__)
+
+CORS = (
+    (b"Access-Control-Allow-Origin", b"*"),
+    (b"Access-Control-Allow-Methods", b"GET, POST"),
+    (b"Access-Control-Allow-Headers", b"authorization, content-encoding, content-type, x-api-key, last-event-id"),
+    (b"Access-Control-Max-Age", b"86400"),
+)
+#: On every answer to a browser of another site; it may read no other header than those named.
+CORS_ANSWER = ((b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"retry-after"))
+
+
+class Api(Application):
+    """The application, with the feed whose streams must end before a server can, and the gate."""
+
+    def __init__(self, feed: CueFeed, gate: Gate) -> None:
+        super().__init__(router=Router())
+        self.feed = feed
+        self.gate = gate
+        self.on_start += feed.start
+        self.on_stop += feed.stop
+
+    def end_streams(self) -> None:
+        """Let every event stream end and take no new ones: a server waits for open connections before it
+        tells the application to stop, and these would never close by themselves."""
+        self.feed.end()
+
+
+def build_app(services: Services, settings: Settings, heartbeat_s: float = HEARTBEAT_S) -> Api:
+    """The application over `services`. `heartbeat_s` is how long an event stream may be silent."""
+    web = settings.web
+    keys, gate, feed = ApiKeys(web), Gate(web.max_in_flight), CueFeed(services.cues, services.meter)
+    cues = CueRoutes(services, keys, feed, heartbeat_s)
+    routes = table(
+        EventRoutes(services, keys, web, gate),
+        DecisionRoutes(services, web, gate),
+        OutcomeRoutes(services, keys, web, gate),
+        CustomerRoutes(services),
+        cues,
+        RulebookRoutes(services),
+        HealthRoutes(lambda: _scraped(services, gate), services.ready),
+    )
+    pages = Documentation(routes)
+    routes += (
+        Route("GET", "/openapi.json", pages.openapi, "This document", "", gated=False),
+        Route("GET", "/docs", pages.page, "This document for people", "", answer="text/html", gated=False),
+    )
+    if web.demo_page:
+        demo = DemoPage(services, keys, cues)
+        routes += (
+            Route("GET", "/", demo.index, "The live page", "", answer="text/html"),
+            Route("GET", "/page/*", demo.file, "Its files", ""),
+            Route("GET", "/v1/live", demo.live, "Its stream", "stream", answer="text/event-stream"),
+        )
+    app = Api(feed, gate)
+    for route in routes:
+        _serve(app, route, Frame(services, keys, gate))
+    _refuse_the_rest(app, Frame(services, keys, gate))
+    return app
+
+
+def _scraped(services: Services, gate: Gate) -> tuple[bytes, str]:
+    services.meter.set("http_in_flight", gate.inside)
+    services.meter.set("process_ready", 0 if services.ready() else 1)
+    return services.metrics()
+
+
+OPEN = contextlib.nullcontext()
+
+
+class Frame:
+    """What happens around every handler: gate, key, error to answer, measurement."""
+
+    def __init__(self, services: Services, keys: ApiKeys, gate: Gate) -> None:
+        self._meter = services.meter
+        self._keys = keys
+        self._gate = gate
+
+    def around(self, route: Route) -> Handler:
+        """The handler of `route`, framed. It never raises."""
+        label, handler, foreign = route.path, route.handler, route.foreign
+        gate, guarded = self._gate if route.gated else OPEN, route.key == "api"
+
+        async def framed(request: Request) -> Response:
+            started = time.perf_counter()
+            try:
+                if guarded:
+                    self._keys.api(request)
+                with gate:
+                    response = await handler(request)
+            except CuelineError as error:
+                response = problem(error)
+                if response.status == 500:
+                    log.exception("%s %s", request.method, label)
+            except MessageAborted:
+                response = Response(499)  # the caller hung up; nobody reads this
+            except Exception as error:  # the outermost loop of a request: the fault is ours, the answer a 500
+                log.exception("%s %s", request.method, label)
+                response = problem(error)
+            if foreign:
+                for header in CORS_ANSWER:
+                    response.add_header(*header)
+            self._meter.observe("http_seconds", time.perf_counter() - started, label)
+            if response.status >= 400:
+                self._meter.add("http_errors", label=str(response.status))
+            return response
+
+        # real classes, not their names: BlackSheep then calls the handler as it is
+        framed.__annotations__ = {"request": Request, "return": Response}
+        return framed
+
+
+def _serve(app: Api, route: Route, frame: Frame) -> None:
+    framed = frame.around(route)
+    app.router.add(route.method, route.path, framed)
+    if route.method == "GET" and route.answer != "text/event-stream":
+        app.router.add("HEAD", route.path, framed)
+    if route.foreign:
+        app.router.add("OPTIONS", route.path, _preflight)
+
+
+async def _preflight(request: Request) -> Response:
+    return Response(204, list(CORS))
+
+
+_preflight.__annotations__ = {"request": Request, "return": Response}
+
+
+def _refuse_the_rest(app: Api, frame: Frame) -> None:
+    """404 for an address that is not served, 405 for one that is, but not so."""
+
+    async def refuse(request: Request) -> Response:
+        methods = ("GET", "POST", "HEAD", "OPTIONS")
+        path = request.path.encode()
+        allowed = [method for method in methods if app.router.get_matching_route(method, path)]
+        raise WrongMethod(", ".join(allowed)) if allowed else NotFound("nothing is served here", "path")
+
+    other = Route("GET", "other", refuse, "Anything else", "", gated=False)
+    app.router.fallback = frame.around(other)

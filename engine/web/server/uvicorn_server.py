@@ -1,0 +1,65 @@
+"""Runs an app on uvicorn inside the loop that is there, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+
+from engine.web.server.app import Api
+from engine.web.server.protocol import Protocol
+
+GRACE_S = 2  # open streams are cut off after this
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to the process, and lets event streams go before it waits for connections to close."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if isinstance(self.config.app, Api):
+            self.config.app.end_streams()
+        await super().shutdown(sockets)
+
+
+def configured(app: Any, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn runs `app`."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        http=Protocol,
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        timeout_graceful_shutdown=GRACE_S,
+        server_header=False,
+        date_header=False,
+    )
+
+
+async def serve(app: Any, host: str, port: int, stop: asyncio.Event) -> None:
+    """Serve `app` (ASGI) on `host` and `port` until `stop`; raises OSError when the port is taken."""
+    server = _Server(configured(app, host, port))
+    serving = asyncio.ensure_future(_serve(server))
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await serving
+
+
+async def _serve(server: uvicorn.Server) -> None:
+    # uvicorn ends the process with SystemExit when it cannot bind
+    try:
+        await server.serve()
+    except SystemExit as error:
+        host, port = server.config.host, server.config.port
+        raise OSError(f"cannot listen on {host}:{port}: is something else running there?") from error

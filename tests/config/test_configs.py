@@ -1,0 +1,171 @@
+"""The shipped settings files load, and say what the code says."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from engine.cli.app import app
+from engine.settings import OTHERS, Settings
+
+CONFIG = Path(__file__).parent.parent.parent / "config"
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine at hand is set to must not be judged."""
+    for name in [name for name in os.environ if name.startswith("CUELINE_")]:
+        monkeypatch.delenv(name)
+
+
+def leaves(table: dict[str, Any], path: str = "") -> set[str]:
+    """Dotted names of all values."""
+    return {
+        leaf
+        for name, value in table.items()
+        for leaf in (leaves(value, f"{path}{name}.") if isinstance(value, dict) else {path + name})
+    }
+
+
+def test_the_default_file_names_every_setting_with_its_default() -> None:
+    file = CONFIG / "default.toml"
+    assert Settings.load(file).model_dump() == Settings.load().model_dump()
+    assert leaves(tomllib.loads(file.read_text())) == leaves(Settings.load().model_dump())
+
+
+def test_the_production_file_loads_and_the_environment_wins_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load(CONFIG / "production.toml")
+    assert (settings.kafka.replication, settings.web.host, settings.web.port) == (3, "0.0.0.0", 8080)
+    monkeypatch.setenv("CUELINE_KAFKA__REPLICATION", "1")
+    monkeypatch.setenv("CUELINE_WEB__WRITE_KEYS", '["one", "two"]')
+    settings = Settings.load(CONFIG / "production.toml")
+    assert settings.kafka.replication == 1
+    assert [key.get_secret_value() for key in settings.web.write_keys] == ["one", "two"]
+
+
+def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "cueline.toml"
+    for text, name in (("[kafka]\npartition = 8", "kafka.partition"), ("[keys]", "keys")):
+        file.write_text(text)
+        with pytest.raises(ValidationError) as refused:
+            Settings.load(file)
+        assert [".".join(map(str, fault["loc"])) for fault in refused.value.errors()] == [name]
+
+
+def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_KAFKA__PARTITION", "8")
+    with pytest.raises(ValidationError, match=r"kafka\.partition"):
+        Settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "closest"),
+    [
+        ("CUELINE_REDS__URL", "CUELINE_REDIS__URL"),
+        ("CUELINE_WEBB__PORT", "CUELINE_WEB__PORT"),
+        ("CUELINE_REDIS_URL", "CUELINE_REDIS__URL"),
+        ("cueline_loglevel", "CUELINE_LOG_LEVEL"),
+        ("CUELINE_LOG_LEVEL__ROOT", "CUELINE_LOG_LEVEL"),
+        ("CUELINE_CONFIGG", "CUELINE_CONFIG"),
+        ("CUELINE_WEB_PORT", "CUELINE_WEB__PORT"),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_with_the_closest(
+    monkeypatch: pytest.MonkeyPatch, name: str, closest: str
+) -> None:
+    monkeypatch.setenv(name, "secret")
+    told = CliRunner().invoke(app, ["doctor"])
+    assert (told.exit_code, told.stdout) == (2, "")
+    assert told.stderr == f"setting {name.upper()}: is no setting; the closest is {closest}\n"
+
+
+def test_a_misspelt_name_in_a_section_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_KAFKA__BROKRS", "kafka:9092")
+    told = CliRunner().invoke(app, ["doctor"])
+    assert told.exit_code == 2
+    assert "CUELINE_KAFKA__BROKRS" in told.stderr
+
+
+def test_a_variable_that_is_no_setting_does_not_tell_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_WEB_WRITE_KEYS", '["hush"]')
+    with pytest.raises(ValidationError) as refused:
+        Settings.load()
+    assert "hush" not in str(refused.value)
+
+
+def test_variables_that_are_not_for_settings_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_kubernetes = {
+        "SERVICE_HOST": "10.0.0.1",
+        "API_SERVICE_PORT_HTTP": "8080",
+        "API_PORT": "tcp://10.0.0.1:8080",
+        "API_PORT_8080_TCP_ADDR": "10.0.0.1",
+    }
+    for name, value in {**dict.fromkeys(map(str.upper, OTHERS), "x"), **of_kubernetes, "KAFKA": "{}"}.items():
+        monkeypatch.setenv(f"CUELINE_{name}", value)
+    monkeypatch.setenv("OTHER_CUELINE_WEBB__PORT", "1")
+    assert Settings.load().model_dump() == Settings().model_dump()
+
+
+#: the least and the most that is allowed
+BOUNDS: dict[str, tuple[float, float | None]] = {
+    "redis.cue_stream_length": (1, None),
+    "stream.rows_in_memory": (1, None),
+    "stream.lateness_ms": (0, None),
+    "stream.dead_letter_ratio": (0, 1),
+    "stream.dead_letter_window": (1, None),
+    "stream.metrics_port": (0, 65_535),
+    "web.port": (1, 65_535),
+    "web.max_event_bytes": (1, None),
+    "web.max_batch_bytes": (1, None),
+    "web.max_batch_events": (1, None),
+    "web.max_in_flight": (1, None),
+    "web.deadline_ms": (1, None),
+}
+ABOVE_ZERO = (
+    "kafka.session_timeout_s",
+    "kafka.rebalance_timeout_s",
+    "kafka.heartbeat_s",
+    "redis.timeout_s",
+    "stream.lag_watchdog_s",
+)
+
+
+def variable(setting: str) -> str:
+    return f"CUELINE_{setting.upper().replace('.', '__')}"
+
+
+@pytest.mark.parametrize("setting", BOUNDS)
+def test_the_bounds_are_allowed_and_what_lies_beyond_is_refused(
+    monkeypatch: pytest.MonkeyPatch, setting: str
+) -> None:
+    least, most = BOUNDS[setting]
+    for value in (least, *([] if most is None else [most])):
+        monkeypatch.setenv(variable(setting), str(value))
+        Settings.load()
+    for value in (least - 1, *([] if most is None else [most + 1])):
+        monkeypatch.setenv(variable(setting), str(value))
+        with pytest.raises(ValidationError, match=setting):
+            Settings.load()
+
+
+@pytest.mark.parametrize("setting", ABOVE_ZERO)
+def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
+    monkeypatch.setenv(variable(setting), "0.001")
+    Settings.load()
+    for value in ("0", "-1", "nan"):
+        monkeypatch.setenv(variable(setting), value)
+        with pytest.raises(ValidationError, match=setting):
+            Settings.load()
+
+
+def test_the_composed_processes_are_given_settings_that_exist() -> None:
+    services = yaml.safe_load((CONFIG / "compose.yaml").read_text())["services"]
+    known = {f"CUELINE_{leaf.upper().replace('.', '__')}" for leaf in leaves(Settings.load().model_dump())}
+    for name in ("api", "worker"):
+        assert set(services[name]["environment"]) - {"CUELINE_CONFIG"} <= known
+    assert {"kafka", "valkey", "api", "worker", "prometheus"} <= set(services)

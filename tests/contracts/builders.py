@@ -1,0 +1,96 @@
+"""Words the store's tests share: commits, cues and customers in a few letters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import count
+
+import msgspec
+
+from engine.events import Cue, Outcome, OutcomeName
+from engine.kernels.partition import partition_of
+from engine.ports import Candidate, Commit, CueChoice, Reservation, Timers
+from engine.store.cue_entries import StreamPosition, parse
+from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
+
+PARTITIONS = 4
+CUES_KEPT = 1_000
+DAY_MS = 86_400_000
+
+AnyStore = MemoryStore | RedisStore
+
+
+def place(entry_id: str) -> StreamPosition:
+    """Where a cue's id says that it stands."""
+    found = parse(entry_id)
+    assert found, entry_id
+    return found
+
+
+def customers_of(partition: int, number: int) -> list[str]:
+    """The first `number` customers that belong to the partition; one of them is not ASCII."""
+    names = (f"käufer-{i}" if i % 2 else f"c{i}" for i in count())
+    mine = (name for name in names if partition_of(name.encode(), PARTITIONS) == partition)
+    return [next(mine) for _ in range(number)]
+
+
+def change(
+    epoch: int,
+    expected: int,
+    offset: int,
+    *,
+    partition: int = 1,
+    rows: Mapping[bytes, bytes] | None = None,
+    timers: Mapping[bytes, int] | None = None,
+    cues: Sequence[CueChoice] = (),
+    tallies: Mapping[str, int] | None = None,
+) -> Commit:
+    rows, timers = rows or {}, timers or {}
+    return Commit(
+        partition,
+        epoch,
+        expected,
+        offset,
+        list(rows),
+        list(rows.values()),
+        Timers(list(timers), list(timers.values())),
+        cues,
+        tallies or {},
+    )
+
+
+def cue(customer: str, offer: str = "chat", at: int = 1_000) -> Cue:
+    return Cue(
+        customer,
+        "bursty_session",
+        offer,
+        kind="chat",
+        channels=("web",),
+        say="Hi",
+        why=("session.bursts >= 3",),
+        at=at,
+        expires_at=at + 60_000,
+        received_at=at,
+        decision_id="",
+        revision="r1",
+    )
+
+
+def candidate(customer: str, offer: str = "chat", cap: tuple[int, int] = (0, 0), at: int = 1_000) -> Candidate:
+    return Candidate(offer, *cap, payload=msgspec.json.encode(cue(customer, offer, at)))
+
+
+def choice(customer: str, *candidates: Candidate, at: int = 1_000) -> CueChoice:
+    return CueChoice(customer.encode(), at, candidates or (candidate(customer, at=at),))
+
+
+def reservation(
+    customer: str, *candidates: Candidate, at: int = 1_000, name: str = "x", record: bytes = b"r"
+) -> Reservation:
+    partition = partition_of(customer.encode(), PARTITIONS)
+    return Reservation(customer, f"{partition}-{name}", at, candidates, record)
+
+
+def outcome(decision: str, offer: str = "chat", what: OutcomeName = OutcomeName.ACCEPTED) -> Outcome:
+    return Outcome(decision, offer, what, 5, "c0", "web")

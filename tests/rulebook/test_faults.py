@@ -1,0 +1,238 @@
+"""Every fault of a rule file is told with its place, all at once."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from engine.errors import BadRule
+from engine.rulebook.directory import compile_texts, load
+
+OFFER = """\
+offers:
+  - id: one
+    kind: ask
+    channels: [web]
+    when: cart.items > 0
+    value: 1
+    propensity: 0.5
+    say: hello
+"""
+
+
+def faults(*texts: str) -> list[str]:
+    with pytest.raises(BadRule) as caught:
+        compile_texts({f"{chr(97 + i)}.yaml": text for i, text in enumerate(texts)})
+    return caught.value.faults
+
+
+def when(condition: str) -> list[str]:
+    """Faults of one condition, with the column counted from its first character."""
+    lead = "indicators: [{name: x, when: '"
+    return [
+        re.sub(r"a.yaml:1:(\d+): x: ", lambda found: f"{int(found[1]) - len(lead)}: ", fault)
+        for fault in faults(f"{lead}{condition}'}}]")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("session.burst > 3", "1: no feature 'session.burst'; did you mean session.bursts"),
+        ("bursts > 3", "1: no feature or number 'bursts'; did you mean session.bursts?"),
+        ("cart.items > 1 and busty", "20: no indicator 'busty'"),
+        ("session.bursts", "1: session.bursts is a number: compare it, as in session.bursts > 0"),
+        ("cart.items + 1 > 3", "1: arithmetic takes numbers only, no features"),
+        ("cart.items > minutes(3)", "14: cart.items is not a time (a count)"),
+        ("idle.seconds > minute(3)", "16: no function 'minute'; did you mean minutes?"),
+        ("idle.seconds > minutes()", "16: minutes(n) takes one number"),
+        ("idle.seconds > minutes(hours(1))", "24: minutes(n) takes a plain number"),
+        ("idle.seconds > hours(1) + 3", "16: adds a time and a plain number"),
+        ("idle.seconds > contact.hours_since", "16: idle.seconds is in s, contact.hours_since in h"),
+        ("idle.seconds > session.longest_pause", None),
+        ("cart.items > 1 / 0", "14: divides by zero"),
+        ("cart.items > 1e400", "14: is not a finite number"),
+        ("cart.items > 9 ** 9", "14: arithmetic with this operator is no number"),
+        ("cart.items is 3", "1: `is` compares objects: use == or !="),
+        ("cart.items in cart.value", "15: `in` needs numbers in parentheses"),
+        ("cart.items > True", "14: this value is no number"),
+        ("cart.items > cart.items", "14: compares cart.items with itself"),
+        ("cart.items > 1 and (", "20: not an expression"),
+        ("print(1)", "1: a call is no condition"),
+        ("(lambda: 1)() > 3", "1: no function: only minutes(n), hours(n) and days(n) can be called"),
+        ("ä > 3 and é.ö > 1", "1: no feature or number 'ä'"),
+        ("cart.items > 1 # many", "16: ''#'' begins no comment"),
+        ("cart.items > 1 and not cart.items > 1", None),
+        ("x", None),
+        ("not " * 60 + "cart.items > 1", "1: nested too deeply"),
+        ("(" * 300 + "1" + ")" * 300, "201: not an expression: too many nested parentheses"),
+        ("cart.items > 0" + " or cart.items > 0" * 400, "1: longer than 4000 characters"),
+    ],
+)
+def test_faults_of_conditions(condition: str, expected: str | None) -> None:
+    found = when(condition)
+    assert len(found) <= 2
+    if expected is not None:
+        assert found[0].startswith(expected.replace("''", "'")), found
+
+
+def test_faults_that_concern_a_whole_rule_stand_at_its_name() -> None:
+    assert when("idle.seconds > session.longest_pause") == [
+        "-9: idle.seconds grows in silence: compare it with a number"
+    ]
+    assert when("x") == ["-9: depends on itself: x -> x"]
+    assert when("cart.items > 1 and not cart.items > 1") == ["-9: contradicts itself: it can never hold"]
+
+
+def test_too_many_clauses() -> None:
+    wide = " and ".join(f"(cart.items > {n} or cart.value > {n})" for n in range(12))
+    assert when(wide) == ["-9: branches into more than 64 cases: split the rule"]
+
+
+def test_places_in_folded_and_quoted_texts() -> None:
+    text = """\
+indicators:
+  - name: folded
+    when: >-
+      cart.items > 1 and
+
+      session.burst > 2
+  - name: literal
+    when: |
+      cart.items > 1
+      and cart.value < idle.second
+  - name: plain
+    when: cart.items > 1
+      and nothing
+  - name: quoted
+    when: "cart.items > 1 and\\
+      \\ nothing"
+"""
+    assert [fault.split(": ")[0:2] for fault in faults(text)] == [
+        ["a.yaml:6:7", "folded"],
+        ["a.yaml:10:24", "literal"],
+        ["a.yaml:13:11", "plain"],
+        ["a.yaml:16:9", "quoted"],
+    ]
+
+
+def test_faults_of_offers() -> None:
+    text = """\
+offers:
+  - id: One
+    kind: sel
+    channels: [web, wep, web]
+    when: cart.items > 0
+    value: -1
+    propensity: 1
+    evidence: 0
+    boost: .inf
+    say: "{cart.valu} {cart.items:money} {cart.items:duration} {cart.items:x} }"
+    cap: {max: 1.5, period: 7 w, per: x}
+    expires: 90
+    extra: 1
+  - {id: two, id: two}
+  - three
+"""
+    assert faults(text) == [
+        "a.yaml:2:9: One: id 'One' may hold up to 64 lower case letters, digits, _ and -, a letter first",
+        "a.yaml:3:11: One: no kind 'sel'; did you mean sell? (there are sell, serve, ask, retain, nurture, chat)",
+        "a.yaml:4:15: One: a channel is given twice",
+        "a.yaml:4:21: One: no channel 'wep'; did you mean web? (there are web, agent, email, app)",
+        "a.yaml:6:12: One: value must be a finite number, 0 or more",
+        "a.yaml:7:17: One: propensity must lie between 0 and 1",
+        "a.yaml:8:15: One: evidence must be more than 0",
+        "a.yaml:9:12: One: boost must be a finite number, 0 or more",
+        "a.yaml:10:12: One: say: no feature 'cart.valu'; did you mean cart.value?",
+        "a.yaml:10:43: One: say: cart.items is not a time",
+        "a.yaml:10:65: One: say: no format 'x'; there are .0f, ,.2f, money, duration",
+        "a.yaml:10:79: One: say: a lone }: write it twice to show it",
+        "a.yaml:11:16: One: cap.max must be a whole number, 1 to 10000",
+        "a.yaml:11:29: One: cap.period must be a period such as 7d, 12h, 30min or 90s, not '7 w'",
+        "a.yaml:11:34: One: unknown key 'per'; did you mean period?",
+        "a.yaml:12:14: One: expires must be text (put it in quotes)",
+        "a.yaml:13:5: One: unknown key 'extra'",
+        *(
+            f"a.yaml:14:5: two: {key} is missing"
+            for key in ("channels", "kind", "propensity", "say", "value", "when")
+        ),
+        "a.yaml:14:15: two: id is given twice",
+        "a.yaml:15:5: offer: must be a mapping with id, kind, channels, when, value, propensity, say",
+    ]
+
+
+def test_names_are_unique_over_all_files() -> None:
+    indicator = "indicators:\n  - {name: a, when: cart.items > 1}\n"
+    assert faults(indicator, indicator) == ["b.yaml:2:12: a: defined already at a.yaml:2:12"]
+    assert faults(OFFER, OFFER) == ["b.yaml:2:9: one: defined already at a.yaml:2:9"]
+
+
+def test_names_with_one_hash_are_told_apart() -> None:
+    text = "indicators: [{name: costarring, when: cart.items > 1}, {name: liquid, when: cart.items > 1}]"
+    assert faults(text) == [
+        "a.yaml:1:63: liquid: has the same code as costarring: choose another name",
+    ]
+
+
+def test_cycles() -> None:
+    text = "indicators: [{name: a, when: b}, {name: b, when: not c}, {name: c, when: a}, {name: d, when: a}]"
+    (fault,) = faults(text)
+    assert fault in (
+        "a.yaml:1:21: a: depends on itself: a -> b -> c -> a",
+        "a.yaml:1:21: a: depends on itself: a -> c -> b -> a",
+    )
+
+
+def test_who_names_a_faulty_indicator_is_not_blamed() -> None:
+    indicator = "indicators: [{name: a, when: cart.item > 1}]"
+    assert len(faults(indicator, OFFER.replace("cart.items > 0", "a"))) == 1
+    assert len(faults("indicators: [", OFFER.replace("cart.items > 0", "a"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "holds no indicators and no offers"),
+        ("# nothing yet\n", "holds no indicators and no offers"),
+        ("{}", "holds no indicators and no offers"),
+        ("- a", "must be a mapping with indicators, offers"),
+        ("offer: []", "unknown key 'offer'; did you mean offers?"),
+        ("offers: one", "offers must be a list"),
+        ("a: [", "not YAML: "),
+        ("a: 1\n--- b\n", "not YAML: "),
+        ("a: \x07", "not YAML: special characters are not allowed"),
+        ('offers: [{id: "\\ud800"}]', "id holds a character that cannot be shown"),
+        ("[" * 3_000, "not YAML: nested too deeply"),
+        ("- " * 3_000, "nested too deeply"),
+        ("&a [*a]", "must be a mapping"),
+        ("a: " + "x" * (1 << 18), "larger than"),
+    ],
+)
+def test_faults_of_files(text: str, reason: str) -> None:
+    assert any(
+        f"file: {reason}" in fault or f"offer: {reason}" in fault or reason in fault for fault in faults(text)
+    )
+
+
+def test_a_directory_is_read_without_cases_and_hidden_files(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(OFFER)
+    (tmp_path / "one.cases.yaml").write_text("no: rules")
+    (tmp_path / ".#one.yaml").symlink_to("nowhere")
+    (tmp_path / "notes.txt").write_text("hello")
+    assert [offer.id for offer in load(tmp_path).offers] == ["one"]
+    (tmp_path / "two.yml").write_bytes(b"offers:\n  - id: \xff\n")
+    (tmp_path / "three.yaml").mkdir()
+    with pytest.raises(BadRule) as caught:
+        load(tmp_path)
+    assert caught.value.faults == [
+        f"{tmp_path}/three.yaml:1:1: file: cannot be read: Is a directory",
+        f"{tmp_path}/two.yml:2:9: file: is not UTF-8",
+    ]
+
+
+def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
+    for directory, reason in ((tmp_path, "holds no rule files"), (tmp_path / "away", "cannot be read")):
+        with pytest.raises(BadRule, match=reason):
+            load(directory)

@@ -1,0 +1,143 @@
+"""The watched directory: a real one, changed the way editors and deployments change it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from engine.errors import BadRule
+from engine.rulebook.model import Rulebook
+from engine.rulebook.watcher import watch
+
+PATIENCE_S = 20
+
+
+def rules(*names: str) -> str:
+    return "indicators:\n" + "".join(f"  - {{name: {name}, when: cart.items > 0}}\n" for name in names)
+
+
+class Told:
+    """What the watcher told, one after the other."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Rulebook | BadRule] = asyncio.Queue()
+
+    async def rulebook(self) -> list[str]:
+        """The indicators of the next rulebook told; skips the faults before it."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not isinstance(told := await self.queue.get(), Rulebook):
+                pass
+            return [indicator.name for indicator in told.indicators]
+
+    async def fault(self) -> str:
+        async with asyncio.timeout(PATIENCE_S):
+            told = await self.queue.get()
+        assert isinstance(told, BadRule)
+        return str(told)
+
+
+@asynccontextmanager
+async def watching(directory: Path) -> AsyncIterator[Told]:
+    told, stop = Told(), asyncio.Event()
+    task = asyncio.create_task(watch(directory, told.queue.put_nowait, told.queue.put_nowait, stop))
+    try:
+        yield told
+    finally:
+        stop.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await task
+
+
+async def test_a_change_is_told_and_a_fault_too(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(rules("a"))
+    async with watching(tmp_path) as told:
+        assert await told.rulebook() == ["a"]
+        file.write_text("indicators: [")
+        assert f"{file}:1:14: file: not YAML" in await told.fault()
+        file.write_text(rules("a", "b"))
+        assert await told.rulebook() == ["a", "b"]
+
+
+async def test_a_comment_is_not_told(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(rules("a"))
+    async with watching(tmp_path) as told:
+        assert await told.rulebook() == ["a"]
+        file.write_text("# nothing new\n" + rules("a"))
+        (tmp_path / "two.yaml").write_text(rules("c"))
+        assert await told.rulebook() == ["a", "c"]
+        assert told.queue.empty()
+
+
+async def test_editors_write_beside_and_rename(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(rules("a"))
+    async with watching(tmp_path) as told:
+        assert await told.rulebook() == ["a"]
+        for name in ("b", "c"):
+            draft = tmp_path / ".one.yaml.swp"
+            draft.write_text(rules(name))
+            os.replace(draft, file)
+            assert await told.rulebook() == [name]
+        file.rename(tmp_path / "one.yaml~")
+        assert "holds no rule files" in await told.fault()
+
+
+async def test_a_half_written_file_is_followed_to_its_end(tmp_path: Path) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text(rules("a"))
+    async with watching(tmp_path) as told:
+        assert await told.rulebook() == ["a"]
+        with file.open("w") as stream:
+            stream.write("indicators:\n  - {name: b, when: cart.it")
+            stream.flush()
+            assert "not YAML" in await told.fault()
+            stream.write("ems > 0}\n")
+        assert await told.rulebook() == ["b"]
+
+
+async def test_a_directory_may_go_and_come_back(tmp_path: Path) -> None:
+    directory = tmp_path / "rules"
+    async with watching(directory) as told:
+        assert "cannot be read" in await told.fault()
+        directory.mkdir()
+        (directory / "one.yaml").write_text(rules("a"))
+        assert await told.rulebook() == ["a"]
+        shutil.rmtree(directory)
+        await told.fault()
+        directory.mkdir()
+        (directory / "one.yaml").write_text(rules("b"))
+        assert await told.rulebook() == ["b"]
+
+
+async def test_a_directory_may_be_replaced_by_another(tmp_path: Path) -> None:
+    directory, next_one = tmp_path / "rules", tmp_path / "next"
+    for path, name in ((directory, "a"), (next_one, "b")):
+        path.mkdir()
+        (path / "one.yaml").write_text(rules(name))
+    async with watching(directory) as told:
+        assert await told.rulebook() == ["a"]
+        directory.rename(tmp_path / "old")
+        next_one.rename(directory)
+        assert await told.rulebook() == ["b"]
+        (directory / "one.yaml").write_text(rules("c"))
+        assert await told.rulebook() == ["c"]
+
+
+async def test_mounted_links_are_followed(tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+    for version in ("1", "2"):
+        (mount / version).mkdir(parents=True)
+        (mount / version / "one.yaml").write_text(rules(f"v{version}"))
+    (mount / "data").symlink_to("1")
+    (mount / "one.yaml").symlink_to("data/one.yaml")
+    async with watching(mount) as told:
+        assert await told.rulebook() == ["v1"]
+        (mount / "data.new").symlink_to("2")
+        os.replace(mount / "data.new", mount / "data")
+        assert await told.rulebook() == ["v2"]

@@ -1,0 +1,57 @@
+"""The arena against a plain dict that never forgets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import BadState
+from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.row import ROW, ROW_BYTES, VERSION
+from engine.stream.row_cache import RowCache
+
+names = st.integers(0, 40).map(lambda i: b"customer-%d" % i)
+
+
+def row(events: int) -> bytes:
+    one = np.zeros(1, ROW)
+    one["version"], one["events"] = VERSION, events
+    return one.tobytes()
+
+
+@given(st.lists(st.lists(names, min_size=1, max_size=12), max_size=30), st.integers(1, 15))
+def test_what_is_read_back_is_what_was_stored_whatever_leaves(batches: list[list[bytes]], limit: int) -> None:
+    cache, store = RowCache(limit), dict[bytes, int]()
+    for customers in batches:
+        found = cache.locate(customers)
+        absent = list(dict.fromkeys(c for c, slot in zip(customers, found, strict=True) if slot < 0))
+        cache.place(absent, [row(store[c]) if c in store else None for c in absent])
+        slots = cache.locate(customers)
+        assert cache.customers(slots) == customers
+        assert cache.rows["events"][slots].tolist() == [store.get(c, 0) for c in customers]
+        touched = cache.touched(slots, np.full(len(slots), APPLIED, np.uint8))
+        assert cache.customers(touched) == list(dict.fromkeys(customers))
+        assert cache.first_met(touched) == len(set(customers) - set(store))
+        assert cache.first_met(touched) == 0
+        for customer, slot in zip(cache.customers(touched), touched.tolist(), strict=True):
+            store[customer] = store.get(customer, 0) + 1
+            cache.rows["version"][slot], cache.rows["events"][slot] = VERSION, store[customer]
+        assert [bytes(part) for part in cache.encode(touched)] == [row(store[c]) for c in cache.customers(touched)]
+        assert len(cache) <= max(limit, len(set(customers)))
+
+
+def test_rows_of_duplicates_alone_are_not_touched() -> None:
+    cache = RowCache(10)
+    cache.place([b"a", b"b"], [None, None])
+    slots = cache.locate([b"a", b"b", b"a"])
+    assert cache.customers(cache.touched(slots, np.array([DUPLICATE, APPLIED, DUPLICATE], np.uint8))) == [b"b"]
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"\x01", row(1)[:-1], bytes([VERSION + 1]) + row(1)[1:], bytes(ROW_BYTES)]
+)
+def test_a_row_of_another_layout_is_refused(stored: bytes) -> None:
+    with pytest.raises(BadState):
+        RowCache(10).place([b"a"], [stored])

@@ -1,0 +1,307 @@
+"""The stream worker on the in-memory store: what it does when records, store or owner are not as expected."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+
+from engine.clock import EngineClock
+from engine.errors import Fenced, LostLog, TooManyDeadLetters, Unavailable
+from engine.events import WIRE_VERSION, Event, Kind
+from engine.kernels.partition import partition_of
+from engine.meter import PrometheusMeter
+from engine.ports import ClockAnchor, Commit
+from engine.rulebook.directory import load
+from engine.settings import Stream
+from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
+from engine.stream.decode import DeadLetter
+from engine.stream.worker import Worker
+from models.propensity import fit
+
+RULEBOOK = load(Path(__file__).parent.parent.parent / "rules")
+START = 1_700_000_000_000
+PARTITIONS = 4
+CUSTOMER, OTHER = [b"customer-%d" % i for i in range(99) if partition_of(b"customer-%d" % i, PARTITIONS) == 1][:2]
+
+
+class KafkaRecord(NamedTuple):
+    """As much of a Kafka record as the worker uses."""
+
+    offset: int
+    value: bytes | None
+    key: bytes | None = CUSTOMER
+    timestamp: int = START
+
+
+def event(number: int, at: int = START, kind: Kind = Kind.PAGE_VIEWED, value: float = 0.0) -> bytes:
+    return msgspec.msgpack.encode(Event(WIRE_VERSION, int(kind), at, f"id-{number}", value=value))
+
+
+def records(first: int, count: int) -> list[KafkaRecord]:
+    return [KafkaRecord(first + i, event(first + i, START + 1_000 * (first + i))) for i in range(count)]
+
+
+class Aside:
+    """Where dead letters and strangers go; `away` while Kafka is."""
+
+    def __init__(self) -> None:
+        self.dead: list[DeadLetter] = []
+        self.forward: list[tuple[bytes, bytes]] = []
+        self.away = False
+
+    async def __call__(
+        self, partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        if self.away:
+            raise Unavailable("Kafka is away")
+        self.dead += dead
+        self.forward += forward
+
+
+class Setting:
+    """A worker, its store and what it put aside."""
+
+    def __init__(self, store: MemoryStore | RedisStore | None = None, **settings: object) -> None:
+        self.store, self.aside, self.meter = store or MemoryStore(PARTITIONS), Aside(), PrometheusMeter()
+        self.clock = EngineClock()
+        self.clock.anchor = ClockAnchor(START, 0, 0)
+        self.worker = self.another(**settings)
+
+    def another(self, **settings: object) -> Worker:
+        worker = Worker(
+            Stream.model_validate(settings),
+            "events",
+            PARTITIONS,
+            self.store,
+            self.store,
+            self.clock,
+            self.meter,
+            self.aside,
+            lambda value, key, received_at, origin: (key or b"", event(99)),
+        )
+        worker.use(RULEBOOK, fit(RULEBOOK.offers, {}))
+        return worker
+
+    async def events(self) -> int:
+        await self.worker.owned.drain()
+        return (await self.store.tallies()).get("applied", 0)
+
+
+async def test_a_hole_is_fetched_again_and_passed_when_it_is_the_logs_own() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    assert await setting.worker.apply({1: records(0, 3)}) == {}
+    assert await setting.worker.apply({1: records(5, 2)}) == {1: 3}
+    assert await setting.events() == 3
+    assert await setting.worker.apply({1: records(5, 2)}) == {}
+    assert await setting.events() == 5
+    assert setting.meter.value("stream_gaps") == 2
+    assert (await setting.store.position(1)).offset == 7
+
+
+async def test_records_that_a_seek_overtook_are_fetched_again_not_skipped() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 6)})
+    assert await setting.worker.apply({1: records(2, 6)}) == {1: 6}
+    assert await setting.worker.apply({1: records(6, 2)}) == {}
+    assert await setting.events() == 8
+
+
+async def test_a_log_that_begins_again_stops_the_worker() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 6)})
+    await setting.worker.apply({1: records(0, 2)})
+    with pytest.raises(LostLog, match="offset 0"):
+        await setting.worker.apply({1: records(0, 2)})
+
+
+async def test_or_goes_on_from_there_when_that_is_wanted() -> None:
+    setting = Setting(lost_log="restart")
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 6)})
+    again = [KafkaRecord(i, event(100 + i, START + 60_000)) for i in range(2)]
+    await setting.worker.apply({1: again})
+    assert await setting.worker.apply({1: again}) == {}
+    assert await setting.events() == 8
+    assert (await setting.store.position(1)).offset == 2
+
+
+async def test_nothing_is_passed_while_dead_letters_cannot_be_written() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    setting.aside.away = True
+    await setting.worker.apply({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]})
+    assert await setting.events() == 0
+    setting.aside.away = False
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
+    await setting.worker.apply({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]})
+    assert await setting.events() == 3
+    assert [letter.reason for letter in setting.aside.dead] == ["malformed"]
+    assert (await setting.store.tallies())["deadletters"] == 1
+
+
+async def test_too_many_dead_letters_stop_before_any_is_written() -> None:
+    setting = Setting(dead_letter_window=10, dead_letter_ratio=0.2)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: [*records(0, 9), KafkaRecord(9, b"\xff")]})
+    with pytest.raises(TooManyDeadLetters):
+        await setting.worker.apply({1: [*records(10, 7), *(KafkaRecord(17 + i, b"\xff") for i in range(3))]})
+    assert len(setting.aside.dead) == 1
+    assert await setting.events() == 9
+
+
+async def test_a_strangers_record_is_sent_on() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([2])
+    await setting.worker.apply({2: records(0, 1)})
+    assert await setting.events() == 0
+    assert setting.aside.forward == [(CUSTOMER, records(0, 1)[0].value)]
+    assert (await setting.store.tallies())["forwarded"] == 1
+
+
+async def test_who_lost_the_partition_commits_nothing_more() -> None:
+    setting = Setting()
+    heir = setting.another()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 2)})
+    await setting.worker.owned.drain()
+    await heir.owned.own([1])
+    await setting.worker.apply({1: records(2, 2)})
+    assert await setting.events() == 2
+    assert setting.worker.partition_states[1].failed
+    assert setting.meter.value("commits_fenced") == 1
+    assert await setting.worker.owned.restore(lambda: True, 60) == {}
+    assert await setting.worker.owned.restore(lambda: False, 0) == {}
+    assert await heir.apply({1: records(2, 2)}) == {}
+    await heir.owned.drain()
+    assert await setting.events() == 4
+
+
+async def test_rows_are_kept_over_a_claim_that_nobody_came_between() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 2)})
+    cache = setting.worker.partition_states[1].cache
+    assert await setting.worker.owned.own([1, 2]) == {1: 2, 2: 0}
+    assert setting.worker.partition_states[1].cache is cache
+    await setting.another().owned.own([1])
+    await setting.worker.owned.own([1])
+    assert setting.worker.partition_states[1].cache is not cache
+
+
+async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
+    setting = Setting(lateness_ms=5_000)
+    await setting.worker.owned.own([1])
+    cart = KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))
+    await setting.worker.apply({1: [cart]})
+    await setting.worker.owned.drain()
+    activated = []
+    for minutes in (14, 15, 15.09, 16, 30):
+        setting.clock.anchor = ClockAnchor(START + int(minutes * 60_000), 0, 0)
+        await setting.worker.tend(lambda partition: True)
+        await setting.worker.owned.drain()
+        activated.append((await setting.store.tallies()).get("risen", 0))
+    assert activated == [0, 0, 1, 1, 1]
+    assert (await setting.store.tallies())["risen.cart_abandoning"] == 1
+
+
+class Older(MemoryStore):
+    """Can come back older, as Redis does from the rest of its file."""
+
+    connection = 1
+
+    @property
+    def connections(self) -> int:
+        return self.connection
+
+    def come_back(self, before: dict[str, Any]) -> None:
+        self.__dict__.update(before)
+        self.connection += 1
+
+
+async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
+    store = Older(PARTITIONS)
+    setting = Setting(store)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.owned.drain()
+    before = deepcopy({"_partitions": store._partitions})
+    setting.clock.anchor = ClockAnchor(START + 16 * 60_000, 0, 0)
+    await setting.worker.tend(lambda partition: True)
+    await setting.worker.owned.drain()
+    assert (await store.tallies())["cues"] == 1
+    store.come_back(before)  # at the same offset: no commit of events tells
+    late = KafkaRecord(1, event(1, START + 17 * 60_000))
+    await setting.worker.apply({1: [late]})
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 1}
+    await setting.worker.apply({1: [late]})
+    await setting.worker.owned.drain()
+    tallies = await store.tallies()
+    assert (tallies["applied"], tallies["risen"], tallies["cues"]) == (2, 1, 1)
+
+
+async def test_a_commit_that_fails_of_a_fault_of_ours_ends_the_worker() -> None:
+    class Broken(MemoryStore):
+        async def commit(self, commit: Commit) -> list[int]:
+            raise ZeroDivisionError
+
+    setting = Setting(Broken(PARTITIONS))
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 3)})
+    with pytest.raises(ZeroDivisionError):
+        await setting.worker.owned.drain()
+    assert not setting.worker.partition_states[1].live
+
+
+async def test_what_an_old_connection_still_holds_does_not_take_effect_after_all() -> None:
+    class Delayed(MemoryStore):
+        """Applies a commit long after it was answered with `Unavailable`, as a path that holds bytes may."""
+
+        held: Commit | None = None
+
+        async def commit(self, commit: Commit) -> list[int]:
+            if commit.rows and self.held is None:
+                self.held = commit
+                raise Unavailable("no answer in time")
+            return await super().commit(commit)
+
+    store = Delayed(PARTITIONS)
+    setting = Setting(store)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: records(0, 1)})
+    await setting.worker.owned.drain()
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
+    assert store.held is not None
+    with pytest.raises(Fenced):
+        await store.commit(store.held)
+
+
+async def test_a_backlog_does_not_look_like_silence() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.owned.drain()
+    setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
+    await setting.worker.tend(lambda partition: False)
+    await setting.worker.owned.drain()
+    assert (await setting.store.tallies()).get("risen", 0) == 0
+
+
+async def test_nor_does_it_behind_an_event_whose_clock_is_ahead() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    ahead = KafkaRecord(1, event(1, START + 20 * 3_600_000), OTHER)
+    await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0)), ahead]})
+    await setting.worker.owned.drain()
+    setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
+    await setting.worker.tend(lambda partition: False)
+    await setting.worker.owned.drain()
+    assert (await setting.store.tallies()).get("risen", 0) == 0
