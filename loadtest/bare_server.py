@@ -1,7 +1,7 @@
 """The peer of ``cueline bench decisions``: the least that could be called a state lookup.
 
 ``python -m loadtest.bare_server`` is an ASGI function that does one Redis GET for the key in its path and answers
-a constant, on the server and the configuration that Cueline's HTTP process has (`engine.web.server.uvicorn_server`).
+a constant, on the server and the configuration that Cueline's HTTP process has (`engine.web.server`).
 Addresses come from the same settings (``CUELINE_…``).
 """
 

@@ -1,4 +1,4 @@
-"""``cueline replay``: options in, a progress bar, a report out. `engine.process.composition` gives it its target."""
+"""``cueline replay``: options in, a progress bar, a report out. `engine.process` gives it its target."""
 
 from __future__ import annotations
 

@@ -111,9 +111,9 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
 
     ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N), ``rules``: tuple of
     the `Program` and `TimerThresholds` arrays and the indicators' codes, ``scratch``: tuple of buffers
-    (`IndicatorEvaluator` in engine.stream.evaluator makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED or DUPLICATE,
-    ``activations`` (`ACTIVATION`, M) what rose, in order. Returns (next event, rises written): call again from
-    the next event on when it is below N, which happens when `activations` is full.
+    (`engine.stream.evaluator` makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED or DUPLICATE,
+    ``activations`` (`ACTIVATION`, M) what was activated, in order. Returns (next event, activations written):
+    call again from the next event on when it is below N, which happens when `activations` is full.
     """
     activated = 0
     for i in range(start, events.shape[0]):

@@ -27,8 +27,9 @@ def continuing(
         return None
     if first < partition_state.next:
         raise LostLog(
-            f"partition {partition_state.partition}: the log goes on at offset {first}, the store has applied it up to "
-            f"{partition_state.next}. If the log was lost for good, set CUELINE_STREAM__LOST_LOG=restart once"
+            f"partition {partition_state.partition}: the log goes on at offset {first}, the store has applied it "
+            f"up to {partition_state.next}. "
+            "If the log was lost for good, set CUELINE_STREAM__LOST_LOG=restart once"
         )
     meter.add("stream_gaps", first - partition_state.next)
     return records

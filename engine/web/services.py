@@ -1,4 +1,4 @@
-"""What the HTTP process works with: the ports and objects that wiring hands to `engine.web.server.app.build_app`."""
+"""What the HTTP process works with: the ports and objects handed to `engine.web.server.app.build_app`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from engine.rulebook.model import Rulebook
 
 
 class Source(Protocol):
-    """A foreign event format, read: `engine.sources.segment.payload.SegmentSource` is one. Verbs raise `BadEvent`."""
+    """A foreign event format, read: `SegmentSource` is one. Its methods raise `BadEvent`."""
 
     def message(
         self,

@@ -9,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 TOPS = ("engine", "models", "loadtest")
 
-WORDS = {"errors", "events", "ports", "settings", "clock", "durations", "misfit"}
-CORE = {"kernels", "state", "rulebook", "models", "decide"}
-EDGES = {"streams", "store", "doors", "web", "meter", "embedded", "replay"}
+WORDS = {"errors", "events", "ports", "settings", "clock", "durations", "validation_errors"}
+CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic"}
+EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
 
 #: a part of the engine -> the parts it may import besides itself; a part that is not here may import them all
 MAY_IMPORT: dict[str, set[str]] = {
@@ -19,21 +19,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": set(),
     "settings": set(),
     "durations": set(),
-    "misfit": set(),
-    "pulse": set(),
+    "validation_errors": set(),
     "ports": {"events"},
     "clock": {"ports"},
+    "traffic": {"events"},
     "kernels": set(),
     "state": {"kernels"} | WORDS,
     "rulebook": {"state", "kernels"} | WORDS,
     "models": {"kernels"} | WORDS,
-    "decide": {"rulebook", "state", "models", "kernels"} | WORDS,
+    "decisions": {"rulebook", "state", "models", "kernels"} | WORDS,
     **dict.fromkeys(EDGES, CORE | WORDS),
-    "following": CORE | WORDS,
+    "kafka": CORE | WORDS | {"stream"},
+    "local": CORE | WORDS | {"kafka"},
 }
 
 #: the parts that join the others, and those outside the engine's walks
-JOINERS = {"wiring", "__main__", "cli", "rulebook_cli", "demo", "doctor", "loadtest"}
+JOINERS = {"process", "__main__", "cli", "demo", "loadtest"}
 
 #: library -> the parts that may import it. Joiners may use any: peers to measure against, output for people
 HOMES: dict[str, set[str]] = {
@@ -43,10 +44,9 @@ HOMES: dict[str, set[str]] = {
     "pydantic_settings": {"settings"},
     "yaml": {"rulebook"},
     "watchfiles": {"rulebook"},
-    "faust": {"streams"},
-    "mode": {"streams"},
-    # Kafka has two edges: the stream, and the broker that is started for it
-    "aiokafka": {"streams", "embedded"},
+    "faust": {"kafka"},
+    "mode": {"kafka"},
+    "aiokafka": {"kafka"},
     "redis": {"store"},
     "hiredis": {"store"},
     "blacksheep": {"web"},
