@@ -20,9 +20,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers.aiokafka import AIOKafkaConsumerThread, Consumer, Transport, ensure_aiokafka_TP
 from faust.types import TP
 
-from engine.stream.partition_state import PartitionState
-from engine.stream.watchdog import LagWatchdog
-from engine.stream.worker import Worker
+from engine.ports.kafka import LagMonitor, MicroBatchHandler, PartitionProgress
 
 log = logging.getLogger("cueline.worker")
 
@@ -36,8 +34,8 @@ RESTORE_EVERY_S = 0.2
 class Core(Protocol):
     """What the consumer finds on its Faust app as ``app.core``."""
 
-    worker: Worker
-    watch: LagWatchdog
+    worker: MicroBatchHandler
+    watch: LagMonitor
     topic: str
     patience_s: float
     fetch_wait_ms: int
@@ -162,7 +160,7 @@ class BatchConsumer(Consumer):
         await super().on_partitions_revoked(revoked)
 
     def verify_event_path(self, now: float, tp: Any) -> None:
-        """Faust's livelock warnings hold for its own streams; `LagWatchdog` looks after the events topic."""
+        """Faust's livelock warnings hold for its own streams; the lag watchdog looks after the events topic."""
         if tp.topic != self._core.topic:
             super().verify_event_path(now, tp)
 
@@ -197,7 +195,7 @@ class BatchConsumer(Consumer):
             return None
         return max(cast(int, state.highwater), self._ends.get(partition, 0))
 
-    def _reached(self, core: Core, partition_state: PartitionState) -> int:
+    def _reached(self, core: Core, partition_state: PartitionProgress) -> int:
         """What comes next, beyond what holds no records: aiokafka passes transaction markers, and a head that
         was deleted, without a word, and its position is then past ours."""
         state = self._state(core, partition_state.partition)
@@ -226,7 +224,7 @@ class BatchConsumer(Consumer):
 
 
 async def _consult_broker(
-    consumer: Any, topic: str, partition_states: Sequence[PartitionState]
+    consumer: Any, topic: str, partition_states: Sequence[PartitionProgress]
 ) -> Mapping[int, int]:
     """In the consumer's thread. Raises `KafkaError`, and TimeoutError: aiokafka itself would try for ever."""
     async with asyncio.timeout(CONSULT_WITHIN_S):

@@ -16,10 +16,8 @@ from engine.errors import BadEvent, Unavailable
 from engine.events import LESSONS, Outcome
 from engine.kafka.consumer import BatchTransport
 from engine.kafka.producer import KafkaLog
+from engine.ports.kafka import DeadLetter, LagMonitor, MicroBatchHandler
 from engine.settings import Kafka
-from engine.stream.decode import DeadLetter
-from engine.stream.watchdog import LagWatchdog
-from engine.stream.worker import Worker
 
 log = logging.getLogger("cueline.worker")
 
@@ -39,7 +37,9 @@ class CoreApp(faust.App):
 class StreamCore:
     """What the batch consumer finds on its app."""
 
-    def __init__(self, worker: Worker, watch: LagWatchdog, settings: Kafka, alive: Callable[[], None]) -> None:
+    def __init__(
+        self, worker: MicroBatchHandler, watch: LagMonitor, settings: Kafka, alive: Callable[[], None]
+    ) -> None:
         self.worker = worker
         self.watch = watch
         self.topic = settings.events_topic

@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 from engine.errors import BadSettings, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, Message, Outcome
 from engine.ports import Meter
+from engine.ports.kafka import DeadLetter
 from engine.settings import Kafka
-from engine.stream.decode import DeadLetter
 
 LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
 ACK_TIMEOUT_S = 10.0

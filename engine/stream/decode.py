@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -13,37 +12,10 @@ from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES
 from engine.kernels import decode as kernels
 from engine.kernels.partition import misplaced
-
-
-class KafkaRecord(Protocol):
-    """What is used of an aiokafka record."""
-
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int:
-        """Epoch ms."""
-
-    @property
-    def key(self) -> bytes | None: ...
-
-    @property
-    def value(self) -> bytes | None: ...
-
+from engine.ports.kafka import DeadLetter, KafkaRecord
 
 #: (value, key, received_at, fallback id) of a JSON record -> (customer, canonical event); raises BadEvent.
 Canonical = Callable[[bytes, bytes | None, int, str], tuple[bytes, bytes]]
-
-
-class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that cannot be applied, and why."""
-
-    reason: str
-    detail: str
-    offset: int
-    key: bytes | None
-    value: bytes | None
 
 
 class DecodedBatch(msgspec.Struct, frozen=True):

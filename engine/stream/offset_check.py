@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from engine.errors import LostLog
 from engine.ports import Meter
-from engine.stream.decode import KafkaRecord
+from engine.ports.kafka import KafkaRecord
 from engine.stream.partition_state import PartitionState
 
 

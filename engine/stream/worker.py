@@ -18,10 +18,11 @@ from engine.errors import LostLog, TooManyDeadLetters, Unavailable
 from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.ports import Clock, Meter, StatsStore, StreamStore
+from engine.ports.kafka import DeadLetter, KafkaRecord
 from engine.rulebook.model import Rulebook
 from engine.settings import Stream
 from engine.stream.commit import CommitSender
-from engine.stream.decode import Canonical, DeadLetter, DecodedBatch, KafkaRecord, decode
+from engine.stream.decode import Canonical, DecodedBatch, decode
 from engine.stream.dictionary import WordDictionary
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.offset_check import continuing

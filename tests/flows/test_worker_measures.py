@@ -13,12 +13,12 @@ from engine.events import WIRE_VERSION, Event, Kind
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics
 from engine.meter import PrometheusMeter
+from engine.ports.kafka import DeadLetter
 from engine.rulebook.directory import compile_texts
 from engine.settings import Kafka, Stream
 from engine.sources.segment.payload import canonical
 from engine.store.memory import MemoryStore
 from engine.stream import ownership
-from engine.stream.decode import DeadLetter
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 from models.propensity import fit

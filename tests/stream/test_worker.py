@@ -16,11 +16,11 @@ from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports import ClockAnchor, Commit
+from engine.ports.kafka import DeadLetter
 from engine.rulebook.directory import load
 from engine.settings import Stream
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from engine.stream.decode import DeadLetter
 from engine.stream.worker import Worker
 from models.propensity import fit
 
