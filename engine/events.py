@@ -55,7 +55,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     (1..100 bytes of UTF-8). ``value`` is the unit price, or the order's total for order events, in the
     shop's currency, from 0 to 1e12. ``quantity`` counts pieces (>= 0). ``order`` identifies the order of an
     order event: the customer's last one told again counts nothing; order events without one that come within a
-    minute are lines of one order.
+    minute are lines of one order. ``engine_at`` is the engine's time (epoch ms) when it came in, where that is
+    not the wall's (0: the Kafka record's time says it); what happened more than a day after it is refused.
     """
 
     version: int
@@ -68,6 +69,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     quantity: int = 1
     received_at: int = 0
     order: str = ""
+    engine_at: int = 0
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -24,6 +24,7 @@ CUSTOMERS = 20_000
 #: Few requests keep the log in tansu's memory short for longer. A fast log's are smaller: what comes in together
 #: waits for the last of it, 160 events for some 30 ms.
 LOG_SLICE_MS, TRAFFIC_SLICE_MS = 40, 200
+LEAST_LATENESS_MS = 5_000
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -34,6 +35,13 @@ class Input(msgspec.Struct, frozen=True):
     speed: float
     rate: float
     seed: int
+
+    @property
+    def lateness_ms(self) -> int:
+        """How far behind the clock silence is to be judged: events of one slice come in together, the earliest
+        of them late by the slice, and a slice is long in engine time."""
+        speed = self.speed or (TRAFFIC_SPEED if self.file is None else FILE_SPEED)
+        return max(LEAST_LATENESS_MS, round(2 * TRAFFIC_SLICE_MS * speed))
 
 
 class Feed:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from engine.demo.sample import Sample
 from engine.meter import quantiles
 
 
@@ -18,7 +19,7 @@ class Quantiles(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """The counts of a demo, and how long things took."""
+    """The counts of a demo, and how long things took; ``restarts`` of children that died unplanned."""
 
     events_sent: int
     events_applied: int
@@ -33,6 +34,7 @@ class Result(msgspec.Struct, frozen=True, rename="camel"):
     cue_ms: Quantiles
     seconds_to_first_cue: float | None
     revision: str
+    restarts: int
 
 
 def accounted(tallies: Mapping[str, int]) -> int:
@@ -43,14 +45,14 @@ def accounted(tallies: Mapping[str, int]) -> int:
 def collect(
     sent: int,
     tallies: Mapping[str, int],
-    decision_ms: Iterable[float],
-    cue_ms: Iterable[float],
+    decision_ms: Sample,
+    cue_ms: Sample,
     worker_metrics: str,
     first_cue_s: float | None,
     revision: str,
+    restarts: int,
 ) -> Result:
     """The result, from the store's tallies, what the demo's desk measured, and the worker's exposition."""
-    took = list(decision_ms)
     freshness = [1_000 * seconds for seconds in quantiles(worker_metrics, "freshness_seconds", [0.5, 0.99])]
     return Result(
         events_sent=sent,
@@ -60,16 +62,17 @@ def collect(
         customers=tallies.get("customers", 0),
         indicators_risen=tallies.get("risen", 0),
         cues=tallies.get("cues", 0),
-        decisions=len(took),
-        decision_ms=_measured(took),
+        decisions=decision_ms.count,
+        decision_ms=_measured(decision_ms.values),
         freshness_ms=_pair(*freshness),
-        cue_ms=_measured(list(cue_ms)),
+        cue_ms=_measured(cue_ms.values),
         seconds_to_first_cue=None if first_cue_s is None else round(first_cue_s, 2),
         revision=revision,
+        restarts=restarts,
     )
 
 
-def _measured(values: list[float]) -> Quantiles:
+def _measured(values: Sequence[float]) -> Quantiles:
     return _pair(*np.quantile(values or [np.nan], [0.5, 0.99]))
 
 

@@ -19,13 +19,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from engine.demo.children import Children
 from engine.demo.feed import Feed, Input
 from engine.demo.log_rotation import LogRotation
 from engine.demo.result import Result, accounted, collect
 from engine.demo.simulated_agent import SimulatedAgent
 from engine.errors import BadSettings, Unavailable
 from engine.local.loopback import HOST, free_port, is_free
-from engine.local.services import TANSU_GROUP, LocalServices
+from engine.local.services import TANSU_GROUP, LocalServices, in_use
 from engine.local.supervisor import Change, Supervisor
 from engine.replay.clock_keeper import ClockKeeper
 from engine.replay.http_sender import HttpSender
@@ -63,7 +64,7 @@ class Demo:
         self._port = wishes.port or free_port()
         self._worker_port = free_port()
         self._out = Console(stderr=wishes.as_json)
-        self._state: dict[str, str] = {}
+        self._children = Children(self._say)
         self._stop = asyncio.Event()
         self._feeding = False
         self._failure: BaseException | None = None
@@ -74,10 +75,7 @@ class Demo:
 
         Raises a `CuelineError` that says what is wrong.
         """
-        if not 0 <= self._port < 65_536:
-            raise BadSettings(f"{self._port} is not a port")
-        if not is_free(self._port):
-            raise BadSettings(f"port {self._port} is in use, by another demo perhaps: --port 0 picks a free one")
+        self._check_place()
         for name in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(name, self._stop.set)
         work = asyncio.ensure_future(self._start_and_feed())
@@ -88,6 +86,18 @@ class Demo:
             work.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             show(await work, self._wishes.as_json)
+
+    def _check_place(self) -> None:
+        """Raises `BadSettings` when port or directory are another's, of which the first look tells both."""
+        if not 0 <= self._port < 65_536:
+            raise BadSettings(f"{self._port} is not a port")
+        taken = [] if is_free(self._port) else [f"port {self._port} is in use"]
+        taken += [f"{self._wishes.directory} is in use by another demo"] if in_use(self._wishes.directory) else []
+        if taken:
+            raise BadSettings(
+                f"{' and '.join(taken)}. Two demos need a port and a directory each: "
+                f"--port 0 --directory {self._wishes.directory}-2"
+            )
 
     async def _start_and_feed(self) -> Result:
         self._say("starting Kafka (tansu) and Valkey …")
@@ -126,6 +136,7 @@ class Demo:
             "CUELINE_STREAM__LOST_LOG": "restart",  # tansu comes back empty when it dies
             "CUELINE_REDIS__URL": services.redis_socket_url,
             "CUELINE_STREAM__CLOCK": "replay",
+            "CUELINE_STREAM__LATENESS_MS": str(self._wishes.input.lateness_ms),
             "CUELINE_STREAM__METRICS_PORT": str(self._worker_port),
             "CUELINE_WEB__HOST": HOST,
             "CUELINE_WEB__PORT": str(self._port),
@@ -228,7 +239,7 @@ class Demo:
                     f"customers {tallies.get('customers', 0):,}",
                     f"indicators {tallies.get('risen', 0):,}",
                     f"cues {tallies.get('cues', 0):,}",
-                    f"decisions {len(agent.decision_ms):,}",
+                    f"decisions {agent.decision_ms.count:,}",
                 )
                 live.update(table)
                 await asyncio.sleep(0.25)
@@ -247,12 +258,11 @@ class Demo:
             worker.text,
             agent.first_cue_at and agent.first_cue_at - self._began,
             rulebook.json()["revision"],
+            self._children.restarts,
         )
 
     def _changed(self, change: Change) -> None:
-        if self._state.get(change.name) not in (None, change.state):
-            self._say(f"{change.name}: {change.state} {change.detail}")
-        self._state[change.name] = change.state
+        self._children.changed(change)
         if self._log:
             self._log.changed(change)
 

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from engine.clock import wall_ms
+from engine.demo.sample import Sample
 from engine.events import Cue
 
 DECISIONS_PER_S = 20.0
@@ -23,18 +24,17 @@ AGAIN_S = 0.2  # after which a lost stream is opened again
 
 
 class SimulatedAgent:
-    """What it measured: ``decision_ms``, ``cue_ms`` (event received to cue heard), ``first_cue_at``
+    """What it measured: samples ``decision_ms`` and ``cue_ms`` (event received to cue heard), ``first_cue_at``
     (`time.monotonic`, None: none yet). It asks about `customers` alone: whoever tries the demo by hand has
     the caps of their own customers for themselves."""
 
     def __init__(self, client: httpx.AsyncClient, api_key: str, seed: int, customers: Container[str]) -> None:
-        self.decision_ms: list[float] = []
-        self.cue_ms: list[float] = []
+        self._rng = np.random.default_rng(seed)
+        self.decision_ms, self.cue_ms = Sample(self._rng), Sample(self._rng)
         self.first_cue_at: float | None = None
         self._client = client
         self._bearer = {"authorization": f"Bearer {api_key}"}
         self._customers = customers
-        self._rng = np.random.default_rng(seed)
         self._cued: deque[str] = deque(maxlen=100)
         self._on_line = ""
 
@@ -60,7 +60,7 @@ class SimulatedAgent:
         if "agent" in cue.channels and cue.customer in self._customers:
             self._cued.append(cue.customer)
         if cue.received_at:
-            self.cue_ms.append(wall_ms() - cue.received_at)
+            self.cue_ms.add(wall_ms() - cue.received_at)
 
     async def serve(self) -> None:
         """Ask again and again. Until cancelled."""
@@ -80,7 +80,7 @@ class SimulatedAgent:
         began = time.perf_counter()
         answer = await self._client.post("/v1/decisions", json=question, headers=self._bearer)
         answer.raise_for_status()
-        self.decision_ms.append((time.perf_counter() - began) * 1_000)
+        self.decision_ms.add((time.perf_counter() - began) * 1_000)
         if not glance:
             await self._report(answer.json())
 

@@ -17,7 +17,8 @@ MAX_EVENT_BYTES = 32 * 1024
 MAX_VALUE = 1e12  # keeps sums over a customer's life finite
 KINDS = 33  # codes from here on are unknown (engine.events.Kind)
 EARLIEST_MS = 946_684_800_000  # 2000-01-01: nothing we serve is older, and ring times begin here
-AHEAD_MS = 86_400_000  # an event may lie this far past the time its record was produced
+LATEST_MS = EARLIEST_MS + 1_000 * (2**32 - 1)  # where ring times end, in 2136
+AHEAD_MS = 86_400_000  # an event may lie this far past the time at which it came in
 
 OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, MISSING_CUSTOMER, BAD_CUSTOMER = (
     range(10)
@@ -43,7 +44,7 @@ DETAILS = (
     "not a canonical event: a MessagePack array as in engine.events.Event, wire version 1",
     "the kind is not one of engine.events.Kind",
     "the id must have 1 to 100 bytes",
-    "the time is before 2000 or more than a day ahead of the record's",
+    "the time is before 2000, after 2136, or more than a day ahead of when it came in",
     "value must lie between 0 and 1e12, quantity be a whole number from 0 to 2^32 - 1",
     "more than 32 KiB, or a customer of more than 256 bytes",
     "the record's key, which names the customer, is empty",
@@ -151,8 +152,9 @@ def _known(kind):
 
 
 @kernel
-def _event(data, at, end, produced_at, scratch, out):
-    """Read one event into the record `out`; returns its status."""
+def _event(data, at, end, came_in, i, scratch, out):
+    """Read one event into the record `out`; returns its status. ``came_in[i]`` becomes the event's own word, when
+    it has one."""
     if at >= end:
         return MALFORMED
     if data[at] == 0x7B:
@@ -190,13 +192,18 @@ def _event(data, at, end, produced_at, scratch, out):
         received_at, at = _integer(data, at, end)
     if fields > 9 and at >= 0:
         order_start, order_length, at = _text(data, at, end)
-    if at < 0 or (fields <= 10 and at != end):
+    engine_at = 0
+    if fields > 10 and at >= 0:
+        engine_at, at = _integer(data, at, end)
+    if at < 0 or (fields <= 11 and at != end):
         return MALFORMED
     if not _known(kind):
         return UNKNOWN_TYPE
     if id_length == 0 or id_length > MAX_ID_BYTES:
         return MISSING_ID
-    if moment < EARLIEST_MS or moment > produced_at + AHEAD_MS:
+    if engine_at > 0:
+        came_in[i] = engine_at
+    if moment < EARLIEST_MS or moment > min(came_in[i], LATEST_MS - AHEAD_MS) + AHEAD_MS:
         return BAD_TIME
     if not (0.0 <= value <= MAX_VALUE) or quantity < 0 or quantity > 0xFFFFFFFF:
         return BAD_NUMBER
@@ -217,15 +224,16 @@ def _event(data, at, end, produced_at, scratch, out):
 
 
 @kernel
-def decode(data, ends, produced_at, columns):
+def decode(data, ends, came_in, columns):
     """Read N events that lie one behind the other in `data` (uint8).
 
-    ``ends`` (int64, N): where each ends. ``produced_at`` (int64, N): the records' own times (epoch ms),
-    the deterministic measure of "too far in the future". ``columns`` (`COLUMNS`, N) is filled; where
+    ``ends`` (int64, N): where each ends. ``came_in`` (int64, N): the records' own times (epoch ms), replaced by
+    the engine's where an event brings it (``engine_at``). It is the measure of "too far in the future", and lies
+    in the record, so that it is the same whenever it is read. ``columns`` (`COLUMNS`, N) is filled; where
     ``status`` is not `OK` the other columns of that event are undefined.
     """
     scratch = np.zeros(1, np.uint64)
     start = 0
     for i in range(ends.shape[0]):
-        columns[i].status = _event(data, start, ends[i], produced_at[i], scratch, columns[i])
+        columns[i].status = _event(data, start, ends[i], came_in, i, scratch, columns[i])
         start = ends[i]

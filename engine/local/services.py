@@ -134,11 +134,28 @@ class LocalServices:
         return path if len(bytes(path)) <= SOCKET_PATH_BYTES else None
 
     def _take_directory(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
-        lock = (self.directory / "lock").open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            lock.close()
-            raise BadSettings(f"{self.directory} is in use by another cueline: stop it or name another") from error
-        self._lock = lock
+        self._lock = take(self.directory)
+        if self._lock is None:
+            raise BadSettings(f"{self.directory} is in use by another cueline: stop it or name another directory")
+
+
+def take(directory: Path) -> IO[str] | None:
+    """The lock of `directory`, made where it is missing; held until it is closed. None: another has it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = (directory / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+def in_use(directory: Path) -> bool:
+    """Whether an `LocalServices` has `directory` now."""
+    if not (directory / "lock").exists():
+        return False
+    lock = take(directory)
+    if lock is not None:
+        lock.close()
+    return lock is None

@@ -21,7 +21,7 @@ from engine.local.parent_death import dying_with_parent
 Ready = Callable[[], Awaitable[bool]]
 
 LOG_BYTES = 16 << 20
-TAIL_LINES = 8
+TAIL_LINES, TAIL_BYTES = 8, 16 << 10
 
 
 class State(enum.StrEnum):
@@ -34,13 +34,19 @@ class State(enum.StrEnum):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """A child changed its state; ``restarts`` counts how often it was started again."""
+    """A child changed its state; ``restarts`` counts how often it was started again.
+
+    Of a death ``detail`` is how (an exit code, a signal's name, or that it was not ready in time), ``said`` the
+    last lines of what this very process wrote to its log, and ``planned`` whether `Supervisor.restart` wanted it.
+    """
 
     name: str
     state: State
     pid: int
     restarts: int
     detail: str = ""
+    said: tuple[str, ...] = ()
+    planned: bool = False
 
 
 class BackOff(msgspec.Struct, frozen=True):
@@ -68,6 +74,9 @@ class _Child:
         self.process: asyncio.subprocess.Process | None = None
         self.keeper: asyncio.Task[None] | None = None
         self.restarts = 0
+        self.planned = False  # its end was asked for
+        self.detail = ""  # why it was ended by us, when we did
+        self.log_begins = 0  # where in its log this process began to write
 
     @property
     def pid(self) -> int:
@@ -132,6 +141,7 @@ class Supervisor:
         """SIGTERM (`at_once`: SIGKILL); it is started again as after a death. Nothing while it does not run."""
         child = self._children[name]
         if child.process and child.pid:
+            child.planned = True
             child.process.send_signal(signal.SIGKILL if at_once else signal.SIGTERM)
 
     def log(self, name: str) -> Path:
@@ -180,8 +190,7 @@ class Supervisor:
 
     async def _start_again(self, child: _Child, failures: int) -> bool:
         """True when nothing is left to do: it is ready, or to be stopped."""
-        code = child.process.returncode if child.process else None
-        self._tell(child, State.DIED, child.process.pid if child.process else 0, f"exit {code}")
+        self._tell_death(child)
         delay = self._back_off.delay(failures, random.random())
         try:
             await asyncio.wait_for(child.stopping.wait(), delay)
@@ -197,6 +206,7 @@ class Supervisor:
 
     async def _start(self, child: _Child) -> None:
         """Spawn it and wait until it is ready; on failure it is gone and `Unavailable` is raised."""
+        child.planned, child.detail = False, ""
         process = child.process = await self._spawn(child)
         self._tell(child, State.STARTED, process.pid)
         exited, ready = asyncio.create_task(process.wait()), asyncio.create_task(_until(child.ready))
@@ -209,17 +219,19 @@ class Supervisor:
                 await ready
                 self._tell(child, State.READY, process.pid)
                 return
-            said = f"exit {process.returncode}" if exited.done() else f"not ready within {child.within:g} s"
+            child.detail = "" if exited.done() else f"not ready within {child.within:g} s"
         finally:
             for waiter in (exited, ready, stopping):
                 waiter.cancel()
         await _terminate(process, 0)
-        log = self.log(child.name)
-        raise Unavailable(f"{child.name} did not start ({said}); {log} ends:\n{_tail(log)}")
+        how = child.detail or _end(process)
+        said = "\n".join(f"  {line}" for line in self._said(child))
+        raise Unavailable(f"{child.name} did not start ({how}); {self.log(child.name)} ends:\n{said}")
 
     async def _spawn(self, child: _Child) -> asyncio.subprocess.Process:
         leash = self._pipe()
         with self._open_log(child.name, child.process is None) as log:
+            child.log_begins = log.tell()
             return await asyncio.create_subprocess_exec(
                 *dying_with_parent(child.argv, leash),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -245,13 +257,33 @@ class Supervisor:
             file.replace(file.with_suffix(".log.1"))
         return file.open("ab")
 
-    def _tell(self, child: _Child, state: State, pid: int, detail: str = "") -> None:
-        self._on_change(Change(child.name, state, pid, child.restarts, detail))
+    def _said(self, child: _Child) -> tuple[str, ...]:
+        """The last lines of the process that ran last: not those of the one before."""
+        with self.log(child.name).open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(child.log_begins, end - TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        return tuple(line.rstrip() for line in lines if line.strip())[-TAIL_LINES:]
+
+    def _tell(self, child: _Child, state: State, pid: int) -> None:
+        self._on_change(Change(child.name, state, pid, child.restarts))
+
+    def _tell_death(self, child: _Child) -> None:
+        process = child.process
+        pid, how = (process.pid, child.detail or _end(process)) if process else (0, "")
+        said = self._said(child)
+        self._on_change(Change(child.name, State.DIED, pid, child.restarts, how, said, child.planned))
 
 
-def _tail(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return "\n".join(f"  {line}" for line in lines[-TAIL_LINES:])
+def _end(process: asyncio.subprocess.Process) -> str:
+    """How it ended, in words."""
+    code = process.returncode
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
+        return f"killed by {signal.Signals(-code).name}"
+    except ValueError:  # a signal without a name
+        return f"killed by signal {-code}"
 
 
 async def _until(ready: Ready | None) -> None:

@@ -277,7 +277,7 @@ async def _into_kafka(where: ReplayDestination, settings: Settings) -> AsyncIter
     kafka_log = KafkaLog(kafka)
     await kafka_log.open()
     try:
-        yield LogSender(kafka_log, wall_ms)
+        yield LogSender(kafka_log, wall_ms, sets_clock=settings.stream.clock == "replay")
     finally:
         await kafka_log.close()
 

@@ -35,19 +35,23 @@ class Sender(Protocol):
 
 
 class LogSender:
-    """Straight into Kafka, past the door. `wall_ms` stamps when the events came in."""
+    """Straight into Kafka, past the door. `wall_ms` stamps when the events came in.
+
+    `sets_clock`: the engine's time follows the replay, so an event comes in when it happens.
+    """
 
     judges_time = False
 
-    def __init__(self, log: EventLog, wall_ms: Callable[[], int]) -> None:
-        self._log, self._wall_ms = log, wall_ms
+    def __init__(self, log: EventLog, wall_ms: Callable[[], int], sets_clock: bool = False) -> None:
+        self._log, self._wall_ms, self._sets_clock = log, wall_ms, sets_clock
 
     async def send(self, messages: Sequence[Message]) -> Sent:
         """Publish in order; returns when Kafka has acknowledged all."""
         now = self._wall_ms()
-        stamped = [
-            Message(message.customer, msgspec.structs.replace(message.event, received_at=now))
-            for message in messages
-        ]
-        await self._log.publish(stamped)
-        return Sent(len(stamped))
+        await self._log.publish([self._stamped(message, now) for message in messages])
+        return Sent(len(messages))
+
+    def _stamped(self, message: Message, now: int) -> Message:
+        event = message.event
+        engine_at = event.at if self._sets_clock else 0
+        return Message(message.customer, msgspec.structs.replace(event, received_at=now, engine_at=engine_at))

@@ -57,6 +57,12 @@ def happened_at(original: int | None, sent_at: int | None, received_at: int) -> 
     return original if sent_at is None else received_at - (sent_at - original)
 
 
+def engine_time(received_at: int, now: int) -> int:
+    """`now` (engine time) for the event to bring along, 0 where the wall's `received_at` says the same or nothing:
+    production is spared the bytes."""
+    return now if received_at and abs(now - received_at) >= SECOND else 0
+
+
 def within(at: int, now: int, field: str) -> int:
     """`at`, but not after `now`; raises `BadEvent` when it is over 24 h ahead or older than 400 days."""
     if at > now + AHEAD_MS:

@@ -25,7 +25,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
     (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``.
     ``watermark`` (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond
-    its record's.
+    the time at which its event came in.
     """
 
     customers: list[bytes]
@@ -58,8 +58,8 @@ def decode(
     """Decode `records` (one or more) of `partition`. Never raises for what a record contains."""
     values: list[bytes] = [record.value or b"" for record in records]
     keys: list[bytes | None] = [record.key for record in records]
-    produced_at = np.fromiter((record.timestamp for record in records), np.int64, len(records))
-    data, events = _columns(values, produced_at)
+    came_in = np.fromiter((record.timestamp for record in records), np.int64, len(records))
+    data, events = _columns(values, came_in)
     faults: dict[int, BadEvent] = {}
     foreign = np.flatnonzero(events["status"] == kernels.JSON).tolist()
     if foreign:
@@ -69,13 +69,13 @@ def decode(
                 keys[i], values[i] = canonical(values[i], keys[i], records[i].timestamp, origin)
             except BadEvent as fault:
                 faults[i], values[i] = fault, b""
-        data, events = _columns(values, produced_at)
+        data, events = _columns(values, came_in)
     customers = [key or b"" for key in keys]
     offsets = np.fromiter((record.offset for record in records), np.int64, len(records))
     elsewhere = _place(customers, events, partition, partitions)
     status = events["status"]
     first, end = int(offsets[0]), int(offsets[-1]) + 1
-    times = np.minimum(events["at"], produced_at)
+    times = np.minimum(events["at"], came_in)
     if not status.any() and not elsewhere.any():
         return DecodedBatch(customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()))
     good = (status == kernels.OK) & ~elsewhere
@@ -94,11 +94,11 @@ def decode(
     )
 
 
-def _columns(values: list[bytes], produced_at: NDArray[np.int64]) -> tuple[bytes, NDArray[np.void]]:
+def _columns(values: list[bytes], came_in: NDArray[np.int64]) -> tuple[bytes, NDArray[np.void]]:
     data = b"".join(values)
     ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
     events = np.zeros(len(values), kernels.COLUMNS)
-    kernels.decode(np.frombuffer(data, np.uint8), ends, produced_at, events)
+    kernels.decode(np.frombuffer(data, np.uint8), ends, came_in, events)
     return data, events
 
 

@@ -1,56 +1,26 @@
 """``cueline demo`` as the README starts it: with its defaults, until Ctrl-C."""
 
 import asyncio
-import contextlib
 import json
 import os
-import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
-import httpx
 import pytest
 
 from engine.demo.feed import Input
 from engine.demo.run import Demo, Wishes
+from tests.flows.demos import END_S, ROOT, Demos, child, events_applied, until
 
-ROOT = Path(__file__).parents[2]
-START_S, END_S = 60, 15
-
-Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
+START_S = 60
 
 
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts the command in a folder of its own, as a demo keeps its files where it is started."""
-    started: list[asyncio.subprocess.Process] = []
-
-    async def demo(*arguments: str) -> asyncio.subprocess.Process:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "engine", "demo", "--port", "0", "--rules", str(ROOT / "rules"), *arguments),
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        started.append(process)
-        return process
-
-    yield demo
-    for process in started:
-        if process.returncode is None:
-            process.send_signal(signal.SIGINT)
-            await asyncio.wait_for(process.wait(), END_S)
-
-
-async def test_without_arguments_it_runs_until_it_is_interrupted(start: Start) -> None:
+async def test_without_arguments_it_runs_until_it_is_interrupted(start: Demos) -> None:
     demo = await start("--json")
     async with asyncio.timeout(START_S):
-        seen = [line async for line in _until(demo, b"metrics ")]
-        await _events_applied(seen[-1])
+        seen = [line async for line in until(demo, b"metrics ")]
+        await events_applied(seen[-1])
     assert demo.returncode is None, b"".join(seen)
 
     demo.send_signal(signal.SIGINT)
@@ -61,44 +31,47 @@ async def test_without_arguments_it_runs_until_it_is_interrupted(start: Start) -
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
-async def test_another_needs_a_directory_of_its_own(start: Start) -> None:
+async def test_another_needs_a_directory_of_its_own(start: Demos) -> None:
     first = await start()
     async with asyncio.timeout(START_S):
-        _ = [line async for line in _until(first, b"starting")]
+        _ = [line async for line in until(first, b"starting")]
         refused = await start()
         told, _ = await refused.communicate()
-        assert (refused.returncode, b"in use" in told) == (2, True)
+        assert refused.returncode == 2
+        assert b"demo is in use by another demo" in told
+        assert b"--port 0 --directory .cueline/demo-2" in told
 
         second = await start("--directory", "second")
-        _ = [line async for line in _until(second, b"ready in")]
+        _ = [line async for line in until(second, b"ready in")]
     assert second.returncode is None
 
 
-async def test_a_port_that_is_taken_is_told_before_anything_is_started(start: Start) -> None:
+async def test_a_port_that_is_taken_is_told_before_anything_is_started(start: Demos) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         demo = await start("--port", str(taken.getsockname()[1]))
         told, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 2
     assert b"is in use" in told
+    assert b"--port 0 --directory" in told
     assert b"starting" not in told
 
 
-async def test_the_page_stays_when_the_log_is_over(start: Start, tmp_path: Path) -> None:
+async def test_the_page_stays_when_the_log_is_over(start: Demos, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n")
     demo = await start("--input", str(log))
     async with asyncio.timeout(START_S):
-        _ = [line async for line in _until(demo, b"the page stays")]
+        _ = [line async for line in until(demo, b"the page stays")]
     demo.send_signal(signal.SIGINT)
     out, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 0, out
     assert b"eventsApplied" in out
 
 
-async def test_its_agent_goes_on_after_the_api_was_killed(start: Start) -> None:
+async def test_its_agent_goes_on_after_the_api_was_killed(start: Demos) -> None:
     demo = await start("--seconds", "25", "--json")
     async with asyncio.timeout(START_S):
-        _ = [line async for line in _until(demo, b"ready in")]
-        os.kill(await _child(demo.pid, "engine api"), signal.SIGKILL)
+        _ = [line async for line in until(demo, b"ready in")]
+        os.kill(await child(demo.pid, "engine api"), signal.SIGKILL)
         out, _ = await demo.communicate()
     assert demo.returncode == 0, out
     result = json.loads(out.splitlines()[-1])
@@ -106,15 +79,15 @@ async def test_its_agent_goes_on_after_the_api_was_killed(start: Start) -> None:
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
-async def test_it_goes_on_when_kafka_came_back_without_its_log(start: Start) -> None:
+async def test_it_goes_on_when_kafka_came_back_without_its_log(start: Demos) -> None:
     demo = await start("--json")
     async with asyncio.timeout(START_S):
-        metrics = [line async for line in _until(demo, b"metrics ")][-1]
-        await _events_applied(metrics)
-        os.kill(await _child(demo.pid, "tansu"), signal.SIGKILL)
-        _ = [line async for line in _until(demo, b"worker: died")]
-        _ = [line async for line in _until(demo, b"worker: ready")]
-        await _events_applied(metrics)  # by the new worker, whose counters began at 0
+        metrics = [line async for line in until(demo, b"metrics ")][-1]
+        await events_applied(metrics)
+        os.kill(await child(demo.pid, "tansu"), signal.SIGKILL)
+        _ = [line async for line in until(demo, b"worker: ended on purpose")]
+        _ = [line async for line in until(demo, b"worker: ready")]
+        await events_applied(metrics)  # by the new worker, whose counters began at 0
     demo.send_signal(signal.SIGINT)
     out, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 0, out
@@ -122,11 +95,11 @@ async def test_it_goes_on_when_kafka_came_back_without_its_log(start: Start) -> 
     assert 0 < result["eventsApplied"] <= result["eventsSent"]
 
 
-async def test_it_is_exact_although_redis_came_back_empty(start: Start) -> None:
+async def test_it_is_exact_although_redis_came_back_empty(start: Demos) -> None:
     demo = await start("--seconds", "25", "--json")
     async with asyncio.timeout(START_S):
-        await _events_applied([line async for line in _until(demo, b"metrics ")][-1])
-        os.kill(await _child(demo.pid, "valkey"), signal.SIGKILL)
+        await events_applied([line async for line in until(demo, b"metrics ")][-1])
+        os.kill(await child(demo.pid, "valkey"), signal.SIGKILL)
         out, _ = await demo.communicate()
     assert demo.returncode == 0, out
     assert b"redis: died" in out
@@ -148,7 +121,7 @@ async def test_a_long_log_begins_anew_and_nothing_is_lost(
     assert (result["eventsDuplicate"], result["eventsDeadLettered"]) == (0, 0)
 
 
-async def test_the_time_given_ends_a_log_at_any_speed(start: Start, tmp_path: Path) -> None:
+async def test_the_time_given_ends_a_log_at_any_speed(start: Demos, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n2,10,5,pv,1511744400\n")
     demo = await start("--seconds", "5", "--json", "--speed", "1", "--input", str(log))
     out, _ = await asyncio.wait_for(demo.communicate(), START_S)
@@ -156,7 +129,7 @@ async def test_the_time_given_ends_a_log_at_any_speed(start: Start, tmp_path: Pa
     assert json.loads(out.splitlines()[-1])["eventsSent"] == 1
 
 
-async def test_cues_for_the_website_alone_are_measured_too(start: Start, tmp_path: Path) -> None:
+async def test_cues_for_the_website_alone_are_measured_too(start: Demos, tmp_path: Path) -> None:
     # a cart without prices, left for two hours: its offer is for the web
     rows = ["1,10,5,cart,1511658000", *(f"2,{n},5,pv,{1511658000 + 60 * n}" for n in range(1, 120))]
     (log := tmp_path / "log.csv").write_text("\n".join(rows) + "\n")
@@ -170,37 +143,8 @@ async def test_cues_for_the_website_alone_are_measured_too(start: Start, tmp_pat
 
 
 @pytest.mark.parametrize("seconds", ["4", "-1", "nan", "inf"])
-async def test_a_time_that_is_too_short_or_none_is_told(start: Start, seconds: str) -> None:
+async def test_a_time_that_is_too_short_or_none_is_told(start: Demos, seconds: str) -> None:
     demo = await start("--seconds", seconds)
     told, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 2
     assert b"5 at least" in told
-
-
-async def _until(demo: asyncio.subprocess.Process, words: bytes) -> AsyncIterator[bytes]:
-    assert demo.stdout is not None
-    async for line in demo.stdout:
-        yield line
-        if words in line:
-            return
-
-
-async def _events_applied(metrics: bytes) -> None:
-    """Wait until the worker, whose address is the last in the demo's line, has applied events."""
-    address = metrics.split()[-1].decode()
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                told = (await client.get(address)).text
-                if re.search(r"^cueline_stream_applied_total [1-9]", told, re.MULTILINE):
-                    return
-            await asyncio.sleep(0.1)
-
-
-async def _child(parent: int, words: str) -> int:
-    listing = await asyncio.create_subprocess_exec(
-        *("ps", "-A", "-ww", "-o", "pid=,ppid=,args="), stdout=asyncio.subprocess.PIPE
-    )
-    out, _ = await listing.communicate()
-    rows = (line.split(None, 2) for line in out.decode().splitlines())
-    return next(int(pid) for pid, of, args in rows if int(of) == parent and words in args)

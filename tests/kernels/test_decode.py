@@ -29,14 +29,15 @@ events = st.builds(
     st.integers(0, 2**32 - 1),
     st.integers(0, 2**45),
     st.text(max_size=20),
+    st.just(0) | st.integers(NOW, decode.LATEST_MS),
 )
 
 
-def columns(values: list[bytes], produced_at: int = NOW) -> NDArray[np.void]:
+def columns(values: list[bytes], came_in: int = NOW) -> NDArray[np.void]:
     out = np.zeros(len(values), decode.COLUMNS)
     data = np.frombuffer(b"".join(values), np.uint8)
     ends = np.cumsum([len(value) for value in values]).astype(np.int64)
-    decode.decode(data, ends, np.full(len(values), produced_at), out)
+    decode.decode(data, ends, np.full(len(values), came_in), out)
     return out
 
 
@@ -85,7 +86,7 @@ def test_any_bytes_get_a_status_and_only_events_are_ok(value: bytes) -> None:
     if got["status"] == decode.OK and event is not None:
         assert (got["kind"], got["at"]) == (event.kind, event.at)
     if event is None or event.version != WIRE_VERSION:
-        # the decoder does not check that text is UTF-8 (hashes do not care) nor what follows field ten
+        # the decoder does not check that text is UTF-8 (hashes do not care) nor what follows field eleven
         assert got["status"] != decode.OK or not _is_utf8_clean(value)
 
 
@@ -94,7 +95,7 @@ def _is_utf8_clean(value: bytes) -> bool:
         raw = msgspec.msgpack.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return False
-    return isinstance(raw, list) and len(raw) <= 10 and None not in raw and all(type(v) in (int, str) for v in raw)
+    return isinstance(raw, list) and len(raw) <= 11 and None not in raw and all(type(v) in (int, str) for v in raw)
 
 
 @settings(deadline=None)
@@ -135,6 +136,31 @@ def test_each_fault_has_its_own_status() -> None:
     assert status(_6="1.5") == decode.MALFORMED
     assert columns([b'{"type":"track"}'])["status"][0] == decode.JSON
     assert columns([b""])["status"][0] == decode.MALFORMED
+
+
+def test_how_far_ahead_an_event_may_lie_is_measured_by_when_it_came_in() -> None:
+    week = 7 * decode.AHEAD_MS
+
+    def status(at: int, engine_at: int, came_in: int = NOW) -> int:
+        event = Event(WIRE_VERSION, 1, at, "id", engine_at=engine_at)
+        return int(columns([msgspec.msgpack.encode(event)], came_in)["status"][0])
+
+    for engine_at, bound in ((0, NOW), (NOW + week, NOW + week), (NOW - week, NOW - week)):
+        assert status(bound + decode.AHEAD_MS, engine_at) == decode.OK
+        assert status(bound + decode.AHEAD_MS + 1, engine_at) == decode.BAD_TIME
+    # ring times end, whatever a record says of itself
+    for engine_at, came_in in ((2**63 - 1, NOW), (0, 2**63 - 1), (decode.LATEST_MS, NOW)):
+        assert status(decode.LATEST_MS, engine_at, came_in) == decode.OK
+        assert status(decode.LATEST_MS + 1, engine_at, came_in) == decode.BAD_TIME
+
+
+def test_the_time_at_which_events_came_in_is_handed_on() -> None:
+    values = [msgspec.msgpack.encode(Event(WIRE_VERSION, 1, NOW, "id", engine_at=at)) for at in (0, NOW + 5, 0)]
+    came_in = np.full(3, NOW)
+    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
+    out = np.zeros(3, decode.COLUMNS)
+    decode.decode(np.frombuffer(b"".join(values), np.uint8), ends, came_in, out)
+    assert came_in.tolist() == [NOW, NOW + 5, NOW]
 
 
 def test_the_decoder_knows_every_kind_and_the_kernels_mean_the_same_by_them() -> None:

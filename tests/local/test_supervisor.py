@@ -56,9 +56,9 @@ async def test_a_killed_child_is_started_again_with_its_environment(tmp_path: Pa
 
 async def test_a_child_that_cannot_start_says_why(tmp_path: Path) -> None:
     async with Supervisor(tmp_path) as supervisor:
-        with pytest.raises(Unavailable, match=r"(?s)exit 3.*no port left"):
+        with pytest.raises(Unavailable, match=r"(?s)exit code 3.*no port left"):
             await supervisor.run("child", [sys.executable, "-c", "print('no port left'); exit(3)"], ready=_never)
-        with pytest.raises(Unavailable, match=r"(?s)exit 127.*No such file"):
+        with pytest.raises(Unavailable, match=r"(?s)exit code 127.*No such file"):
             await supervisor.run("child", ["/no/such/program"], ready=_never)
         with pytest.raises(Unavailable, match=r"not ready within 0\.2 s"):
             await supervisor.run("child", SLEEPER, ready=_never, within=0.2)
@@ -74,9 +74,32 @@ async def test_a_restart_that_fails_is_tried_again(tmp_path: Path) -> None:
         await supervisor.run("child", [sys.executable, "-c", blow + SLEEP], ready=up(supervisor, "child"))
         fuse.touch()
         kill(supervisor.pid("child"))
-        assert "exit -9" in (await changes.until("child", State.DIED)).detail
-        assert "exit 1" in (await changes.until("child", State.DIED)).detail
+        assert (await changes.until("child", State.DIED)).detail == "killed by SIGKILL"
+        assert (await changes.until("child", State.DIED)).detail == "exit code 1"
         assert (await changes.until("child", State.READY)).restarts == 2
+
+
+async def test_a_death_is_told_with_its_own_last_words_and_whether_it_was_asked_for(tmp_path: Path) -> None:
+    talk = "import os, sys, time\nprint('up', os.getpid(), flush=True)\n"
+    die = (
+        talk
+        + "while not os.path.exists(sys.argv[1]): time.sleep(0.01)\nos.remove(sys.argv[1])\nsys.exit('too many')"
+    )
+    changes, fuse = Changes(), tmp_path / "fuse"
+    async with Supervisor(tmp_path, changes, BackOff(first=0.01, longest=0.05)) as supervisor:
+        await supervisor.run("child", [sys.executable, "-c", die, str(fuse)], ready=up(supervisor, "child"))
+        for _ in range(2):
+            pid = supervisor.pid("child")
+            fuse.touch()
+            died = await changes.until("child", State.DIED)
+            assert (died.detail, died.said, died.planned) == ("exit code 1", (f"up {pid}", "too many"), False)
+            await changes.until("child", State.STARTED)
+        supervisor.restart("child", at_once=True)
+        died = await changes.until("child", State.DIED)
+        assert (died.detail, died.planned) == ("killed by SIGKILL", True)
+        await changes.until("child", State.STARTED)
+        kill(supervisor.pid("child"))
+        assert not (await changes.until("child", State.DIED)).planned
 
 
 async def test_children_stop_in_reverse_and_a_deaf_one_is_killed(tmp_path: Path) -> None:

@@ -415,3 +415,15 @@ async def test_what_segment_has_no_call_for_is_skipped_and_said() -> None:
     assert (sent.accepted, sent.refused, none.accepted, none.refused) == (1, 1, 0, 1)
     assert "CONTACT_CONNECTED" in sent.reasons[0]
     assert app.attempts == 1
+
+
+@pytest.mark.parametrize("sets_clock", [True, False])
+async def test_what_goes_past_the_door_brings_the_engines_time_where_the_replay_sets_it(
+    tmp_path: Path, sets_clock: bool
+) -> None:
+    log = Kafka()
+    path = log_file(tmp_path, 20)
+    await replay(LogReader(path), LogSender(log, lambda: 123, sets_clock), speed=0)
+    assert len(log.messages) == 20
+    for message in log.messages:
+        assert message.event.engine_at == (message.event.at if sets_clock else 0)

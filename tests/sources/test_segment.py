@@ -427,3 +427,14 @@ def test_any_bytes_make_an_event_or_a_refusal(raw: bytes) -> None:
 @given(payloads)
 def test_any_json_makes_an_event_or_a_refusal(payload: dict[str, Any]) -> None:
     check(json.dumps(payload).encode())
+
+
+@pytest.mark.parametrize(
+    ("ahead", "brought"), [(0, False), (999, False), (1_000, True), (-1_000, True), (DAY, True)]
+)
+def test_an_event_brings_the_engines_time_where_it_is_not_the_walls(ahead: int, brought: bool) -> None:
+    payload = json.dumps(track()).encode()
+    made = message(payload, NOW, NOW + ahead).event
+    assert (made.received_at, made.engine_at) == (NOW, NOW + ahead if brought else 0)
+    # a log does not say when its events came in
+    assert message(payload, 0, NOW + ahead).event.engine_at == 0

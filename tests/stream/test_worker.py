@@ -305,3 +305,18 @@ async def test_nor_does_it_behind_an_event_whose_clock_is_ahead() -> None:
     await setting.worker.tend(lambda partition: False)
     await setting.worker.owned.drain()
     assert (await setting.store.tallies()).get("risen", 0) == 0
+
+
+async def test_the_future_begins_a_day_after_the_engines_time_whenever_a_record_is_read() -> None:
+    month = 30 * 86_400_000
+    ahead = Event(WIRE_VERSION, 1, START + month, "ahead", engine_at=START + month)
+    wrong = Event(WIRE_VERSION, 1, START + month, "wrong")
+    fetched = [KafkaRecord(0, msgspec.msgpack.encode(ahead)), KafkaRecord(1, msgspec.msgpack.encode(wrong))]
+    for clock in (START + month, START):  # read in time, and by a worker for which all of it lies ahead
+        setting = Setting()
+        setting.clock.anchor = ClockAnchor(clock, 0, 0)
+        await setting.worker.owned.own([1])
+        await setting.worker.apply({1: fetched})
+        assert await setting.events() == 1
+        assert [letter.reason for letter in setting.aside.dead] == ["bad_time"]
+        assert setting.worker.partition_states[1].watermark == START + month

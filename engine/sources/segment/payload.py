@@ -17,7 +17,7 @@ import msgspec
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
 from engine.sources.segment.commerce import NOTHING, Content, Properties, content, kind_of, text
-from engine.sources.times import epoch_ms, happened_at, within
+from engine.sources.times import engine_time, epoch_ms, happened_at, within
 from engine.validation_errors import describe_validation_error
 
 
@@ -122,6 +122,7 @@ def message(
             about.quantity,
             received_at,
             about.order,
+            engine_time(received_at, now),
         ),
     )
 
