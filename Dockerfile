@@ -8,7 +8,7 @@ RUN pip install --no-cache-dir --require-hashes -r requirements-uv.lock \
 
 FROM python:3.12-slim
 RUN useradd --system --uid 10001 --create-home cueline \
- && install -d -o cueline -g cueline /app /app/.kernels /app/.cueline
+ && install -d -o cueline -g cueline /app/.cueline
 WORKDIR /app
 COPY --from=packages /app/.venv .venv
 COPY pyproject.toml README.md LICENSE ./
@@ -23,12 +23,12 @@ ENV PATH=/app/.venv/bin:$PATH \
     CUELINE_WEB__HOST=0.0.0.0
 RUN .venv/bin/python -m pip install --no-cache-dir --no-deps --no-build-isolation --editable . \
  && python -m compileall -q engine models loadtest
+# root's, and nobody else may write it: so every user trusts it, on a read-only disk too. On another kind of processor
+# a process compiles as it starts, in memory where it may write nowhere.
+RUN python -m engine.kernels.warm && ls .kernels/kernels-*/*.kernel > /dev/null
 USER cueline
-# here, not in the first stage: the compiler's cache knows its sources by their times, and a copy may change those.
-# On another kind of CPU a process compiles once more as it starts.
-RUN python -m engine.kernels.warm
 EXPOSE 8080 9109
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
+HEALTHCHECK --interval=10s --timeout=3s --start-period=120s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/health/live', timeout=2)"]
 ENTRYPOINT ["cueline"]
 CMD ["api"]

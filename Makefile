@@ -3,8 +3,11 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
+# whoever watches sees how far it is; a log gets one line for each step
+QUIET := $(shell test -t 2 || echo --quiet)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+UV := $(BIN)/uv pip install $(QUIET) --python $(BIN)/python
+SAY = @echo set-up:
 JARS := .cueline/kafka/jars
 ARGS ?=
 
@@ -57,25 +60,30 @@ clean: ## remove what the targets above made
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("Cueline needs Python 3.11 or later; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv .venv
+	$(SAY) a Python environment in .venv
+	@$(PYTHON) -m venv .venv
 
 # uv takes seconds where pip takes a minute; pip where uv cannot be had or does not reach the index
 .venv/bin/uv: requirements-uv.lock | .venv/bin/python
-	-@$(PIP) install --require-hashes -r requirements-uv.lock && touch $@
+	$(SAY) fetching uv, which fetches the rest
+	-@$(PIP) install --quiet --require-hashes -r requirements-uv.lock && touch $@
 
-INSTALL = $(UV) --compile-bytecode --require-hashes -r $< || $(PIP) install --require-hashes -r $<
+INSTALL = @$(UV) --compile-bytecode --require-hashes -r $< || $(PIP) install $(QUIET) --require-hashes -r $<
+COUNT = $$(grep -c '^[a-z].*==' $<) packages
 
 # the stamps: an installation is made anew when what it is made from changed
 .venv/installed: requirements.lock pyproject.toml | .venv/bin/uv
+	$(SAY) "fetching $(COUNT)"
 	$(INSTALL)
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/ready: .venv/installed $(wildcard engine/kernels/*.py)
-	$(BIN)/python -m engine.kernels.warm
+	@$(BIN)/python -m engine.kernels.warm
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/ready
+	$(SAY) "fetching what the tests need: $(COUNT)"
 	$(INSTALL)
 	@touch $@
 

@@ -7,15 +7,17 @@ from typing import TypeVar, cast
 
 import numba
 
+from engine.kernels.cache import cached
+
 F = TypeVar("F", bound=Callable[..., object])
 
 
 def kernel(function: F) -> F:
-    """Compile `function` to machine code: cached on disk, without the interpreter lock.
+    """Compile `function` to machine code: kept on disk (`engine.kernels.cache`), without the interpreter lock.
 
     ``error_model="numpy"``: a division by zero gives inf or NaN, as in the arrays around it.
     """
-    return cast(F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(F, cached(numba.njit(nogil=True, error_model="numpy")(function)))
 
 
 def inlined(function: F) -> F:
@@ -23,5 +25,5 @@ def inlined(function: F) -> F:
 
     For small hot kernels with many array arguments: handing over ten arrays costs 70 ns.
     """
-    compiled = numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function)
-    return cast(F, compiled)
+    compiled = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
+    return cast(F, cached(compiled))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 import numpy as np
 
-from engine.kernels import advance, chunks, decode, features, partition, sparse
+from engine.kernels import advance, apply, cache, chunks, decode, features, hashing, partition, sparse
 from engine.kernels import hash_set as words
 from engine.kernels import predicates as rules
 from engine.kernels import row as layout
+from engine.kernels.cache_directory import is_filled
+
+_MODULES = (advance, apply, chunks, decode, features, hashing, partition, rules, sparse, words)
 
 
 def warm_up() -> None:
@@ -58,5 +62,26 @@ def _rules() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     return program, (*program, *timer_thresholds)
 
 
-if __name__ == "__main__":
+def tally() -> tuple[int, int]:
+    """How many kernels this process has read from disk, and how many it has compiled, so far."""
+    named = [value for module in _MODULES for value in vars(module).values()]
+    kernels = {
+        id(value): value for value in named if isinstance(getattr(value, "_cache", None), cache.KernelCache)
+    }
+    stats = [kernel.stats for kernel in kernels.values()]
+    return sum(of.cache_hits.total() for of in stats), sum(of.cache_misses.total() for of in stats)
+
+
+def main() -> None:
+    """Fill the cache and say what that took."""
+    folder, began = cache.opened().folder, time.perf_counter()
+    if folder is None or not is_filled(folder):
+        print("set-up: compiling the kernels for this processor, up to a minute or two", flush=True)
     warm_up()
+    read, compiled = tally()
+    took = f"set-up: {read} kernels read, {compiled} compiled in {time.perf_counter() - began:.0f} s"
+    print(f"{took}, kept in {folder}" if folder else took, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""The names of numba that are not public and that engine/kernels/cache.py leans on. Fails when one moves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+import numpy as np
+from numba.core import config
+from numba.core.caching import _Cache
+from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
+from numba.core.serialize import dumps
+
+from engine.kernels import cache
+from engine.kernels.cache import KernelCache
+from engine.kernels.hash_set import meet
+from engine.kernels.jit import kernel
+
+
+def test_a_dispatcher_asks_the_cache_that_is_put_on_it() -> None:
+    asked: list[str] = []
+
+    class Asked(KernelCache):
+        def load_overload(self, sig: object, target_context: object) -> None:
+            asked.append("load")
+
+        def save_overload(self, sig: object, data: object) -> None:
+            asked.append("save")
+
+    dispatcher = numba.njit(lambda x: x + 1)
+    dispatcher._cache = Asked(dispatcher.py_func)
+    assert (dispatcher(1), dispatcher(2)) == (2, 3)
+    assert asked == ["load", "save"]
+    assert sum(dispatcher.stats.cache_misses.values()) == 1
+
+
+def test_a_cache_has_no_other_duties() -> None:
+    assert _Cache.__abstractmethods__ == {
+        "cache_path",
+        "load_overload",
+        "save_overload",
+        "enable",
+        "disable",
+        "flush",
+    }
+
+
+def test_a_compiled_function_goes_to_bytes_and_back() -> None:
+    dispatcher = numba.njit(lambda x: x * 2)
+    assert dispatcher(21) == 42
+    (result,) = dispatcher.overloads.values()
+    assert dumps(result._reduce())  # type: ignore[no-untyped-call]
+    assert not result.library.has_dynamic_globals
+    assert callable(CompileResult._rebuild)
+
+
+def test_the_processor_is_platform_name_and_features() -> None:
+    platform, name, features = cache._processor()
+    assert platform
+    assert name
+    assert features.startswith(("+", "-"))
+    cpu_target.target_context.refresh()
+
+
+def test_the_options_exist() -> None:
+    assert [name for name in (*cache._OPTIONS, "CACHE_DIR") if not hasattr(config, name)] == []
+
+
+def test_a_kernel_is_kept_and_a_function_of_elsewhere_is_not() -> None:
+    meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
+    assert isinstance(meet._cache, KernelCache)  # type: ignore[attr-defined]
+    assert not isinstance(kernel(_elsewhere)._cache, KernelCache)  # type: ignore[attr-defined]
+    assert Path(cache.__file__).parent == cache.FOLDER
+
+
+def _elsewhere(x: int) -> int:
+    return x
