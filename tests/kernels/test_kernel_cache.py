@@ -1,4 +1,4 @@
-"""Kernels are what their source says: a copied tree is edited, made read-only, run by others, a process each time."""
+"""Kernels are what their source says: a copied tree is edited, made read-only, run by others, in processes."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ def probe(row):
 
 RUN = """
 import json, numpy as np
-from engine.kernels import probe
-from engine.kernels import row as layout
+from engine.kernels import probe, row
 rows = np.zeros(1, row.ROW)
 probe.probe(rows[0])
 stats = probe.probe.stats
