@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from engine import __version__
-from engine.cli.replay import ReplayDestination, ReplayTarget
 from engine.cli.replay import command as replay_command
 from engine.cli.rules import app as rules_app
 from engine.errors import BadRule, BadSettings, CuelineError
+from engine.replay.target import ReplayDestination, ReplayTarget
 from engine.settings import Settings
 from engine.sources.segment.logged import logged
 from loadtest.cli import app as bench_app
@@ -54,7 +54,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 @app.command()
 def api(config: ConfigFile = None) -> None:
     """Run an HTTP process: events in, decisions and cues out."""
-    from engine.process.composition import run_api
+    from engine.process.api import run_api
 
     settings = load_settings(config)
     with errors_as_exit_codes():
@@ -67,7 +67,7 @@ def work(
     directory: Annotated[Path, typer.Option(help="Where Faust keeps its files.")] = Path(".cueline/worker"),
 ) -> None:
     """Run a stream worker: events to customers' rows, indicators and cues."""
-    from engine.process.composition import run_worker
+    from engine.process.worker import run_worker
 
     settings = load_settings(config)
     with errors_as_exit_codes():
@@ -125,7 +125,7 @@ def demo(
 
 @asynccontextmanager
 async def _open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
-    from engine.process.composition import open_target
+    from engine.process.replay_target import open_target
 
     async with open_target(where, load_settings(where.config)) as target:
         yield target

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import typer
@@ -20,26 +20,7 @@ from engine.replay.formats.segment import Decode
 from engine.replay.log_reader import LogReader
 from engine.replay.pace import parse_speed
 from engine.replay.segment_payload import rfc3339
-from engine.replay.sender import Sender
-
-To = Literal["http", "kafka"]
-
-
-class ReplayTarget(msgspec.Struct, frozen=True):
-    """Where it goes and whose clock it sets."""
-
-    sender: Sender
-    set_clock: run.SetClock | None
-
-
-class ReplayDestination(msgspec.Struct, frozen=True):
-    """What the command line says of the target; None: the settings (of the file ``config``) are to say."""
-
-    to: To
-    url: str | None = None
-    write_key: str | None = None
-    config: Path | None = None
-
+from engine.replay.target import ReplayDestination, ReplayTarget, To
 
 Open = Callable[[ReplayDestination], AbstractAsyncContextManager[ReplayTarget]]
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine.decisions.policy import Policy
 from engine.meter import PrometheusMeter
-from engine.process.refresh import Knowledge
+from engine.process.learned_counts import LearnedCounts
+from engine.process.policy_in_use import PolicyInUse
+from engine.process.rulebook_in_use import RulebookInUse
 from engine.rulebook import watcher as watch
 from engine.rulebook.directory import compile_texts
-from engine.rulebook.model import Rulebook
-from models.propensity import PropensityTable
 from tests.flows.api import AGENT, Process, serving, settings
 
 RELOADS = 100
@@ -76,10 +77,12 @@ class Rules:
         self.revision = ""
         self.put(rules(0), renamed)
         self.process = Process(settings(deadline_ms=20_000), meter=self.meter)
-        self.knowledge = Knowledge(directory, self.process.store, self.meter, self._take)
+        self.in_use = PolicyInUse(
+            RulebookInUse(directory, self.meter), LearnedCounts(self.process.store), self._take
+        )
 
-    def _take(self, rulebook: Rulebook, table: PropensityTable) -> None:
-        self.process.rulebook, self.process.table = rulebook, table
+    def _take(self, policy: Policy) -> None:
+        self.process.rulebook, self.process.table = policy.rulebook, policy.table
 
     def put(self, text: str, how: Callable[[Path, bytes], None]) -> None:
         """Write good rules."""
@@ -90,7 +93,9 @@ class Rules:
     async def taken(self) -> None:
         """Wait until the rules last written are in use and no fault is told."""
         await self.meter.until(
-            lambda: self.knowledge.rulebook.revision == self.revision and not self.meter.value("rulebook_faults")
+            lambda: (
+                self.in_use.policy.rulebook.revision == self.revision and not self.meter.value("rulebook_faults")
+            )
         )
 
     async def spoil(self, text: str, how: Callable[[Path, bytes], None]) -> None:
@@ -108,7 +113,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def followed(directory: Path) -> AsyncIterator[Rules]:
     rules, stop = Rules(directory), asyncio.Event()
-    following = asyncio.create_task(rules.knowledge.follow(stop))
+    following = asyncio.create_task(rules.in_use.rules.follow(stop))
     try:
         yield rules
     finally:
@@ -157,10 +162,10 @@ async def test_a_hundred_reloads_while_decisions_run(tmp_path: Path) -> None:
             for reload in range(1, RELOADS + 1):
                 how = overwritten if reload % 2 else renamed
                 if reload % 5 == 0:
-                    before = deployed.knowledge.rulebook
+                    before = deployed.in_use.policy.rulebook
                     await deployed.spoil(BROKEN[reload // 5 % len(BROKEN)], how)
-                    assert deployed.knowledge.rulebook is before
-                    assert deployed.knowledge.faults
+                    assert deployed.in_use.policy.rulebook is before
+                    assert deployed.in_use.rules.faults
                 deployed.put(rules(reload), how)
                 await deployed.taken()
                 await asking.until(deployed.revision)
@@ -184,7 +189,7 @@ async def test_the_old_rules_put_back_end_the_fault_without_a_reload(
     caplog.set_level("INFO", "cueline")
     async with followed(tmp_path) as deployed:
         await deployed.spoil("offers: [", renamed)
-        assert deployed.knowledge.faults
+        assert deployed.in_use.rules.faults
         assert _mended(caplog) == []
         deployed.put(rules(0), renamed)
         await deployed.taken()
@@ -192,7 +197,7 @@ async def test_the_old_rules_put_back_end_the_fault_without_a_reload(
         await deployed.taken()
         assert len(_mended(caplog)) == 1
         assert compile_texts({str(deployed.file): rules(0)}).revision in _mended(caplog)[0]
-    assert deployed.knowledge.faults == []
+    assert deployed.in_use.rules.faults == []
     assert deployed.meter.value("rulebook_reloads") == 1
 
 

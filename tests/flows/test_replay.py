@@ -15,15 +15,15 @@ from aiokafka import AIOKafkaConsumer
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.cli.replay import ReplayDestination
 from engine.clock import wall_ms
 from engine.errors import BadEvent, BadSettings
 from engine.events import Event, Kind
 from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
-from engine.process.composition import open_target
+from engine.process.replay_target import open_target
 from engine.replay.log_reader import LogReader
 from engine.replay.run import ReplayReport, replay
+from engine.replay.target import ReplayDestination
 from engine.settings import Kafka, Settings, Web
 from engine.sources.segment.logged import logged
 from engine.store.redis import RedisStore

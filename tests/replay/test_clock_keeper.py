@@ -10,8 +10,8 @@ import pytest
 from engine.clock import EngineClock
 from engine.errors import Unavailable
 from engine.ports import ClockAnchor
-from engine.process import refresh as following
-from engine.process.refresh import FORGET_AFTER, follow_clock
+from engine.process import replay_clock as following
+from engine.process.replay_clock import FORGET_AFTER, follow_clock
 from engine.replay import clock_keeper as held
 from engine.replay.clock_keeper import ClockKeeper
 from engine.store.memory import MemoryStore

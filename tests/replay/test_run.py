@@ -26,6 +26,7 @@ from engine.replay.http_sender import HttpSender
 from engine.replay.log_reader import LogReader
 from engine.replay.run import BATCH, ReplayProgress, replay, send_paced
 from engine.replay.sender import LogSender
+from engine.replay.target import ReplayDestination, ReplayTarget
 from engine.settings import Web
 from engine.sources.segment.commerce import MAX_TEXT_BYTES
 from engine.sources.segment.payload import message as source
@@ -203,9 +204,9 @@ def test_the_command_fails_when_nothing_was_taken(tmp_path: Path) -> None:
         await send({"type": "http.response.body", "body": body})
 
     @asynccontextmanager
-    async def open_target(where: cli.ReplayDestination) -> AsyncIterator[cli.ReplayTarget]:
+    async def open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
         async with client(refuses_all) as http:
-            yield cli.ReplayTarget(HttpSender(http, "key"), None)
+            yield ReplayTarget(HttpSender(http, "key"), None)
 
     replays = typer.Typer()
     replays.command()(cli.command(open_target, lambda body, fallback: pytest.fail("no Segment payload")))
@@ -334,9 +335,9 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
     asked = []
 
     @asynccontextmanager
-    async def open_target(where: cli.ReplayDestination) -> AsyncIterator[cli.ReplayTarget]:
+    async def open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
         asked.append(where)
-        yield cli.ReplayTarget(LogSender(log, lambda: 0), None)
+        yield ReplayTarget(LogSender(log, lambda: 0), None)
 
     app = typer.Typer()
     app.command()(
@@ -348,7 +349,7 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["sent"] == 40
     assert len(log.messages) == 40
-    assert asked == [cli.ReplayDestination("kafka")]
+    assert asked == [ReplayDestination("kafka")]
     assert "50 events" in run.invoke(app, [path, "--speed", "max"]).stdout
     for wrong in (["nowhere.csv"], [path, "--speed", "0"]):
         told = run.invoke(app, wrong)

@@ -1,0 +1,85 @@
+"""What passes between the Kafka edge and the stream core: records in, dead letters and forwarded records out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class KafkaRecord(Protocol):
+    """What is used of an aiokafka record; ``timestamp`` is in epoch milliseconds."""
+
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+
+
+class DeadLetter(msgspec.Struct, frozen=True):
+    """A record that cannot be applied, and why."""
+
+    reason: str
+    detail: str
+    offset: int
+    key: bytes | None
+    value: bytes | None
+
+
+class PartitionProgress(Protocol):
+    """How far one owned partition is: the ``next`` offset to apply, what the store has ``committed``, and
+    whether its rows may be changed (``live``)."""
+
+    partition: int
+    next: int
+    committed: int
+
+    @property
+    def live(self) -> bool: ...
+
+
+class PartitionOwnership(Protocol):
+    """Which partitions are ours, as a rebalance assigns and revokes them."""
+
+    async def own(self, partitions: Sequence[int]) -> dict[int, int]:
+        """Claim `partitions`, and no others; returns the offset at which each goes on."""
+
+    async def release(self, partitions: Sequence[int]) -> None:
+        """Give `partitions` up once their commits in flight have been answered."""
+
+    async def restore(self, still_ours: Callable[[], bool], patience_s: float) -> dict[int, int]:
+        """Bring failed partitions back to what the store holds; returns the offsets to fetch them from."""
+
+    async def drain(self) -> None:
+        """Wait until every commit in flight has been answered."""
+
+
+class MicroBatchHandler(Protocol):
+    """The stream core as the consumer drives it: one coroutine calls `apply` and `tend` in turn."""
+
+    @property
+    def owned(self) -> PartitionOwnership: ...
+
+    @property
+    def partition_states(self) -> Mapping[int, PartitionProgress]: ...
+
+    async def apply(self, fetched: Mapping[int, Sequence[KafkaRecord]]) -> dict[int, int]:
+        """Apply records by partition; returns partitions that must be fetched again, and from where."""
+
+    async def tend(self, caught_up: Callable[[int], bool]) -> None:
+        """Do what is due without a record: timers."""
+
+
+class LagMonitor(Protocol):
+    """Watches that lag moves."""
+
+    def begin(self) -> None:
+        """The assignment changed: forget everything."""
+
+    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
+        """Take (next offset, records behind) by partition at `now` (monotonic s); raises `Stuck`."""

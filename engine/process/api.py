@@ -1,0 +1,68 @@
+"""The HTTP process, composed: events in, decisions and cues out."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from engine.decisions.batcher import DecisionBatcher
+from engine.process.heartbeat import Heartbeat
+from engine.process.life_cycle import Process, settle_memory
+from engine.process.periodic import every
+from engine.process.policy_in_use import PolicyInUse
+from engine.process.readiness import PING_EVERY_S, api_problems
+from engine.rulebook.model import Rulebook
+from engine.settings import Settings
+from engine.sources.segment.payload import Limits, SegmentSource
+from engine.store.staleness import StalenessGuard
+from engine.web.server.app import build_app
+from engine.web.server.uvicorn_server import serve
+from engine.web.services import Services
+from models.propensity import PropensityTable
+
+
+async def run_api(settings: Settings) -> None:
+    """The HTTP process, until a signal. Raises a `CuelineError` that says what is wrong."""
+    process = Process(settings)
+    async with process.open():
+        in_use = await process.follow_policy()
+        process.follow_clock()
+        staleness = StalenessGuard(process.store, process.store, time.monotonic)
+        services = _services(process, in_use, staleness, heartbeat := Heartbeat(staleness.look))
+        in_use.on_change = lambda policy: services.batcher.remember(policy.rulebook)
+        process.begin(every(PING_EVERY_S, heartbeat.beat, process.stop))
+        process.begin(
+            serve(
+                build_app(services, settings),
+                settings.web.host,
+                settings.web.port,
+                process.stop,
+            )
+        )
+        settle_memory()
+        await process.until_stopped()
+
+
+def _services(process: Process, in_use: PolicyInUse, staleness: StalenessGuard, heartbeat: Heartbeat) -> Services:
+    settings, store, meter = process.settings, process.store, process.meter
+
+    def rulebook() -> Rulebook:
+        return in_use.policy.rulebook
+
+    def table() -> PropensityTable:
+        return in_use.policy.table
+
+    return Services(
+        source=SegmentSource(Limits(settings.web.max_event_bytes, settings.web.max_batch_events)),
+        log=process.log,
+        decisions=staleness,
+        cues=store,
+        stats=store,
+        meter=meter,
+        clock=process.clock,
+        batcher=DecisionBatcher(staleness, rulebook, table, process.clock, meter, settings),
+        rulebook=rulebook,
+        rule_faults=lambda: in_use.rules.faults,
+        metrics=meter.render,
+        ready=partial(api_problems, process.log, heartbeat, staleness, settings.redis.timeout_s),
+    )

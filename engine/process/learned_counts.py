@@ -1,0 +1,35 @@
+"""What outcomes have taught, read from the store again and again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from engine.ports import DecisionStore
+from engine.process.periodic import every
+
+LEARNED_EVERY_S = 0.4
+
+
+class LearnedCounts:
+    """``counts``: (offer, channel) -> (successes, failures), replaced whole; then `on_change` is called."""
+
+    def __init__(self, store: DecisionStore) -> None:
+        self._store = store
+        self.on_change: Callable[[], None] = _nothing
+        self.counts: Mapping[tuple[str, str], tuple[int, int]] = {}
+
+    async def refresh(self) -> None:
+        """Read them now. Raises `Unavailable`."""
+        counts = await self._store.propensities()
+        if counts != self.counts:
+            self.counts = counts
+            self.on_change()
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Read them again and again until `stop`."""
+        await every(LEARNED_EVERY_S, self.refresh, stop)
+
+
+def _nothing() -> None:
+    """Nobody listens."""

@@ -1,0 +1,91 @@
+"""How a process lives: what it opens, what runs beside its work, what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from engine.clock import EngineClock
+from engine.decisions.policy import Policy
+from engine.kafka.producer import KafkaLog
+from engine.kafka.topics import make_topics, topics_of
+from engine.meter import PrometheusMeter
+from engine.process.learned_counts import LearnedCounts
+from engine.process.policy_in_use import PolicyInUse
+from engine.process.replay_clock import follow_clock
+from engine.process.rulebook_in_use import RulebookInUse
+from engine.settings import Settings
+from engine.store.redis import RedisStore
+
+
+class Process:
+    """What both kinds of process have: store, Kafka, clock, meter, and a stop that signals set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.meter = PrometheusMeter()
+        self.clock = EngineClock()
+        self.store = RedisStore(settings.redis, settings.kafka.partitions)
+        self.log = KafkaLog(settings.kafka, self.meter)
+        self.stop = asyncio.Event()
+        self.failure: BaseException | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Connect; on leaving, stop what was started and close. Raises `Unavailable`."""
+        for name in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(name, self.stop.set)
+        kafka = self.settings.kafka
+        await self.store.open()
+        await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
+        await self.log.open()
+        try:
+            yield
+        finally:
+            self.stop.set()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self.log.close()
+            await self.store.close()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the rest; when it fails the process stops with that failure."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.failure = self.failure or error
+            self.stop.set()
+
+    async def follow_policy(self, on_change: Callable[[Policy], None] = lambda policy: None) -> PolicyInUse:
+        """Load the rules and what was learned, and follow both. Raises `BadRule` and `Unavailable`."""
+        rules, learned = RulebookInUse(self.settings.rules.directory, self.meter), LearnedCounts(self.store)
+        await learned.refresh()
+        in_use = PolicyInUse(rules, learned, on_change)
+        self.begin(rules.follow(self.stop))
+        self.begin(learned.follow(self.stop))
+        return in_use
+
+    def follow_clock(self) -> None:
+        """Follow a replay's clock where the settings say so."""
+        if self.settings.stream.clock == "replay":
+            self.begin(follow_clock(self.clock, self.store, self.stop))
+
+    async def until_stopped(self) -> None:
+        """Returns on a signal; raises what made a part of the process fail."""
+        await self.stop.wait()
+        if self.failure is not None:
+            raise self.failure
+
+
+def settle_memory() -> None:
+    """What exists now stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()

@@ -1,0 +1,31 @@
+"""The policy in use: the rulebook and what was learned, joined again whenever one of them changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.decisions.policy import Policy, policy
+from engine.process.learned_counts import LearnedCounts
+from engine.process.rulebook_in_use import RulebookInUse
+from models.propensity import fit
+
+
+class PolicyInUse:
+    """``policy`` is replaced whole, by one assignment; `on_change` gets each new one, and the first."""
+
+    def __init__(
+        self,
+        rules: RulebookInUse,
+        learned: LearnedCounts,
+        on_change: Callable[[Policy], None] = lambda policy: None,
+    ) -> None:
+        self.rules = rules
+        self.on_change = on_change
+        self._learned = learned
+        rules.on_change = learned.on_change = self._renew
+        self._renew()
+
+    def _renew(self) -> None:
+        rulebook = self.rules.rulebook
+        self.policy = policy(rulebook, fit(rulebook.offers, self._learned.counts))
+        self.on_change(self.policy)

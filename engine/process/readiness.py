@@ -1,0 +1,57 @@
+"""When a process is ready: what each kind asks of its parts, and the gauge that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from engine.errors import Stuck
+from engine.kafka.producer import KafkaLog
+from engine.meter import PrometheusMeter
+from engine.process.heartbeat import Heartbeat, LoopLiveness
+from engine.store.staleness import BEHIND, StalenessGuard
+from engine.stream.watchdog import LagWatchdog
+from engine.stream.worker import Worker
+
+PING_EVERY_S = 0.5
+ALIVE_S = 10.0  # a drain loop without an iteration for this long is not ready
+
+
+def api_problems(
+    kafka: KafkaLog, heartbeat: Heartbeat, staleness: StalenessGuard, timeout_s: float
+) -> Mapping[str, str]:
+    """There is a rulebook always: a process without one does not start, and a bad file changes none."""
+    problems = {}
+    if heartbeat.seconds_ago > timeout_s + 2 * PING_EVERY_S:
+        problems["store"] = f"Redis has not answered for {heartbeat.seconds_ago:.0f} s"
+    elif staleness.behind:
+        problems["store"] = BEHIND
+    if not kafka.is_open:
+        problems["kafka"] = "the producer is not open"
+    return problems
+
+
+def worker_problems(worker: Worker, watch: LagWatchdog, loop_liveness: LoopLiveness) -> Mapping[str, str]:
+    problems = {}
+    if not watch.seen:
+        problems["assignment"] = "no partitions have been assigned yet, or their ends are not known"
+    if loop_liveness.seconds_ago > ALIVE_S:
+        problems["drain"] = f"the drain loop has not turned for {loop_liveness.seconds_ago:.0f} s"
+    failed = [
+        str(partition_state.partition)
+        for partition_state in worker.partition_states.values()
+        if partition_state.failed
+    ]
+    if failed:
+        problems["store"] = f"partitions {', '.join(failed)} wait for the store"
+    return problems
+
+
+def exposition(meter: PrometheusMeter, problems: Callable[[], Mapping[str, str]]) -> tuple[bytes, str]:
+    meter.set("process_ready", 0 if problems() else 1)
+    return meter.render()
+
+
+async def watch_liveness(loop_liveness: LoopLiveness, limit_s: float) -> None:
+    """From outside the drain loop, for one that waits for ever cannot watch itself. Raises `Stuck`."""
+    if loop_liveness.seconds_ago > limit_s:
+        raise Stuck(f"the drain loop has not turned for {loop_liveness.seconds_ago:.0f} s")

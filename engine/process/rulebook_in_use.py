@@ -1,0 +1,61 @@
+"""The rulebook in use: loaded at the start, followed while the process runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.errors import BadRule
+from engine.ports import Meter
+from engine.rulebook.directory import load
+from engine.rulebook.model import Rulebook
+from engine.rulebook.watcher import watch
+
+log = logging.getLogger("cueline")
+
+
+class RulebookInUse:
+    """``rulebook`` is replaced whole, by one assignment; ``faults`` are those of files that were not taken into
+    use. `on_change` is called after every change. Raises `BadRule` when the rule files do not compile at the
+    start; later a bad file keeps the rulebook that was in use."""
+
+    def __init__(self, directory: Path, meter: Meter) -> None:
+        self._directory = directory
+        self._meter = meter
+        self.on_change: Callable[[], None] = _nothing
+        self.rulebook = load(directory)
+        self.faults: list[str] = []
+        self._took_effect()
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Watch the rule files until `stop`."""
+        await watch(self._directory, self._loaded, self._faulty, stop)
+
+    def _loaded(self, rulebook: Rulebook) -> None:
+        mended, self.faults = bool(self.faults), []
+        self._meter.set("rulebook_faults", 0)
+        if rulebook.revision != self.rulebook.revision:
+            self.rulebook = rulebook
+            self._meter.add("rulebook_reloads")
+            self._took_effect()
+        if mended:
+            log.info("the rule files have no faults any more: rulebook %s in use", self.rulebook.revision)
+
+    def _faulty(self, fault: BadRule) -> None:
+        self.faults = fault.faults
+        self._meter.set("rulebook_faults", len(fault.faults))
+        for line in fault.faults:
+            log.error("rulebook kept at %s: %s", self.rulebook.revision, line)
+
+    def _took_effect(self) -> None:
+        self._meter.set("rulebook_info", 1, self.rulebook.revision)
+        self._meter.set("rulebook_loaded_timestamp", time.time())
+        log.info("rulebook %s in use", self.rulebook.revision)
+        self.on_change()
+
+
+def _nothing() -> None:
+    """Nobody listens."""

@@ -1,0 +1,79 @@
+"""The stream process, composed: events to rows, indicators and cues."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from functools import partial
+from pathlib import Path
+
+from engine.errors import CuelineError
+from engine.kafka.faust_app import CoreApp, StreamCore, build_app
+from engine.kernels.warm import warm_up
+from engine.process.heartbeat import LoopLiveness
+from engine.process.life_cycle import Process, settle_memory
+from engine.process.periodic import every
+from engine.process.readiness import exposition, watch_liveness, worker_problems
+from engine.settings import Settings
+from engine.sources.segment.payload import canonical
+from engine.stream.watchdog import LagWatchdog
+from engine.stream.worker import Worker
+from engine.web.api.health import build_health_app
+from engine.web.server.uvicorn_server import serve
+
+STOP_WITHIN_S = 15.0
+
+
+async def run_worker(settings: Settings, directory: Path) -> None:
+    """The stream process, until a signal. Raises a `CuelineError` that says what is wrong."""
+    process = Process(settings)
+    warm_up()
+    async with process.open():
+        worker = _worker(process)
+        await process.follow_policy(lambda policy: worker.use(policy.rulebook, policy.table))
+        process.follow_clock()
+        loop_liveness = LoopLiveness()
+        watch = LagWatchdog(settings.stream.lag_watchdog_s, process.meter)
+        core = StreamCore(worker, watch, settings.kafka, loop_liveness)
+        app = build_app(core, settings.kafka, process.log, process.store.learn, directory)
+        process.begin(_run_faust(app, process.stop))
+        process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
+        problems = partial(worker_problems, worker, watch, loop_liveness)
+        health = build_health_app(partial(exposition, process.meter, problems), problems)
+        process.begin(serve(health, settings.web.host, settings.stream.metrics_port, process.stop))
+        settle_memory()
+        await process.until_stopped()
+
+
+def _worker(process: Process) -> Worker:
+    settings = process.settings
+    return Worker(
+        settings.stream,
+        settings.kafka.events_topic,
+        settings.kafka.partitions,
+        process.store,
+        process.store,
+        process.clock,
+        process.meter,
+        process.log.aside,
+        lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
+        settings.rules.currency,
+    )
+
+
+async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:
+    """Run the app until `stop`; raises what crashed it."""
+    await app.start()
+    ended = [asyncio.ensure_future(stop.wait()), asyncio.ensure_future(app.wait_until_stopped())]
+    await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    for waiting in ended:
+        waiting.cancel()
+    crash = app.crash_reason
+    with contextlib.suppress(TimeoutError):  # a loop that hangs is left behind: nothing of it can be committed
+        async with asyncio.timeout(STOP_WITHIN_S):
+            await app.core.worker.owned.drain()
+            await app.stop()
+    if crash is not None:
+        raise crash
+    if not stop.is_set():
+        raise CuelineError("the stream app stopped by itself")
