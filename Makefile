@@ -11,7 +11,7 @@ SAY = @echo set-up:
 JARS := .cueline/kafka/jars
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow test-kafka kafka bench-stream bench-decisions bench-faults lock clean
+.PHONY: help setup demo test lint test-slow test-kafka kafka bench-stream bench-decisions bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ bench-decisions: setup ## decisions per second, against a bare endpoint
 
 bench-faults: setup ## kill -9 at random, compare every row (ARGS='--kills 20')
 	@$(BIN)/cueline bench faults $(ARGS)
+
+bench-compare: setup ## this checkout against another commit (ARGS='HEAD~1 stream', or decisions)
+	@$(BIN)/cueline bench compare $(ARGS)
 
 lock: .venv/dev ## resolve the dependencies anew
 	echo uv | $(LOCK) - -o requirements-uv.lock

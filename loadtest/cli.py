@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import CuelineError
+from loadtest.compare import Size, Subject, bench_compare
 from loadtest.decisions import bench_decisions
 from loadtest.faults import KillTarget, bench_faults, from_file, made_up
 from loadtest.stream import bench_stream
@@ -74,6 +75,32 @@ def faults(
     show(result, as_json)
     if not result.exact:
         raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    revision: Annotated[
+        str, typer.Argument(metavar="REV", help="The other commit: a branch, tag, hash or HEAD~3.")
+    ],
+    subject: Annotated[Subject, typer.Argument(help="The worker's events, or the HTTP process's decisions.")],
+    pairs: Annotated[int, typer.Option(min=2, help="Of turns; more narrow the interval.")] = 7,
+    events: Annotated[int, typer.Option(min=10_000, help="Of a turn of `stream`.")] = 600_000,
+    decisions: Annotated[int, typer.Option(min=1_000, help="Of a turn of `decisions`.")] = 20_000,
+    customers: Annotated[int, typer.Option(min=1)] = 20_000,
+    rules: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="For both; by default those of REV.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """This checkout, with what is not committed, beside another commit: processor time for an event or decision.
+
+    `ratio` is this checkout / REV, `low` to `high` its 95 % interval: above 1 this checkout costs more.
+    The commit is laid out below .cueline/compare; the first time takes longer, its kernels are compiled.
+    """
+    with errors_as_exit_codes():
+        size = Size(events=events, customers=customers, decisions=decisions)
+        result = bench_compare(revision, subject, pairs, rules, size, err)
+    show(result, as_json)
 
 
 def _targets(text: str) -> tuple[KillTarget, ...]:

@@ -105,33 +105,41 @@ async def connect(host: str, port: int, connections: int, refused: bytes = b"") 
 
 
 async def closed_loop(connections: Sequence[Connection], requests: Iterator[bytes], seconds: float) -> Load:
-    """Each connection asks, one request after the other, for `seconds` or until the server hangs up on it; one
-    that it hung up on before has failed once. The last answer ends it."""
+    """Each connection asks, one request after the other, for `seconds`, or until there are no more `requests` or
+    the server hangs up on it; one that it hung up on before has failed once. The last answer ends it."""
     latencies: list[float] = []
     start = time.perf_counter()
     until, failed, busy = start + seconds, 0, len(connections)
     finished = asyncio.get_running_loop().create_future()
 
     def answered(connection: Connection, good: bool) -> None:
-        nonlocal failed, busy
+        nonlocal failed
         now = time.perf_counter()
         if good:
             latencies.append(now - connection.asked_at)
         else:
             failed += 1
-        if now < until and connection.connected:
-            connection.ask(next(requests))
-            return
+        if not (now < until and ask(connection)):
+            leave(now)
+
+    def ask(connection: Connection) -> bool:
+        request = next(requests, None) if connection.connected else None
+        if request is not None:
+            connection.ask(request)
+        return request is not None
+
+    def leave(now: float) -> None:
+        nonlocal busy
         busy -= 1
         if busy == 0 and not finished.done():
             finished.set_result(now)
 
     for connection in connections:
         connection.answered = answered
-        if connection.connected:
-            connection.ask(next(requests))
-        else:
+        if not connection.connected:
             answered(connection, False)
+        elif not ask(connection):
+            leave(start)
     ended = await finished
     return Load(np.array(latencies), failed, ended - start)
 

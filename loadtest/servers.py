@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import subprocess
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import Unavailable
@@ -15,12 +16,21 @@ from engine.local.parent_death import dying_with_parent
 from engine.local.probes import kafka_answers, redis_answers
 from engine.local.services import tansu_command, valkey_command
 
+TOLD_OF_LOG = 3_000  # characters
+
 
 class Service:
-    """One server process. Started again after `kill` it is the same server on the same port."""
+    """One server process. Started again after `kill` it is the same server on the same port. `env` is added to
+    this process's environment."""
 
-    def __init__(self, argv: Sequence[str], log: Path, answers: Callable[[], Awaitable[bool]]) -> None:
-        self._argv, self._log, self._answers = list(argv), log, answers
+    def __init__(
+        self,
+        argv: Sequence[str],
+        log: Path,
+        answers: Callable[[], Awaitable[bool]],
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._argv, self._log, self._answers, self._env = list(argv), log, answers, dict(env or {})
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -36,13 +46,23 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, **self._env},
                 start_new_session=True,
             )
         try:
             async with asyncio.timeout(within):
                 await self._until_it_answers(self._process)
         except TimeoutError as error:
-            raise Unavailable(f"no answer; {self._log} ends:\n{self._log.read_text()[-3000:]}") from error
+            raise self.failure("no answer") from error
+
+    def check(self) -> None:
+        """Raises `Unavailable`, with the log's end, when it was started and is no more."""
+        if self._process and (code := self._process.poll()) is not None:
+            raise self.failure(f"exit {code}")
+
+    def failure(self, what: str) -> Unavailable:
+        """`what` went wrong with it, and the end of its log."""
+        return Unavailable(f"{what}; {self._log} ends:\n{self._log.read_text(errors='replace')[-TOLD_OF_LOG:]}")
 
     async def _until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         while True:

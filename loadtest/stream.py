@@ -25,6 +25,7 @@ from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.local.services import LocalServices
 from engine.local.supervisor import Change, State, Supervisor
+from loadtest.process_time import cpu_seconds
 
 POLL_S = 0.02
 STUCK_S = 60.0
@@ -61,8 +62,8 @@ async def bench_stream(
     """Run both readers on `events` records of `customers` shoppers. Raises `Unavailable` when one gets stuck."""
     with TemporaryDirectory(prefix="cueline-bench-") as folder, Progress(console=console, transient=True) as bar:
         async with LocalServices(Path(folder), partitions) as services:
-            fill = bar.add_task("filling the topic", total=events)
-            await _fill(services.brokers, events, customers, seed, lambda n: bar.update(fill, completed=n))
+            filling = bar.add_task("filling the topic", total=events)
+            await fill(services.brokers, events, customers, seed, lambda n: bar.update(filling, completed=n))
             client = redis.asyncio.Redis.from_url(services.redis_url)
             environment = {
                 "CUELINE_KAFKA__BROKERS": services.brokers,
@@ -106,7 +107,12 @@ def _indicators(rules: Path) -> int:
     return len(load(rules).indicators)
 
 
-async def _fill(
+def customer(number: int) -> str:
+    """A customer of `fill`."""
+    return f"customer-{number}"
+
+
+async def fill(
     brokers: str, events: int, customers: int, seed: int, progress: Callable[[int], None], batch: int = 10_000
 ) -> None:
     """Write sessions of shoppers, interleaved: at any moment a thousandth part of all is active."""
@@ -136,7 +142,7 @@ async def _fill(
                     1,
                     now + start + i,
                 )
-                key = b"customer-%d" % who[i]
+                key = customer(int(who[i])).encode()
                 acks.append(await producer.send("cueline.events", encode(event), key=key))
             await asyncio.gather(*acks)
             progress(start + size)
@@ -166,7 +172,7 @@ async def _time(
             await asyncio.sleep(POLL_S)
         first = last = done
         start = now = time.perf_counter()
-        cpu = _cpu_seconds(supervisor.pid("reader"))
+        cpu = cpu_seconds(supervisor.pid("reader"))
         while done < events and now - start < seconds:
             await asyncio.sleep(POLL_S)
             done, now = await count(), time.perf_counter()
@@ -174,7 +180,7 @@ async def _time(
             if done != last:
                 last, moved = done, time.monotonic()
             _check(supervisor, changes, moved)
-        spent = _cpu_seconds(supervisor.pid("reader")) - cpu
+        spent = cpu_seconds(supervisor.pid("reader")) - cpu
     counted = done - first
     return Contender(
         round(counted / (now - start)), round(spent / counted * 1e6, 2), counted, round(now - start, 3)
@@ -188,15 +194,6 @@ def _check(supervisor: Supervisor, changes: Sequence[Change], moved: float) -> N
         why = "the reader died" if died else f"no progress for {STUCK_S:.0f} s"
         end = supervisor.log("reader").read_text()[-TOLD_OF_LOG:]
         raise Unavailable(f"{why}; its log ends:\n{end}")
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time of a process with all its threads (Linux), 0 elsewhere."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 async def _applied(client: redis.asyncio.Redis, partitions: int) -> int:
