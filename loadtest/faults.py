@@ -28,10 +28,10 @@ from rich.progress import Progress
 from engine.errors import BadSettings, Unavailable
 from engine.events import Message
 from engine.kafka.producer import KafkaLog
-from engine.kernels.row import ROW
 from engine.ports import ClockAnchor
 from engine.replay.log_reader import LineFaults, LogReader
 from engine.settings import Redis
+from engine.state.row import read
 from engine.store.redis import RedisStore
 from engine.traffic.generator import Traffic
 from loadtest.stage import Stage
@@ -284,7 +284,7 @@ class _FaultRun:
         lost = doubled = 0
         for customer, sent in self._sent.items():
             applied = disturbed.get(customer)
-            had = int(np.frombuffer(applied, ROW)["events"][0]) if applied else 0
+            had = int(read([applied])["events"][0])
             lost, doubled = lost + max(sent - had, 0), doubled + max(had - sent, 0)
         sent_once, sent_anew = await self._stage.cues(0), await self._stage.cues(1)
         recoveries = sorted(self._recoveries) or [0.0]

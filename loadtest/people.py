@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.row import ROW, VERSION
+from engine.state.row import blank
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
@@ -20,8 +20,7 @@ def rows(count: int, now: int, seed: int = 7) -> NDArray[np.void]:
     with a cart, half with purchases, a tenth who called. Busier than a shop's visitors, so that decisions have
     offers to rank."""
     chance = np.random.default_rng(seed)
-    made = np.zeros(count, ROW)
-    made["version"] = VERSION
+    made = blank(count)
     active = chance.random(count) < 0.7
     idle = np.where(active, chance.integers(0, 40 * MINUTE, count), chance.integers(HOUR, 20 * DAY, count))
     made["last_at"] = now - idle

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from engine.decisions.funnel import decide_many, readable, rows_of
+from engine.decisions.funnel import decide_many
 from engine.decisions.log import LoggedDecision, recall
 from engine.decisions.policy import policy
 from engine.decisions.record import DecisionRecord, read_record
@@ -30,6 +30,7 @@ from engine.kernels.partition import partition_of
 from engine.ports import Clock, DecisionStore, Meter, View
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
+from engine.state.row import is_readable, read
 from models.propensity import PropensityTable
 
 log = logging.getLogger(__name__)
@@ -137,11 +138,11 @@ class DecisionBatcher:
         rulebook, now = self._rulebook(), self._clock.now_ms()
         self.remember(rulebook)
         pairs = [(asked, view) for asked, view in zip(batch, views, strict=True) if not asked.answer.done()]
-        if unreadable := [asked for asked, view in pairs if not readable(view.row)]:
+        if unreadable := [asked for asked, view in pairs if not is_readable(view.row)]:
             log.error("the stored rows of %d customers are of no layout we know", len(unreadable))
             self._fall_back(unreadable, Reason.STATE_UNAVAILABLE)
-            pairs = [(asked, view) for asked, view in pairs if readable(view.row)]
-        rows = rows_of([view.row for _, view in pairs])
+            pairs = [(asked, view) for asked, view in pairs if is_readable(view.row)]
+        rows = read([view.row for _, view in pairs])
         found = decide_many(
             rulebook,
             self._table(),

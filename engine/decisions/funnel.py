@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 
 from engine.decisions.policy import ChannelRanking, Policy, best_first, policy
 from engine.decisions.request import DecisionRequest
-from engine.errors import BadState
 from engine.kernels.features import FEATURES, read_many
 from engine.kernels.predicates import match_many
-from engine.kernels.row import ROW, ROW_BYTES, VERSION
 from engine.rulebook.model import Cap, Offer, Rulebook
 from models.propensity import PropensityTable
 
@@ -62,22 +60,6 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
 def slots(request: DecisionRequest) -> int:
     """How many offers may be given: the limit, or the placements where fewer."""
     return min(request.limit, len(request.placements)) if request.placements else request.limit
-
-
-def readable(row: bytes | None) -> bool:
-    """Whether `rows_of` can take a stored row."""
-    return row is None or (len(row) == ROW_BYTES and row[0] == VERSION)
-
-
-def rows_of(found: Sequence[bytes | None]) -> NDArray[np.void]:
-    """Stored rows as an array (N of `ROW`); for None, a customer never seen, a row of zeros.
-
-    Raises `BadState` for a row of a size or version we do not know.
-    """
-    if not all(map(readable, found)):
-        raise BadState(f"a stored row is not one of {ROW_BYTES} bytes and version {VERSION}")
-    # a bytearray, because kernels are compiled for arrays that can be written
-    return np.frombuffer(bytearray().join([_NEVER_SEEN if row is None else row for row in found]), ROW)
 
 
 def decide_many(
@@ -152,12 +134,3 @@ def _ranked(
 
 def _weights(context: Mapping[str, float], offers: Sequence[Offer]) -> NDArray[np.float64]:
     return np.array([context.get(offer.id, context.get(offer.kind, 1.0)) for offer in offers], np.float64)
-
-
-def _never_seen() -> bytes:
-    row = np.zeros(1, ROW)
-    row["version"] = VERSION
-    return row.tobytes()
-
-
-_NEVER_SEEN = _never_seen()

@@ -22,13 +22,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from engine.errors import BadRule
 from engine.kernels.features import FEATURES, read_many
 from engine.kernels.predicates import match
-from engine.kernels.row import ROW
 from engine.rulebook.directory import CASES, texts_of
 from engine.rulebook.document import Document
 from engine.rulebook.explain import explain
 from engine.rulebook.faults import RuleFaults, Spot, meant, shown
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
+from engine.state.row import blank
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -68,7 +68,7 @@ def run(rulebook: Rulebook, cases: list[Case]) -> list[Verdict]:
 def stranger() -> NDArray[np.float64]:
     """The features (F) of a customer of whom nothing is known, on a Thursday at midnight."""
     features = np.empty((1, FEATURES), np.float64)
-    read_many(np.zeros(1, ROW), np.zeros(1, np.int64), features)
+    read_many(blank(1), np.zeros(1, np.int64), features)
     first: NDArray[np.float64] = features[0]
     return first
 

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadState
 from engine.kernels.features import FEATURES, read_many
-from engine.kernels.row import RING, RING_EPOCH_S, ROW, ROW_BYTES, VERSION
+from engine.kernels.row import RING, RING_EPOCH_S
 from engine.state.catalogue import CATALOGUE
+from engine.state.row import read
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -47,10 +47,8 @@ class CustomerProfile(msgspec.Struct, frozen=True):
 
 
 def profile_of(row: bytes, now: int) -> CustomerProfile:
-    """The stored `row` as of `now` (epoch ms). Raises `BadState` for a layout we do not know."""
-    if len(row) != ROW_BYTES or row[0] != VERSION:
-        raise BadState(f"a stored row is not one of {ROW_BYTES} bytes and version {VERSION}")
-    rows = np.frombuffer(bytearray(row), ROW)  # kernels are compiled for arrays that can be written
+    """The stored `row` as of `now` (epoch ms). Raises `BadState` for a version we do not know."""
+    rows = read([row])
     vector = np.empty((1, FEATURES))
     read_many(rows, np.full(1, now), vector)
     one = rows[0]

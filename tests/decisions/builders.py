@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.row import ROW, VERSION
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
+from engine.state.row import blank
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -43,8 +43,7 @@ def shop() -> Rulebook:
 
 def rows(*customers: dict[str, Any]) -> NDArray[np.void]:
     """Rows with the fields given, in a session that goes on at `NOW`."""
-    made = np.zeros(len(customers), ROW)
-    made["version"] = VERSION
+    made = blank(len(customers))
     for row, fields in zip(made, customers, strict=True):
         row["session_started"] = row["session_last"] = row["last_at"] = NOW - 1_000
         for name, value in fields.items():

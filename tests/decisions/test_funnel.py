@@ -9,11 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decisions.funnel import History, decide_many, readable, rows_of
+from engine.decisions.funnel import History, decide_many
 from engine.decisions.policy import policy
 from engine.decisions.request import DecisionRequest
-from engine.errors import BadState
-from engine.kernels.row import ROW_BYTES
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from models.propensity import Counts, fit
@@ -134,17 +132,6 @@ def test_a_changed_prior_in_the_same_offers_is_seen() -> None:
     changed = compile_texts({"shop.yaml": SHOP.replace("value: 5, propensity: 0.2", "value: 5, propensity: 0.9")})
     web = policy(changed, fit(BOOK.offers, {})).rankings["web"]
     assert 0.9 in web.propensity
-
-
-def test_rows_are_read_as_stored_and_strangers_refused() -> None:
-    stored = rows(BUSY)[0].tobytes()
-    found = rows_of([None, stored])
-    assert found["cart_value"].tolist() == [0.0, 80.0]
-    assert found["version"].tolist() == [1, 1]
-    for bad in (b"", stored[:-1], stored + b"\0", b"\xff" + stored[1:], bytes(ROW_BYTES)):
-        assert not readable(bad)
-        with pytest.raises(BadState):
-            rows_of([stored, bad])
 
 
 def test_nobody_asked_nobody_answered() -> None:

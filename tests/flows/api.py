@@ -12,7 +12,6 @@ from typing import Any
 
 import httpx
 import msgspec
-import numpy as np
 import uvicorn
 from blacksheep import Application
 
@@ -20,13 +19,13 @@ from engine.decisions.batcher import DecisionBatcher
 from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
-from engine.kernels.row import ROW, VERSION
 from engine.meter import PrometheusMeter
 from engine.ports import Candidate, Commit, CueChoice, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.sources.segment.payload import Limits, SegmentSource
+from engine.state.row import blank
 from engine.store.memory import MemoryStore
 from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured
@@ -146,8 +145,7 @@ class Process:
 
     async def know(self, customer: str, **fields: Any) -> None:
         """Let the store have a row of `customer` with `fields`."""
-        rows = np.zeros(1, ROW)
-        rows["version"] = VERSION
+        rows = blank(1)
         for name, value in fields.items():
             rows[name] = value
         await self._commit(customer, {customer.encode(): rows.tobytes()}, ())
