@@ -19,7 +19,7 @@ import numpy as np
 
 from engine.decisions.funnel import decide_many
 from engine.decisions.log import LoggedDecision, recall
-from engine.decisions.policy import policy
+from engine.decisions.policy import Policy
 from engine.decisions.record import DecisionRecord, read_record
 from engine.decisions.request import DecisionRequest, encode
 from engine.decisions.reservation import PendingDecision, held_back
@@ -31,7 +31,6 @@ from engine.ports import Clock, DecisionStore, Meter, View
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.state.row import is_readable, read
-from models.propensity import PropensityTable
 
 log = logging.getLogger(__name__)
 
@@ -50,20 +49,18 @@ class Asked(msgspec.Struct, frozen=True, eq=False):
 
 
 class DecisionBatcher:
-    """Answers decisions from `store` with the rulebook and table that the getters give at that moment."""
+    """Answers decisions from `store` by the policy that `policy` gives at that moment."""
 
     def __init__(
         self,
         store: DecisionStore,
-        rulebook: Callable[[], Rulebook],
-        table: Callable[[], PropensityTable],
+        policy: Callable[[], Policy],
         clock: Clock,
         meter: Meter,
         settings: Settings,
     ) -> None:
         self._store = store
-        self._rulebook = rulebook
-        self._table = table
+        self._policy = policy
         self._clock = clock
         self._meter = meter
         self._partitions = settings.kafka.partitions
@@ -101,7 +98,7 @@ class DecisionBatcher:
         record = await self.record(decision_id)
         if record is None:
             return None
-        self.remember(self._rulebook())
+        self.remember(self._policy().rulebook)
         return recall(decision_id, record, self._remembered.get(record.revision))
 
     async def _serve(self) -> None:
@@ -135,8 +132,8 @@ class DecisionBatcher:
 
     def _draft(self, batch: Sequence[Asked], views: Sequence[View]) -> list[tuple[Asked, PendingDecision]]:
         """Decide for those of `batch` who still wait and whose row can be read."""
-        rulebook, now = self._rulebook(), self._clock.now_ms()
-        self.remember(rulebook)
+        policy, now = self._policy(), self._clock.now_ms()
+        self.remember(policy.rulebook)
         pairs = [(asked, view) for asked, view in zip(batch, views, strict=True) if not asked.answer.done()]
         if unreadable := [asked for asked, view in pairs if not is_readable(view.row)]:
             log.error("the stored rows of %d customers are of no layout we know", len(unreadable))
@@ -144,8 +141,7 @@ class DecisionBatcher:
             pairs = [(asked, view) for asked, view in pairs if is_readable(view.row)]
         rows = read([view.row for _, view in pairs])
         found = decide_many(
-            rulebook,
-            self._table(),
+            policy,
             [asked.request for asked, _ in pairs],
             rows,
             [view.history for _, view in pairs],
@@ -171,9 +167,9 @@ class DecisionBatcher:
         waiting = [asked for asked in batch if not asked.answer.done()]
         if not waiting:
             return
-        chosen, now = policy(self._rulebook(), self._table()), self._clock.now_ms()
+        policy, now = self._policy(), self._clock.now_ms()
         for asked, name in zip(waiting, self._names([asked.request for asked in waiting], now), strict=True):
-            asked.answer.set_result(encode(fallback(chosen, asked.request, name, now, reason)))
+            asked.answer.set_result(encode(fallback(policy, asked.request, name, now, reason)))
             self._meter.observe("decision_seconds", time.perf_counter() - asked.since)
         self._meter.add("decisions", len(waiting))
         self._meter.add("decision_fallbacks", len(waiting), reason.value)

@@ -8,12 +8,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.policy import ChannelRanking, Policy, best_first, policy
+from engine.decisions.policy import ChannelRanking, Policy, best_first
 from engine.decisions.request import DecisionRequest
 from engine.kernels.features import FEATURES, read_many
 from engine.kernels.predicates import match_many
 from engine.rulebook.model import Cap, Offer, Rulebook
-from models.propensity import PropensityTable
 
 #: Offer id -> when it was given to this customer (epoch ms, ascending).
 History = Mapping[str, Sequence[int]]
@@ -63,8 +62,7 @@ def slots(request: DecisionRequest) -> int:
 
 
 def decide_many(
-    rulebook: Rulebook,
-    table: PropensityTable,
+    policy: Policy,
     requests: Sequence[DecisionRequest],
     rows: NDArray[np.void],
     histories: Sequence[History],
@@ -74,12 +72,11 @@ def decide_many(
 
     Features are read once for all and the rules run once for all.
     """
-    chosen = policy(rulebook, table)
     features = np.empty((len(requests), FEATURES))
     read_many(rows, np.full(len(requests), now), features)
-    holds = match_offers(rulebook, features)
+    holds = match_offers(policy.rulebook, features)
     found = zip(requests, histories, features, features.tolist(), holds, strict=True)
-    return [_ranked(chosen, *one, now) for one in found]
+    return [_ranked(policy, *one, now) for one in found]
 
 
 def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:

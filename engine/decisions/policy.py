@@ -7,7 +7,6 @@ computed once for each pair of rulebook and table, and a decision only strikes o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import msgspec
 import numpy as np
@@ -17,7 +16,7 @@ from engine.decisions.record import Given
 from engine.ports import Candidate
 from engine.rulebook.explain import Clauses, clauses_of
 from engine.rulebook.model import Offer, Rulebook
-from models.propensity import PropensityTable, fit
+from models.propensity import Counts, PropensityTable, fit
 
 #: Where a cue can be pushed to.
 CUE_CHANNELS = ("web", "agent")
@@ -53,8 +52,9 @@ class Trigger(msgspec.Struct, frozen=True, eq=False):
 
 
 class Policy(msgspec.Struct, frozen=True, eq=False):
-    """A rulebook and a table, ready to decide with. ``cues[i]`` are the offers that indicator i may
-    trigger, best first. ``candidates[o]`` is offer o as the store counts it."""
+    """A rulebook and what was learned, ready to decide with; immutable, and replaced whole when either changes.
+    ``cues[i]`` are the offers that indicator i may trigger, best first. ``candidates[o]`` is offer o as the store
+    counts it."""
 
     rulebook: Rulebook
     table: PropensityTable
@@ -64,7 +64,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
     candidates: tuple[Candidate, ...]
 
     def ranking(self, channel: str) -> ChannelRanking:
-        """The channel's lane; for a channel that no offer names, one without offers."""
+        """The channel's ranking; for a channel that no offer names, one without offers."""
         return self.rankings.get(channel, self.nowhere)
 
 
@@ -72,12 +72,9 @@ def _candidate(offer: Offer) -> Candidate:
     return Candidate(offer.id, offer.cap.max, offer.cap.period_ms) if offer.cap else Candidate(offer.id, 0, 0)
 
 
-@lru_cache(maxsize=4)  # by identity: both are replaced whole, never changed
-def policy(rulebook: Rulebook, table: PropensityTable) -> Policy:
-    """The plan of `rulebook` with what `table` has learned. A table made for other offers (the rulebook
-    was swapped a moment ago) gives its counts, not its means."""
-    if table.offers != rulebook.offers:
-        table = fit(rulebook.offers, table.counts)
+def make_policy(rulebook: Rulebook, counts: Counts) -> Policy:
+    """The policy of `rulebook` after `counts` of outcomes."""
+    table = fit(rulebook.offers, counts)
     offers = rulebook.offers
     always = {i for i in range(len(offers)) if _needs_no_state(rulebook, i)}
     worth = np.array([offer.value * offer.boost for offer in offers], np.float64)

@@ -8,14 +8,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.decisions.policy import Trigger, policy
+from engine.decisions.policy import Policy, Trigger
 from engine.decisions.record import RECORD_VERSION, DecisionRecord, encode_record, pack_features
 from engine.events import Cue
 from engine.ports import Candidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
-from engine.rulebook.model import Rulebook
-from models.propensity import PropensityTable
 
 #: How many candidates the store is given: where caps hold back the best, the next is sent.
 CANDIDATES = 3
@@ -24,8 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def choose(
-    rulebook: Rulebook,
-    table: PropensityTable,
+    policy: Policy,
     customer: bytes,
     indicator: int,
     features: NDArray[np.float64],
@@ -40,7 +37,7 @@ def choose(
     silence); `partition` is the customer's. None when no offer for the web or the agent names the
     indicator and holds. Nothing depends on a clock or on chance, so a replayed batch gives the same cue.
     """
-    pushes = policy(rulebook, table).cues[indicator]
+    pushes = policy.cues[indicator]
     if not pushes:
         return None
     values, found = features.tolist(), []
@@ -53,11 +50,11 @@ def choose(
                 break
     if not found:
         return None
-    activated = rulebook.indicators[indicator]
+    activated = policy.rulebook.indicators[indicator]
     decision_id = f"{partition}-{at:x}-{activated.code:08x}-{blake2b(customer, digest_size=8).hexdigest()}"
     moment = _Moment(
         customer.decode(), activated.name, values, pack_features(features), at, received_at, currency, decision_id,
-        rulebook.revision,
+        policy.rulebook.revision,
     )  # fmt: skip
     return CueChoice(customer, at, tuple([_candidate(moment, *one) for one in found]), decision_id)
 

@@ -18,7 +18,6 @@ from engine.store.staleness import StalenessGuard
 from engine.web.server.app import build_app
 from engine.web.server.uvicorn_server import serve
 from engine.web.services import Services
-from models.propensity import PropensityTable
 
 
 async def run_api(settings: Settings) -> None:
@@ -49,9 +48,6 @@ def _services(process: Process, in_use: PolicyInUse, staleness: StalenessGuard, 
     def rulebook() -> Rulebook:
         return in_use.policy.rulebook
 
-    def table() -> PropensityTable:
-        return in_use.policy.table
-
     return Services(
         source=SegmentSource(Limits(settings.web.max_event_bytes, settings.web.max_batch_events)),
         log=process.log,
@@ -60,7 +56,7 @@ def _services(process: Process, in_use: PolicyInUse, staleness: StalenessGuard, 
         stats=store,
         meter=meter,
         clock=process.clock,
-        batcher=DecisionBatcher(staleness, rulebook, table, process.clock, meter, settings),
+        batcher=DecisionBatcher(staleness, lambda: in_use.policy, process.clock, meter, settings),
         rulebook=rulebook,
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.decisions.policy import Policy, policy
+from engine.decisions.policy import Policy, make_policy
 from engine.process.learned_counts import LearnedCounts
 from engine.process.rulebook_in_use import RulebookInUse
-from models.propensity import fit
 
 
 class PolicyInUse:
@@ -26,6 +25,5 @@ class PolicyInUse:
         self._renew()
 
     def _renew(self) -> None:
-        rulebook = self.rules.rulebook
-        self.policy = policy(rulebook, fit(rulebook.offers, self._learned.counts))
+        self.policy = make_policy(self.rules.rulebook, self._learned.counts)
         self.on_change(self.policy)

@@ -30,7 +30,7 @@ async def run_worker(settings: Settings, directory: Path) -> None:
     warm_up()
     async with process.open():
         worker = _worker(process)
-        await process.follow_policy(lambda policy: worker.use(policy.rulebook, policy.table))
+        await process.follow_policy(worker.use)
         process.follow_clock()
         loop_liveness = LoopLiveness()
         watch = LagWatchdog(settings.stream.lag_watchdog_s, process.meter)

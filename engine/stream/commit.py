@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clock import wall_ms
+from engine.decisions.policy import Policy
 from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
 from engine.ports import Commit, CueChoice, Meter, StreamStore, Timers
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
-from models.propensity import PropensityTable
 
 NOBODY: NDArray[np.int64] = np.zeros(0, np.int64)
 
@@ -45,7 +45,7 @@ class CommitSender:
         self,
         partition_state: PartitionState,
         evaluator: IndicatorEvaluator,
-        table: PropensityTable,
+        policy: Policy,
         touched: NDArray[np.int32],
         activations: NDArray[np.void],
         tallies: dict[str, int],
@@ -66,8 +66,8 @@ class CommitSender:
             customers=cache.customers(touched),
             rows=cache.encode(touched),
             timers=Timers(cache.customers(changed), cache.timers[changed].tolist()),
-            cues=self._cues(partition_state, evaluator, table, activations),
-            tallies={**tallies, **_activation_tallies(evaluator, activations)},
+            cues=self._cues(partition_state, policy, activations),
+            tallies={**tallies, **_activation_tallies(policy, activations)},
             connection=partition_state.connection,
         )
         partition_state.next = end
@@ -76,8 +76,7 @@ class CommitSender:
     def _cues(
         self,
         partition_state: PartitionState,
-        evaluator: IndicatorEvaluator,
-        table: PropensityTable,
+        policy: Policy,
         activations: NDArray[np.void],
     ) -> list[CueChoice]:
         """The cues for what rose, by the code that decides over HTTP too."""
@@ -95,8 +94,7 @@ class CommitSender:
         )
         for customer, indicator, features, at, received_at in facts:
             choice = choose(
-                evaluator.rulebook,
-                table,
+                policy,
                 customer,
                 indicator,
                 features,
@@ -145,9 +143,9 @@ class CommitSender:
                 meter.add("cues_sent", 1, choice.candidates[place].offer_id)
 
 
-def _activation_tallies(evaluator: IndicatorEvaluator, activations: NDArray[np.void]) -> dict[str, int]:
+def _activation_tallies(policy: Policy, activations: NDArray[np.void]) -> dict[str, int]:
     """Tallies of what rose, in all and by indicator."""
-    indicators = evaluator.rulebook.indicators
+    indicators = policy.rulebook.indicators
     counts = enumerate(np.bincount(activations["indicator"]).tolist())
     return {
         "risen": len(activations),

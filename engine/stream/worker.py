@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.clock import wall_ms
+from engine.decisions.policy import Policy
 from engine.errors import LostLog, TooManyDeadLetters, Unavailable
 from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.ports import Clock, Meter, StatsStore, StreamStore
 from engine.ports.kafka import DeadLetter, KafkaRecord
-from engine.rulebook.model import Rulebook
 from engine.settings import Stream
 from engine.stream.commit import CommitSender
 from engine.stream.decode import Canonical, DecodedBatch, decode
@@ -28,7 +28,6 @@ from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.offset_check import continuing
 from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
-from models.propensity import PropensityTable
 
 TIMERS_AT_ONCE = 512
 NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
@@ -54,7 +53,7 @@ class Worker:
         currency: str = "€",
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
-        self._use: tuple[IndicatorEvaluator, PropensityTable] | None = None
+        self._use: tuple[IndicatorEvaluator, Policy] | None = None
         self._committer = CommitSender(store, meter, currency)
         self._settings = settings
         self._topic = topic
@@ -72,12 +71,12 @@ class Worker:
         """The owned partitions."""
         return self.owned.partition_states
 
-    def use(self, rulebook: Rulebook, table: PropensityTable) -> None:
-        """Take `rulebook` and `table` into use; a batch under way finishes with what it began with."""
-        evaluator = (
-            self._use[0] if self._use and self._use[0].rulebook is rulebook else IndicatorEvaluator(rulebook)
-        )
-        self._use = (evaluator, table)
+    def use(self, policy: Policy) -> None:
+        """Take `policy` into use; a commit under way finishes with what it began with."""
+        evaluator = self._use[0] if self._use else None
+        if evaluator is None or evaluator.rulebook is not policy.rulebook:
+            evaluator = IndicatorEvaluator(policy.rulebook)
+        self._use = (evaluator, policy)
 
     async def apply(self, fetched: Mapping[int, Sequence[KafkaRecord]]) -> dict[int, int]:
         """Apply records by partition; returns partitions that must be fetched again, and from where.
@@ -116,15 +115,15 @@ class Worker:
         except LostLog:
             if self._settings.lost_log == "stop":
                 raise
-        evaluator, table = self._in_use()
+        evaluator, policy = self._in_use()
         first = records[0].offset
         self._meter.add("stream_gaps", partition_state.next - first)
-        self._committer.send(partition_state, evaluator, table, NO_SLOTS, evaluator.nothing, {}, first)
+        self._committer.send(partition_state, evaluator, policy, NO_SLOTS, evaluator.nothing, {}, first)
         return records
 
-    def _in_use(self) -> tuple[IndicatorEvaluator, PropensityTable]:
+    def _in_use(self) -> tuple[IndicatorEvaluator, Policy]:
         if self._use is None:
-            raise RuntimeError("no rulebook is in use: call `use` first")
+            raise RuntimeError("no policy is in use: call `use` first")
         return self._use
 
     async def _put_aside(self, partition_state: PartitionState, batch: DecodedBatch) -> None:
@@ -213,7 +212,7 @@ class Worker:
         end: int,
     ) -> None:
         """Run the kernels over events of one commit and send it."""
-        evaluator, table = self._in_use()
+        evaluator, policy = self._in_use()
         rows, began = partition_state.cache.rows, time.perf_counter()
         outcomes, activations = evaluator.advance(rows, slots, events)
         touched = partition_state.cache.touched(slots, outcomes)
@@ -224,7 +223,7 @@ class Worker:
         tallies["customers"] = partition_state.cache.first_met(touched)
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
-        self._committer.send(partition_state, evaluator, table, touched, activations, tallies, end, received)
+        self._committer.send(partition_state, evaluator, policy, touched, activations, tallies, end, received)
 
     async def tend(self, caught_up: Callable[[int], bool]) -> None:
         """Judge the silence of customers whose timers are due.
@@ -287,9 +286,9 @@ class Worker:
         await partition_state.room()
         if not partition_state.live:
             return
-        evaluator, table = self._in_use()
+        evaluator, policy = self._in_use()
         slots = partition_state.cache.locate(customers)
         partition_state.cache.timers[slots] = CALLED
         activations = evaluator.fire(partition_state.cache.rows, slots, until)
         self._meter.add("timers_fired", len(slots))
-        self._committer.send(partition_state, evaluator, table, slots, activations, {}, partition_state.next)
+        self._committer.send(partition_state, evaluator, policy, slots, activations, {}, partition_state.next)

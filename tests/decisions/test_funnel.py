@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.decisions.funnel import History, decide_many
-from engine.decisions.policy import policy
+from engine.decisions.policy import make_policy
 from engine.decisions.request import DecisionRequest
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
-from models.propensity import Counts, fit
-from tests.decisions.builders import BUSY, DAY, INDICATORS, NOW, SHOP, rows, shop
+from models.propensity import Counts
+from tests.decisions.builders import BUSY, DAY, INDICATORS, NOW, rows, shop
 
 BOOK = shop()
 Row = Mapping[str, float]
@@ -77,9 +77,8 @@ counted = st.dictionaries(
 def test_it_ranks_as_the_oracle_does(
     asked: Sequence[tuple[DecisionRequest, Row, History]], counts: Counts
 ) -> None:
-    table = fit(BOOK.offers, counts)
     made = rows(*[dict(row) for _, row, _ in asked])
-    found = decide_many(BOOK, table, [r for r, _, _ in asked], made, [h for _, _, h in asked], NOW)
+    found = decide_many(make_policy(BOOK, counts), [r for r, _, _ in asked], made, [h for _, _, h in asked], NOW)
     for ranked, (request, row, history) in zip(found, asked, strict=True):
         expected, full = oracle(request, row, history, counts)
         offers = [BOOK.offers[position].id for position in ranked.allowed]
@@ -93,7 +92,7 @@ def test_it_ranks_as_the_oracle_does(
 
 def allowed(book: Rulebook, *asked: DecisionRequest, history: History | None = None) -> list[list[str]]:
     made = rows(*[BUSY] * len(asked))
-    found = decide_many(book, fit(book.offers, {}), asked, made, [history or {}] * len(asked), NOW)
+    found = decide_many(make_policy(book, {}), asked, made, [history or {}] * len(asked), NOW)
     return [[book.offers[position].id for position in ranked.allowed] for ranked in found]
 
 
@@ -119,20 +118,11 @@ def test_equal_priorities_go_by_id_whatever_the_order_of_files() -> None:
         assert allowed(book, DecisionRequest("web", "ada")) == [["a", "b", "c"]]
 
 
-def test_a_table_made_for_an_older_rulebook_gives_its_counts() -> None:
-    counts = {("guide", "web"): (980, 0)}
-    old = fit(BOOK.offers[:2], counts)
-    web = policy(BOOK, old).rankings["web"]
+def test_what_was_learned_moves_the_propensity() -> None:
+    web = make_policy(BOOK, {("guide", "web"): (980, 0)}).rankings["web"]
     guide = next(i for i, offer in enumerate(BOOK.offers) if offer.id == "guide")
     assert web.propensity[guide] == pytest.approx((0.2 * 20 + 980) / 1_000)
-    assert policy(BOOK, old) is policy(BOOK, old)
-
-
-def test_a_changed_prior_in_the_same_offers_is_seen() -> None:
-    changed = compile_texts({"shop.yaml": SHOP.replace("value: 5, propensity: 0.2", "value: 5, propensity: 0.9")})
-    web = policy(changed, fit(BOOK.offers, {})).rankings["web"]
-    assert 0.9 in web.propensity
 
 
 def test_nobody_asked_nobody_answered() -> None:
-    assert decide_many(BOOK, fit(BOOK.offers, {}), [], np.zeros(0, rows().dtype), [], NOW) == []
+    assert decide_many(make_policy(BOOK, {}), [], np.zeros(0, rows().dtype), [], NOW) == []

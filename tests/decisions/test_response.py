@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.decisions.funnel import FunnelResult, History, decide_many, slots
 from engine.decisions.log import recall
-from engine.decisions.policy import policy
+from engine.decisions.policy import make_policy
 from engine.decisions.record import encode_record, pack_features, read_record
 from engine.decisions.request import Answer, DecisionRequest, encode
 from engine.decisions.reservation import PendingDecision, held_back
@@ -19,16 +19,15 @@ from engine.errors import BadState
 from engine.events import Reason
 from engine.kernels.features import FEATURES
 from engine.rulebook.directory import compile_texts
-from models.propensity import fit
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
 
 BOOK = shop()
-TABLE = fit(BOOK.offers, {})
+POLICY = make_policy(BOOK, {})
 FULL: History = {"chat": [NOW - 2, NOW - 1]}
 
 
 def ranked(request: DecisionRequest, history: History | None = None, **row: float) -> FunnelResult:
-    return decide_many(BOOK, TABLE, [request], rows(BUSY | row), [history or {}], NOW)[0]
+    return decide_many(POLICY, [request], rows(BUSY | row), [history or {}], NOW)[0]
 
 
 def told(request: DecisionRequest, history: History | None = None, **row: float) -> Answer:
@@ -103,16 +102,14 @@ def test_the_fallback_gives_what_needs_no_state_only() -> None:
         }
     )
     request = DecisionRequest("web", "ada", placements=("hero",), explain=True)
-    ready = policy(book, fit(book.offers, {}))
+    ready = make_policy(book, {})
     found = fallback(ready, request, "3-id", NOW, Reason.DEADLINE)
     assert found.fallback
     assert [(offer.offer_id, offer.placement, offer.say) for offer in found.offers] == [
         ("newsletter", "hero", "Read on")
     ]
     assert [(one.offer_id, one.stage, one.code) for one in found.suppressed] == [("", "runtime", "deadline")]
-    nowhere = fallback(
-        policy(book, fit(book.offers, {})), DecisionRequest("fax", "ada"), "3-id", NOW, Reason.DEADLINE
-    )
+    nowhere = fallback(ready, DecisionRequest("fax", "ada"), "3-id", NOW, Reason.DEADLINE)
     assert nowhere.offers == ()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from engine.decisions.policy import make_policy
 from engine.decisions.record import read_record
 from engine.decisions.triggers import choose
 from engine.events import LESSONS, Cue, OutcomeName
@@ -12,7 +13,6 @@ from engine.kernels.features import CART_ITEMS, CART_VALUE, FEATURES, SESSION_BU
 from engine.ports import CueChoice
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
-from models.propensity import fit
 from tests.decisions.builders import INDICATORS, NOW, shop
 
 BOOK = shop()
@@ -25,7 +25,7 @@ def activation(
     features = np.zeros(FEATURES)
     features[[SESSION_BURSTS, CART_ITEMS, CART_VALUE]] = 3, 2, 80
     counts = {(name.replace("_", "-"), "agent"): count for name, count in learned.items()}
-    return choose(book, fit(book.offers, counts), customer, indicator, features, at, NOW + 5, "€", 3)
+    return choose(make_policy(book, counts), customer, indicator, features, at, NOW + 5, "€", 3)
 
 
 def cues(choice: CueChoice | None) -> list[Cue]:

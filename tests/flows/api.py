@@ -16,6 +16,7 @@ import uvicorn
 from blacksheep import Application
 
 from engine.decisions.batcher import DecisionBatcher
+from engine.decisions.policy import Policy, make_policy
 from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
@@ -30,7 +31,6 @@ from engine.store.memory import MemoryStore
 from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured
 from engine.web.services import Services
-from models.propensity import fit
 
 NOW = 1_700_000_000_000
 PARTITIONS = 4
@@ -109,7 +109,7 @@ class Process:
     """The application and everything under it, to look at and to turn."""
 
     settings: Settings
-    rulebook: Rulebook = field(default_factory=rules)
+    policy: Policy = field(default_factory=lambda: make_policy(rules(), {}))
     clock: StillClock = field(default_factory=StillClock)
     log: MemoryLog = field(default_factory=MemoryLog)
     meter: PrometheusMeter = field(default_factory=PrometheusMeter)
@@ -120,10 +120,7 @@ class Process:
     def __post_init__(self) -> None:
         self.store = MemoryStore(PARTITIONS)
         web = self.settings.web
-        self.table = fit(self.rulebook.offers, {})
-        batcher = DecisionBatcher(
-            self.store, lambda: self.rulebook, lambda: self.table, self.clock, self.meter, self.settings
-        )
+        batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
         self.app: Api = build_app(
             Services(
                 source=SegmentSource(Limits(web.max_event_bytes, web.max_batch_events)),
@@ -142,6 +139,10 @@ class Process:
             self.settings,
             self.heartbeat_s,
         )
+
+    @property
+    def rulebook(self) -> Rulebook:
+        return self.policy.rulebook
 
     async def know(self, customer: str, **fields: Any) -> None:
         """Let the store have a row of `customer` with `fields`."""

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from engine.decisions.batcher import DecisionBatcher
+from engine.decisions.policy import make_policy
 from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import BadState, Unavailable
 from engine.meter import PrometheusMeter
@@ -21,7 +22,6 @@ from engine.settings import Kafka, Redis, Settings, Web
 from engine.store.keys import RedisKeys
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from models.propensity import fit
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
 from tests.services import Valkey
 
@@ -97,11 +97,8 @@ async def store(redis_settings: Redis | None) -> AsyncIterator[Store]:
 
 
 def batcher(store: Any, meter: PrometheusMeter | None = None, book: Rulebook | None = None) -> DecisionBatcher:
-    rulebook = book or shop()
-    table = fit(rulebook.offers, {})
-    return DecisionBatcher(
-        store, lambda: rulebook, lambda: table, StandingClock(), meter or PrometheusMeter(), SETTINGS
-    )
+    policy = make_policy(book or shop(), {})
+    return DecisionBatcher(store, lambda: policy, StandingClock(), meter or PrometheusMeter(), SETTINGS)
 
 
 async def put(store: Store, row: bytes, *customers: str) -> None:
@@ -184,18 +181,18 @@ async def test_an_unknown_decision_is_none(store: Store) -> None:
 
 async def test_decisions_made_before_a_rule_change_can_still_be_told() -> None:
     books = [shop(), compile_texts({"shop.yaml": SHOP.replace("value: 40", "value: 41")})]
-    store, table = MemoryStore(PARTITIONS), fit(books[0].offers, {})
+    policies, store = [make_policy(book, {}) for book in books], MemoryStore(PARTITIONS)
     await put(store, BUSY_ROW, "ada")
-    at = DecisionBatcher(store, lambda: books[0], lambda: table, StandingClock(), PrometheusMeter(), SETTINGS)
+    at = DecisionBatcher(store, lambda: policies[0], StandingClock(), PrometheusMeter(), SETTINGS)
     before = await ask(at)
-    books.pop(0)
+    policies.pop(0)
     after = await ask(at, "nobody")
     assert before.revision != after.revision
     logged = await at.recall(before.decision_id)
     assert logged is not None
     assert (logged.complete, logged.revision) == (True, before.revision)
     # a rulebook that this process had in use and never decided by: a worker's cue may rest on it
-    other = DecisionBatcher(store, lambda: books[0], lambda: table, StandingClock(), PrometheusMeter(), SETTINGS)
+    other = DecisionBatcher(store, lambda: policies[0], StandingClock(), PrometheusMeter(), SETTINGS)
     other.remember(shop())
     logged = await other.recall(before.decision_id)
     assert logged is not None

@@ -82,7 +82,7 @@ class Rules:
         )
 
     def _take(self, policy: Policy) -> None:
-        self.process.rulebook, self.process.table = policy.rulebook, policy.table
+        self.process.policy = policy
 
     def put(self, text: str, how: Callable[[Path, bytes], None]) -> None:
         """Write good rules."""

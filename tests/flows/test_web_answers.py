@@ -428,7 +428,7 @@ async def test_a_fault_of_ours_is_a_500_without_its_insides(
     process: Process, api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     faulty = Process(settings())
-    faulty.rulebook = None  # type: ignore[assignment]
+    faulty.policy = None  # type: ignore[assignment]
     async with calling(faulty) as client:
         answer = await client.get("/v1/rulebook", headers=AGENT)
     told(answer, 500)

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from engine.clock import wall_ms
+from engine.decisions.policy import make_policy
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kafka.producer import KafkaLog
@@ -21,7 +22,6 @@ from engine.store.memory import MemoryStore
 from engine.stream import ownership
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
-from models.propensity import fit
 from tests.flows.api import StillClock
 from tests.services import Broker
 
@@ -63,7 +63,7 @@ async def worker(meter: PrometheusMeter) -> Worker:
         Stream(rows_in_memory=1, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter, aside,
         lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
     )  # fmt: skip
-    made.use(rulebook, fit(rulebook.offers, {}))
+    made.use(make_policy(rulebook, {}))
     await made.owned.own([0])
     return made
 

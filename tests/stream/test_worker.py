@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from engine.clock import EngineClock
+from engine.decisions.policy import make_policy
 from engine.errors import Fenced, LostLog, TooManyDeadLetters, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels.partition import partition_of
@@ -22,7 +23,6 @@ from engine.settings import Stream
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from engine.stream.worker import Worker
-from models.propensity import fit
 
 RULEBOOK = load(Path(__file__).parent.parent.parent / "rules")
 START = 1_700_000_000_000
@@ -85,7 +85,7 @@ class Setting:
             self.aside,
             lambda value, key, received_at, origin: (key or b"", event(99)),
         )
-        worker.use(RULEBOOK, fit(RULEBOOK.offers, {}))
+        worker.use(make_policy(RULEBOOK, {}))
         return worker
 
     async def events(self) -> int:
