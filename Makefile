@@ -11,7 +11,7 @@ SAY = @echo set-up:
 JARS := .cueline/kafka/jars
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow test-kafka kafka bench-stream bench-decisions bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow test-kafka mutate kafka bench-stream bench-decisions bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test-slow: .venv/dev ## the tests that take minutes
 
 test-kafka: .venv/dev kafka ## the stream's contract and faults on Apache Kafka itself (needs Java 17 and Maven)
 	$(BIN)/python -m pytest -m kafka --broker kafka $(ARGS)
+
+mutate: .venv/dev ## change the engine one slip at a time: does a test notice? (an hour; goes on where it was)
+	@$(BIN)/python -m tests.mutation.run $(ARGS)
 
 kafka: $(JARS)/ready ## fetch the jars of Apache Kafka
 

@@ -1,0 +1,72 @@
+"""How the tests end without a mutant: which of them say nothing, and how long each file takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import xml.etree.ElementTree as ET
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+from tests.mutation.graph import Graph
+from tests.mutation.sandbox import Sandbox, Step
+
+#: A run may take this long, and this many times what it takes without a mutant, before it counts as endless.
+LEAST_LIMIT_S, LIMIT_TIMES = 60.0, 4.0
+CLEAN_LIMIT_S = 1_200.0
+
+
+@dataclass(frozen=True)
+class Clean:
+    """``failed``: tests that fail without a mutant; ``seconds`` by file, and for the start of it all."""
+
+    failed: list[str]
+    seconds: dict[str, float]
+    start_s: float
+
+    def limit_s(self, tests: tuple[str, ...]) -> float:
+        """How long `tests` may take with a mutant."""
+        files = {test.split("::")[0] for test in tests}
+        return LEAST_LIMIT_S + LIMIT_TIMES * (self.start_s + sum(self.seconds.get(file, 0.0) for file in files))
+
+
+class CleanRuns:
+    """Clean runs by step, each made once for a state of the checkout and kept in `path`. For several threads."""
+
+    def __init__(self, path: Path, graph: Graph) -> None:
+        self._path = path
+        self._graph = graph
+        self._lock = Lock()
+        kept = json.loads(path.read_text()) if path.is_file() else {}
+        self._runs = {key: Clean(**run) for key, run in kept.items()}
+
+    def of(self, step: Step, sandbox: Sandbox) -> Clean:
+        """The clean run of `step`, made now in `sandbox` (with no mutant in it) where it is not known."""
+        words = f"{step} {self._graph.digest(step.tests)}"
+        key = hashlib.sha256(words.encode()).hexdigest()[:24]
+        with self._lock:
+            if key not in self._runs:
+                self._runs[key] = _run(step, sandbox)
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.write_text(json.dumps({key: vars(run) for key, run in self._runs.items()}))
+            return self._runs[key]
+
+
+def _run(step: Step, sandbox: Sandbox) -> Clean:
+    report = sandbox.folder / "clean.xml"
+    outcome = sandbox.run(step, CLEAN_LIMIT_S, to_the_end=report)
+    # a test that needs the compiler fails where there is none, and says nothing there
+    if outcome.timeout or not (outcome.passed or (outcome.failed and step.interpreted)):
+        raise RuntimeError(f"the tests fail without a mutant:\n{outcome.output[-4000:]}")
+    seconds: Counter[str] = Counter()
+    for case in ET.parse(report).iter("testcase"):
+        seconds[_file(case.attrib["classname"], step)] += float(case.attrib["time"])  # type: ignore[assignment]
+    return Clean(list(outcome.failed), dict(seconds), max(outcome.seconds - sum(seconds.values()), 0.0))
+
+
+def _file(name: str, step: Step) -> str:
+    """The file of a dotted name, which may end with a class."""
+    path = name.replace(".", "/")
+    return next((test for test in step.tests if path.startswith(test.removesuffix(".py"))), path)

@@ -1,0 +1,68 @@
+"""The figures of a run, and what survived it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.mutation.ledger import KILLED, SURVIVED, TIMEOUT, Result
+from tests.mutation.mutant import Mutant
+from tests.mutation.targets import area_of
+
+Found = Sequence[tuple[Mutant, Result | None]]
+
+
+def figures(found: Found, equivalent: Mapping[str, str]) -> dict[str, Any]:
+    """Counts and the score: the share of mutants noticed, of those that were run and change anything.
+
+    A mutant that ends in an endless loop (``timeout``) is noticed. One listed as equivalent leaves the
+    denominator, unless a test noticed it: then the list is wrong, and it counts as killed.
+    """
+    results = [(mutant, result) for mutant, result in found if result is not None]
+    outcomes = [
+        "equivalent" if result.outcome == SURVIVED and mutant.id in equivalent else result.outcome
+        for mutant, result in results
+    ]
+    counts = {name: outcomes.count(name) for name in (KILLED, SURVIVED, "equivalent", TIMEOUT)}
+    noticed, meant = counts[KILLED] + counts[TIMEOUT], len(outcomes) - counts["equivalent"]
+    score = round(noticed / meant, 3) if meant else None
+    return {"sampled": len(found), **counts, "notRun": len(found) - len(results), "score": score}
+
+
+def survivors(root: Path, found: Found, equivalent: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The mutants that no test noticed, with their diffs."""
+    return [
+        {
+            "id": mutant.id,
+            "file": mutant.path,
+            "line": mutant.line,
+            "operator": mutant.edit.operator,
+            "diff": mutant.diff((root / mutant.path).read_bytes()),
+        }
+        for mutant, result in found
+        if result is not None and result.outcome == SURVIVED and mutant.id not in equivalent
+    ]
+
+
+def in_words(root: Path, found: Found, equivalent: Mapping[str, str]) -> str:
+    """Survivors, equivalents, a line an area, and the figures in the last line."""
+    lines = []
+    for one in survivors(root, found, equivalent):
+        lines += [f"\n{one['file']}:{one['line']} {one['operator']} {one['id']}", one["diff"]]
+    lines += ["", "equivalent, and why:"] if any(mutant.id in equivalent for mutant, _ in found) else []
+    lines += [f"  {m.id} {m.path}:{m.line} {equivalent[m.id]}" for m, _ in found if m.id in equivalent]
+    lines.append("")
+    for name in dict.fromkeys(_area(mutant) for mutant, _ in found):
+        part = figures([one for one in found if _area(one[0]) == name], equivalent)
+        lines.append(f"{name:12} {_line(part)}")
+    return "\n".join([*lines, f"{'all':12} {_line(figures(found, equivalent))}"])
+
+
+def _line(counts: Mapping[str, Any]) -> str:
+    return " ".join(f"{name} {value}" for name, value in counts.items())
+
+
+def _area(mutant: Mutant) -> str:
+    area = area_of(mutant.path)
+    return area.name if area else ""

@@ -1,0 +1,125 @@
+"""``make mutate``: changes the engine one slip at a time and looks whether a test notices.
+
+    python -m tests.mutation.run [--sample 300] [--seed 1] [--jobs 2] [--minutes 60] [--only PATTERN] [--json]
+
+A run that was stopped goes on where it was: results are kept in ``.cueline/mutate``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from time import monotonic
+
+import yaml
+
+from tests.mutation.clean import CleanRuns
+from tests.mutation.graph import Graph
+from tests.mutation.ledger import UNDECIDED, Ledger, Result
+from tests.mutation.mutant import Mutant
+from tests.mutation.report import Found, figures, in_words, survivors
+from tests.mutation.sample import of_file, sample, sources
+from tests.mutation.sandbox import Sandbox
+from tests.mutation.targets import is_interpreted
+from tests.mutation.trial import Trials
+
+ROOT = Path(__file__).parent.parent.parent
+BAR = 0.85
+Attempt = Callable[[Mutant, Sandbox], Result]
+EQUIVALENTS = Path(__file__).with_name("equivalents.yaml")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run, print, and fail below the bar."""
+    wanted = _options(arguments)
+    drawn = [m for m in sample(ROOT, wanted.sample, wanted.seed) if fnmatch(m.path, wanted.only)]
+    if wanted.list:
+        print(
+            "\n".join(
+                f"{m.id} {m.path}:{m.line} {m.edit.operator}\n{m.diff((ROOT / m.path).read_bytes())}"
+                for m in drawn
+            )
+        )
+        return 0
+    found, equivalent = _try_all(drawn, wanted), equivalents()
+    if wanted.json:
+        print(json.dumps({**figures(found, equivalent), "survivors": survivors(ROOT, found, equivalent)}))
+    else:
+        print(in_words(ROOT, found, equivalent))
+    _complain(equivalent)
+    score = figures(found, equivalent)["score"]
+    return 0 if score is None or score >= BAR else 1
+
+
+def equivalents() -> dict[str, str]:
+    """Mutants that change nothing anybody could see, with the reason."""
+    return yaml.safe_load(EQUIVALENTS.read_text()) or {}
+
+
+def _complain(equivalent: Mapping[str, str]) -> None:
+    """Tell of equivalents whose code was changed: their reasons may hold no longer."""
+    gone = equivalent.keys() - {mutant.id for path in sources(ROOT) for mutant in of_file(ROOT, path)}
+    for name in sorted(gone):
+        print(f"{EQUIVALENTS.name}: {name} is no mutant any more ({equivalent[name]})", file=sys.stderr)
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make mutate", description="Mutation testing of the engine.")
+    parser.add_argument("--sample", type=int, default=300, help="how many mutants are drawn (300)")
+    parser.add_argument("--seed", type=int, default=1, help="which ones are drawn (1)")
+    parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2), help="mutants at a time")
+    parser.add_argument("--minutes", type=float, default=60, help="begin no mutant after this long (60)")
+    parser.add_argument("--only", default="*", help="files like this pattern only")
+    parser.add_argument("--list", action="store_true", help="show the mutants and run none")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser.parse_args(arguments)
+
+
+def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> Found:
+    """The result of each mutant, None for those that time did not suffice for."""
+    folder = ROOT / ".cueline" / "mutate"
+    graph = Graph(ROOT)
+    trials = Trials(ROOT, Ledger(folder / "results.jsonl"), CleanRuns(folder / "clean.json", graph), graph)
+    idle: SimpleQueue[Sandbox] = SimpleQueue()
+    for number in range(wanted.jobs):
+        sandbox = Sandbox(ROOT, folder / f"tree-{number}")
+        sandbox.refresh()
+        idle.put(sandbox)
+    until = monotonic() + 60 * wanted.minutes
+
+    def attempt(work: Attempt, mutant: Mutant) -> None:
+        sandbox = idle.get()
+        try:
+            if monotonic() < until:
+                _progress(mutant, work(mutant, sandbox))
+        finally:
+            idle.put(sandbox)
+
+    new = [mutant for mutant in drawn if trials.known(mutant) is None]
+    with ThreadPoolExecutor(wanted.jobs) as pool:
+        list(pool.map(partial(attempt, trials.screen), filter(is_interpreted, new)))
+        list(pool.map(partial(attempt, trials.run), (m for m in drawn if _result(trials, m) is None)))
+    return [(mutant, _result(trials, mutant)) for mutant in drawn]
+
+
+def _result(trials: Trials, mutant: Mutant) -> Result | None:
+    """What became of it, None while that is undecided."""
+    result = trials.known(mutant)
+    return None if result is None or result.outcome == UNDECIDED else result
+
+
+def _progress(mutant: Mutant, result: Result) -> None:
+    where = f"{mutant.path}:{mutant.line} {mutant.id}"
+    print(f"{result.outcome:9} {result.seconds:6.1f} s {where} {result.by}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

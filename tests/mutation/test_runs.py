@@ -1,0 +1,156 @@
+"""What is drawn, what is run, what is kept, and what it comes to: on a checkout of a few files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.mutation.clean import CleanRuns
+from tests.mutation.graph import Graph
+from tests.mutation.interpreted import interpreted
+from tests.mutation.ledger import KILLED, SURVIVED, TIMEOUT, Ledger, Result
+from tests.mutation.mutant import Mutant
+from tests.mutation.report import figures, survivors
+from tests.mutation.run import ROOT, equivalents
+from tests.mutation.sample import of_file, sample, sources
+from tests.mutation.sandbox import Sandbox
+from tests.mutation.targets import AREAS
+from tests.mutation.trial import Trials
+
+SOURCE = "engine/rulebook/bounds.py"
+FILES = {
+    "engine/__init__.py": "",
+    SOURCE: "def small(a: int) -> bool:\n    return a < 3\n\n\ndef big(a: int) -> bool:\n    return a > 9\n",
+    "tests/rulebook/test_bounds.py": "from engine.rulebook.bounds import small\n\n\ndef test_small() -> None:\n"
+    "    assert [a for a in range(9) if small(a)] == [0, 1, 2]\n",
+    "tests/rulebook/test_other.py": "def test_other() -> None:\n    assert False\n",
+    "pyproject.toml": "[tool.pytest.ini_options]\naddopts = '--import-mode=importlib --strict-markers'\n"
+    "markers = ['slow', 'kafka']\n",
+}
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A checkout with a function whose bound is tested and one whose is not."""
+    root = tmp_path / "checkout"
+    for name, text in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for tool in ("__init__.py", "plugin.py", "interpreted.py"):
+        source = Path(__file__).with_name(tool)
+        target = root / "tests" / "mutation" / tool
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(source.read_text() if source.is_file() else "")
+    subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+    return root
+
+
+def trials(root: Path) -> tuple[Trials, Sandbox]:
+    folder, graph = root.parent / "kept", Graph(root)
+    sandbox = Sandbox(root, folder / "tree")
+    sandbox.refresh()
+    return Trials(root, Ledger(folder / "results.jsonl"), CleanRuns(folder / "clean.json", graph), graph), sandbox
+
+
+def boundary(root: Path, function: str) -> Mutant:
+    return next(m for m in of_file(root, SOURCE) if m.edit.where == function and m.edit.operator == "boundary")
+
+
+def test_a_bound_that_a_test_holds_is_killed_and_another_survives(checkout: Path) -> None:
+    (checkout / "tests/rulebook/test_other.py").unlink()
+    tried, sandbox = trials(checkout)
+    killed = tried.run(boundary(checkout, "small"), sandbox)
+    assert (killed.outcome, killed.by) == (KILLED, "tests/rulebook/test_bounds.py::test_small")
+    assert tried.run(boundary(checkout, "big"), sandbox).outcome == SURVIVED
+    assert (sandbox.folder / "tree" / SOURCE).read_text() == FILES[SOURCE]
+    again, _ = trials(checkout)
+    assert again.known(boundary(checkout, "small")) == killed
+    (checkout / SOURCE).write_text(FILES[SOURCE] + "\n\nLIMIT = 3\n")
+    edited, _ = trials(checkout)
+    assert edited.known(boundary(checkout, "small")) is None
+
+
+def test_tests_that_fail_anyway_are_not_taken_for_a_kill(checkout: Path) -> None:
+    tried, sandbox = trials(checkout)
+    with pytest.raises(RuntimeError, match="fail without a mutant"):
+        tried.run(boundary(checkout, "small"), sandbox)
+
+
+def test_only_tests_that_reach_a_file_are_run_for_it(checkout: Path) -> None:
+    tests = ["tests/rulebook/test_bounds.py", "tests/rulebook/test_other.py"]
+    assert Graph(checkout).nearest(SOURCE, tests) == tests[:1]
+
+
+def test_the_sample_is_the_same_for_the_same_seed_and_tree() -> None:
+    drawn = {mutant.id for mutant in sample(ROOT, 40, 7)}
+    assert len(drawn) == 40
+    assert {mutant.id for mutant in sample(ROOT, 20, 7)} < drawn
+    assert {mutant.id for mutant in sample(ROOT, 40, 8)} != drawn
+
+
+def test_every_name_in_the_table_names_files_and_tests() -> None:
+    for area in AREAS:
+        assert all((ROOT / name).exists() for name in area.sources), area
+        assert all((ROOT / name).exists() for step in area.tests for name in step), area
+    graph = Graph(ROOT)
+    for path in sources(ROOT):
+        assert any(graph.nearest(path, graph.files(step)) for area in AREAS for step in area.tests), path
+
+
+def test_every_equivalent_has_a_reason() -> None:
+    assert all(len(reason) > 20 for reason in equivalents().values())
+
+
+def test_figures_leave_equivalents_out_of_the_score_and_count_an_endless_loop_as_noticed(checkout: Path) -> None:
+    drawn = of_file(checkout, SOURCE)[:5]
+    ends = (KILLED, SURVIVED, SURVIVED, TIMEOUT, None)
+    found = [
+        (m, Result(m.id, m.id, end, "", "compiled", 1.0) if end else None)
+        for m, end in zip(drawn, ends, strict=True)
+    ]
+    counted = figures(found, {drawn[1].id: "the reason", drawn[0].id: "wrong"})
+    assert counted == {
+        "sampled": 5, "killed": 1, "survived": 1, "equivalent": 1, "timeout": 1, "notRun": 1, "score": 0.667,
+    }  # fmt: skip
+    assert [one["id"] for one in survivors(checkout, found, {drawn[1].id: "the reason"})] == [drawn[2].id]
+    assert figures([], {})["score"] is None
+
+
+def test_the_command_lists_what_it_would_change() -> None:
+    argv = [sys.executable, "-m", "tests.mutation.run", "--sample", "5", "--list"]
+    listed = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
+    assert listed.count("\n@@ ") == 5
+    argv = [*argv[:-1], "--minutes", "0", "--json"]
+    done = json.loads(
+        subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
+    )
+    assert done["sampled"] == 5
+
+
+ROW = np.dtype([("count", "u2"), ("at", "i8"), ("panes", "u1", (2,))])
+
+
+def test_an_interpreted_kernel_reads_wide_and_stores_narrow_as_a_compiled_one_does() -> None:
+    @interpreted
+    def inner(row, amount):  # type: ignore[no-untyped-def]
+        row.count = row.count + amount
+        row.panes[1] = row.panes[1] - 1
+        return max(row.count, 0) / 0 if amount == 0 else min(row.count + 1, 0xFFFF)
+
+    @interpreted
+    def outer(rows, amounts):  # type: ignore[no-untyped-def]
+        last = 0
+        for i in range(rows.shape[0]):
+            last = inner(rows[i], amounts[i])
+        return last
+
+    rows = np.zeros(2, ROW)
+    rows["count"] = 0xFFFF
+    assert outer(rows, (np.int64(0xFFFF), 0xFFFF)) == 0xFFFF
+    assert rows["count"].tolist() == [0xFFFE, 0xFFFE]
+    assert rows["panes"].tolist() == [[0, 255], [0, 255]]
