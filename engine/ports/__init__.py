@@ -187,6 +187,9 @@ class CueStore(Protocol):
     async def latest(self, customer: str) -> CueEntry | None:
         """The newest cue of a customer, kept for a day; cheap, whatever the length of the streams."""
 
+    async def newest(self, limit: int) -> list[CueEntry]:
+        """The newest `limit` cues (1 or more) of all customers as far as kept, oldest first."""
+
 
 class ClockAnchor(msgspec.Struct, frozen=True):
     """Engine time is ``engine_ms + (wall - wall_ms) * speed`` (all ms; speed 0: it stands still)."""

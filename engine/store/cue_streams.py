@@ -93,6 +93,14 @@ class CueCommands(Commands):
         stream_id, _, payload = stored.partition(b" ")
         return entry(stream_position(partition, stream_id.decode()), payload)
 
+    async def newest(self, limit: int) -> list[CueEntry]:
+        ends = b"".join(pack(("XREVRANGE", key, "+", "-", "COUNT", limit)) for key in self._keys.cues)
+        streams = await self._connection.pipe(ends, self._keys.partitions)
+        parts = (_found(partition, entries) for partition, entries in enumerate(streams))
+        found = sorted(chain.from_iterable(parts), key=itemgetter(0))
+        cues = (entry(at, fields.get(b"cue", b"")) for at, fields in found)
+        return [cue for cue in cues if cue][-limit:]
+
     async def _of_stream(self, after: StreamPosition, owner: bytes | None, limit: int) -> list[Found]:
         key, found = self._keys.cues[after.partition], list[Found]()
         while len(found) < limit:

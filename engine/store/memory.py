@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -246,6 +247,9 @@ class MemoryStore:
             owner, (StreamPosition(0, 0, 0), b"")
         )
         return entry(at, payload) if at.ms + DAY_S * 1_000 > self._wall() else None
+
+    async def newest(self, limit: int) -> list[CueEntry]:
+        return (await self.since(None, "", sys.maxsize))[-limit:]
 
     # counters, names and the replay's clock
 

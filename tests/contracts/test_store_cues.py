@@ -197,3 +197,14 @@ def test_marks_go_on_without_gap() -> None:
     assert seen.before(1) == seen
     assert seen.before(2) < StreamPosition(50, 0, 2)
     assert seen.before(2) > StreamPosition(49, 2**63, 2)
+
+
+async def test_the_newest_of_all_customers_come_oldest_first(store: AnyStore, writer: Writer) -> None:
+    assert await store.newest(3) == []
+    (customer,) = customers_of(0, 1)
+    for i in range(8):
+        await writer.write(i % 4, choice(customer, candidate(customer, f"o{i}")))
+    everything = await store.since(None, "")
+    assert await store.newest(1) == everything[-1:]
+    assert await store.newest(5) == everything[-5:]
+    assert await store.newest(8) == await store.newest(9) == everything

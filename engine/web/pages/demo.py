@@ -12,21 +12,22 @@ from blacksheep import Request, Response
 from blacksheep.contents import StreamedContent
 
 from engine.errors import BadRequest, NotFound, Unavailable
+from engine.ports import CueEntry
 from engine.web.auth.keys import ApiKeys
-from engine.web.pages.stall_detector import StallDetector
+from engine.web.pages.activity import EVERY_S, Activity, Point
 from engine.web.push.cues import HEADERS, RETRY_MS, CueRoutes
 from engine.web.server import replies
 from engine.web.services import Services
 
 PAGE = Path(__file__).parent / "page"
-EVERY_S = 0.5
+NEWEST = 60  # cues shown to a page that is opened
 THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
-    """The state of the engine. ``perSecond``: how fast each tally grew since the pulse before;
-    ``ruleFaults``: why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long
-    events that came in here have been waiting to be read (0: they are read)."""
+    """The state of the engine. ``perSecond``: how fast each tally grew since the sample before; ``ruleFaults``:
+    why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long events that came in
+    here have been waiting to be read (0: they are read); ``points``: the chart's since the pulse before."""
 
     engine_now: int
     tallies: Mapping[str, int]
@@ -37,15 +38,27 @@ class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
     rule_faults: list[str]
     clients: int
     stalled_seconds: float
+    points: list[Point]
+
+
+class History(msgspec.Struct, frozen=True):
+    """What went before, for a page that is opened late: the chart's ``points`` and the newest ``cues``, each with
+    the id that it has as an event. Both oldest first."""
+
+    points: list[Point]
+    cues: list[CueEntry]
 
 
 class DemoPage:
     """The page's files, read once, and the stream."""
 
-    def __init__(self, services: Services, keys: ApiKeys, cues: CueRoutes, folder: Path = PAGE) -> None:
+    def __init__(
+        self, services: Services, keys: ApiKeys, cues: CueRoutes, activity: Activity, folder: Path = PAGE
+    ) -> None:
         self._services = services
         self._keys = keys
         self._cues = cues
+        self._activity = activity
         self._files = {
             path.relative_to(folder).as_posix(): (_type(path), path.read_bytes())
             for path in sorted(folder.rglob("*"))
@@ -68,48 +81,49 @@ class DemoPage:
         return self._file((request.route_values or {}).get("tail") or "")
 
     async def live(self, request: Request) -> Response:
-        """A pulse every half second, and each cue as it comes."""
+        """What went before, then a pulse every half second, and each cue as it comes."""
         self._keys.api(request, query=True)
-        listener, standstill = self._cues.feed.listen(None, lambda cue: True), StallDetector()
+        listener = self._cues.feed.listen(None, lambda cue: True)  # before the past is read: nothing falls between
 
         async def frames() -> AsyncIterator[bytes]:
             with self._cues.attended(request, None, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
-                told = time.monotonic()
-                last, due = await self._live_stats(None, told - EVERY_S, told, standstill), told + EVERY_S
+                seen, history = self._activity.taken, await self._history()
+                yield _event(b"history", history)
+                due = 0.0
                 while listener.farewell is None:
+                    if (now := time.monotonic()) >= due:
+                        due = now + EVERY_S
+                        live_stats, seen = self._live_stats(seen), self._activity.taken
+                        yield _event(b"pulse", live_stats)
                     for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                         yield cue.frame
-                    if (now := time.monotonic()) >= due:
-                        last = await self._live_stats(last, told, now, standstill)
-                        told, due = now, time.monotonic() + EVERY_S
-                        yield b"event: pulse\ndata: %b\n\n" % msgspec.json.encode(last)
                 if listener.farewell:
                     yield listener.farewell
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
 
-    async def _live_stats(
-        self, last: LiveStats | None, told: float, now: float, standstill: StallDetector
-    ) -> LiveStats:
-        """The state `now`; `last` was that of `told` (seconds of a monotonic clock)."""
-        services = self._services
+    async def _history(self) -> History:
+        points = self._activity.points()
         try:
-            tallies = dict(await services.stats.tallies())
-        except Unavailable:  # the page shows the last it knew; readiness tells what is amiss
-            tallies = dict(last.tallies) if last else {}
-        before = last.tallies if last else tallies
-        speed = {name: (count - before.get(name, 0)) / (now - told) for name, count in tallies.items()}
+            return History(points, await self._services.cues.newest(NEWEST))
+        except Unavailable:  # the pulse says what is amiss
+            return History(points, [])
+
+    def _live_stats(self, seen: int) -> LiveStats:
+        """The state now, with the points after those `seen`."""
+        services, sample = self._services, self._activity.latest
         return LiveStats(
             services.clock.now_ms(),
-            tallies,
-            speed,
-            speed.get("events", 0.0),
-            speed.get("cues", 0.0),
+            sample.tallies,
+            sample.per_second,
+            sample.per_second.get("events", 0.0),
+            sample.per_second.get("cues", 0.0),
             services.rulebook().revision,
             list(services.rule_faults()),
             self._cues.feed.clients,
-            standstill.look(services.meter.value("events_accepted"), tallies.get("events", 0), now),
+            sample.stalled_seconds,
+            self._activity.points(seen),
         )
 
     def _file(self, name: str) -> Response:
@@ -129,3 +143,7 @@ def _of_this_machine(request: Request) -> bool:
 def _type(path: Path) -> str:
     kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind
+
+
+def _event(name: bytes, data: LiveStats | History) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name, msgspec.json.encode(data))

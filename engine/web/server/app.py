@@ -21,6 +21,7 @@ from engine.web.api.outcomes import OutcomeRoutes
 from engine.web.api.routes import Handler, Route, table
 from engine.web.api.rulebook import RulebookRoutes
 from engine.web.auth.keys import ApiKeys
+from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
 from engine.web.push.cues import HEARTBEAT_S, CueRoutes
 from engine.web.push.feed import CueFeed
@@ -75,14 +76,19 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         Route("GET", "/openapi.json", pages.openapi, "This document", "", gated=False),
         Route("GET", "/docs", pages.page, "This document for people", "", answer="text/html", gated=False),
     )
+    activity = None
     if web.demo_page:
-        demo = DemoPage(services, keys, cues)
+        activity = Activity(services.stats, services.meter)
+        demo = DemoPage(services, keys, cues, activity)
         routes += (
             Route("GET", "/", demo.index, "The live page", "", answer="text/html"),
             Route("GET", "/page/*", demo.file, "Its files", ""),
             Route("GET", "/v1/live", demo.live, "Its stream", "stream", answer="text/event-stream"),
         )
     app = Api(feed, gate)
+    if activity is not None:
+        app.on_start += activity.start
+        app.on_stop += activity.stop
     for route in routes:
         _serve(app, route, Frame(services, keys, gate))
     _refuse_the_rest(app, Frame(services, keys, gate))

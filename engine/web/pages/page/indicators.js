@@ -1,4 +1,4 @@
-// The indicators as they rise: how often each did, and which of them just now.
+// The indicators as they activate: how often each did, and which of them just now.
 import { count, element, plain } from "/page/words.js";
 
 const SHOWN = 8;
@@ -21,8 +21,8 @@ export class Indicators {
   item(name, number, share) {
     const bar = element("span", { class: "bar" });
     bar.style.width = `${100 * share}%`;
-    const rose = this.before.size && number > (this.before.get(name) ?? 0);
-    return element("li", { "data-testid": "indicator", "data-rose": String(Boolean(rose)) },
+    const grown = this.before.size && number > (this.before.get(name) ?? 0);
+    return element("li", { "data-testid": "indicator", "data-grown": String(Boolean(grown)) },
       element("span", { text: plain(name.slice(PREFIX.length)) }), element("span", {}, bar), element("span", { class: "count", text: count(number) }));
   }
 }

@@ -1,15 +1,19 @@
 // The live page: follows /v1/live, shows one customer. Foreign text only ever becomes text, never markup.
+import { Alerts } from "/page/alerts.js";
 import { Chart } from "/page/chart.js";
 import { Customer } from "/page/customer.js";
 import { Cues } from "/page/cues.js";
+import { Health } from "/page/health.js";
 import { Indicators } from "/page/indicators.js";
-import { count, element, moment } from "/page/words.js";
+import { count, lasting, moment } from "/page/words.js";
 
-const SILENT_MS = 4_000; // pulses come every half second
+const SILENT_MS = 3_000; // pulses come every half second
 const RETRY_MS = 1_500;
 const ONE_COLUMN = matchMedia("(max-width: 62rem)"); // as in page.css: there the customer lies below the cues
 
 const at = (id) => document.getElementById(id);
+const alerts = new Alerts(at("alerts"));
+const health = new Health(alerts);
 const chart = new Chart(at("chart"));
 const customer = new Customer();
 const cues = new Cues(choose);
@@ -28,10 +32,24 @@ function pulse(state) {
   const shown = { events: "events", customers: "customers", risen: "risen", cues: "cues", duplicates: "duplicates", deadletters: "deadletters" };
   for (const [id, name] of Object.entries(shown)) at(`${id}-total`).textContent = count(state.tallies[name] ?? 0);
   indicators.show(state.tallies);
-  faults(state.ruleFaults);
-  at("stalled").hidden = !state.stalledSeconds;
-  at("stalled-seconds").textContent = count(state.stalledSeconds);
-  chart.add(state.eventsPerSecond, cues.since());
+  health.show(state.health);
+  amiss(state);
+  chart.add(state.points);
+}
+
+// What concerns no single part.
+function amiss({ notices = [], stalledSeconds, ruleFaults }) {
+  const [first = "", ...rest] = notices;
+  alerts.set("notices", first, "down", rest);
+  alerts.set("stalled", stalledSeconds ? `Events come in, but none has been applied for more than ${lasting(stalledSeconds)}.` : "");
+  alerts.set("rules", ruleFaults.length ? "A rule file has faults; the rules before it stay in use." : "", "degraded", ruleFaults);
+}
+
+// What went before this page was opened, or while its connection was lost.
+function history({ points, cues: before }) {
+  chart.add(points);
+  for (const { id, cue } of before) cues.add(id, cue);
+  if (before.length) look(before.at(-1).cue);
 }
 
 function choose(cue) {
@@ -39,46 +57,27 @@ function choose(cue) {
   if (ONE_COLUMN.matches) at("customer").scrollIntoView();
 }
 
-function cue(one) {
-  cues.add(one);
-  if (!customer.id) customer.show(one.customer, one.channels); // so that there is somebody to look at
-}
-
-function alive() {
-  heard = Date.now();
-  at("banner").hidden = true;
-  status("live");
-}
-
-// Rule files that do not compile are the operator's to mend; the rules before stay in use.
-function faults(lines) {
-  const box = at("rule-faults");
-  if (box.dataset.shown === lines.join("\n")) return;
-  box.dataset.shown = lines.join("\n");
-  box.hidden = !lines.length;
-  at("rule-fault-list").replaceChildren(...lines.map((line) => element("li", { text: line })));
+function look(cue) {
+  if (!customer.id) customer.show(cue.customer, cue.channels); // so that there is somebody to look at
 }
 
 function lost() {
-  const banner = at("banner");
-  const text = "The stream is lost. What you see is no longer live; trying again by itself.";
-  if (banner.hidden) banner.replaceChildren(element("span", { text }));
-  banner.hidden = false;
-  status("lost");
+  health.lost();
 }
 
-function status(state) {
-  const shown = at("status");
-  if (shown.dataset.state === state) return;
-  shown.dataset.state = state;
-  shown.textContent = state;
+function hear(name, take) {
+  source.addEventListener(name, (event) => {
+    heard = Date.now();
+    take(JSON.parse(event.data), event.lastEventId);
+  });
 }
 
 function open() {
   heard = Date.now();
   source = new EventSource("/v1/live");
-  source.addEventListener("pulse", (event) => { alive(); pulse(JSON.parse(event.data)); });
-  source.addEventListener("cue", (event) => { alive(); cue(JSON.parse(event.data)); });
+  hear("history", history);
+  hear("pulse", pulse);
+  hear("cue", (cue, id) => { cues.add(id, cue); look(cue); });
   source.addEventListener("error", () => {
     lost();
     if (source.readyState === EventSource.CLOSED) setTimeout(reopen, RETRY_MS); // refused: the browser gives up
@@ -98,7 +97,7 @@ async function reopen() {
 setInterval(() => {
   if (Date.now() - heard <= SILENT_MS) return;
   lost();
-  if (source.readyState !== EventSource.CLOSED && Date.now() - heard > 3 * SILENT_MS) reopen(); // open but dead
+  if (source.readyState !== EventSource.CLOSED && Date.now() - heard > 4 * SILENT_MS) reopen(); // open but dead
 }, 1_000);
 
 open();

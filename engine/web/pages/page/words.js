@@ -5,12 +5,25 @@ const short = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 export const count = (number) => whole.format(number);
 export const figure = (number) => (Math.abs(number) >= 1_000 ? whole : short).format(number);
 
+// Times are those of the reader's zone.
+const times = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const ofDay = new Intl.DateTimeFormat("en", times);
+const inFull = new Intl.DateTimeFormat("en", { ...times, year: "numeric", month: "2-digit", day: "2-digit", timeZoneName: "short" });
+
+export const clock = (ms) => ofDay.format(ms);
+
 export function moment(ms) {
   if (!ms) return "–";
-  return new Date(ms).toISOString().replace("T", " ").slice(0, 19) + " UTC";
+  const part = Object.fromEntries(inFull.formatToParts(ms).map(({ type, value }) => [type, value]));
+  return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second} ${part.timeZoneName}`;
 }
 
-export const clock = (ms) => new Date(ms).toISOString().slice(11, 19);
+// A time that goes on, in steps: what is read aloud should not change every second.
+const STEPS = [[3_600, 3_600, "h"], [60, 60, "min"], [10, 1, "s"], [5, 1, "s"], [0, 1, "s"]]; // step, unit
+export function lasting(seconds) {
+  const [step, unit, name] = STEPS.find(([least]) => seconds >= least);
+  return `${(Math.floor(seconds / (step || 1)) * (step || 1)) / unit} ${name}`;
+}
 
 export function ago(ms) {
   const seconds = Math.max(ms, 0) / 1_000;
