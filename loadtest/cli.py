@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.errors import CuelineError
+from engine.process.signals import interrupt
 from loadtest.compare import Size, Subject, bench_compare
 from loadtest.decisions import bench_decisions
 from loadtest.faults import KillTarget, bench_faults, from_file, made_up
@@ -23,6 +24,12 @@ app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_he
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+@app.callback()
+def interruptible() -> None:
+    """Measure, against a peer in the same run."""
+    interrupt()
 
 
 @app.command()

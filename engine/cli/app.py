@@ -64,14 +64,16 @@ def api(config: ConfigFile = None) -> None:
 @app.command()
 def work(
     config: ConfigFile = None,
-    directory: Annotated[Path, typer.Option(help="Where Faust keeps its files.")] = Path(".cueline/worker"),
+    directory: Annotated[
+        Path | None, typer.Option(hidden=True, help="Of no use any more: a worker keeps nothing on disk.")
+    ] = None,
 ) -> None:
     """Run a stream worker: events to customers' rows, indicators and cues."""
     from engine.process.worker import run_worker
 
     settings = load_settings(config)
     with errors_as_exit_codes():
-        run(lambda: run_worker(settings, directory), settings.log_level)
+        run(lambda: run_worker(settings), settings.log_level)
 
 
 @app.command()

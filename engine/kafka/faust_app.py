@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import faust
@@ -33,6 +32,9 @@ class CoreApp(faust.App):
 
     core: StreamCore
 
+    def _create_directories(self) -> None:
+        """Faust's are for tables. There are none, so a worker needs no disk that it may write."""
+
 
 class StreamCore:
     """What the batch consumer finds on its app."""
@@ -49,12 +51,11 @@ class StreamCore:
         self.alive = alive
 
 
-def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Learn, directory: Path) -> CoreApp:
+def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Learn) -> CoreApp:
     """The app, not started. Needs a running event loop when it is started, not here."""
     app = CoreApp(
         settings.group,
         broker=[f"aiokafka://{broker.strip()}" for broker in settings.brokers.split(",")],
-        datadir=directory,
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,

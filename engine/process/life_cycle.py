@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +17,7 @@ from engine.process.learned_counts import LearnedCounts
 from engine.process.policy_in_use import PolicyInUse
 from engine.process.replay_clock import follow_clock
 from engine.process.rulebook_in_use import RulebookInUse
+from engine.process.signals import stop_on_signals
 from engine.settings import Settings
 from engine.store.redis import RedisStore
 
@@ -38,12 +38,11 @@ class Process:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Connect; on leaving, stop what was started and close. Raises `Unavailable`."""
-        for name in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(name, self.stop.set)
         kafka = self.settings.kafka
         await self.store.open()
         await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
         await self.log.open()
+        stop_on_signals(self.stop)
         try:
             yield
         finally:

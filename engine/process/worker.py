@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from functools import partial
-from pathlib import Path
 
 from engine.errors import CuelineError
 from engine.kafka.faust_app import CoreApp, StreamCore, build_app
@@ -24,7 +23,7 @@ from engine.web.server.uvicorn_server import serve
 STOP_WITHIN_S = 15.0
 
 
-async def run_worker(settings: Settings, directory: Path) -> None:
+async def run_worker(settings: Settings) -> None:
     """The stream process, until a signal. Raises a `CuelineError` that says what is wrong."""
     process = Process(settings)
     warm_up()
@@ -35,7 +34,7 @@ async def run_worker(settings: Settings, directory: Path) -> None:
         loop_liveness = LoopLiveness()
         watch = LagWatchdog(settings.stream.lag_watchdog_s, process.meter)
         core = StreamCore(worker, watch, settings.kafka, loop_liveness)
-        app = build_app(core, settings.kafka, process.log, process.store.learn, directory)
+        app = build_app(core, settings.kafka, process.log, process.store.learn)
         process.begin(_run_faust(app, process.stop))
         process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
         problems = partial(worker_problems, worker, watch, loop_liveness)

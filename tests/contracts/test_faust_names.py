@@ -80,3 +80,8 @@ def test_records_can_be_kept_as_the_parser_made_them() -> None:
     assert "self._records[tp]" in inspect.getsource(fetcher.Fetcher.fetched_records)
     for name in ("offset", "timestamp", "key", "value"):
         assert hasattr(DefaultRecord, name)
+
+
+def test_an_app_makes_directories_where_we_make_none() -> None:
+    assert parameters(faust.App._create_directories) == ["self"]
+    assert "self._create_directories()" in inspect.getsource(faust.App.on_first_start)
