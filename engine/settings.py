@@ -4,29 +4,19 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_core import InitErrorDetails, PydanticCustomError
-from pydantic_settings import (
-    BaseSettings,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-    TomlConfigSettingsSource,
-)
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from engine.errors import BadSettings
+from engine.settings_faults import Schema, faults_of_document, faults_of_variables, read_toml
 
 PREFIX = "CUELINE_"
 
 #: variables that are no settings: of the command line, of config/compose.yaml, of benchmarks and tests
 OTHERS = ("config", "write_key", "api_key", "kafka_jars", "data")
-
-#: what Kubernetes sets beside a service whose name begins with "cueline"; its CUELINE_…PORT is an address
-_OF_KUBERNETES = re.compile(r"(\w+_)?(service_(host|port\w*)|port_\d+_(tcp|udp|sctp)\w*)")
-_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 class Section(BaseModel):
@@ -128,11 +118,17 @@ class Settings(BaseSettings):
     def load(cls, file: Path | None = None) -> Settings:
         """Settings from environment, then `file` (TOML), then defaults.
 
-        Raises pydantic's ValidationError, which names each field, and each variable that is none.
+        Raises `BadSettings` with a line for each that is wrong. No line holds a value, which may be a secret.
         """
-        refuse_unknown(os.environ)
+        document = read_toml(file) if file else {}
+        faults = [
+            *faults_of_variables(os.environ, schema := _schema()),
+            *faults_of_document(document, schema, str(file)),
+        ]
+        if faults:
+            raise BadSettings("\n".join(faults))
 
-        class WithFile(cls):  # type: ignore[valid-type, misc]
+        class WithDocument(cls):  # type: ignore[valid-type, misc]
             @classmethod
             def settings_customise_sources(
                 cls_,
@@ -142,55 +138,34 @@ class Settings(BaseSettings):
                 dotenv_settings: PydanticBaseSettingsSource,
                 file_secret_settings: PydanticBaseSettingsSource,
             ) -> tuple[PydanticBaseSettingsSource, ...]:
-                sources = (init_settings, env_settings)
-                return (*sources, TomlConfigSettingsSource(settings_cls, file)) if file else sources
+                return init_settings, env_settings, InitSettingsSource(settings_cls, document)
 
-        return WithFile()
-
-
-def refuse_unknown(environment: Mapping[str, str]) -> None:
-    """Refuse variables of ours that name no setting; the names within a section are pydantic's to judge.
-
-    Raises ValidationError, which names each and the closest that is known.
-    """
-    unknown = [name for name, value in _ours(environment) if not _known(name, value)]
-    if unknown:
-        raise ValidationError.from_exception_data("Settings", [_fault(name) for name in unknown])
+        try:
+            return WithDocument()
+        except ValidationError as error:
+            wrong = [f"{_written(fault['loc'], schema, file)}: {fault['msg']}" for fault in error.errors()]
+            raise BadSettings("\n".join(wrong)) from None
 
 
-def _ours(environment: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Names without the prefix, in lower case, and their values."""
-    for name, value in environment.items():
-        if name.upper().startswith(PREFIX):
-            yield name[len(PREFIX) :].lower(), value
+def _written(location: tuple[int | str, ...], schema: Schema, file: Path | None) -> str:
+    """Where a setting's value comes from: the variable, or the file's key."""
+    name = ".".join(str(part) for part in location[:2])
+    variables = {schema.variable(name), schema.variable(str(location[0]))}
+    by_variable = file is None or any(given.upper() in variables for given in os.environ)
+    return schema.variable(name) if by_variable else f"{file}: {name}"
 
 
-def _known(name: str, value: str) -> bool:
-    section = name.partition("__")[0]
-    return (
-        name in OTHERS
-        or name in Settings.model_fields
-        or section in _sections()
-        or _OF_KUBERNETES.fullmatch(name) is not None
-        or (name.endswith("port") and _ADDRESS.match(value) is not None)
-    )
-
-
-def _fault(name: str) -> InitErrorDetails:
-    closest = get_close_matches(name, [*_names(), *OTHERS], n=1, cutoff=0)[0]
-    context = {"closest": PREFIX + closest.upper()}
-    told = PydanticCustomError("no_setting", "is no setting; the closest is {closest}", context)
-    # the value may be a secret, so it is not told
-    return InitErrorDetails(type=told, loc=tuple(name.split("__")), input=name)
-
-
-def _sections() -> dict[str, type[Section]]:
-    fields = Settings.model_fields.items()
-    return {name: type(field.default) for name, field in fields if isinstance(field.default, Section)}
-
-
-def _names() -> Iterator[str]:
-    """Every setting as the environment names it, without the prefix."""
-    sections = _sections()
-    for name in Settings.model_fields:
-        yield from (f"{name}__{inner}" for inner in sections[name].model_fields) if name in sections else (name,)
+def _schema() -> Schema:
+    fields = {name: (field.default, field.annotation) for name, field in Settings.model_fields.items()}
+    inner = {
+        f"{name}.{key}": field.annotation
+        for name, (default, _) in fields.items()
+        if isinstance(default, Section)
+        for key, field in type(default).model_fields.items()
+    }
+    plain = {
+        name: annotation for name, (default, annotation) in fields.items() if not isinstance(default, Section)
+    }
+    every = inner | plain
+    lists = frozenset(name for name, annotation in every.items() if get_origin(annotation) is list)
+    return Schema(PREFIX, tuple(every), lists, OTHERS)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
+from rich.markup import escape
 
 from engine import __version__
 from engine.cli.replay import command as replay_command
@@ -140,10 +140,9 @@ def load_settings(config: Path | None) -> Settings:
     """Settings, or an exit that names each wrong one."""
     try:
         return Settings.load(config)
-    except ValidationError as error:
-        for fault in error.errors():
-            name = "CUELINE_" + "__".join(str(part) for part in fault["loc"]).upper()
-            err.print(f"[bold red]setting[/] {name}: {fault['msg']}", highlight=False, soft_wrap=True)
+    except BadSettings as error:
+        for fault in str(error).splitlines():
+            err.print(f"[bold red]setting[/] {escape(fault)}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
 
 
@@ -154,13 +153,13 @@ def errors_as_exit_codes() -> Iterator[None]:
         yield
     except BadRule as error:
         for fault in error.faults:
-            err.print(f"[bold red]rule[/] {fault}", highlight=False, soft_wrap=True)
+            err.print(f"[bold red]rule[/] {escape(fault)}", highlight=False, soft_wrap=True)
         raise typer.Exit(3) from None
     except BadSettings as error:
-        err.print(f"[bold red]settings[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]settings[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except (CuelineError, OSError) as error:
-        err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[bold red]{type(error).__name__}[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -17,7 +17,8 @@ EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "events": set(),
-    "settings": set(),
+    "settings": {"errors", "settings_faults"},
+    "settings_faults": {"errors"},
     "durations": set(),
     "validation_errors": set(),
     "ports": {"events"},
@@ -40,7 +41,6 @@ JOINERS = {"process", "__main__", "cli", "demo", "loadtest"}
 HOMES: dict[str, set[str]] = {
     "numba": {"kernels", "models"},
     "pydantic": {"settings", "web"},
-    "pydantic_core": {"settings"},
     "pydantic_settings": {"settings"},
     "yaml": {"rulebook"},
     "watchfiles": {"rulebook"},
