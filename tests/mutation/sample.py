@@ -15,10 +15,10 @@ from tests.mutation.targets import AREAS, area_of
 
 def sources(root: Path) -> list[str]:
     """Files that are mutated, relative to `root`."""
-    found = (
-        path.relative_to(root).as_posix() for area in AREAS for one in area.sources for path in root.glob(one)
-    )
-    return sorted({path for path in found if area_of(path)})
+    places = [root / one for area in AREAS for one in area.sources]
+    files = (file for place in places for file in ([place] if place.is_file() else place.rglob("*.*")))
+    found = {file.relative_to(root).as_posix() for file in files}
+    return sorted(path for path in found if area_of(path))
 
 
 def of_file(root: Path, path: str) -> list[Mutant]:

@@ -19,7 +19,7 @@ from tests.mutation.report import figures, survivors
 from tests.mutation.run import ROOT, equivalents
 from tests.mutation.sample import of_file, sample, sources
 from tests.mutation.sandbox import Sandbox
-from tests.mutation.targets import AREAS
+from tests.mutation.targets import AREAS, area_of
 from tests.mutation.trial import Trials
 
 SOURCE = "engine/rulebook/bounds.py"
@@ -93,13 +93,16 @@ def test_the_sample_is_the_same_for_the_same_seed_and_tree() -> None:
     assert {mutant.id for mutant in sample(ROOT, 40, 8)} != drawn
 
 
-def test_every_name_in_the_table_names_files_and_tests() -> None:
+def test_every_name_in_the_table_is_there_and_every_source_has_tests() -> None:
+    graph = Graph(ROOT)
     for area in AREAS:
         assert all((ROOT / name).exists() for name in area.sources), area
         assert all((ROOT / name).exists() for step in area.tests for name in step), area
-    graph = Graph(ROOT)
+        assert [path for path in sources(ROOT) if area_of(path) is area], area
     for path in sources(ROOT):
-        assert any(graph.nearest(path, graph.files(step)) for area in AREAS for step in area.tests), path
+        home = area_of(path)
+        assert home is not None
+        assert any(graph.nearest(path, graph.files(step)) for step in home.tests), path
 
 
 def test_every_equivalent_has_a_reason() -> None:
