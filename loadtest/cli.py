@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, cast, get_args
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from engine.cli.output import show
 from engine.errors import CuelineError
 from engine.process.signals import interrupt
 from loadtest.compare import Size, Subject, bench_compare
@@ -20,7 +19,7 @@ from loadtest.decisions import bench_decisions
 from loadtest.faults import KillTarget, bench_faults, from_file, made_up
 from loadtest.stream import bench_stream
 
-app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True)
+app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True, add_completion=False)
 err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
@@ -128,21 +127,3 @@ def errors_as_exit_codes() -> Iterator[None]:
     except CuelineError as error:
         err.print(f"[bold red]{type(error).__name__}[/] {error}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
-
-
-def show(result: msgspec.Struct, as_json: bool) -> None:
-    """Print a result for a program or for a person."""
-    if as_json:
-        typer.echo(msgspec.json.encode(result).decode())
-        return
-    table = Table("figure", "value")
-    for name, value in _flat(msgspec.to_builtins(result)):
-        table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
-    Console().print(table)
-
-
-def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    rows: list[tuple[str, Any]] = []
-    for name, item in value.items():
-        rows += _flat(item, f"{prefix}{name}.") if isinstance(item, dict) else [(prefix + name, item)]
-    return rows

@@ -15,12 +15,13 @@ import redis
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.cli.doctor import Finding, _skew, _version, examine, show
+from engine.cli.doctor import show
 from engine.errors import BadSettings
 from engine.events import Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
+from engine.process.doctor import Finding, _skew, _version, examine
 from engine.settings import Settings
 from tests.services import Broker, Valkey
 

@@ -1,0 +1,47 @@
+"""``cueline demo``: a whole deployment on this machine."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.execution import errors_as_exit_codes, run
+from engine.cli.output import show
+
+
+def _long_enough(seconds: float) -> float:
+    if seconds and not 5 <= seconds < math.inf:
+        raise typer.BadParameter("5 at least, or 0 to go on until Ctrl-C")
+    return seconds
+
+
+def demo(
+    input: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A log to replay instead.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(callback=_long_enough, help="End by itself after this long, 5 at least (0: never).")
+    ] = 0,
+    port: Annotated[int, typer.Option(help="Of the page; 0 picks a free one.")] = 8080,
+    speed: Annotated[float, typer.Option(min=0, help="Engine seconds per second; 0 fits the input in.")] = 0,
+    rate: Annotated[float, typer.Option(min=1, help="Events per second of the made-up traffic.")] = 400,
+    seed: Annotated[int, typer.Option(help="Of the made-up traffic.")] = 7,
+    rules: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Rule files.")] = Path("rules"),
+    directory: Annotated[
+        Path, typer.Option(file_okay=False, help="Where it keeps files and logs; each demo needs its own.")
+    ] = Path(".cueline/demo"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as the last line.")] = False,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+) -> None:
+    """Start everything on this machine and watch it work."""
+    from engine.demo.feed import Input
+    from engine.demo.run import Demo, Wishes
+
+    wishes = Wishes(Input(input, speed, rate, seed), seconds, port, rules, directory, as_json, browser)
+    with errors_as_exit_codes():
+        result = run(lambda: Demo(wishes).run(), "WARNING")
+    if result is not None:
+        show(result, as_json)

@@ -1,0 +1,28 @@
+"""A result, printed for a program or for a person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def show(result: msgspec.Struct, as_json: bool) -> None:
+    """Print a result for a program or for a person."""
+    if as_json:
+        typer.echo(msgspec.json.encode(result).decode())
+        return
+    table = Table("figure", "value")
+    for name, value in _flat(msgspec.to_builtins(result)):
+        table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
+    Console().print(table)
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, item in value.items():
+        rows += _flat(item, f"{prefix}{name}.") if isinstance(item, dict) else [(prefix + name, item)]
+    return rows
