@@ -112,13 +112,15 @@ async def test_a_long_log_begins_anew_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setattr("engine.demo.log_rotation.LONGEST", 30)  # six seconds of requests
     chosen = Input(file=None, speed=0, rate=400, seed=7)
-    await Demo(Wishes(chosen, 30, 0, ROOT / "rules", tmp_path / "demo", as_json=True, browser=False)).run()
+    result = await Demo(
+        Wishes(chosen, 30, 0, ROOT / "rules", tmp_path / "demo", as_json=True, browser=False)
+    ).run()
+    assert result is not None
     told = capsys.readouterr()
     assert "begins anew" in told.err
     assert "is lost" not in told.err
-    result = json.loads(told.out.splitlines()[-1])
-    assert result["eventsApplied"] == result["eventsSent"] > 0
-    assert (result["eventsDuplicate"], result["eventsDeadLettered"]) == (0, 0)
+    assert result.events_applied == result.events_sent > 0
+    assert (result.events_duplicate, result.events_dead_lettered) == (0, 0)
 
 
 async def test_the_time_given_ends_a_log_at_any_speed(start: Demos, tmp_path: Path) -> None:
