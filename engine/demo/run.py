@@ -120,8 +120,9 @@ class Demo:
         environment, engine = self._environment(services), [sys.executable, "-m", "engine"]
         work, run = [*engine, "work", "--directory", str(services.directory / "worker")], services.supervisor.run
         await asyncio.gather(
-            run("worker", work, environment, lambda: _ready(self._worker_port), READY_WITHIN_S),
-            run("api", [*engine, "api"], environment, lambda: _ready(self._port), READY_WITHIN_S),
+            run("worker", work, environment, lambda: _answers(self._worker_port, "ready"), READY_WITHIN_S),
+            # ready says whether the worker is too: an api process must not be ended because a worker is
+            run("api", [*engine, "api"], environment, lambda: _answers(self._port, "live"), READY_WITHIN_S),
         )
 
     def _environment(self, services: LocalServices) -> dict[str, str]:
@@ -153,7 +154,7 @@ class Demo:
         feed = Feed(self._wishes.input, HttpSender(client, self._write_key), clock.set)
         agent = SimulatedAgent(client, self._api_key, self._wishes.input.seed, feed.customers)
         self._log = log = LogRotation(
-            store, PARTITIONS, supervisor, feed, lambda: _ready(self._worker_port), self._say
+            store, PARTITIONS, supervisor, feed, lambda: _answers(self._worker_port, "ready"), self._say
         )
         beside = [
             asyncio.ensure_future(work)
@@ -290,9 +291,10 @@ async def _asked(client: httpx.AsyncClient, url: str) -> httpx.Response:
         await asyncio.sleep(0.1)
 
 
-async def _ready(port: int) -> bool:
+async def _answers(port: int, probe: str) -> bool:
+    """Whether a process answers 200 to ``/health/<probe>``."""
     async with httpx.AsyncClient(trust_env=False) as client:
         try:
-            return (await client.get(f"http://{HOST}:{port}/health/ready")).status_code == 200
+            return (await client.get(f"http://{HOST}:{port}/health/{probe}")).status_code == 200
         except httpx.TransportError:
             return False

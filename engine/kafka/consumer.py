@@ -178,10 +178,9 @@ class BatchConsumer(Consumer):
         lags: dict[int, tuple[int, int | None]] = {}
         for partition, partition_state in core.worker.partition_states.items():
             end = self._end(core, partition)
-            lags[partition] = (
-                partition_state.next,
-                None if end is None else max(end - self._reached(core, partition_state), 0),
-            )
+            behind = None if end is None else max(end - self._reached(core, partition_state), 0)
+            partition_state.behind = behind
+            lags[partition] = (partition_state.next, behind)
         return lags
 
     def _caught_up(self, core: Core, partition: int) -> bool:

@@ -19,6 +19,7 @@ from engine.settings import Kafka
 
 LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
 ACK_TIMEOUT_S = 10.0
+PING_TIMEOUT_S = 2.0
 LETTER_BYTES = 512 * 1024  # of a dead letter's original; brokers take a record of 1 MB with its headers
 
 
@@ -70,6 +71,23 @@ class KafkaLog:
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
+
+    async def ping(self) -> None:
+        """Ask the brokers for the topics' state. Raises `Unavailable` when they do not answer, or when a partition
+        of the events topic has no leader: what goes there is not taken."""
+        if self._producer is None:
+            raise Unavailable("the connection to Kafka is not open")
+        client, topic = self._producer.client, self._settings.events_topic
+        try:
+            answered = await asyncio.wait_for(client.force_metadata_update(), PING_TIMEOUT_S)
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka does not answer: {error!r}") from error
+        if not answered:
+            raise Unavailable("Kafka does not answer")
+        known = client.cluster.partitions_for_topic(topic) or set()
+        led = client.cluster.available_partitions_for_topic(topic) or set()
+        if known - led:
+            raise Unavailable(f"partitions {', '.join(map(str, sorted(known - led)))} of {topic} have no leader")
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Write events; returns once Kafka has acknowledged all. Raises `Unavailable`.

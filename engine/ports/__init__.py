@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from engine.events import Cue, Message, Outcome
+from engine.ports.health import CommitPoint
 
 
 class Clock(Protocol):
@@ -211,9 +212,8 @@ class StatsStore(Protocol):
     async def tallies(self) -> Mapping[str, int]:
         """Sum over the partitions of the counters named at `Commit`, and ``cues``."""
 
-    async def settled(self) -> list[int]:
-        """How many records of each partition took effect or were put aside, ever: the tally ``events``. Unlike
-        offsets it goes on when a log begins anew."""
+    async def commit_points(self) -> list[CommitPoint]:
+        """How far each partition is."""
 
     async def name(self, hashes: Mapping[int, str]) -> None:
         """Remember what category and item hashes stand for."""

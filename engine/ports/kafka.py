@@ -32,12 +32,13 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class PartitionProgress(Protocol):
-    """How far one owned partition is: the ``next`` offset to apply, what the store has ``committed``, and
-    whether its rows may be changed (``live``)."""
+    """How far one owned partition is: the ``next`` offset to apply, what the store has ``committed``, how many
+    records it is ``behind`` the log's end (None: not known), and whether its rows may be changed (``live``)."""
 
     partition: int
     next: int
     committed: int
+    behind: int | None
 
     @property
     def live(self) -> bool: ...

@@ -6,11 +6,11 @@ import time
 from functools import partial
 
 from engine.decisions.batcher import DecisionBatcher
-from engine.process.heartbeat import Heartbeat
+from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
 from engine.process.policy_in_use import PolicyInUse
-from engine.process.readiness import PING_EVERY_S, api_problems
+from engine.process.readiness import api_problems
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.sources.segment.payload import Limits, SegmentSource
@@ -26,10 +26,13 @@ async def run_api(settings: Settings) -> None:
     async with process.open():
         in_use = await process.follow_policy()
         process.follow_clock()
-        staleness = StalenessGuard(process.store, process.store, time.monotonic)
-        services = _services(process, in_use, staleness, heartbeat := Heartbeat(staleness.look))
+        workers = WorkerWatch(settings.kafka.partitions)
+        guard = StalenessGuard(process.store, process.store, time.monotonic, workers.caught_up)
+        monitor = HealthMonitor(process.store, workers, guard, process.log, settings.redis.timeout_s)
+        services = _services(process, in_use, guard, monitor)
         in_use.on_change = lambda policy: services.batcher.remember(policy.rulebook)
-        process.begin(every(PING_EVERY_S, heartbeat.beat, process.stop))
+        process.begin(every(LOOK_EVERY_S, monitor.look, process.stop))
+        process.begin(every(PING_EVERY_S, monitor.ping, process.stop, "Kafka"))
         process.begin(
             serve(
                 build_app(services, settings),
@@ -42,7 +45,7 @@ async def run_api(settings: Settings) -> None:
         await process.until_stopped()
 
 
-def _services(process: Process, in_use: PolicyInUse, staleness: StalenessGuard, heartbeat: Heartbeat) -> Services:
+def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, monitor: HealthMonitor) -> Services:
     settings, store, meter = process.settings, process.store, process.meter
 
     def rulebook() -> Rulebook:
@@ -51,14 +54,16 @@ def _services(process: Process, in_use: PolicyInUse, staleness: StalenessGuard, 
     return Services(
         source=SegmentSource(Limits(settings.web.max_event_bytes, settings.web.max_batch_events)),
         log=process.log,
-        decisions=staleness,
+        decisions=guard,
         cues=store,
         stats=store,
         meter=meter,
         clock=process.clock,
-        batcher=DecisionBatcher(staleness, lambda: in_use.policy, process.clock, meter, settings),
+        batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),
         rulebook=rulebook,
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,
-        ready=partial(api_problems, process.log, heartbeat, staleness, settings.redis.timeout_s),
+        ready=partial(api_problems, process.log, monitor, settings.web.demo_page),
+        health=monitor.health,
+        notices=monitor.notices,
     )

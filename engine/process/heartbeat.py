@@ -1,22 +1,30 @@
-"""Signs of life: of the store, asked now and then so that a probe need not wait for it, and of a loop."""
+"""Signs of life: of a service, asked now and then so that a probe need not wait for it, and of a loop."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
 
+from engine.errors import Unavailable
+
 
 class Heartbeat:
-    """When the store last answered; `ping` raises `Unavailable` when it does not in time."""
+    """When a service last answered; `ping` raises `Unavailable` when it does not in time. ``fault`` is what it
+    raised last, empty while it answers."""
 
     def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
         self._ping = ping
         self._answered = time.monotonic()
+        self.fault = ""
 
     async def beat(self) -> None:
         """Ask now. Raises `Unavailable`."""
-        await self._ping()
-        self._answered = time.monotonic()
+        try:
+            await self._ping()
+        except Unavailable as error:
+            self.fault = str(error)
+            raise
+        self._answered, self.fault = time.monotonic(), ""
 
     @property
     def seconds_ago(self) -> float:

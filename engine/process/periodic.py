@@ -18,8 +18,8 @@ class Step(Protocol):
     def __call__(self) -> Coroutine[object, object, None]: ...
 
 
-async def every(seconds: float, step: Step, stop: asyncio.Event) -> None:
-    """Run `step` every so often until `stop`; an absent store is waited out."""
+async def every(seconds: float, step: Step, stop: asyncio.Event, asked: str = "store") -> None:
+    """Run `step` every so often until `stop`; an absent service, which the log calls `asked`, is waited out."""
     away = False
     while not stop.is_set():
         try:
@@ -27,7 +27,7 @@ async def every(seconds: float, step: Step, stop: asyncio.Event) -> None:
             away = False
         except Unavailable as error:
             if not away:
-                log.warning("store: %s", error)
+                log.warning("%s: %s", asked, error)
             away = True
         try:
             await asyncio.wait_for(stop.wait(), seconds)

@@ -7,24 +7,26 @@ from collections.abc import Callable, Mapping
 from engine.errors import Stuck
 from engine.kafka.producer import KafkaLog
 from engine.meter import PrometheusMeter
-from engine.process.heartbeat import Heartbeat, LoopLiveness
-from engine.store.staleness import BEHIND, StalenessGuard
+from engine.process.health import HealthMonitor
+from engine.process.heartbeat import LoopLiveness
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 
-PING_EVERY_S = 0.5
 ALIVE_S = 10.0  # a drain loop without an iteration for this long is not ready
 
 
-def api_problems(
-    kafka: KafkaLog, heartbeat: Heartbeat, staleness: StalenessGuard, timeout_s: float
-) -> Mapping[str, str]:
-    """There is a rulebook always: a process without one does not start, and a bad file changes none."""
-    problems = {}
-    if heartbeat.seconds_ago > timeout_s + 2 * PING_EVERY_S:
-        problems["store"] = f"Redis has not answered for {heartbeat.seconds_ago:.0f} s"
-    elif staleness.behind:
-        problems["store"] = BEHIND
+def api_problems(kafka: KafkaLog, monitor: HealthMonitor, whole: bool) -> Mapping[str, str]:
+    """What keeps an api process from its work: the store. Events are refused one by one while Kafka is away, and
+    decisions go on; they go on without a worker too. `whole`: the process speaks for all of the deployment, as the
+    demo's does, so that it is ready only when everything is.
+
+    There is a rulebook always: a process without one does not start, and a bad file changes none.
+    """
+    health = monitor.health()
+    asked = {"store": health.redis}
+    if whole:
+        asked |= {"kafka": health.kafka, "worker": health.worker}
+    problems = {name: part.reason for name, part in asked.items() if part.state != "ok"}
     if not kafka.is_open:
         problems["kafka"] = "the producer is not open"
     return problems

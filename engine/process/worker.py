@@ -13,6 +13,7 @@ from engine.process.heartbeat import LoopLiveness
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
 from engine.process.readiness import exposition, watch_liveness, worker_problems
+from engine.process.worker_report import REPORT_EVERY_S, Reporter
 from engine.settings import Settings
 from engine.sources.segment.payload import canonical
 from engine.stream.watchdog import LagWatchdog
@@ -38,6 +39,10 @@ async def run_worker(settings: Settings) -> None:
         process.begin(_run_faust(app, process.stop))
         process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
         problems = partial(worker_problems, worker, watch, loop_liveness)
+        reporter = Reporter(
+            process.store, lambda: process.store.connections, lambda: worker.partition_states, problems
+        )
+        process.begin(every(REPORT_EVERY_S, reporter.report, process.stop))
         health = build_health_app(partial(exposition, process.meter, problems), problems)
         process.begin(serve(health, settings.web.host, settings.stream.metrics_port, process.stop))
         settle_memory()

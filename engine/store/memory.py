@@ -21,6 +21,7 @@ from engine.ports import (
     Reservation,
     View,
 )
+from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, HISTORY, RedisKeys
 
@@ -44,6 +45,7 @@ class _Partition:
     newest_cue: dict[bytes, tuple[StreamPosition, bytes]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     learned: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
 
 
 def _take(history: History, candidate: Candidate, at: int) -> bool:
@@ -58,7 +60,7 @@ def _take(history: History, candidate: Candidate, at: int) -> bool:
 
 
 class MemoryStore:
-    """StreamStore, DecisionStore, CueStore and StatsStore in one process.
+    """StreamStore, DecisionStore, CueStore, StatsStore and WorkerReports in one process.
 
     ``wall`` tells the time (epoch ms) by which records expire and cues are numbered, as Redis's own
     clock does there.
@@ -259,8 +261,22 @@ class MemoryStore:
             total.update(part.tallies)
         return total
 
-    async def settled(self) -> list[int]:
-        return [part.tallies.get("events", 0) for part in self._partitions]
+    async def commit_points(self) -> list[CommitPoint]:
+        return [
+            CommitPoint(part.tallies.get("events", 0), part.tallies.get("customers", 0), part.position.offset)
+            for part in self._partitions
+        ]
+
+    # what workers report
+
+    async def report(self, reports: Mapping[int, WorkerReport], connection: int) -> None:
+        if connection not in (0, self.connections):
+            raise Unavailable("the connection was made anew")
+        for partition, report in reports.items():
+            self._partitions[partition].report = (self._wall() + REPORT_KEPT_MS, report)
+
+    async def reports(self) -> list[WorkerReport | None]:
+        return [part.report[1] if part.report[0] > self._wall() else None for part in self._partitions]
 
     async def name(self, hashes: Mapping[int, str]) -> None:
         self._names.update(hashes)

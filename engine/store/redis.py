@@ -7,10 +7,12 @@ from engine.store.decisions import DecisionCommands
 from engine.store.resp import pack
 from engine.store.stats import StatsCommands
 from engine.store.stream import StreamCommands
+from engine.store.worker_reports import WorkerReportCommands
 
 
-class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands):
-    """StreamStore, DecisionStore, CueStore and StatsStore: ``RedisStore(settings.redis, partitions)``.
+class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, WorkerReportCommands):
+    """StreamStore, DecisionStore, CueStore, StatsStore and WorkerReports, made by
+    ``RedisStore(settings.redis, partitions)``.
 
     Connects at `open`, or with the first verb, and again after an outage; the function library is loaded
     where it is missing. Every verb raises `Unavailable` when Redis does not answer within

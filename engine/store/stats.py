@@ -9,6 +9,7 @@ from itertools import chain
 import msgspec
 
 from engine.ports import ClockAnchor
+from engine.ports.health import CommitPoint
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.keys import CLOCK, NAMES
@@ -23,7 +24,7 @@ class StatsCommands(Commands):
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)
         self._tallies = b"".join(pack(("HGETALL", key)) for key in self._keys.tallies)
-        self._settled = b"".join(pack(("HGET", key, "events")) for key in self._keys.tallies)
+        self._progress = b"".join(map(_read_progress, self._keys.tallies, self._keys.position))
 
     async def set_clock(self, anchor: ClockAnchor | None) -> None:
         command = ("SET", CLOCK, msgspec.json.encode(anchor)) if anchor else ("DEL", CLOCK)
@@ -40,8 +41,12 @@ class StatsCommands(Commands):
                 total[name.decode()] += int(amount)
         return total
 
-    async def settled(self) -> list[int]:
-        return [int(count or 0) for count in await self._connection.pipe(self._settled, self._keys.partitions)]
+    async def commit_points(self) -> list[CommitPoint]:
+        replies = await self._connection.pipe(self._progress, 4 * self._keys.partitions)
+        return [
+            CommitPoint(int(settled or 0), int(customers or 0), int(offset or 0))
+            for (settled, customers), offset in replies[3::4]
+        ]
 
     async def name(self, hashes: Mapping[int, str]) -> None:
         pairs = list(hashes.items())
@@ -55,3 +60,9 @@ class StatsCommands(Commands):
             return {}
         words = await self._connection.call(pack(("HMGET", NAMES, *hashes)))
         return {number: word.decode() for number, word in zip(hashes, words, strict=True) if word is not None}
+
+
+def _read_progress(tallies: bytes, position: bytes) -> bytes:
+    """In a transaction: what a commit changes together is read together."""
+    inside = (("HMGET", tallies, "events", "customers"), ("HGET", position, "offset"))
+    return b"".join(map(pack, (("MULTI",), *inside, ("EXEC",))))

@@ -30,6 +30,7 @@ class PartitionState:
         self.failed = False
         self.closed = False
         self.refused_at = 0.0  # monotonic s of the refusal, 0: the store was away
+        self.behind: int | None = None  # records up to Kafka's end, as last looked; None: not known yet
         self.mismatch_at = -1  # offset at which fetched records did not fit once
         self.watermark = 0  # largest event time applied, epoch ms
         self.written_at = wall_ms()  # when the newest record handled was written to Kafka; none yet: now

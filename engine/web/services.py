@@ -11,6 +11,7 @@ import msgspec
 from engine.decisions.batcher import DecisionBatcher
 from engine.events import Message
 from engine.ports import Clock, CueStore, DecisionStore, EventLog, Meter, StatsStore
+from engine.ports.health import SystemHealth
 from engine.rulebook.model import Rulebook
 
 
@@ -39,7 +40,8 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the routes use. ``rule_faults`` are those of files that were not taken into use,
-    ``metrics`` gives the exposition and its content type, ``ready`` the problems by name (empty: ready)."""
+    ``metrics`` gives the exposition and its content type, ``ready`` the problems by name (empty: ready),
+    ``health`` how the parts of the deployment are, ``notices`` what happened and stays true."""
 
     source: Source
     log: EventLog
@@ -53,3 +55,5 @@ class Services:
     rule_faults: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[bytes, str]]
     ready: Callable[[], Mapping[str, str]]
+    health: Callable[[], SystemHealth] = SystemHealth
+    notices: Callable[[], Sequence[str]] = tuple

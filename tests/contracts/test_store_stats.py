@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+import redis
+
+from engine.errors import Unavailable
 from engine.ports import ClockAnchor, Commit, Timers
-from tests.contracts.builders import AnyStore
+from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
+from engine.store.memory import MemoryStore
+from engine.store.redis import RedisStore
+from tests.contracts.builders import PARTITIONS, AnyStore
 
 
 async def test_tallies_begin_empty(store: AnyStore) -> None:
@@ -12,15 +19,39 @@ async def test_tallies_begin_empty(store: AnyStore) -> None:
 
 
 async def test_settled_records_are_counted_by_partition_and_the_log_has_no_say(store: AnyStore) -> None:
-    before = await store.settled()
+    before = await store.commit_points()
     at = await store.claim(1)
     for expected, offset, records in ((at.offset, 40, 5), (40, 3, 2)):  # the log began anew
-        tallies = {"events": records, "applied": 1}
+        tallies = {"events": records, "applied": 1, "customers": 1}
         await store.commit(Commit(1, at.epoch, expected, offset, [], [], Timers([], []), [], tallies))
-    counted = await store.settled()
-    assert [now - then for now, then in zip(counted, before, strict=True)] == [
-        7 if partition == 1 else 0 for partition in range(len(counted))
+    assert before == [CommitPoint(0, 0, 0)] * PARTITIONS
+    assert await store.commit_points() == [
+        CommitPoint(7, 2, 3) if partition == 1 else CommitPoint(0, 0, 0) for partition in range(PARTITIONS)
     ]
+
+
+async def test_the_newest_report_of_each_partition_is_kept(store: AnyStore) -> None:
+    assert await store.reports() == [None] * PARTITIONS
+    first, second = WorkerReport("a", 1, 1, None, ("waits for the store",)), WorkerReport("b", 1, 2, 5)
+    await store.report({0: first, 2: first}, 0)
+    await store.report({2: second}, store.connections)
+    await store.report({}, 0)
+    assert await store.reports() == [first, None, second, *[None] * (PARTITIONS - 3)]
+    with pytest.raises(Unavailable):
+        await store.report({1: first}, store.connections + 1)
+    assert (await store.reports())[1] is None
+
+
+async def test_a_report_is_gone_with_its_worker(redis_store: RedisStore, look: redis.Redis) -> None:
+    await redis_store.report({1: WorkerReport("a", 1, 1, 0)}, 0)
+    assert 0 < look.pttl("{p1}:b") <= REPORT_KEPT_MS
+    wall = [1_000]
+    memory = MemoryStore(PARTITIONS, wall=lambda: wall[0])
+    await memory.report({1: WorkerReport("a", 1, 1, 0)}, 0)
+    wall[0] += REPORT_KEPT_MS - 1
+    assert (await memory.reports())[1] is not None
+    wall[0] += 1
+    assert (await memory.reports())[1] is None
 
 
 async def test_names_are_remembered(store: AnyStore) -> None:

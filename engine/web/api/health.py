@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from blacksheep import Application, Request, Response
 from blacksheep.server.routing import Router
 
 from engine.errors import NotFound
+from engine.ports.health import SystemHealth
 from engine.web.server import replies
 from engine.web.server.problems import problem
 
 Metrics = Callable[[], tuple[bytes, str]]
 Ready = Callable[[], Mapping[str, str]]
+Describe = Callable[[], tuple[SystemHealth | None, Sequence[str]]]
 
 
-class Health(msgspec.Struct, frozen=True):
-    """``problems`` by the name of what is amiss; none: all is well."""
+class Health(msgspec.Struct, frozen=True, omit_defaults=True):
+    """``problems`` by the name of what is amiss; none: all is well. Of an api process also how the parts of the
+    deployment are, and ``notices`` of what happened and stays true."""
 
     status: str
     problems: Mapping[str, str]
+    health: SystemHealth | None = None
+    notices: Sequence[str] = ()
 
 
 class HealthRoutes:
     """Probes and scrapes: ``metrics`` gives the exposition and its content type, ``ready`` the problems by
-    name."""
+    name, ``describe`` what else is known."""
 
-    def __init__(self, metrics: Metrics, ready: Ready) -> None:
+    def __init__(self, metrics: Metrics, ready: Ready, describe: Describe = lambda: (None, ())) -> None:
         self._metrics = metrics
         self._ready = ready
+        self._describe = describe
 
     async def live(self, request: Request) -> Response:
         """The process answers."""
@@ -38,7 +44,8 @@ class HealthRoutes:
     async def ready(self, request: Request) -> Response:
         """200 when the process can do its work, else 503 with what is amiss."""
         problems = self._ready()
-        return replies.json(Health("not ready" if problems else "ready", problems), 503 if problems else 200)
+        status = "not ready" if problems else "ready"
+        return replies.json(Health(status, problems, *self._describe()), 503 if problems else 200)
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' exposition."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,6 +13,7 @@ from blacksheep.contents import StreamedContent
 
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ports import CueEntry
+from engine.ports.health import SystemHealth
 from engine.web.auth.keys import ApiKeys
 from engine.web.pages.activity import EVERY_S, Activity, Point
 from engine.web.push.cues import HEADERS, RETRY_MS, CueRoutes
@@ -27,7 +28,8 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
     """The state of the engine. ``perSecond``: how fast each tally grew since the sample before; ``ruleFaults``:
     why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long events that came in
-    here have been waiting to be read (0: they are read); ``points``: the chart's since the pulse before."""
+    here have been waiting to be read (0: they are read); ``points``: the chart's since the pulse before;
+    ``health``: how worker, Redis and Kafka are; ``notices``: what happened and stays true."""
 
     engine_now: int
     tallies: Mapping[str, int]
@@ -39,6 +41,8 @@ class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
     clients: int
     stalled_seconds: float
     points: list[Point]
+    health: SystemHealth
+    notices: Sequence[str]
 
 
 class History(msgspec.Struct, frozen=True):
@@ -124,6 +128,8 @@ class DemoPage:
             self._cues.feed.clients,
             sample.stalled_seconds,
             self._activity.points(seen),
+            services.health(),
+            services.notices(),
         )
 
     def _file(self, name: str) -> Response:

@@ -69,7 +69,11 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         CustomerRoutes(services),
         cues,
         RulebookRoutes(services),
-        HealthRoutes(lambda: _scraped(services, gate), services.ready),
+        HealthRoutes(
+            lambda: _scraped(services, gate),
+            services.ready,
+            lambda: (services.health(), tuple(services.notices())),
+        ),
     )
     pages = Documentation(routes)
     routes += (
