@@ -29,7 +29,9 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
     """The typer command. `decode` reads Segment payloads (see `engine.replay.formats.segment`)."""
 
     def replay(
-        file: Annotated[Path, typer.Argument(help="REES46, Taobao, OTTO or Segment log, plain or gz")],
+        file: Annotated[
+            Path, typer.Argument(help="REES46, Taobao, OTTO, Segment or MessagePack log, plain or gz")
+        ],
         speed: Annotated[str, typer.Option(help="times as fast as it happened, or max")] = "1",
         limit: Annotated[int | None, typer.Option(min=1, help="events to send at most")] = None,
         shift_to_now: Annotated[bool, typer.Option(help="let the first event happen now")] = False,

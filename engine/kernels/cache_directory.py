@@ -96,7 +96,8 @@ def choose(places: Sequence[Path], name: str, uid: int) -> Choice:
 def is_filled(folder: Path) -> bool:
     """Whether a kernel lies in `folder`."""
     try:
-        return any(entry.name.endswith(SUFFIX) for entry in os.scandir(folder))
+        with os.scandir(folder) as entries:
+            return any(entry.name.endswith(SUFFIX) for entry in entries)
     except OSError:
         return False
 

@@ -1,28 +1,31 @@
-"""A log file as a stream of messages: opened, its format recognised, read line by line, bad lines counted."""
+"""A log file as a stream of messages: opened, its format recognised, read line by line or record by record, bad
+ones counted."""
 
 from __future__ import annotations
 
 import gzip
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal, TypeVar, cast
 
 import msgspec
 
 from engine.errors import BadEvent, BadRequest
 from engine.events import Message
-from engine.replay.formats import otto, rees46, segment, taobao
+from engine.replay.formats import otto, packed, rees46, segment, taobao
 from engine.replay.message_ids import MessageIds
 
-Read = Callable[[bytes, MessageIds], list[Message]]
-Format = Literal["rees46", "taobao", "otto", "segment"]
+T = TypeVar("T", bytes, object)
+Read = Callable[[T, MessageIds], list[Message]]
+Format = Literal["rees46", "taobao", "otto", "segment", "packed"]
+HEAD_BYTES = 64 * 1024  # of the first line, to recognise it by
 KEPT_FAULTS = 20
 
 
 class LineFaults(msgspec.Struct):
-    """Lines that could not be read: how many, and the first few as ``file:line: reason``."""
+    """Lines or records that could not be read: how many, and the first few as ``file:number: reason``."""
 
     count: int = 0
     first: list[str] = msgspec.field(default_factory=list)
@@ -52,30 +55,34 @@ class LogReader(msgspec.Struct, frozen=True):
 
         Raises `BadRequest` when the file is missing, damaged or of no format we know.
         """
-        stream = otto.in_time_order(self._lines(faults)) if self.format() == "otto" else self._lines(faults)
-        for batch in stream:
+        found = self.format()
+        stream = self._records(faults) if found == "packed" else self._lines(found, faults)
+        for batch in otto.in_time_order(stream) if found == "otto" else stream:
             yield from batch
 
     def format(self) -> Format:
         """What the file is, from its first line. Raises `BadRequest`."""
-        with closing(self._open()) as file:
-            first = next(self._raw(file), b"")
-        return sniff(self.path.name, first)
+        with self._open() as file:
+            return sniff(self.path.name, file.readline(HEAD_BYTES))
 
-    def _lines(self, faults: LineFaults) -> Iterator[list[Message]]:
-        with closing(self._open()) as file:
-            lines = self._raw(file)
-            read, number = self._reader(lines)
-            for line in lines:
+    def _lines(self, found: Format, faults: LineFaults) -> Iterator[list[Message]]:
+        with self._open() as file:
+            read, number = self._reader(found, file)
+            for line in file:
                 number += 1
                 if line.strip():
-                    yield self._one(read, line, number, faults)
+                    yield self._one(read, line, MessageIds(self.salt, number, line), faults)
 
-    def _reader(self, lines: Iterator[bytes]) -> tuple[Read, int]:
+    def _records(self, faults: LineFaults) -> Iterator[list[Message]]:
+        with self._open() as file:
+            for number, record in enumerate(packed.records(file, self.path.name), 1):
+                yield self._one(packed.read, record, MessageIds(self.salt, number, b""), faults)
+
+    def _reader(self, found: Format, file: BinaryIO) -> tuple[Read[bytes], int]:
         """How to read a line, and the lines of header that are gone."""
-        match self.format():
+        match found:
             case "rees46":
-                return rees46.reader(next(lines)), 1
+                return rees46.reader(file.readline()), 1
             case "taobao":
                 return taobao.read, 0
             case "otto":
@@ -85,34 +92,37 @@ class LogReader(msgspec.Struct, frozen=True):
                     raise BadRequest(f"{self.path.name}: a Segment file needs the Segment door", "FILE")
                 return segment.reader(self.decode), 0
 
-    def _one(self, read: Read, line: bytes, number: int, faults: LineFaults) -> list[Message]:
+    def _one(self, read: Read[T], what: T, identity: MessageIds, faults: LineFaults) -> list[Message]:
         try:
-            return read(line, MessageIds(self.salt, number, line))
+            return read(what, identity)
         except BadEvent as error:
-            fault = f"{self.path.name}:{number}: {error}"
+            fault = f"{self.path.name}:{identity.line}: {error}"
             if self.strict:
                 raise BadRequest(fault, "FILE") from error
             faults.add(fault)
             return []
 
-    def _open(self) -> BinaryIO:
+    @contextmanager
+    def _open(self) -> Iterator[BinaryIO]:
+        """The file, unpacked when it is gzip. What is wrong with it, also while it is read, is `BadRequest`."""
         try:
             file = self.path.open("rb")
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
         except OSError as error:
             raise BadRequest(f"{self.path}: {error.strerror or error}", "FILE") from error
-        return cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-
-    def _raw(self, file: BinaryIO) -> Iterator[bytes]:
-        try:
-            yield from file
-        except (OSError, EOFError, zlib.error) as error:
-            raise BadRequest(f"{self.path.name}: damaged: {error}", "FILE") from error
+        with file:
+            try:
+                gzipped = file.read(2) == b"\x1f\x8b"
+                file.seek(0)
+                with cast(BinaryIO, gzip.GzipFile(fileobj=file)) if gzipped else nullcontext(file) as content:
+                    yield content
+            except (OSError, EOFError, zlib.error) as error:
+                raise BadRequest(f"{self.path.name}: damaged: {error}", "FILE") from error
 
 
 def sniff(name: str, first: bytes) -> Format:
-    """The format whose first line `first` is. Raises `BadRequest` that says what is understood."""
+    """The format that begins with the line `first`. Raises `BadRequest` that says what is understood."""
+    if first.startswith(packed.FIRST):
+        return "packed"
     line = first.removeprefix(b"\xef\xbb\xbf").strip()
     if not line:
         raise BadRequest(f"{name}: empty", "FILE")
@@ -125,7 +135,7 @@ def sniff(name: str, first: bytes) -> Format:
         return "taobao"
     raise BadRequest(
         f"{name}: no format we know: REES46 CSV (first line event_time,event_type,…), Taobao CSV "
-        "(user,item,category,pv|cart|fav|buy,seconds), OTTO jsonl (session, events) or Segment jsonl "
-        "(one payload a line), each plain or gz",
+        "(user,item,category,pv|cart|fav|buy,seconds), OTTO jsonl (session, events), Segment jsonl "
+        "(one payload a line) or MessagePack records [customer, event], each plain or gz",
         "FILE",
     )

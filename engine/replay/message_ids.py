@@ -8,7 +8,7 @@ import msgspec
 
 
 class MessageIds(msgspec.Struct, frozen=True, gc=False):
-    """Where an event stands in a file: line number (from 1) and the line itself."""
+    """Where an event stands in a file: number of its line or record (from 1) and the line itself."""
 
     salt: str
     line: int

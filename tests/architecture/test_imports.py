@@ -58,6 +58,7 @@ HOMES: dict[str, set[str]] = {
     "uvicorn": {"web"},
     "prometheus_client": {"meter"},
     "httpx": {"replay"},
+    "msgpack": {"replay"},
     "typer": {"replay"},
     "rich": {"replay"},
 }

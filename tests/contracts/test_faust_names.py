@@ -9,14 +9,12 @@ from importlib.metadata import version
 import aiokafka
 import faust
 import mode
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import fetcher, subscription_state
 from aiokafka.record.default_records import DefaultRecord
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 
-
-def parameters(function: object) -> list[str]:
-    return list(inspect.signature(function).parameters)  # type: ignore[arg-type]
+from tests.contracts.reading import parameters
 
 
 def test_the_version_is_the_one_that_was_read() -> None:
@@ -85,3 +83,44 @@ def test_records_can_be_kept_as_the_parser_made_them() -> None:
 def test_an_app_makes_directories_where_we_make_none() -> None:
     assert parameters(faust.App._create_directories) == ["self"]
     assert "self._create_directories()" in inspect.getsource(faust.App.on_first_start)
+
+
+def test_where_a_partition_stands_is_read_of_its_state() -> None:
+    assert "self._subscription = " in inspect.getsource(aiokafka.AIOKafkaConsumer.__init__)
+    assert "self._fetcher = " in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+    assert isinstance(subscription_state.SubscriptionState.subscription, property)
+    assert isinstance(subscription_state.Subscription.assignment, property)
+    assert parameters(subscription_state.Assignment.state_value) == ["self", "tp"]
+    state = inspect.getsource(subscription_state.TopicPartitionState.__init__)
+    assert "self.highwater = None" in state
+    assert "self._position = None" in state
+
+
+def test_fetched_records_lie_by_partition_until_they_are_taken() -> None:
+    assert "self._records = collections.OrderedDict()" in inspect.getsource(fetcher.Fetcher.__init__)
+    assert "self._partition_records = partition_records" in inspect.getsource(fetcher.FetchResult.__init__)
+    assert "self._tp = tp" in inspect.getsource(fetcher.PartitionRecords.__init__)
+
+
+def test_what_the_drain_asks_of_the_consumer_is_there() -> None:
+    made = inspect.getsource(base.Consumer.__init__)
+    for name in ("self.flow_active = ", "self.suspend_flow = ", "self._read_offset = "):
+        assert name in made or name in inspect.getsource(base.Consumer), name
+    assert parameters(base.Consumer.verify_event_path) == ["self", "now", "tp"]
+    assert parameters(driver.Consumer.verify_event_path) == ["self", "now", "tp"]
+    assert parameters(base.Consumer.on_partitions_revoked) == ["self", "revoked"]
+    assert parameters(base.Consumer._add_gap) == ["self", "tp", "offset_from", "offset_to"]
+    assert driver.Consumer.consumer_stopped_errors
+    assert isinstance(mode.Service.should_stop, property)
+    assert parameters(mode.Service.add_future) == ["self", "coro"]
+    assert "self._stopped = " in inspect.getsource(mode.Service)
+
+
+def test_the_consumers_thread_can_be_called() -> None:
+    thread = driver.AIOKafkaConsumerThread
+    assert parameters(thread.call_thread)[:2] == ["self", "fun"]
+    assert inspect.iscoroutinefunction(thread.call_thread)
+    assert parameters(thread._ensure_consumer) == ["self"]
+    assert parameters(thread._fetch_records)[:2] == ["self", "consumer"]
+    assert "self._thread = self._new_consumer_thread()" in inspect.getsource(base.ThreadDelegateConsumer.__init__)
+    assert parameters(driver.ensure_aiokafka_TP) == ["tp"]

@@ -283,6 +283,8 @@ async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again()
             writer.write(b"+OK\r\n")
         code = Path(library.__file__).with_name("cueline.lua").read_bytes()
         writer.write(b"*1\r\n$%d\r\n%b\r\n" % (len(code), code) + b"nonsense\r\n")
+        await reader.read()  # until the store hangs up
+        writer.close()
 
     server = await asyncio.start_server(break_off, "127.0.0.1", 0)
     store = RedisStore(

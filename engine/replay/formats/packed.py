@@ -1,0 +1,111 @@
+"""Files of packed records: MessagePack values one behind the other, each ``[customer, event]``.
+
+``customer`` is a string of 1 to 256 bytes, ``event`` the array that lies on Kafka (`engine.events.Event`): its
+first four fields are needed, later releases may append. It is what a producer of one's own, or a dump of the
+topic, writes without any reader: ``file.write(msgpack.packb([customer, event]))``.
+
+A record that is no event is a fault of that record. Bytes that are no MessagePack, or a value beyond the bounds
+below, end the file: where the next record begins cannot be known then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import msgpack
+import msgspec
+
+from engine.errors import BadEvent, BadRequest
+from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
+from engine.kernels.decode import EARLIEST_MS, LATEST_MS, MAX_EVENT_BYTES, MAX_VALUE
+from engine.replay.message_ids import MessageIds
+
+FIRST = b"\x92"  # an array of two: no text begins with it
+READ_BYTES = 64 * 1024
+MOST_BYTES = 64 * 1024  # of one record
+MOST_FIELDS = 15  # the stream reads arrays of one byte's length
+MOST_WORDS = MAX_EVENT_BYTES - 1_024  # the rest of an event takes less
+KINDS = frozenset(map(int, Kind))
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    customer: str
+    event: Event
+
+
+def records(file: BinaryIO, name: str) -> Iterator[object]:
+    """The values in `file`, one after the other. Raises `BadRequest` at the first that is none or is cut off, as
+    ``name:number: reason``."""
+    number, whole = 1, _unpacker()
+    begun = read = 0
+    fault = ""
+    try:
+        while read - begun <= MOST_BYTES and (part := file.read(READ_BYTES)):
+            read += len(part)
+            whole.feed(part)
+            for record in whole:
+                yield record
+                number, begun = number + 1, whole.tell()
+        if begun != read:
+            fault = "cut off" if read - begun <= MOST_BYTES else f"larger than {MOST_BYTES} bytes"
+    except (ValueError, msgpack.UnpackException) as error:
+        fault = f"no MessagePack, or beyond its bounds{f': {error}' if str(error) else ''}"
+    if fault:
+        raise BadRequest(f"{name}:{number}: {fault}", "FILE")
+
+
+def _unpacker() -> msgpack.Unpacker:
+    return msgpack.Unpacker(
+        raw=False,
+        unicode_errors="surrogateescape",  # a fault of the record, found when it is read
+        strict_map_key=True,
+        max_buffer_size=2 * MOST_BYTES + READ_BYTES,  # it holds what is not parsed yet, never as much
+        max_array_len=MOST_FIELDS,
+        max_str_len=MAX_EVENT_BYTES,
+        max_bin_len=MAX_EVENT_BYTES,
+        max_map_len=0,
+        max_ext_len=0,
+    )
+
+
+def read(record: object, identity: MessageIds) -> list[Message]:
+    """The message of one record, under the event's own id; under one of this run where `identity` has a salt.
+    Raises `BadEvent`."""
+    try:
+        found = msgspec.convert(record, _Record)
+    except msgspec.ValidationError as error:
+        raise BadEvent("malformed", str(error)) from None
+    if not 0 < _size(found.customer, "customer") <= MAX_CUSTOMER_BYTES:
+        raise BadEvent("missing_customer", f"1 to {MAX_CUSTOMER_BYTES} bytes are needed", "customer")
+    _check(found.event)
+    event = msgspec.structs.replace(found.event, id=identity.message_id()) if identity.salt else found.event
+    return [Message(found.customer, event)]
+
+
+def _check(event: Event) -> None:
+    """What the stream would refuse (`engine.kernels.decode`), but for what depends on when it is produced.
+    Raises `BadEvent`."""
+    if event.version != WIRE_VERSION:
+        raise BadEvent("malformed", f"{event.version}, {WIRE_VERSION} is known", "version")
+    if event.kind not in KINDS:
+        raise BadEvent("unknown_type", f"{event.kind} is no kind of event", "kind")
+    if not 0 < _size(event.id, "id") <= MAX_ID_BYTES:
+        raise BadEvent("missing_id", f"1 to {MAX_ID_BYTES} bytes are needed", "id")
+    if not EARLIEST_MS <= event.at <= LATEST_MS:
+        raise BadEvent("bad_time", f"{event.at} are no epoch milliseconds from 2000 to 2136", "at")
+    if not 0 <= event.value <= MAX_VALUE:
+        raise BadEvent("bad_number", f"{event.value} does not lie between 0 and {MAX_VALUE:.0e}", "value")
+    if not 0 <= event.quantity < 1 << 32:
+        raise BadEvent("bad_number", f"{event.quantity} does not lie between 0 and 2^32 - 1", "quantity")
+    words = _size(event.item, "item") + _size(event.category, "category") + _size(event.order, "order")
+    if words > MOST_WORDS:
+        raise BadEvent("too_large", f"item, category and order have more than {MOST_WORDS} bytes together")
+
+
+def _size(text: str, field: str) -> int:
+    """Bytes of `text`. Raises `BadEvent` when it came as bytes that are no UTF-8."""
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise BadEvent("malformed", "not UTF-8", field) from None
