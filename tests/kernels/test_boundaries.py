@@ -1,0 +1,360 @@
+"""Rows at the edges of what is counted: exactly there, one below, one above. Expected values are worked by hand."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from engine.events import Kind
+from engine.kernels import row as layout
+from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.stream.evaluator import IndicatorEvaluator
+from tests.kernels.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOTHING,
+    SECOND,
+    START,
+    Happening,
+    columns,
+    features,
+    rulebook,
+    run,
+)
+
+GAP = 30 * MINUTE
+WINDOWS = [
+    ("5m", 30 * SECOND, 10),
+    ("1h", 5 * MINUTE, 12),
+    ("24h", HOUR, 24),
+    ("7d", DAY, 7),
+    ("30d", DAY, 30),
+]
+
+
+def after(events: Sequence[Happening], now: int) -> dict[str, float]:
+    return features(run(NOTHING, events)[0], now)
+
+
+def views(*times: int, kind: Kind = Kind.PAGE_VIEWED) -> list[Happening]:
+    return [Happening(at, kind, 1 + number) for number, at in enumerate(times)]
+
+
+@pytest.mark.parametrize(("gap", "number"), [(GAP - 1, 1), (GAP, 1), (GAP + 1, 2)])
+def test_a_session_ends_after_half_an_hour_and_a_millisecond(gap: int, number: int) -> None:
+    got = after(views(START, START + gap), START + gap)
+    assert got["session.number"] == number
+    assert got["session.events"] == 3 - number
+    assert got["session.longest_pause"] == (gap / SECOND if number == 1 else 0)
+
+
+@pytest.mark.parametrize(("idle", "events"), [(GAP - 1, 2), (GAP, 2), (GAP + 1, 0)])
+def test_and_is_read_as_ended_then_too(idle: int, events: int) -> None:
+    got = after(views(START, START + SECOND), START + SECOND + idle)
+    assert got["session.events"] == events
+    assert got["session.number"] == 1
+    assert got["idle.seconds"] == idle / SECOND
+
+
+@pytest.mark.parametrize(("before", "events", "late"), [(0, 2, 0), (1, 1, 1)])
+def test_an_event_from_before_the_session_is_late_to_the_millisecond(before: int, events: int, late: int) -> None:
+    rows, _ = run(NOTHING, views(START, START - before))
+    got = features(rows, START)
+    assert (got["session.events"], int(rows["late"][0])) == (events, late)
+    assert got["session.number"] == 1
+    assert got["customer.events"] == 2
+
+
+def test_pauses_are_between_neighbours_and_a_late_event_makes_none() -> None:
+    got = after(views(START, START + 50, START + 90, START + 20, START + 91), START + 91)
+    assert got["session.longest_pause"] == 0.05
+    assert got["session.seconds"] == 0.091
+
+
+@pytest.mark.parametrize(("name", "width", "panes"), WINDOWS)
+def test_a_late_event_counts_in_the_oldest_pane_of_a_window_and_not_before_it(
+    name: str, width: int, panes: int
+) -> None:
+    now = START // width * width  # the first millisecond of the newest pane
+    oldest = now - (panes - 1) * width
+    counted = {late: after(views(now, late), now)[f"events.count_{name}"] for late in (oldest, oldest - 1)}
+    assert counted == {oldest: 2, oldest - 1: 1}
+
+
+@pytest.mark.parametrize(("name", "width", "panes"), WINDOWS)
+def test_an_event_leaves_a_window_with_its_pane(name: str, width: int, panes: int) -> None:
+    at = START // width * width
+    leaves = at + panes * width
+    key = f"events.count_{name}"
+    assert [after(views(at), now)[key] for now in (at, leaves - 1, leaves)] == [1, 1, 0]
+    # also when other events come meanwhile, or only as it leaves
+    assert after(views(at, leaves - 1), leaves - 1)[key] == 2
+    assert after(views(at, leaves), leaves)[key] == 1
+    assert after(views(at, leaves + 3 * width), leaves + 3 * width)[key] == 1
+
+
+@pytest.mark.parametrize(("name", "width", "panes"), WINDOWS)
+def test_a_window_slides_pane_by_pane(name: str, width: int, panes: int) -> None:
+    first = START // width
+    times = [(first + pane) * width + pane for pane in range(70)]
+    for seen in (1, 2, panes - 1, panes, panes + 1, 2 * panes, 2 * panes + 1, 69, 70):
+        now = times[seen - 1]
+        assert after(views(*times[:seen]), now)[f"events.count_{name}"] == min(seen, panes)
+        assert after(views(*times[:seen]), now + 2 * width)[f"events.count_{name}"] == min(seen, panes - 2)
+
+
+@pytest.mark.parametrize("field", ["pane_30s", "pane_5m", "pane_1h", "pane_1d"])
+def test_a_full_pane_stays_full(field: str) -> None:
+    rows, _ = run(NOTHING, views(START))
+    newest = int(np.flatnonzero(rows[field][0])[0])
+    rows[field][0, newest] = 0xFFFE
+    for event in views(START, START, START)[1:]:
+        NOTHING.advance(rows, np.zeros(1, np.int32), columns([event]))
+        assert rows[field][0, newest] == 0xFFFF
+
+
+COUNTERS = [
+    (Kind.SEARCHED, "session_searches"),
+    (Kind.SEARCHED, "session_searches_alone"),
+    (Kind.REVIEW_READ, "session_reviews"),
+    (Kind.CART_ADDED, "session_cart_adds"),
+]
+
+
+@pytest.mark.parametrize(("kind", "field"), COUNTERS)
+def test_a_counter_of_two_bytes_ends_at_the_largest_it_can_hold(kind: Kind, field: str) -> None:
+    rows, _ = run(NOTHING, views(START))
+    rows[field] = 0xFFFE
+    for number, event in enumerate(views(START, START, START, kind=kind)[1:]):
+        NOTHING.advance(rows, np.zeros(1, np.int32), columns([event]))
+        assert rows[field][0] == 0xFFFF, number
+
+
+@pytest.mark.parametrize(("gap", "bursts"), [(10 * SECOND - 1, 1), (10 * SECOND, 1), (10 * SECOND + 1, 0)])
+def test_views_ten_seconds_apart_are_a_burst(gap: int, bursts: int) -> None:
+    times = [START, START + gap, START + 2 * gap]
+    assert after(views(*times), times[-1])["session.bursts"] == bursts
+
+
+@pytest.mark.parametrize(("count", "bursts"), [(1, 0), (2, 0), (3, 1), (4, 1), (6, 1)])
+def test_a_burst_is_counted_once_at_its_third_view(count: int, bursts: int) -> None:
+    times = [START + number * SECOND for number in range(count)]
+    assert after(views(*times), times[-1])["session.bursts"] == bursts
+
+
+def test_after_a_pause_a_second_burst_is_counted() -> None:
+    times = [START + at * SECOND for at in (0, 1, 2, 13, 14, 15)]
+    got = after(views(*times), times[-1])
+    assert (got["session.bursts"], got["session.pages"]) == (2, 6)
+
+
+@pytest.mark.parametrize(("late", "bursts"), [(10 * SECOND, 1), (10 * SECOND + 1, 0)])
+def test_a_view_that_is_late_by_no_more_than_the_gap_belongs_to_the_burst(late: int, bursts: int) -> None:
+    last = START + MINUTE
+    assert after(views(START, last - SECOND, last, last - late), last)["session.bursts"] == bursts
+
+
+def test_sixteen_items_and_categories_are_distinguished() -> None:
+    def item(number: int, of: int) -> Happening:
+        return Happening(START + number, Kind.ITEM_VIEWED, 1 + number, item=of, category=of, value=float(of))
+
+    for distinct in (1, 15, 16, 17, 20):
+        events = [item(number, number + 1) for number in range(distinct)]
+        events += [item(distinct + number, distinct) for number in range(3)]
+        got = after(events, START + MINUTE)
+        assert got["session.distinct_items"] == got["session.categories"] == min(distinct, 16)
+        assert got["session.top_category_views"] == (4 if distinct <= 16 else 1)
+        assert got["session.items"] == distinct + 3
+        assert got["session.max_price"] == distinct
+
+
+def test_an_item_without_a_name_or_category_is_a_view_only() -> None:
+    got = after(views(START, START + 1, kind=Kind.ITEM_VIEWED), START + 1)
+    assert (got["session.items"], got["session.distinct_items"], got["session.categories"]) == (2, 0, 0)
+
+
+CART = Happening(START, Kind.CART_ADDED, 1, value=8.0, quantity=3)
+
+
+@pytest.mark.parametrize(("pieces", "left", "value"), [(2, 1, 14.0), (3, 0, 0.0), (4, 0, 0.0)])
+def test_a_cart_is_empty_when_as_many_are_taken_out_as_were_put_in(pieces: int, left: int, value: float) -> None:
+    out = Happening(START + MINUTE, Kind.CART_REMOVED, 2, value=5.0, quantity=pieces)
+    got = after([CART, out], START + 2 * MINUTE)
+    assert (got["cart.items"], got["cart.value"], got["cart.idle_seconds"]) == (left, value, 60)
+
+
+def test_a_carts_value_does_not_fall_below_nothing() -> None:
+    out = Happening(START + 1, Kind.CART_REMOVED, 2, value=20.0, quantity=2)
+    got = after([CART, out], START + 1)
+    assert (got["cart.items"], got["cart.value"]) == (1, 0.0)
+
+
+def test_more_pieces_than_a_cart_can_count_stay_the_most_it_can() -> None:
+    rows, _ = run(NOTHING, [CART])
+    rows["cart_items"] = 0xFFFFFFFF - 4
+    for number, expected in ((2, 0xFFFFFFFF - 1), (3, 0xFFFFFFFF), (4, 0xFFFFFFFF)):
+        NOTHING.advance(
+            rows, np.zeros(1, np.int32), columns([Happening(START, Kind.CART_ADDED, number, quantity=3)])
+        )
+        assert rows["cart_items"][0] == expected
+
+
+@pytest.mark.parametrize(("later", "items", "idle"), [(-1, 3, 0), (0, 0, 0), (1, 0, -1)])
+def test_an_order_in_the_millisecond_of_the_last_cart_change_has_what_is_in_the_cart(
+    later: int, items: int, idle: int
+) -> None:
+    order = Happening(START + later, Kind.ORDER_COMPLETED, 2, value=24.0)
+    got = after([CART, order], START + MINUTE)
+    assert (got["cart.items"], got["cart.value"]) == (items, 8.0 * items)
+    assert got["cart.idle_seconds"] == 60 + idle / SECOND
+    assert got["purchases.count"] == 1
+
+
+@pytest.mark.parametrize(("later", "items"), [(-1, 0), (0, 3), (1, 3)])
+def test_what_was_put_into_the_cart_before_an_order_is_in_it_to_the_millisecond(later: int, items: int) -> None:
+    order = Happening(START - later, Kind.ORDER_COMPLETED, 2)
+    assert after([order, CART], START + MINUTE)["cart.items"] == items
+
+
+@pytest.mark.parametrize(
+    ("gap", "count"), [(-MINUTE - 1, 2), (-MINUTE, 1), (MINUTE - 1, 1), (MINUTE, 1), (MINUTE + 1, 2)]
+)
+def test_orders_without_an_id_a_minute_apart_are_lines_of_one(gap: int, count: int) -> None:
+    first, second = (Happening(at, Kind.ORDER_COMPLETED, at % DAY, value=5.0) for at in (START, START + gap))
+    got = after([first, second], START + 2 * MINUTE)
+    assert (got["purchases.count"], got["purchases.value"]) == (count, 10.0)
+    assert got["purchases.days_since"] == (2 * MINUTE - max(gap, 0)) / DAY
+
+
+@pytest.mark.parametrize(("one", "other", "count"), [(7, 0, 2), (0, 7, 2), (7, 8, 2), (7, 7, 1), (0, 0, 1)])
+def test_orders_with_an_id_are_distinguished_by_it(one: int, other: int, count: int) -> None:
+    events = [
+        Happening(START + i, Kind.ORDER_COMPLETED, 1 + i, value=5.0, order=o) for i, o in enumerate((one, other))
+    ]
+    got = after(events, START + MINUTE)
+    assert got["purchases.count"] == count
+    assert got["purchases.value"] == (5.0 if one == other == 7 else 10.0)
+
+
+def test_gaps_between_orders_are_those_of_later_ones() -> None:
+    days = [0, 3, 4, 4, 9, 2]  # the second of the same millisecond and the last, which is late, make no gap
+    events = [
+        Happening(START + day * DAY, Kind.ORDER_COMPLETED, 1 + i, value=1.0 + i, order=1 + i)
+        for i, day in enumerate(days)
+    ]
+    rows, _ = run(NOTHING, events)
+    got = features(rows, START + 10 * DAY)
+    spans = [3.0, 1.0, 5.0]
+    assert (got["purchases.count"], got["purchases.value"], got["purchases.mean_value"]) == (6, 21.0, 3.5)
+    assert got["purchases.gap_mean"] == pytest.approx(statistics.fmean(spans))
+    assert got["purchases.gap_spread"] == pytest.approx(statistics.stdev(spans))
+    assert got["purchases.days_since"] == 1
+    assert rows["purchase_first"][0] == START
+
+
+def test_one_gap_has_a_mean_and_no_spread() -> None:
+    events = [Happening(START + i * DAY, Kind.ORDER_COMPLETED, 1 + i, order=1 + i) for i in range(2)]
+    got = after(events, START + DAY)
+    assert got["purchases.gap_mean"] == 1
+    assert math.isnan(got["purchases.gap_spread"])
+
+
+def contact(*parts: tuple[int, Kind]) -> dict[str, float]:
+    events = [Happening(START + at, kind, 1 + number) for number, (at, kind) in enumerate(parts)]
+    return after(events, START + HOUR)
+
+
+BEGUN, JOINED, OVER = Kind.CONTACT_STARTED, Kind.CONTACT_CONNECTED, Kind.CONTACT_ENDED
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_open"),
+    [
+        ([(0, BEGUN)], 1),
+        ([(0, BEGUN), (0, OVER)], 0),
+        ([(1, BEGUN), (0, OVER)], 1),
+        ([(0, OVER), (0, BEGUN)], 1),
+        ([(1, OVER), (0, BEGUN)], 0),
+        ([(0, OVER), (1, BEGUN)], 1),
+        ([(0, BEGUN), (1, JOINED)], 1),
+        ([(0, BEGUN), (1, OVER), (2, JOINED)], 0),
+        ([(0, BEGUN), (2, OVER), (1, BEGUN)], 0),
+    ],
+)
+def test_a_contact_is_open_from_its_start_to_its_end(parts: list[tuple[int, Kind]], is_open: int) -> None:
+    assert contact(*parts)["contact.open"] == is_open
+
+
+def test_a_contact_that_started_in_the_same_millisecond_is_counted_and_leaves_no_time_between() -> None:
+    got = contact((0, BEGUN), (0, BEGUN))
+    assert got["contact.count"] == 2
+    assert math.isnan(got["contact.hours_between"])
+    got = contact((0, BEGUN), (1, BEGUN), (0, BEGUN))
+    assert (got["contact.count"], got["contact.hours_between"]) == (3, 1 / HOUR)
+    assert got["contact.hours_since"] == (HOUR - 1) / HOUR
+
+
+def test_the_last_ids_are_remembered_and_no_more() -> None:
+    def outcome(others: int) -> int:
+        rows = np.zeros(1, layout.ROW)
+        events = [Happening(START + number, Kind.PAGE_VIEWED, 100 + number) for number in range(others + 1)]
+        outcomes, _ = NOTHING.advance(rows, np.zeros(others + 2, np.int32), columns([*events, events[0]]))
+        return int(outcomes[-1])
+
+    most = layout.RECENT_IDS
+    assert [outcome(others) for others in (0, most - 1, most)] == [DUPLICATE, DUPLICATE, APPLIED]
+
+
+def test_the_ring_holds_the_last_events_as_they_came() -> None:
+    size = layout.RING
+    events = [
+        Happening(START + 1_999 * number, Kind.ITEM_VIEWED, 1 + number, 10 + number, 50 + number, number / 2)
+        for number in range(2 * size + 1)
+    ]
+    for seen in (1, size - 1, size, size + 1, 2 * size + 1):
+        rows, _ = run(NOTHING, events[:seen])
+        row = rows[0]
+        assert row["ring_next"] == seen % size
+        for number, event in list(enumerate(events[:seen]))[-size:]:
+            place = number % size
+            assert row["ring_at"][place] == event.at // SECOND - 946_684_800
+            assert (row["ring_item"][place], row["ring_category"][place]) == (event.item, event.category)
+            assert (row["ring_value"][place], row["ring_kind"][place]) == (event.value, event.kind)
+
+
+@pytest.mark.parametrize("hours", [0, 1, 23, 24, 25, 24 * 3, 24 * 7 - 1, 24 * 7])
+def test_hour_and_weekday_are_the_calendars_in_utc(hours: int) -> None:
+    for moment in (datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hours, milliseconds=ms) for ms in (-1, 0)):
+        now = round(moment.timestamp() * 1_000)
+        got = after(views(now), now)
+        assert (got["now.hour"], got["now.weekday"]) == (moment.hour, moment.weekday())
+
+
+def test_what_lies_ahead_of_now_is_no_negative_time_ago() -> None:
+    got = after(views(START + 1), START)
+    assert (got["idle.seconds"], got["customer.days_known"]) == (0, 0)
+    assert after(views(START + 1), START + 2)["idle.seconds"] == 0.001
+
+
+@pytest.mark.parametrize("indicators", [23, 24, 25])
+def test_at_most_twenty_four_indicators_are_active(indicators: int) -> None:
+    first = {"i0": "customer.events <= 1"}
+    others = {f"i{number}": "customer.events >= 1" for number in range(1, indicators)}
+    rules = rulebook(**first, **others)
+    evaluator = IndicatorEvaluator(rules)
+    rows, activated = run(evaluator, views(START))
+    codes = [int(code) for code in rules.codes]
+    assert [indicator for indicator, _ in activated] == list(range(min(indicators, 24)))
+    assert rows["active_count"][0] == min(indicators, 24)
+    assert rows["active"][0].tolist() == [*codes[:24], *[0] * (24 - indicators)]
+    # the first ends: there is room for one more
+    _, activations = evaluator.advance(rows, np.zeros(1, np.int32), columns(views(START, START + 1)[1:]))
+    assert activations["indicator"].tolist() == ([24] if indicators == 25 else [])
+    assert rows["active_count"][0] == indicators - 1
+    assert rows["active"][0].tolist() == [*codes[1:], *[0] * (25 - indicators)]
