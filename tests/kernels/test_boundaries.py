@@ -1,4 +1,4 @@
-"""Rows at the edges of what is counted: exactly there, one below, one above. Expected values are worked by hand."""
+"""Rows at the edges of what is counted: exactly there, one below, one above. Expected values are set by hand."""
 
 from __future__ import annotations
 
