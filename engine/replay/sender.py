@@ -8,7 +8,11 @@ from typing import Protocol
 import msgspec
 
 from engine.events import Message
+from engine.kernels.decode import EARLIEST_MS, LATEST_MS
 from engine.ports import EventLog
+from engine.replay.segment_payload import rfc3339
+
+_OUTSIDE = f"not between {rfc3339(EARLIEST_MS)} and {rfc3339(LATEST_MS)}, the times that are kept"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -46,10 +50,14 @@ class LogSender:
         self._log, self._wall_ms, self._sets_clock = log, wall_ms, sets_clock
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Publish in order; returns when Kafka has acknowledged all."""
+        """Publish in order; returns when Kafka has acknowledged all. Times that no row can hold are refused here:
+        past the API the worker would make dead letters of them, unseen by who replays."""
         now = self._wall_ms()
-        await self._log.publish([self._stamped(message, now) for message in messages])
-        return Sent(len(messages))
+        taken = [message for message in messages if EARLIEST_MS <= message.event.at <= LATEST_MS]
+        refused = [message for message in messages if not EARLIEST_MS <= message.event.at <= LATEST_MS]
+        await self._log.publish([self._stamped(message, now) for message in taken])
+        reasons = tuple(f"{message.event.id}: bad_time: {_OUTSIDE}" for message in refused)
+        return Sent(len(taken), len(refused), reasons)
 
     def _stamped(self, message: Message, now: int) -> Message:
         event = message.event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 
 from engine.errors import BadEvent
@@ -10,6 +9,7 @@ from engine.errors import BadEvent
 SECOND, DAY = 1_000, 86_400_000
 AHEAD_MS = DAY  # further ahead than this is no clock that runs fast, it is a wrong time
 AGE_MS = 400 * DAY
+_FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, which RFC 3339 can say
 _SECONDS_BELOW = 1e11  # an epoch number below is in seconds (to the year 5138), else in milliseconds
 
 
@@ -44,9 +44,10 @@ def _number(text: str, field: str) -> float:
 
 
 def _from_number(value: float, field: str) -> int:
-    if not math.isfinite(value) or abs(value) > 1e15:
+    ms = value * SECOND if abs(value) < _SECONDS_BELOW else value
+    if not _FIRST_MS <= ms <= _LAST_MS:  # NaN is not either, nor a whole number that no float holds
         raise BadEvent("bad_time", "not a time", field)
-    return round(value * SECOND) if abs(value) < _SECONDS_BELOW else round(value)
+    return round(ms)
 
 
 def happened_at(original: int | None, sent_at: int | None, received_at: int) -> int:
@@ -70,3 +71,16 @@ def within(at: int, now: int, field: str) -> int:
     if at < now - AGE_MS:
         raise BadEvent("bad_time", "more than 400 days ago", field)
     return min(at, now)
+
+
+def kept(at: int, earliest_ms: int, latest_ms: int, field: str) -> int:
+    """`at`, where a customer's row can hold it; raises `BadEvent`. The worker's decoder refuses the same."""
+    if at < earliest_ms:
+        raise BadEvent("bad_time", f"before {_date(earliest_ms)}, the earliest time that is kept", field)
+    if at > latest_ms:
+        raise BadEvent("bad_time", f"after {_date(latest_ms)}, the latest time that is kept", field)
+    return at
+
+
+def _date(at: int) -> str:
+    return datetime.fromtimestamp(at / SECOND, UTC).date().isoformat()

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 from engine.cli import replay as cli
 from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
+from engine.kernels.decode import EARLIEST_MS, LATEST_MS
 from engine.ports import ClockAnchor
 from engine.replay import segment_payload as payload
 from engine.replay.http_sender import HttpSender
@@ -292,10 +293,22 @@ async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path: Path, spee
 
 async def test_messages_from_anywhere_can_be_sent_paced() -> None:
     log = Kafka()
-    made = [Message("c", Event(1, 2, 1_000 + i, str(i))) for i in range(10)]
-    report = await send_paced(made, LogSender(log, lambda: 0), ClockAnchor(1_000, 0, 1.0))
+    made = [Message("c", Event(1, 2, FIRST + i, str(i))) for i in range(10)]
+    report = await send_paced(made, LogSender(log, lambda: 0), ClockAnchor(FIRST, 0, 1.0))
     assert report.sent == 10
     assert [m.event.id for m in log.messages] == [str(i) for i in range(10)]
+
+
+async def test_what_no_row_can_hold_is_not_written_past_the_api() -> None:
+    log = Kafka()
+    at = {"early": EARLIEST_MS - 1, "first": EARLIEST_MS, "last": LATEST_MS, "late": LATEST_MS + 1}
+    sent = await LogSender(log, lambda: 0).send([Message("c", Event(1, 2, t, name)) for name, t in at.items()])
+    assert [message.event.id for message in log.messages] == ["first", "last"]
+    assert (sent.accepted, sent.refused) == (2, 2)
+    assert [reason.partition(": not between")[0] for reason in sent.reasons] == [
+        "early: bad_time",
+        "late: bad_time",
+    ]
 
 
 KINDS = [kind for kind in payload.NAMES if kind is not Kind.OTHER]

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.events import Message
-from engine.sources.segment.payload import message
+from engine.sources.segment.payload import Limits, message
 from engine.sources.times import epoch_ms
 
 
@@ -17,6 +17,9 @@ class _Times(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     timestamp: Any = None
     original_timestamp: Any = None
 
+
+#: a replay may shift times to now, so any will do
+_ANY_TIME = Limits(earliest_ms=-(2**62), latest_ms=2**62)
 
 _TIMES = msgspec.json.Decoder(_Times)
 
@@ -27,7 +30,7 @@ def logged(payload: bytes, fallback_id: str = "") -> Message:
     The door's "now" is when the payload was sent, by its own word (``sentAt``, else its time), so that no
     skew is taken out and no age refused. A payload without any time cannot be replayed.
     """
-    return message(payload, 0, _sent(payload), fallback_id=fallback_id)
+    return message(payload, 0, _sent(payload), _ANY_TIME, fallback_id=fallback_id)
 
 
 def _sent(payload: bytes) -> int:

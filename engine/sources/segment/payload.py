@@ -16,16 +16,19 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
+from engine.kernels.decode import EARLIEST_MS, LATEST_MS
 from engine.sources.segment.commerce import NOTHING, Content, Properties, content, kind_of, text
-from engine.sources.times import engine_time, epoch_ms, happened_at, within
+from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
 from engine.validation_errors import describe_validation_error
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one payload may weigh: bytes of an event, events of a batch."""
+    """What is taken: bytes of an event, events of a batch, event times (epoch ms)."""
 
     event_bytes: int = 32 * 1024
     batch_events: int = 2_500
+    earliest_ms: int = EARLIEST_MS
+    latest_ms: int = LATEST_MS
 
 
 LIMITS = Limits()
@@ -114,7 +117,7 @@ def message(
         Event(
             WIRE_VERSION,
             int(kind),
-            _at(body, sent_at, now),
+            _at(body, sent_at, now, limits),
             identity,
             about.item,
             about.category,
@@ -236,7 +239,7 @@ def _content(kind: Kind, body: _Payload) -> Content:
     return about
 
 
-def _at(body: _Payload, sent_at: object, now: int) -> int:
+def _at(body: _Payload, sent_at: object, now: int, limits: Limits) -> int:
     """Event time; received is `now`, the engine's time of receipt, which a replay's differs from the wall's."""
     field = "timestamp" if body.original_timestamp is None else "originalTimestamp"
     stated = body.timestamp if body.original_timestamp is None else body.original_timestamp
@@ -246,7 +249,7 @@ def _at(body: _Payload, sent_at: object, now: int) -> int:
         None if sent is None else epoch_ms(sent, "sentAt"),
         now,
     )
-    return within(at, now, field)
+    return kept(within(at, now, field), limits.earliest_ms, limits.latest_ms, field)
 
 
 def _decode(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw, limit: int) -> T:
