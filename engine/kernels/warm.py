@@ -21,7 +21,7 @@ def warm_up() -> None:
     rows = np.zeros(1, layout.ROW)
     slots = np.zeros(1, np.int32)
     events = np.zeros(1, decode.COLUMNS)
-    program, ruleset = _rules()
+    _, ruleset = _rules()
     scratch = (
         np.zeros(features.FEATURES),
         np.zeros(1, np.uint64),
@@ -32,7 +32,6 @@ def warm_up() -> None:
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
     ends = np.array([len(data)])
     decode.decode(data, ends, np.zeros(1, np.int64), events)
-    partition.partition_of(b"warm", 1)
     partition.misplaced(data, ends, 0, 1, np.zeros(1, np.bool_))
     advance.advance(rows, slots, events, 0, ruleset, scratch, np.zeros(1, np.uint8), activations)
     advance.fire(rows, slots, 0, 1, ruleset, scratch, activations)
@@ -40,6 +39,13 @@ def warm_up() -> None:
     advance.touched(slots, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
     words.meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
     chunks.chunk_end(slots, 0, 1, np.zeros(1, np.int64))
+    warm_up_decisions()
+
+
+def warm_up_decisions() -> None:
+    """Those that decisions use, and no others: a process that only answers starts sooner."""
+    rows, (program, _) = np.zeros(1, layout.ROW), _rules()
+    partition.partition_of(b"warm", 1)
     found = np.zeros((1, features.FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
     features.read(rows[0], 1, found[0])

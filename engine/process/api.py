@@ -6,6 +6,9 @@ import time
 from functools import partial
 
 from engine.decisions.batcher import DecisionBatcher
+from engine.decisions.rehearsal import ReadOnlyStore, rehearse
+from engine.kernels.warm import warm_up_decisions
+from engine.meter import PrometheusMeter
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
@@ -23,12 +26,14 @@ from engine.web.services import Services
 async def run_api(settings: Settings) -> None:
     """The HTTP process, until a signal. Raises a `CuelineError` that says what is wrong."""
     process = Process(settings)
+    warm_up_decisions()
     async with process.open():
         in_use = await process.follow_policy()
         process.follow_clock()
         workers = WorkerWatch(settings.kafka.partitions)
         guard = StalenessGuard(process.store, process.store, time.monotonic, workers.caught_up)
         monitor = HealthMonitor(process.store, workers, guard, process.log, settings.redis.timeout_s)
+        await _rehearse(process, in_use, guard)
         services = _services(process, in_use, guard, monitor)
         in_use.on_change = lambda policy: services.batcher.remember(policy.rulebook)
         process.begin(every(LOOK_EVERY_S, monitor.look, process.stop))
@@ -43,6 +48,12 @@ async def run_api(settings: Settings) -> None:
         )
         settle_memory()
         await process.until_stopped()
+
+
+async def _rehearse(process: Process, in_use: PolicyInUse, guard: StalenessGuard) -> None:
+    """Before anybody is listened to. What it measures is not the process's: nobody asked."""
+    store, meter = ReadOnlyStore(guard), PrometheusMeter()
+    await rehearse(DecisionBatcher(store, lambda: in_use.policy, process.clock, meter, process.settings).decide)
 
 
 def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, monitor: HealthMonitor) -> Services:

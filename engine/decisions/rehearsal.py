@@ -1,0 +1,64 @@
+"""Decisions made before anybody asks, so that the first caller does not pay for what happens only once.
+
+Compiled code is read from disk when it is first called: without a rehearsal the first decision takes hundreds of
+milliseconds, longer than its deadline, and is the fallback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+
+from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
+from engine.events import CHANNELS, Outcome
+from engine.ports import DecisionStore, Reservation, View
+
+#: A customer of whom nothing is known, and nothing will be: the rehearsal writes nothing.
+STRANGER = "cueline-rehearsal"
+
+
+class ReadOnlyStore:
+    """`store` (`engine.ports.DecisionStore`) that takes every offer it is asked to, and writes nothing."""
+
+    def __init__(self, store: DecisionStore) -> None:
+        self._store = store
+
+    async def views(self, customers: Sequence[str]) -> list[View]:
+        """As the store's."""
+        return await self._store.views(customers)
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        """Everything is granted, nothing is kept."""
+        return [[True] * len(reservation.candidates) for reservation in reservations]
+
+    async def decision(self, decision_id: str) -> bytes | None:
+        """As the store's."""
+        return await self._store.decision(decision_id)
+
+    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
+        """Nothing is noted."""
+        return False
+
+    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """As the store's."""
+        return await self._store.propensities()
+
+
+async def rehearse(decide: Callable[[DecisionRequest], Awaitable[bytes]]) -> None:
+    """Let `decide`, which stands on a `ReadOnlyStore`, answer for a stranger: on every channel, plainly and with
+    context and placements, in one micro-batch, and then one request alone.
+
+    An absent store is no error: then the answers are fallbacks.
+    """
+    plain = [
+        DecisionRequest(channel, customer_id=STRANGER, deadline_ms=MAX_DEADLINE_MS, explain=True)
+        for channel in CHANNELS
+    ]
+    weighed = [
+        msgspec.structs.replace(request, context={STRANGER: 2.0}, placements=("first", "second"))
+        for request in plain
+    ]
+    await asyncio.gather(*map(decide, [*plain, *weighed]))
+    await decide(plain[0])
