@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.events import Kind
+from engine.kernels import decode
 from engine.kernels import row as layout
 from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.stream.evaluator import IndicatorEvaluator
@@ -309,6 +310,16 @@ def test_the_last_ids_are_remembered_and_no_more() -> None:
 
     most = layout.RECENT_IDS
     assert [outcome(others) for others in (0, most - 1, most)] == [DUPLICATE, DUPLICATE, APPLIED]
+
+
+def test_an_event_that_was_not_decoded_changes_nothing() -> None:
+    batch = columns(views(START, START + 1, START + 2))
+    batch["status"][1] = decode.BAD_TIME
+    rows = np.zeros(2, layout.ROW)
+    outcomes, _ = NOTHING.advance(rows, np.array([0, 1, 0], np.int32), batch)
+    assert outcomes[[0, 2]].tolist() == [APPLIED, APPLIED]
+    assert outcomes[1] not in (APPLIED, DUPLICATE)
+    assert (rows[0]["events"], rows[1].tobytes()) == (2, bytes(layout.ROW_BYTES))
 
 
 def test_the_ring_holds_the_last_events_as_they_came() -> None:

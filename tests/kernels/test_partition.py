@@ -1,10 +1,11 @@
 """The partitioner agrees with the Java client's, through aiokafka's port of it and known values."""
 
+import numpy as np
 from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernels.partition import partition_of
+from engine.kernels.partition import misplaced, partition_of
 
 
 @settings(deadline=None)
@@ -18,3 +19,12 @@ def test_values_of_kafkas_own_test() -> None:
     known = {b"21": -973932308, b"foobar": -790332482, b"a-little-bit-long-string": -985981536}
     for key, value in known.items():
         assert partition_of(key, 2**31 - 1) == (value & 0x7FFFFFFF) % (2**31 - 1)
+
+
+@given(st.lists(st.binary(max_size=20), max_size=20), st.integers(1, 8), st.data())
+def test_misplaced_are_keys_of_other_partitions(keys: list[bytes], partitions: int, data: st.DataObject) -> None:
+    mine = data.draw(st.integers(0, partitions - 1))
+    elsewhere = np.ones(len(keys), np.bool_)
+    ends = np.cumsum([len(key) for key in keys]).astype(np.int64)
+    misplaced(np.frombuffer(b"".join(keys), np.uint8), ends, mine, partitions, elsewhere)
+    assert elsewhere.tolist() == [(reference(key) & 0x7FFFFFFF) % partitions != mine for key in keys]

@@ -1,0 +1,234 @@
+"""The decoder at the edges of its format and of what it accepts, on bytes written by hand."""
+
+from __future__ import annotations
+
+import struct
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.kernels import decode
+
+NOW = 1_700_000_000_000
+DAY_MS = 86_400_000
+CAME_IN = NOW
+
+
+def pack(value: object) -> bytes:
+    return msgspec.msgpack.encode(value)
+
+
+def event(*fields: object) -> bytes:
+    """An event: bytes are taken as they are, all else as msgspec writes it."""
+    head = bytes([0x90 | len(fields)])
+    return head + b"".join(field if isinstance(field, bytes) else pack(field) for field in fields)
+
+
+def whole(**changes: object) -> bytes:
+    """An event of eleven fields with some of them changed (``_6=``: the value)."""
+    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0]
+    for place, value in changes.items():
+        fields[int(place[1:])] = value
+    return event(*fields)
+
+
+def columns(values: list[bytes], came_in: int = CAME_IN) -> NDArray[np.void]:
+    out = np.zeros(len(values), decode.COLUMNS)
+    data = np.frombuffer(b"".join(values), np.uint8)
+    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
+    decode.decode(data, ends, np.full(len(values), came_in), out)
+    return out
+
+
+def status(value: bytes, came_in: int = CAME_IN) -> int:
+    return int(columns([value], came_in)["status"][0])
+
+
+def test_the_shortest_event_has_four_fields_and_defaults_for_the_others() -> None:
+    got = columns([whole(), event(1, 2, NOW, "id"), event(1, 2, NOW)])
+    assert got["status"].tolist() == [decode.OK, decode.OK, decode.MALFORMED]
+    defaults = {name: got[name][1] for name in ("value", "quantity", "received_at", "item", "category", "order")}
+    assert defaults == {"value": 0, "quantity": 1, "received_at": 0, "item": 0, "category": 0, "order": 0}
+    assert (got["item_length"][1], got["category_length"][1], got["kind"][1], got["at"][1]) == (0, 0, 2, NOW)
+
+
+@pytest.mark.parametrize("fields", range(4, 12))
+def test_an_event_may_end_after_any_field_and_nowhere_else(fields: int) -> None:
+    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0]
+    value = event(*all_fields[:fields])
+    assert status(value) == decode.OK
+    assert status(value + b"\x01") == decode.MALFORMED
+    # one field more is announced than there are
+    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 11 else decode.OK)
+
+
+def test_fields_that_a_later_version_appends_are_passed_over() -> None:
+    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, "new")
+    assert columns([value, whole()])["status"].tolist() == [decode.OK, decode.OK]
+
+
+INTEGERS = [
+    (0, b"\x00"),
+    (127, b"\x7f"),
+    (128, b"\xcc\x80"),
+    (255, b"\xcc\xff"),
+    (256, b"\xcd\x01\x00"),
+    (65_535, b"\xcd\xff\xff"),
+    (65_536, b"\xce\x00\x01\x00\x00"),
+    (2**32 - 1, b"\xce\xff\xff\xff\xff"),
+    (2**32, b"\xcf" + struct.pack(">Q", 2**32)),
+    (2**63 - 1, b"\xcf" + struct.pack(">Q", 2**63 - 1)),
+    (5, b"\xd0\x05"),
+    (1_000, b"\xd1\x03\xe8"),
+    (100_000, b"\xd2\x00\x01\x86\xa0"),
+    (2**40, b"\xd3" + struct.pack(">q", 2**40)),
+    (-1, b"\xff"),
+    (-32, b"\xe0"),
+    (-33, b"\xd0\xdf"),
+    (-128, b"\xd0\x80"),
+    (-129, b"\xd1\xff\x7f"),
+    (-40_000, b"\xd2\xff\xff\x63\xc0"),
+    (-(2**40), b"\xd3" + struct.pack(">q", -(2**40))),
+]
+
+
+@pytest.mark.parametrize(("number", "written"), INTEGERS)
+def test_a_whole_number_may_be_written_in_any_width(number: int, written: bytes) -> None:
+    """As the time of arrival, the last field of nine: the number ends where the event ends."""
+    fields = (1, 1, NOW, "id", "item", "category", 1.5, 2)
+    got = columns([event(*fields, written), event(*fields, written)])
+    assert got["status"].tolist() == [decode.OK, decode.OK]
+    assert got["received_at"].tolist() == [max(number, 0)] * 2
+    for cut in range(1, len(written)):
+        assert status(event(*fields, written[:cut])) == decode.MALFORMED
+
+
+@pytest.mark.parametrize(("number", "written"), INTEGERS)
+def test_a_value_may_be_a_whole_number(number: int, written: bytes) -> None:
+    got = columns([whole(_6=written)])[0]
+    fits = 0 <= number <= 10**12
+    assert got["status"] == (decode.OK if fits else decode.BAD_NUMBER)
+    assert not fits or got["value"] == number
+
+
+def test_a_number_above_all_signed_ones_is_none() -> None:
+    assert status(whole(_8=b"\xcf" + struct.pack(">Q", 2**63))) == decode.MALFORMED
+    assert status(whole(_8=b"\xcf" + struct.pack(">Q", 2**64 - 1))) == decode.MALFORMED
+
+
+@pytest.mark.parametrize("number", [0.0, 0.5, 1.5, 1e12, 123_456.0])
+def test_a_value_may_be_a_float_of_four_or_eight_bytes(number: float) -> None:
+    narrow = struct.unpack(">f", struct.pack(">f", number))[0]
+    fields = (1, 1, NOW, "id", "item", "category")
+    for written, read in ((struct.pack(">Bd", 0xCB, number), number), (struct.pack(">Bf", 0xCA, number), narrow)):
+        got = columns([event(*fields, written)])[0]
+        assert (got["status"], got["value"]) == ((decode.OK, read) if read <= 1e12 else (decode.BAD_NUMBER, 0))
+        for cut in range(1, len(written)):
+            assert status(event(*fields, written[:cut])) == decode.MALFORMED
+
+
+TEXTS = [
+    ("", b"\xa0"),
+    ("", b"\xc0"),  # nil
+    ("a", b"\xa1a"),
+    ("b" * 31, b"\xbf" + b"b" * 31),
+    ("", b"\xd9\x00"),
+    ("c" * 32, b"\xd9\x20" + b"c" * 32),
+    ("d" * 255, b"\xd9\xff" + b"d" * 255),
+    ("e" * 256, b"\xda\x01\x00" + b"e" * 256),
+    ("f" * 300, b"\xdb\x00\x00\x01\x2c" + b"f" * 300),
+]
+
+
+@pytest.mark.parametrize(("text", "written"), TEXTS)
+def test_a_text_may_be_written_in_any_width(text: str, written: bytes) -> None:
+    plain = columns([event(1, 1, NOW, "id", text, text)])[0]
+    value = event(1, 1, NOW, "id", written, written)
+    got = columns([value])[0]
+    assert got["status"] == decode.OK
+    assert (got["item"], got["category"]) == (plain["item"], plain["category"])
+    assert bool(got["item"]) == bool(text)
+    for name in ("item", "category"):
+        start = int(got[f"{name}_start"])
+        assert got[f"{name}_length"] == len(text)
+        assert value[start : start + len(text)].decode() == text
+    for cut in range(1, len(written)):
+        assert status(event(1, 1, NOW, "id", "item", written[:cut])) == decode.MALFORMED
+
+
+@pytest.mark.parametrize("place", range(11))
+@pytest.mark.parametrize(
+    "wrong", [b"\xc1", b"\xc2", b"\xc4\x00", b"\xdc\x00\x00", b"\x80", b"\x90", b"\xd4\x01\x01"]
+)
+def test_what_is_neither_number_nor_text_makes_an_event_malformed(place: int, wrong: bytes) -> None:
+    assert status(whole(**{f"_{place}": wrong})) == decode.MALFORMED
+
+
+@pytest.mark.parametrize("place", range(11))
+def test_a_number_for_a_text_makes_it_malformed_and_the_other_way_round(place: int) -> None:
+    wrong: object = 7 if place in (3, 4, 5, 9) else "seven"
+    assert status(whole(**{f"_{place}": wrong})) == decode.MALFORMED
+
+
+@pytest.mark.parametrize("head", [0x80, 0x8F, 0xA0, 0xDC, 0xC0, 0x00, 0xFF])
+def test_what_does_not_begin_as_an_array_is_malformed(head: int) -> None:
+    assert status(bytes([head]) + whole()[1:]) == decode.MALFORMED
+
+
+@pytest.mark.parametrize(("length", "expected"), [(0, "missing_id"), (1, ""), (100, ""), (101, "missing_id")])
+def test_an_id_has_one_to_a_hundred_bytes(length: int, expected: str) -> None:
+    assert decode.REASONS[status(whole(_3="x" * length))] == expected
+
+
+@pytest.mark.parametrize(
+    ("at", "came_in", "good"),
+    [
+        (946_684_800_000 - 1, NOW, False),
+        (946_684_800_000, NOW, True),
+        (NOW + DAY_MS, NOW, True),
+        (NOW + DAY_MS + 1, NOW, False),
+        (NOW, 0, False),
+        (5_241_652_095_000, 2**45, True),
+        (5_241_652_095_001, 2**45, False),
+        (5_241_652_095_000, 5_241_652_095_000 - DAY_MS, True),
+        (5_241_652_095_000, 5_241_652_095_000 - DAY_MS - 1, False),
+    ],
+)
+def test_a_time_lies_between_2000_and_a_day_after_the_event_came_in(at: int, came_in: int, good: bool) -> None:
+    assert status(whole(_2=at), came_in) == (decode.OK if good else decode.BAD_TIME)
+    assert status(whole(_2=at, _10=max(came_in, 1)), NOW) == (decode.OK if good else decode.BAD_TIME)
+
+
+@pytest.mark.parametrize(
+    ("value", "good"),
+    [(0.0, True), (-0.0, True), (-5e-324, False), (1e12, True), (float(np.nextafter(1e12, 2e12)), False)],
+)
+def test_a_value_lies_between_nothing_and_a_million_millions(value: float, good: bool) -> None:
+    assert status(whole(_6=value)) == (decode.OK if good else decode.BAD_NUMBER)
+
+
+@pytest.mark.parametrize(("quantity", "good"), [(-1, False), (0, True), (2**32 - 1, True), (2**32, False)])
+def test_a_quantity_has_four_bytes(quantity: int, good: bool) -> None:
+    assert status(whole(_7=quantity)) == (decode.OK if good else decode.BAD_NUMBER)
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0, decode.OK), (1, decode.TOO_LARGE)])
+def test_an_event_has_at_most_32_kib_wherever_in_a_batch_it_stands(more: int, expected: int) -> None:
+    room = 32 * 1024 - len(whole(_5=b"\xda\x00\x00"))
+    large = whole(_5="c" * (room + more))
+    assert len(large) == 32 * 1024 + more
+    assert columns([whole(), large, whole(), large])["status"].tolist() == [decode.OK, expected] * 2
+
+
+def test_a_version_that_is_not_ours_is_malformed() -> None:
+    assert [status(whole(_0=version)) for version in (0, 1, 2)] == [decode.MALFORMED, decode.OK, decode.MALFORMED]
+
+
+def test_json_is_known_by_its_first_byte() -> None:
+    assert [status(value) for value in (b"{", b"|", b"z", b"")] == [decode.JSON, *[decode.MALFORMED] * 3]
+
+
+def test_reasons_and_details_are_as_many_as_statuses() -> None:
+    assert len(decode.REASONS) == len(decode.DETAILS) == decode.BAD_CUSTOMER + 1
