@@ -30,6 +30,7 @@ from engine.local.services import TANSU_GROUP, LocalServices, in_use
 from engine.local.supervisor import Change, Supervisor
 from engine.replay.clock_keeper import ClockKeeper
 from engine.replay.http_sender import HttpSender
+from engine.retry import attempts
 from engine.settings import Redis
 from engine.store.redis import RedisStore
 
@@ -281,14 +282,13 @@ async def _tallies(store: RedisStore) -> Mapping[str, int]:
 
 async def _asked(client: httpx.AsyncClient, url: str) -> httpx.Response:
     """The answer, also of a process that is just being started again. Raises `Unavailable`."""
-    give_up = time.monotonic() + SETTLE_S
-    while True:
-        try:
-            return await client.get(url)
-        except httpx.TransportError as error:
-            if time.monotonic() > give_up:
+    async for attempt in attempts(url, Unavailable, patience_s=SETTLE_S, first_s=0.1, longest_s=1.0):
+        with attempt:
+            try:
+                return await client.get(url)
+            except httpx.TransportError as error:
                 raise Unavailable(f"{url}: {error!r}") from error
-        await asyncio.sleep(0.1)
+    raise AssertionError("the last attempt lets its error through")
 
 
 async def _answers(port: int, probe: str) -> bool:

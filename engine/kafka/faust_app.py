@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -16,11 +15,11 @@ from engine.events import LESSONS, Outcome
 from engine.kafka.consumer import BatchTransport
 from engine.kafka.producer import KafkaLog
 from engine.ports.kafka import DeadLetter, LagMonitor, MicroBatchHandler
+from engine.retry import attempts
 from engine.settings import Kafka
 
 log = logging.getLogger("cueline.worker")
 
-RETRY_S = 0.5
 RECORDS_A_FETCH = 64_000
 
 #: Counts an outcome as success, failure or neither; False when it had been counted.
@@ -90,21 +89,15 @@ def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Lea
 
 async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) -> None:
     """Count one outcome; waits out an absent store, because an agent that raises loses the record."""
-    while True:
-        try:
-            outcome = read_outcome(message.value)
-        except BadEvent as fault:
-            letter = DeadLetter(fault.code, fault.detail, message.offset, message.key, message.value)
-            step: Awaitable[object] = kafka_log.dead_letter(topic, message.partition, letter)
-        else:
-            step = learn(outcome, LESSONS.get(outcome.outcome))
-        try:
-            await step
-        except Unavailable as error:
-            log.warning("an outcome waits: %s", error)
-            await asyncio.sleep(RETRY_S)
-        else:
-            return
+    async for attempt in attempts("an outcome", Unavailable):
+        with attempt:
+            try:
+                outcome = read_outcome(message.value)
+            except BadEvent as fault:
+                letter = DeadLetter(fault.code, fault.detail, message.offset, message.key, message.value)
+                await kafka_log.dead_letter(topic, message.partition, letter)
+            else:
+                await learn(outcome, LESSONS.get(outcome.outcome))
 
 
 def read_outcome(value: bytes | None) -> Outcome:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import random
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import httpx
 
-from engine.errors import BadEvent, BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
+from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
 from engine.events import Message
 from engine.replay import segment_payload as payload
 from engine.replay.sender import Sent
+from engine.retry import attempts
 from engine.settings import Web
 
 RETRIED = frozenset({429, 502, 503, 504})
-LONGEST_WAIT_S = 5.0
+FIRST_S = 0.05
+LONGEST_WAIT_S = 60
 KNOCK_S = 5.0
 
 
@@ -55,23 +54,22 @@ class HttpSender:
         return Sent(len(messages) - len(refused), len(refused), tuple(refused))
 
     async def _until_taken(self, body: bytes) -> httpx.Response:
-        give_up, wait = time.monotonic() + self._patience_s, 0.05
-        while True:
-            try:
-                answer = await self._client.post(
-                    "/v1/batch", content=body, auth=self._auth, headers={"content-type": "application/json"}
-                )
-                if answer.status_code not in RETRIED:
-                    return _judged(answer)
-                trouble: CuelineError = Overloaded(f"{answer.status_code} from {answer.url}")
-                pause = _retry_after(answer, wait)
-            except httpx.TransportError as error:
-                trouble, pause = Unavailable(f"{type(error).__name__}: {error}"), wait
-            if time.monotonic() + pause > give_up:
-                raise trouble
-            # spread, so that senders refused together do not come back together
-            await asyncio.sleep(pause * random.uniform(1.0, 1.2))
-            wait = min(wait * 2, LONGEST_WAIT_S)
+        retried = attempts("a batch", (Overloaded, Unavailable), patience_s=self._patience_s, first_s=FIRST_S)
+        async for attempt in retried:
+            with attempt:
+                return await self._taken(body)
+        raise AssertionError("the last attempt lets its error through")
+
+    async def _taken(self, body: bytes) -> httpx.Response:
+        try:
+            answer = await self._client.post(
+                "/v1/batch", content=body, auth=self._auth, headers={"content-type": "application/json"}
+            )
+        except httpx.TransportError as error:
+            raise Unavailable(f"{type(error).__name__}: {error}") from error
+        if answer.status_code in RETRIED:
+            raise Overloaded(f"{answer.status_code} from {answer.url}", _retry_after(answer))
+        return _judged(answer)
 
 
 def _calls(messages: Sequence[Message]) -> tuple[list[bytes], list[str]]:
@@ -85,9 +83,10 @@ def _calls(messages: Sequence[Message]) -> tuple[list[bytes], list[str]]:
     return calls, reasons
 
 
-def _retry_after(answer: httpx.Response, otherwise: float) -> float:
+def _retry_after(answer: httpx.Response) -> int:
+    """In seconds, of at most `LONGEST_WAIT_S`; 0: it does not say."""
     stated = answer.headers.get("retry-after", "")
-    return float(stated) if stated.isdigit() else otherwise
+    return min(int(stated), LONGEST_WAIT_S) if stated.isdigit() and len(stated) < 9 else 0
 
 
 def _judged(answer: httpx.Response) -> httpx.Response:

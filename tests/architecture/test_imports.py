@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent.parent
 TOPS = ("engine", "models", "loadtest")
 
-WORDS = {"errors", "events", "ports", "settings", "clock", "durations", "validation_errors"}
+WORDS = {"errors", "events", "ports", "settings", "clock", "durations", "validation_errors", "retry"}
 CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic"}
 EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
 
@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_faults": {"errors"},
     "durations": set(),
     "validation_errors": set(),
+    "retry": {"errors"},
     "ports": {"events"},
     "clock": {"ports"},
     "traffic": {"events"},
@@ -59,6 +60,7 @@ HOMES: dict[str, set[str]] = {
     "prometheus_client": {"meter"},
     "httpx": {"replay"},
     "msgpack": {"replay"},
+    "stamina": {"retry"},
     "typer": {"replay"},
     "rich": {"replay"},
 }
