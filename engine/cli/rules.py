@@ -12,7 +12,7 @@ from rich.table import Table
 
 from engine.errors import BadRule
 from engine.rulebook.cases import load_cases, run
-from engine.rulebook.directory import load
+from engine.rulebook.directory import is_rule_file, load
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import CATALOGUE
 
@@ -24,14 +24,24 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 @app.command()
 def check(directory: Directory = Path("rules"), json: Json = False) -> None:
-    """Compile the rule files; show the rulebook, or every fault and exit with 1."""
+    """Compile the rule files: one line when all is well, else every fault and exit code 1."""
     rulebook = _loaded(directory, json)
     if json:
         _print_json({"ok": True, "faults": [], **_content(rulebook)})
         return
-    console = Console()
-    console.print(_indicators(rulebook), _offers(rulebook))
-    console.print(f"revision [bold]{rulebook.revision}[/]")
+    files = _count(sum(map(is_rule_file, directory.iterdir())), "file")
+    indicators, offers = _count(len(rulebook.indicators), "indicator"), _count(len(rulebook.offers), "offer")
+    typer.echo(f"{directory}: good: {files}, {indicators}, {offers}, revision {rulebook.revision}")
+
+
+@app.command()
+def show(directory: Directory = Path("rules"), json: Json = False) -> None:
+    """List the indicators and offers of the rule files."""
+    rulebook = _loaded(directory, json)
+    if json:
+        _print_json(_content(rulebook))
+    else:
+        Console().print(_indicators(rulebook), _offers(rulebook))
 
 
 @app.command("test")
@@ -80,6 +90,10 @@ def _refuse(bad: BadRule, json: bool) -> NoReturn:
         for fault in bad.faults:
             typer.echo(fault, err=True)
     raise typer.Exit(1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _print_json(content: object) -> None:

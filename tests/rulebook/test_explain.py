@@ -191,8 +191,10 @@ def test_check_and_features_in_json(tmp_path: Path) -> None:
 def test_commands_for_people(tmp_path: Path) -> None:
     checked = CliRunner().invoke(app, ["check", str(SHIPPED)])
     assert checked.exit_code == 0
-    assert "bursty_session" in checked.output
-    assert load(SHIPPED).revision in checked.output
+    revision = load(SHIPPED).revision
+    assert checked.output == f"{SHIPPED}: good: 1 file, 6 indicators, 10 offers, revision {revision}\n"
+    assert "bursty_session" in CliRunner().invoke(app, ["show", str(SHIPPED)]).output
+    assert json.loads(CliRunner().invoke(app, ["show", str(SHIPPED), "--json"]).stdout)["revision"] == revision
     tested = CliRunner().invoke(app, ["test", str(SHIPPED)])
     assert tested.exit_code == 0
     assert "cases pass" in tested.output
