@@ -39,7 +39,12 @@ def demo(
     """Start everything on this machine and watch it work."""
     from engine.demo.feed import Input
     from engine.demo.run import Demo, Wishes
+    from engine.replay.log_reader import LogReader
+    from engine.sources.segment.logged import logged
 
+    with errors_as_exit_codes():
+        if input is not None:
+            LogReader(input, logged).first()  # before anything is started
     wishes = Wishes(Input(input, speed, rate, seed), seconds, port, rules, directory, as_json, browser)
     with errors_as_exit_codes():
         result = run(lambda: Demo(wishes).run(), "WARNING")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from engine.cli.execution import err
+from engine.cli.replay_progress import showing
 from engine.errors import BadRequest, CuelineError
-from engine.replay import run
+from engine.replay import advice, run
 from engine.replay.formats.segment import Decode
 from engine.replay.log_reader import LogReader
 from engine.replay.pace import parse_speed
@@ -56,15 +57,17 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
         runs as fast as the replay. An engine on the wall clock (production) ignores the replay's pace and
         refuses events older than 400 days: for it use --shift-to-now, at --speed 1.
         """
+        latest = _Latest()
         try:
             times = _speed(speed)
             log_reader = LogReader(file, decode, strict=strict)
 
+            log_reader.first()  # before anything is connected to
+            where = ReplayDestination(to, url, write_key, config)
+
             async def all_of_it() -> run.ReplayReport:
-                stop = _interrupted()
-                async with open_target(ReplayDestination(to, url, write_key, config)) as target:
-                    with _bar() as bar:
-                        task = bar.add_task(file.name, total=limit, at="", behind="")
+                async with open_target(where) as target:
+                    with showing(file.name, err, time.monotonic) as on_progress:
                         return await run.replay(
                             log_reader,
                             target.sender,
@@ -72,18 +75,21 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
                             limit=limit,
                             shift_to_now=shift_to_now,
                             set_clock=target.set_clock,
-                            on_progress=lambda progress: _show(bar, task, progress),
-                            stop=stop,
+                            on_progress=lambda progress: on_progress(latest(progress)),
+                            stop=_interrupted(),
                         )
 
             report = asyncio.run(all_of_it())
         except CuelineError as error:
-            Console(stderr=True).print(str(error), style="red", markup=False)
+            _say(str(error), advice.on_error(error, latest.sent))
+            if latest.sent:
+                _say(f"{latest.sent:,} events had been taken by then")
             raise typer.Exit(1) from error
         print(msgspec.json.encode(report).decode() if as_json else summary(report))
+        if report.skipped:
+            what = f"{report.skipped:,} lines or events were not taken" if report.sent else "nothing was taken"
+            _say(what, advice.on_refusals(report.faults, shift_to_now))
         if not report.sent:
-            hint = "" if shift_to_now else "; an engine on the wall clock takes old logs with --shift-to-now"
-            Console(stderr=True).print(f"nothing was taken{hint}", style="red", markup=False)
             raise typer.Exit(1)
 
     return replay
@@ -120,18 +126,17 @@ def summary(report: run.ReplayReport) -> str:
     return "\n".join(lines)
 
 
-def _bar() -> Progress:
-    """On stderr, with the event time reached."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} events  {task.fields[at]}  {task.fields[behind]}"),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
+class _Latest:
+    """Keeps how many events have been taken, for when an error ends it all."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def __call__(self, progress: run.ReplayProgress) -> run.ReplayProgress:
+        """Note it and hand it on."""
+        self.sent = progress.sent
+        return progress
 
 
-def _show(bar: Progress, task: TaskID, progress: run.ReplayProgress) -> None:
-    behind = f"{progress.behind_ms / 1_000:.1f} s behind" if progress.behind_ms > 1_000 else ""
-    bar.update(task, completed=progress.sent, at=rfc3339(progress.at), behind=behind)
+def _say(what: str, advice: str = "") -> None:
+    err.print(f"{what}: {advice}" if advice else what, style="red", markup=False, highlight=False, soft_wrap=True)

@@ -4,6 +4,8 @@ ones counted."""
 from __future__ import annotations
 
 import gzip
+import os
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -37,6 +39,25 @@ class LineFaults(msgspec.Struct):
             self.first.append(fault)
 
 
+class ReadPosition:
+    """How much of a file has been read. Asked for while it is read, which costs the reading nothing."""
+
+    def __init__(self) -> None:
+        self._file: BinaryIO | None = None
+        self._size = 0
+
+    def follow(self, file: BinaryIO) -> None:
+        """From now on that of `file`, as it lies on the disk."""
+        self._file, self._size = file, os.fstat(file.fileno()).st_size
+
+    @property
+    def share(self) -> float:
+        """0 to 1."""
+        if self._file is None or self._file.closed:
+            return float(self._file is not None)
+        return min(self._file.tell() / self._size, 1.0) if self._size else 0.0
+
+
 class LogReader(msgspec.Struct, frozen=True):
     """A file to replay.
 
@@ -50,31 +71,40 @@ class LogReader(msgspec.Struct, frozen=True):
     salt: str = ""
     strict: bool = False
 
-    def messages(self, faults: LineFaults) -> Iterator[Message]:
+    def messages(self, faults: LineFaults, position: ReadPosition | None = None) -> Iterator[Message]:
         """Every message of the file; bad lines go to `faults`, and with `strict` raise `BadRequest`.
 
         Raises `BadRequest` when the file is missing, damaged or of no format we know.
         """
-        found = self.format()
-        stream = self._records(faults) if found == "packed" else self._lines(found, faults)
+        found, where = self.format(), position or ReadPosition()
+        stream = self._records(faults, where) if found == "packed" else self._lines(found, faults, where)
         for batch in otto.in_time_order(stream) if found == "otto" else stream:
             yield from batch
 
+    def first(self) -> Message:
+        """The first message. Raises `BadRequest` where there is none: before anything is started for a replay."""
+        faults = LineFaults()
+        message = next(self.messages(faults), None)
+        if message is None:
+            why = "; ".join(faults.first[:3]) or "it holds none"
+            raise BadRequest(f"{self.path.name}: no event could be read: {why}", "FILE")
+        return message
+
     def format(self) -> Format:
         """What the file is, from its first line. Raises `BadRequest`."""
-        with self._open() as file:
+        with self._open(ReadPosition()) as file:
             return sniff(self.path.name, file.readline(HEAD_BYTES))
 
-    def _lines(self, found: Format, faults: LineFaults) -> Iterator[list[Message]]:
-        with self._open() as file:
+    def _lines(self, found: Format, faults: LineFaults, position: ReadPosition) -> Iterator[list[Message]]:
+        with self._open(position) as file:
             read, number = self._reader(found, file)
             for line in file:
                 number += 1
                 if line.strip():
                     yield self._one(read, line, MessageIds(self.salt, number, line), faults)
 
-    def _records(self, faults: LineFaults) -> Iterator[list[Message]]:
-        with self._open() as file:
+    def _records(self, faults: LineFaults, position: ReadPosition) -> Iterator[list[Message]]:
+        with self._open(position) as file:
             for number, record in enumerate(packed.records(file, self.path.name), 1):
                 yield self._one(packed.read, record, MessageIds(self.salt, number, b""), faults)
 
@@ -103,13 +133,16 @@ class LogReader(msgspec.Struct, frozen=True):
             return []
 
     @contextmanager
-    def _open(self) -> Iterator[BinaryIO]:
+    def _open(self, position: ReadPosition) -> Iterator[BinaryIO]:
         """The file, unpacked when it is gzip. What is wrong with it, also while it is read, is `BadRequest`."""
         try:
             file = self.path.open("rb")
         except OSError as error:
             raise BadRequest(f"{self.path}: {error.strerror or error}", "FILE") from error
         with file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadRequest(f"{self.path}: a file is needed, for it is read more than once", "FILE")
+            position.follow(file)
             try:
                 gzipped = file.read(2) == b"\x1f\x8b"
                 file.seek(0)

@@ -6,15 +6,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
-from itertools import chain, islice
+from itertools import islice
 
 import msgspec
 
 from engine.clock import wall_ms
-from engine.errors import BadRequest, CuelineError
+from engine.errors import CuelineError
 from engine.events import Message
 from engine.ports import ClockAnchor
-from engine.replay.log_reader import LineFaults, LogReader
+from engine.replay.log_reader import LineFaults, LogReader, ReadPosition
 from engine.replay.outbox import Outbox
 from engine.replay.pace import due
 from engine.replay.sender import Sender, Sent
@@ -22,15 +22,19 @@ from engine.replay.sender import Sender, Sent
 SLICE_MS = 20  # events due within one slice travel together
 BATCH = 500  # events of one request
 SENDERS = 4  # requests on their way at once
+READ_STEP = 10_000  # messages between two reports while the log is read ahead
 STEP_MS = 200  # how often an unpaced replay moves the engine's clock
 
 
 class ReplayProgress(msgspec.Struct, frozen=True):
-    """How far it is: events sent, the event time reached (epoch ms), how far behind the pace (wall ms)."""
+    """How far it is: events sent, the event time reached (epoch ms), how far behind the pace (wall ms), the share
+    of the log that is done (0 to 1). While it is ``reading`` the log is read to its end for its last time."""
 
     sent: int
     at: int
     behind_ms: int
+    share: float = 0.0
+    reading: bool = False
 
 
 class ReplayReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -79,26 +83,40 @@ async def replay(
     starts = began + round(settle_s * 1_000) if set_clock else began
     if shift_to_now:
         log_reader = msgspec.structs.replace(log_reader, salt=f"{log_reader.salt}{starts}")
-    messages = islice(log_reader.messages(faults), limit)
-    first = next(messages, None)
-    if first is None:
-        raise BadRequest(
-            f"{log_reader.path.name}: no event could be read: {'; '.join(faults.first) or 'empty'}", "FILE"
-        )
+    first, position = log_reader.first(), ReadPosition()
+    messages = islice(log_reader.messages(faults, position), limit)
     shift = starts - first.event.at if shift_to_now else 0
     anchor = ClockAnchor(first.event.at + shift, starts, speed)
     if speed == 0 and sender.judges_time:
-        anchor = msgspec.structs.replace(anchor, engine_ms=_newest(log_reader, limit) + shift)
+        anchor = msgspec.structs.replace(anchor, engine_ms=_newest(log_reader, limit, on_progress) + shift)
     if set_clock:
         await set_clock(None if shift_to_now and speed == 1 else anchor)
         await asyncio.sleep(settle_s)
-    run = _ReplayRun(sender, anchor, set_clock, on_progress, stop, slice_ms)
-    await run.all(_shifted(chain([first], messages), shift))
+    run = _ReplayRun(sender, anchor, set_clock, _with_share(on_progress, position, limit), stop, slice_ms)
+    await run.all(_shifted(messages, shift))
     return run.report(faults, (wall_ms() - starts) / 1_000)
 
 
-def _newest(log_reader: LogReader, limit: int | None) -> int:
-    return max(message.event.at for message in islice(log_reader.messages(LineFaults()), limit))
+def _newest(log_reader: LogReader, limit: int | None, on_progress: OnProgress | None) -> int:
+    newest, position = 0, ReadPosition()
+    for count, message in enumerate(islice(log_reader.messages(LineFaults(), position), limit)):
+        newest = max(newest, message.event.at)
+        if on_progress and count % READ_STEP == 0:
+            share = max(position.share, count / limit if limit else 0.0)
+            on_progress(ReplayProgress(0, message.event.at, 0, share, reading=True))
+    return newest
+
+
+def _with_share(on_progress: OnProgress | None, position: ReadPosition, limit: int | None) -> OnProgress | None:
+    """`on_progress` with the share of the log that is done, or of `limit` events."""
+    if on_progress is None:
+        return None
+
+    def report(progress: ReplayProgress) -> None:
+        share = max(position.share, progress.sent / limit if limit else 0.0)
+        on_progress(msgspec.structs.replace(progress, share=min(share, 1.0)))
+
+    return report
 
 
 def _shifted(messages: Iterable[Message], shift: int) -> Iterator[Message]:

@@ -23,6 +23,7 @@ from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message
 from engine.kernels.decode import EARLIEST_MS, LATEST_MS
 from engine.ports import ClockAnchor
 from engine.replay import segment_payload as payload
+from engine.replay.advice import on_error
 from engine.replay.http_sender import HttpSender
 from engine.replay.log_reader import LogReader
 from engine.replay.run import BATCH, ReplayProgress, replay, send_paced
@@ -217,6 +218,26 @@ def test_the_command_fails_when_nothing_was_taken(tmp_path: Path) -> None:
     assert "--shift-to-now" in told.stderr
 
 
+def test_what_ends_a_replay_halfway_says_how_far_it_came_and_what_to_do(tmp_path: Path) -> None:
+    class Breaks(Kafka):
+        async def publish(self, messages: Sequence[Message]) -> None:
+            if self.messages:
+                raise Unavailable("the broker is gone")
+            await super().publish(messages)
+
+    @asynccontextmanager
+    async def open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
+        yield ReplayTarget(LogSender(Breaks(), lambda: 0), None)
+
+    replays = typer.Typer()
+    replays.command()(cli.command(open_target, lambda body, fallback: pytest.fail("no Segment payload")))
+    result = CliRunner().invoke(replays, [str(log_file(tmp_path, 3 * BATCH)), "--speed", "max", "--to", "kafka"])
+    assert result.exit_code == 1
+    first, second = result.stderr.splitlines()
+    assert first == "the broker is gone: " + on_error(Unavailable(""), sent=1)
+    assert second.endswith("events had been taken by then")
+
+
 async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_path: Path) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         errors = [{"index": i, "code": "bad_time", "field": "timestamp", "detail": "old"} for i in range(10)]
@@ -279,6 +300,18 @@ async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path: Path) 
     assert max(len(json.loads(body)["batch"]) for body in app.bodies) <= BATCH
     assert seen[-1].sent == 3 * BATCH
     assert seen[-1].at == FIRST + (3 * BATCH - 1) * 1_000
+    assert (seen[0].reading, seen[-1].reading) == (True, False)  # its last time is the clock's
+    shares = [progress.share for progress in seen if not progress.reading]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+async def test_the_share_of_a_limit_is_that_of_the_events(tmp_path: Path) -> None:
+    seen = list[ReplayProgress]()
+    path = log_file(tmp_path, 20 * BATCH, customers=20 * BATCH)
+    await replay(LogReader(path), LogSender(Kafka(), lambda: 0), speed=0, limit=8 * BATCH, on_progress=seen.append)
+    assert seen[-1].share == 1
+    assert all(progress.share >= progress.sent / (8 * BATCH) for progress in seen)
 
 
 @pytest.mark.parametrize("speed", [0, 1])
@@ -364,10 +397,24 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
     assert len(log.messages) == 40
     assert asked == [ReplayDestination("kafka")]
     assert "50 events" in run.invoke(app, [path, "--speed", "max"]).stdout
-    for wrong in (["nowhere.csv"], [path, "--speed", "0"]):
+    asked.clear()
+    for name, content in (
+        ("empty.csv", b""),
+        ("odd.csv", b"a,b\n"),
+        ("cut.csv.gz", b"\x1f\x8b\x08rest"),
+        ("bad", b"{}\n"),
+    ):
+        (tmp_path / name).write_bytes(content)
+    files = [str(tmp_path / name) for name in ("empty.csv", "odd.csv", "cut.csv.gz", "bad")]
+    for wrong in (
+        *([name] for name in ("nowhere.csv", str(tmp_path), "/dev/zero", *files)),
+        [path, "--speed", "0"],
+    ):
         told = run.invoke(app, wrong)
         assert told.exit_code == 1
-        assert wrong[-1] in told.stderr
+        assert Path(wrong[-1]).name in told.stderr
+        assert len(told.stderr.splitlines()) == 1
+    assert asked == []  # before anything is connected to
 
 
 async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order() -> None:
