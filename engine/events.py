@@ -2,7 +2,8 @@
 
 On Kafka an event is a MessagePack *array* (`Event`, fields in order) under the customer's key (UTF-8).
 The stream core reads that array in compiled code, so the order of the fields is the wire format:
-append only, and raise ``WIRE_VERSION`` when an old reader could misread.
+append only, and raise ``WIRE_VERSION`` when an old reader could misread. Kinds and limits are
+`engine.kernels.wire`, which compiled code reads too.
 """
 
 from __future__ import annotations
@@ -11,40 +12,18 @@ import enum
 
 import msgspec
 
-WIRE_VERSION = 1
-MAX_ID_BYTES = 100
-MAX_CUSTOMER_BYTES = 256
+from engine.kernels.wire import AHEAD_MS as AHEAD_MS
+from engine.kernels.wire import EARLIEST_MS as EARLIEST_MS
+from engine.kernels.wire import LATEST_MS as LATEST_MS
+from engine.kernels.wire import MAX_CUSTOMER_BYTES as MAX_CUSTOMER_BYTES
+from engine.kernels.wire import MAX_EVENT_BYTES as MAX_EVENT_BYTES
+from engine.kernels.wire import MAX_ID_BYTES as MAX_ID_BYTES
+from engine.kernels.wire import MAX_VALUE as MAX_VALUE
+from engine.kernels.wire import WIRE_VERSION as WIRE_VERSION
+from engine.kernels.wire import Kind as Kind
 
 #: Where an offer can be made.
 CHANNELS = ("web", "agent", "email", "app")
-
-
-class Kind(enum.IntEnum):
-    """What a customer or contact did. The codes are stored: never renumber."""
-
-    OTHER = 0
-    PAGE_VIEWED = 1
-    ITEM_VIEWED = 2
-    LIST_VIEWED = 3
-    SEARCHED = 4
-    REVIEW_READ = 5
-    CART_ADDED = 6
-    CART_REMOVED = 7
-    CART_VIEWED = 8
-    WISHLISTED = 9
-    CHECKOUT_STARTED = 10
-    CHECKOUT_STEP = 11
-    ORDER_COMPLETED = 12
-    ORDER_REFUNDED = 13
-    ORDER_CANCELLED = 14
-    COUPON_APPLIED = 15
-    SHARED = 16
-    IDENTIFIED = 20
-    GROUPED = 21
-    ALIASED = 22
-    CONTACT_STARTED = 30
-    CONTACT_CONNECTED = 31
-    CONTACT_ENDED = 32
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import BadSettings
+from engine.events import MAX_EVENT_BYTES
 from engine.settings_faults import Schema, faults_of_document, faults_of_variables, read_toml
 
 PREFIX = "CUELINE_"
@@ -85,7 +86,7 @@ class Web(Section):
     port: int = Field(8080, ge=1, le=65_535, description="callers have to know it, so none is picked")
     write_keys: list[SecretStr] = Field(default_factory=list, description="for events; several while rotating")
     api_keys: list[SecretStr] = Field(default_factory=list, description="for decisions, customers, cues, rulebook")
-    max_event_bytes: int = Field(32 * 1024, ge=1)
+    max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1)
     max_batch_bytes: int = Field(500 * 1024, ge=1)
     max_batch_events: int = Field(2_500, ge=1)
     max_in_flight: int = Field(512, ge=1, description="requests at once; more get 503 with Retry-After")

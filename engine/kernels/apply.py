@@ -17,12 +17,7 @@ from engine.kernels.row import (
     SESSION_SET,
     VERSION,
 )
-
-# engine.events.Kind, which kernels cannot import; a test holds the two together
-PAGE_VIEWED, ITEM_VIEWED, LIST_VIEWED, SEARCHED, REVIEW_READ = 1, 2, 3, 4, 5
-CART_ADDED, CART_REMOVED = 6, 7
-ORDER_COMPLETED = 12
-CONTACT_STARTED, CONTACT_CONNECTED, CONTACT_ENDED = 30, 31, 32
+from engine.kernels.wire import Kind
 
 U2 = 0xFFFF
 U4 = 0xFFFFFFFF
@@ -70,11 +65,11 @@ def apply(row, event):
     row.pane_1h_newest = count(row.pane_1h, row.pane_1h_newest, HOUR, at)
     row.pane_1d_newest = count(row.pane_1d, row.pane_1d_newest, DAY, at)
     _session(row, event)
-    if event.kind == CART_ADDED or event.kind == CART_REMOVED:
+    if event.kind == Kind.CART_ADDED or event.kind == Kind.CART_REMOVED:
         _cart(row, event)
-    elif event.kind == ORDER_COMPLETED:
+    elif event.kind == Kind.ORDER_COMPLETED:
         _order(row, event)
-    elif event.kind >= CONTACT_STARTED:
+    elif event.kind >= Kind.CONTACT_STARTED:
         _contact(row, event.kind, at)
     _remember(row, event)
 
@@ -92,22 +87,22 @@ def _session(row, event):
     row.session_last = max(row.session_last, at)
     row.session_events += 1
     kind = event.kind
-    if kind == PAGE_VIEWED or kind == ITEM_VIEWED or kind == LIST_VIEWED:
+    if kind == Kind.PAGE_VIEWED or kind == Kind.ITEM_VIEWED or kind == Kind.LIST_VIEWED:
         row.session_pages += 1
         _burst(row, at)
-    if kind == ITEM_VIEWED:
+    if kind == Kind.ITEM_VIEWED:
         row.session_items += 1
         if at == row.session_last:
             row.session_searches_alone = 0
         row.session_max_price = max(row.session_max_price, event.value)
         _category(row, event.category)
         _item(row, event.item)
-    elif kind == SEARCHED:
+    elif kind == Kind.SEARCHED:
         row.session_searches = min(row.session_searches + 1, U2)
         row.session_searches_alone = min(row.session_searches_alone + 1, U2)
-    elif kind == REVIEW_READ:
+    elif kind == Kind.REVIEW_READ:
         row.session_reviews = min(row.session_reviews + 1, U2)
-    elif kind == CART_ADDED:
+    elif kind == Kind.CART_ADDED:
         row.session_cart_adds = min(row.session_cart_adds + 1, U2)
 
 
@@ -180,7 +175,7 @@ def _cart(row, event):
         return  # it was ordered since, or thrown away
     # int64: numba makes unsigned 64-bit and signed operands a float
     pieces, held = np.int64(event.quantity), np.int64(row.cart_items)
-    if event.kind == CART_ADDED:
+    if event.kind == Kind.CART_ADDED:
         row.cart_items = min(held + pieces, U4)
         row.cart_value += event.value * pieces
     elif pieces >= held:
@@ -222,13 +217,13 @@ def _order(row, event):
 
 @kernel
 def _contact(row, kind, at):
-    if kind == CONTACT_STARTED:
+    if kind == Kind.CONTACT_STARTED:
         row.contacts += 1
         if at > row.contact_started:
             row.contact_previous = row.contact_started
             row.contact_started = at
             row.contact_open = 1 if at >= row.contact_ended else 0
-    elif kind == CONTACT_ENDED:
+    elif kind == Kind.CONTACT_ENDED:
         row.contact_ended = max(row.contact_ended, at)
         if at >= row.contact_started:
             row.contact_open = 0

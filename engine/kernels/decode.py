@@ -9,16 +9,22 @@ import numpy as np
 
 from engine.kernels.hashing import hash32, hash64
 from engine.kernels.jit import kernel
+from engine.kernels.wire import (
+    AHEAD_MS,
+    EARLIEST_MS,
+    LATEST_MS,
+    LEAST_FIELDS,
+    MAX_CUSTOMER_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_ID_BYTES,
+    MAX_QUANTITY,
+    MAX_VALUE,
+    WIRE_VERSION,
+    Kind,
+)
 
-WIRE_VERSION = 1
-LEAST_FIELDS = 4
-MAX_ID_BYTES = 100
-MAX_EVENT_BYTES = 32 * 1024
-MAX_VALUE = 1e12  # keeps sums over a customer's life finite
-KINDS = 33  # codes from here on are unknown (engine.events.Kind)
-EARLIEST_MS = 946_684_800_000  # 2000-01-01: nothing we serve is older, and ring times begin here
-LATEST_MS = EARLIEST_MS + 1_000 * (2**32 - 1)  # where ring times end, in 2136
-AHEAD_MS = 86_400_000  # an event may lie this far past the time at which it came in
+#: Kind -> whether it is one (bool, by code).
+KNOWN = np.isin(np.arange(max(Kind) + 1), list(Kind))
 
 OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, MISSING_CUSTOMER, BAD_CUSTOMER = (
     range(10)
@@ -41,12 +47,12 @@ REASONS = (
 DETAILS = (
     "",
     "",
-    "not a canonical event: a MessagePack array as in engine.events.Event, wire version 1",
+    f"not a canonical event: a MessagePack array as in engine.events.Event, wire version {WIRE_VERSION}",
     "the kind is not one of engine.events.Kind",
-    "the id must have 1 to 100 bytes",
+    f"the id must have 1 to {MAX_ID_BYTES} bytes",
     "the time is before 2000, after 2136, or more than a day ahead of when it came in",
-    "value must lie between 0 and 1e12, quantity be a whole number from 0 to 2^32 - 1",
-    "more than 32 KiB, or a customer of more than 256 bytes",
+    f"value must lie between 0 and {MAX_VALUE:.0e}, quantity be a whole number from 0 to 2^32 - 1",
+    f"more than {MAX_EVENT_BYTES // 1024} KiB, or a customer of more than {MAX_CUSTOMER_BYTES} bytes",
     "the record's key, which names the customer, is empty",
     "the record's key, which names the customer, is not UTF-8",
 )
@@ -148,7 +154,7 @@ def _number(data, at, end, scratch):
 
 @kernel
 def _known(kind):
-    return 0 <= kind <= 16 or 20 <= kind <= 22 or 30 <= kind < KINDS
+    return 0 <= kind < KNOWN.shape[0] and KNOWN[kind]
 
 
 @kernel
@@ -205,7 +211,7 @@ def _event(data, at, end, came_in, i, scratch, out):
         came_in[i] = engine_at
     if moment < EARLIEST_MS or moment > min(came_in[i], LATEST_MS - AHEAD_MS) + AHEAD_MS:
         return BAD_TIME
-    if not (0.0 <= value <= MAX_VALUE) or quantity < 0 or quantity > 0xFFFFFFFF:
+    if not (0.0 <= value <= MAX_VALUE) or quantity < 0 or quantity > MAX_QUANTITY:
         return BAD_NUMBER
     out.id = hash64(data, id_start, id_length)
     out.at = moment

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.wire import EARLIEST_S
+
 VERSION = 1
 
 RING = 32  # last events kept
-RING_EPOCH_S = 946_684_800  # 2000-01-01 UTC: ring times are unsigned 32-bit seconds from here
+RING_EPOCH_S = EARLIEST_S  # ring times are unsigned 32-bit seconds from here
 RECENT_IDS = 32  # per-customer memory of message ids: a repeat is seen within the last 32 applied events
 SESSION_SET = 16  # distinct categories and items counted exactly up to here, then the count stays
 ACTIVE = 24  # indicators that may stand at the same time

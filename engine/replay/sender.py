@@ -7,8 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.events import Message
-from engine.kernels.decode import EARLIEST_MS, LATEST_MS
+from engine.events import EARLIEST_MS, LATEST_MS, Message
 from engine.ports import EventLog
 from engine.replay.segment_payload import rfc3339
 

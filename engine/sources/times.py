@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from engine.errors import BadEvent
+from engine.events import AHEAD_MS
 
 SECOND, DAY = 1_000, 86_400_000
-AHEAD_MS = DAY  # further ahead than this is no clock that runs fast, it is a wrong time
 AGE_MS = 400 * DAY
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, which RFC 3339 can say
 _SECONDS_BELOW = 1e11  # an epoch number below is in seconds (to the year 5138), else in milliseconds
@@ -66,7 +66,7 @@ def engine_time(received_at: int, now: int) -> int:
 
 def within(at: int, now: int, field: str) -> int:
     """`at`, but not after `now`; raises `BadEvent` when it is over 24 h ahead or older than 400 days."""
-    if at > now + AHEAD_MS:
+    if at > now + AHEAD_MS:  # no clock that runs fast, but a wrong time
         raise BadEvent("bad_time", "more than 24 hours in the future", field)
     if at < now - AGE_MS:
         raise BadEvent("bad_time", "more than 400 days ago", field)

@@ -16,8 +16,8 @@ EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay
 #: a part of the engine -> the parts it may import besides itself; a part that is not here may import them all
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
-    "events": set(),
-    "settings": {"errors", "settings_faults"},
+    "events": {"kernels"},  # wire.py: what compiled code must know lies where its cache sees it change
+    "settings": {"errors", "events", "settings_faults"},
     "settings_faults": {"errors"},
     "durations": set(),
     "validation_errors": set(),

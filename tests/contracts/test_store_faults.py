@@ -16,6 +16,7 @@ from engine.errors import BadSettings, Fenced, Unavailable
 from engine.ports import Candidate, Commit, Position
 from engine.settings import Redis
 from engine.store.functions import library
+from engine.store.keys import HISTORY
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
     PARTITIONS,
@@ -197,7 +198,7 @@ async def test_lost_functions_come_back(redis_store: RedisStore, look: redis.Red
 
 
 async def test_the_library_is_replaced_only_when_it_differs(redis_settings: Redis, look: redis.Redis) -> None:
-    code = Path(library.__file__).with_name("cueline.lua").read_text()
+    code = library.code().decode()
 
     async def loads() -> int:
         store = RedisStore(redis_settings, PARTITIONS)
@@ -208,7 +209,7 @@ async def test_the_library_is_replaced_only_when_it_differs(redis_settings: Redi
 
     look.config_resetstat()
     assert [await loads(), await loads()] == [1, 1]
-    look.function_load(code.replace("local HISTORY = 32", "local HISTORY = 5"), replace=True)
+    look.function_load(code.replace(f"local HISTORY = {HISTORY}", "local HISTORY = 5"), replace=True)
     assert [await loads(), await loads()] == [3, 3]  # the test's own and the store's
     assert look.function_list(library.LIBRARY, withcode=True)[0][7].decode() == code
 
@@ -281,7 +282,7 @@ async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again()
         dials += 1
         while (asked := await reader.read(1 << 16)) and b"FUNCTION" not in asked:
             writer.write(b"+OK\r\n")
-        code = Path(library.__file__).with_name("cueline.lua").read_bytes()
+        code = library.code()
         writer.write(b"*1\r\n$%d\r\n%b\r\n" % (len(code), code) + b"nonsense\r\n")
         await reader.read()  # until the store hangs up
         writer.close()

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BadEvent, BadRequest
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
-from engine.kernels import decode
+from engine.kernels import decode, wire
 from engine.replay.formats import packed
 from engine.replay.log_reader import LineFaults, LogReader, sniff
 from engine.replay.message_ids import MessageIds
@@ -89,8 +89,8 @@ def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:
         (["ann", event_of(_0=2)], "malformed: version"),
         (["ann", event_of(_1=17)], "unknown_type: kind: 17"),
         (["ann", event_of(_1="view")], "malformed"),
-        (["ann", event_of(_2=decode.EARLIEST_MS - 1)], "bad_time"),
-        (["ann", event_of(_2=decode.LATEST_MS + 1)], "bad_time"),
+        (["ann", event_of(_2=wire.EARLIEST_MS - 1)], "bad_time"),
+        (["ann", event_of(_2=wire.LATEST_MS + 1)], "bad_time"),
         (["ann", event_of(_2=float(NOW))], "malformed"),
         (["ann", event_of(_3="")], "missing_id"),
         (["ann", event_of(_3="x" * (MAX_ID_BYTES + 1))], "missing_id"),
@@ -118,10 +118,10 @@ def test_a_record_that_is_no_event_is_counted_with_its_number_and_strict_stops(
 @pytest.mark.parametrize(
     "event",
     [
-        event_of(_2=decode.EARLIEST_MS),
-        event_of(_2=decode.LATEST_MS),
+        event_of(_2=wire.EARLIEST_MS),
+        event_of(_2=wire.LATEST_MS),
         event_of(_3="x" * MAX_ID_BYTES),
-        event_of(_6=decode.MAX_VALUE),
+        event_of(_6=wire.MAX_VALUE),
         event_of(_6=0),
         event_of(_7=0),
         event_of(_7=(1 << 32) - 1),
@@ -215,7 +215,7 @@ def test_what_is_taken_is_what_the_stream_reads_and_means_the_same(events: list[
     for record, event in zip(packed.records(file, "log"), events, strict=True):
         column = np.zeros(1, decode.COLUMNS)
         value = msgpack.packb(event)
-        decode.decode(np.frombuffer(value, np.uint8), np.array([len(value)]), np.array([decode.LATEST_MS]), column)
+        decode.decode(np.frombuffer(value, np.uint8), np.array([len(value)]), np.array([wire.LATEST_MS]), column)
         status = int(column["status"][0])
         message = taken(record)
         if message is None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from engine.cli import replay as cli
 from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
-from engine.kernels.decode import EARLIEST_MS, LATEST_MS
+from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from engine.ports import ClockAnchor
 from engine.replay import segment_payload as payload
 from engine.replay.advice import on_error

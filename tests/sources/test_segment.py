@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from engine.errors import BadEvent
 from engine.events import Event, Kind, Message
-from engine.kernels.decode import BAD_TIME, COLUMNS, EARLIEST_MS, LATEST_MS, OK, decode
+from engine.kernels.decode import BAD_TIME, COLUMNS, OK, decode
+from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from engine.sources.segment.commerce import KINDS
 from engine.sources.segment.logged import logged
 from engine.sources.segment.payload import Limits, canonical, message, read_batch, write_key

@@ -17,8 +17,18 @@ import msgpack
 import msgspec
 
 from engine.errors import BadEvent, BadRequest
-from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
-from engine.kernels.decode import EARLIEST_MS, LATEST_MS, MAX_EVENT_BYTES, MAX_VALUE
+from engine.events import (
+    EARLIEST_MS,
+    LATEST_MS,
+    MAX_CUSTOMER_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_ID_BYTES,
+    MAX_VALUE,
+    WIRE_VERSION,
+    Event,
+    Kind,
+    Message,
+)
 from engine.replay.message_ids import MessageIds
 
 FIRST = b"\x92"  # an array of two: no text begins with it

@@ -8,10 +8,9 @@ from typing import Any
 import msgspec
 
 from engine.errors import BadEvent
-from engine.events import Kind
+from engine.events import MAX_VALUE, Kind
 
 MAX_TEXT_BYTES = 256  # of an item or category
-MAX_MONEY = 1e12  # keeps sums over a customer's life finite and exact to the cent
 MAX_QUANTITY = 1_000_000
 
 #: Segment's e-commerce spec v2, the older names of v1, and reviews being read, which it has no name for.
@@ -142,8 +141,8 @@ def _of_order(properties: Properties) -> Content:
     )
     summed = math.fsum(line.value * line.quantity for line in lines)
     value = next((amount for amount in stated if amount is not None), summed)
-    if value > MAX_MONEY:
-        raise BadEvent("bad_number", f"above {MAX_MONEY:.0e}", "properties.products")
+    if value > MAX_VALUE:
+        raise BadEvent("bad_number", f"above {MAX_VALUE:.0e}", "properties.products")
     quantity = sum(line.quantity for line in lines)
     if not lines:
         quantity = pieces(properties.quantity, "properties.quantity")
@@ -188,8 +187,8 @@ def text(value: object, field: str, limit: int = MAX_TEXT_BYTES) -> str:
 def money(value: object, field: str) -> float | None:
     """An amount >= 0, given as a number or a numeric text; None when absent. Raises `BadEvent` (bad_number)."""
     number = _number(value, field)
-    if number is not None and not 0.0 <= number <= MAX_MONEY:  # also refuses NaN
-        raise BadEvent("bad_number", f"a finite number from 0 to {MAX_MONEY:.0e} is needed", field)
+    if number is not None and not 0.0 <= number <= MAX_VALUE:  # also refuses NaN
+        raise BadEvent("bad_number", f"a finite number from 0 to {MAX_VALUE:.0e} is needed", field)
     return number
 
 

@@ -15,8 +15,17 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.errors import BadEvent
-from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
-from engine.kernels.decode import EARLIEST_MS, LATEST_MS
+from engine.events import (
+    EARLIEST_MS,
+    LATEST_MS,
+    MAX_CUSTOMER_BYTES,
+    MAX_EVENT_BYTES,
+    MAX_ID_BYTES,
+    WIRE_VERSION,
+    Event,
+    Kind,
+    Message,
+)
 from engine.sources.segment.commerce import NOTHING, Content, Properties, content, kind_of, text
 from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
 from engine.validation_errors import describe_validation_error
@@ -25,7 +34,7 @@ from engine.validation_errors import describe_validation_error
 class Limits(msgspec.Struct, frozen=True):
     """What is taken: bytes of an event, events of a batch, event times (epoch ms)."""
 
-    event_bytes: int = 32 * 1024
+    event_bytes: int = MAX_EVENT_BYTES
     batch_events: int = 2_500
     earliest_ms: int = EARLIEST_MS
     latest_ms: int = LATEST_MS

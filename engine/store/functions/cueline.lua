@@ -1,10 +1,10 @@
-#!lua name=cueline_2
+#!lua name=$LIBRARY
 -- What must be checked and changed at once. The layout of the keys is told in keys.py.
 -- The number in the library's name rises with every change of a function's arguments or effects, so that
--- processes of two releases can run side by side.
+-- processes of two releases can run side by side. Names after a dollar sign are filled in by library.py.
 
-local HISTORY = 32
-local DAY_S = 86400
+local HISTORY = $HISTORY
+local DAY_S = $DAY_S
 
 local function load_history(key)
   local packed = redis.call('GET', key)
@@ -118,6 +118,6 @@ local function learn(keys, args)
   return new
 end
 
-redis.register_function('cueline_2_cues', cues)
-redis.register_function('cueline_2_reserve', reserve)
-redis.register_function('cueline_2_learn', learn)
+redis.register_function('${LIBRARY}_cues', cues)
+redis.register_function('${LIBRARY}_reserve', reserve)
+redis.register_function('${LIBRARY}_learn', learn)

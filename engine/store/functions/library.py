@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from string import Template
 from typing import Any
 
+from engine.store.keys import DAY_S, HISTORY
 from engine.store.resp import pack
 
 LIBRARY = "cueline_2"
@@ -14,9 +16,15 @@ RESERVE = f"{LIBRARY}_reserve"
 LEARN = f"{LIBRARY}_learn"
 
 
+def code() -> bytes:
+    """`cueline.lua` with the facts filled in that Python has too."""
+    text = Path(__file__).with_name("cueline.lua").read_text()
+    return Template(text).substitute(LIBRARY=LIBRARY, HISTORY=HISTORY, DAY_S=DAY_S).encode()
+
+
 async def ensure(call: Callable[[bytes], Awaitable[Any]]) -> None:
     """Load the library unless the server holds the very same code."""
-    code = Path(__file__).with_name("cueline.lua").read_bytes()
+    own = code()
     stored = await call(pack(("FUNCTION", "LIST", "LIBRARYNAME", LIBRARY, "WITHCODE")))
-    if not any(code in library for library in stored):
-        await call(pack(("FUNCTION", "LOAD", "REPLACE", code)))
+    if not any(own in library for library in stored):
+        await call(pack(("FUNCTION", "LOAD", "REPLACE", own)))

@@ -1,0 +1,50 @@
+"""What every event on Kafka keeps to: its version, its kinds, and its limits. Each of these facts is here alone.
+
+Plain constants, for compiled code and, by `engine.events`, for all the rest.
+"""
+
+from __future__ import annotations
+
+import enum
+
+WIRE_VERSION = 1
+LEAST_FIELDS = 4  # version, kind, at, id; later releases may append
+
+MAX_ID_BYTES = 100
+MAX_CUSTOMER_BYTES = 256
+MAX_EVENT_BYTES = 32 * 1024
+MAX_VALUE = 1e12  # keeps sums over a customer's life finite, and exact to the cent
+MAX_QUANTITY = 0xFFFFFFFF
+
+EARLIEST_S = 946_684_800  # 2000-01-01 UTC: nothing we serve is older
+EARLIEST_MS = EARLIEST_S * 1_000
+LATEST_MS = EARLIEST_MS + 1_000 * (2**32 - 1)  # in 2136: rows keep unsigned 32-bit seconds from `EARLIEST_S` on
+AHEAD_MS = 86_400_000  # an event may lie this far past the time at which it came in
+
+
+class Kind(enum.IntEnum):
+    """What a customer or contact did. The codes are stored: never renumber."""
+
+    OTHER = 0
+    PAGE_VIEWED = 1
+    ITEM_VIEWED = 2
+    LIST_VIEWED = 3
+    SEARCHED = 4
+    REVIEW_READ = 5
+    CART_ADDED = 6
+    CART_REMOVED = 7
+    CART_VIEWED = 8
+    WISHLISTED = 9
+    CHECKOUT_STARTED = 10
+    CHECKOUT_STEP = 11
+    ORDER_COMPLETED = 12
+    ORDER_REFUNDED = 13
+    ORDER_CANCELLED = 14
+    COUPON_APPLIED = 15
+    SHARED = 16
+    IDENTIFIED = 20
+    GROUPED = 21
+    ALIASED = 22
+    CONTACT_STARTED = 30
+    CONTACT_CONNECTED = 31
+    CONTACT_ENDED = 32

@@ -1,0 +1,17 @@
+"""The function library as it is loaded."""
+
+from __future__ import annotations
+
+import re
+
+from engine.store.functions import library
+from engine.store.keys import DAY_S, HISTORY
+
+
+def test_the_library_has_the_facts_that_python_has() -> None:
+    code = library.code().decode()
+    assert code.startswith(f"#!lua name={library.LIBRARY}\n")
+    assert f"local HISTORY = {HISTORY}\nlocal DAY_S = {DAY_S}\n" in code
+    assert "$" not in code
+    registered = re.findall(r"register_function\('(\w+)'", code)
+    assert registered == [library.CUES, library.RESERVE, library.LEARN]
