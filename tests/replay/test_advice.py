@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
-from engine.kernels.decode import EARLIEST_MS
+from engine.kernels.wire import EARLIEST_MS
 from engine.replay.advice import on_error, on_refusals
 from engine.replay.sender import _OUTSIDE
 from engine.sources.times import DAY, kept, within
