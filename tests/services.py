@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
+from engine.local.loopback import free_port
 from loadtest import servers
 from loadtest.servers import Broker, Service, tansu
 from tests.processes import redis_command
@@ -24,12 +26,25 @@ def missing(what: str) -> NoReturn:
 
 class Valkey(servers.Valkey):
     """A Valkey that can be emptied. Before it answers, every write is in its file: a test that kills it
-    knows what it holds afterwards."""
+    knows what it holds afterwards. It is a cluster of one node, which refuses commands whose keys span slots."""
 
     def __init__(self, directory: Path, appendonly: bool = False) -> None:
-        super().__init__(directory, appendonly, ("--appendfsync", "always"))
+        super().__init__(directory, appendonly, ("--appendfsync", "always", *_cluster_of_one()))
+
+    async def start(self, within: float = 60.0) -> None:
+        """As of every service; returns when the node serves all slots."""
+        await super().start(within)
+        await redis_command(self.url, "CLUSTER ADDSLOTSRANGE 0 16383")  # refused when it has them already
+        async with asyncio.timeout(within):
+            while not (await redis_command(self.url, "GET x")).startswith(b"$"):
+                await asyncio.sleep(0.02)
 
     async def empty(self) -> None:
         """As on its first start: no keys, no functions."""
         assert await redis_command(self.url, "FLUSHALL") == b"+OK"
         assert await redis_command(self.url, "FUNCTION FLUSH") == b"+OK"
+
+
+def _cluster_of_one() -> tuple[str, ...]:
+    """Valkey's own choice of a second port may be taken, and unless asked it keeps to one database."""
+    return ("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-databases", "16")

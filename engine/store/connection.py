@@ -47,7 +47,7 @@ class _Call(msgspec.Struct, gc=False):
     connection: int = 0  # the only one it may go over, 0: any
 
 
-class _Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol):
     """Feeds the socket's bytes to hiredis and hands each reply to its call."""
 
     def __init__(self, line: Connection) -> None:
@@ -93,7 +93,7 @@ class Connection:
         self._endpoint = _endpoint(url)
         self._timeout_s = timeout_s
         self._prepare = prepare
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._transport: asyncio.Transport | None = None
         self._ready = False
         self.closed = False
@@ -159,7 +159,7 @@ class Connection:
         else:
             self._alarm = loop.call_at(self._sent[0].deadline, self._check_time)
 
-    def answered(self, wire: _Wire, reply: Any) -> None:
+    def answered(self, wire: Wire, reply: Any) -> None:
         """The next reply has come in."""
         if wire is not self._wire or not self._sent:
             return
@@ -175,7 +175,7 @@ class Connection:
             if not call.future.done():
                 call.future.set_result(reply if call.replies is None else call.replies)
 
-    def broken(self, wire: _Wire, why: str) -> None:
+    def broken(self, wire: Wire, why: str) -> None:
         """The socket is gone."""
         if wire is self._wire:
             self._drop(why)
@@ -231,7 +231,7 @@ class Connection:
 
     async def _dial(self) -> None:
         loop, end = asyncio.get_running_loop(), self._endpoint
-        wire = self._wire = _Wire(self)
+        wire = self._wire = Wire(self)
         if isinstance(end, UnixDomainSocketConnection):
             self._transport, _ = await loop.create_unix_connection(lambda: wire, end.path)
             # room for a whole commit, so that it leaves in one call; TCP grows its buffer by itself

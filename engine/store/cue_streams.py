@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -14,6 +15,7 @@ from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
 from engine.store.resp import pack
+from engine.store.subscription import Message, Subscription
 
 PAGE = 1_000  # entries of one stream asked for at a time
 RETRY_S = 0.2  # between attempts to come back to a Redis that is away
@@ -27,8 +29,8 @@ class CueCommands(Commands):
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)
         self._newest = b"".join(pack(("XREVRANGE", key, "+", "-", "COUNT", 1)) for key in self._keys.cues)
+        self._look_s = settings.timeout_s / 2  # half of what would count as no answer
         self._partition_of = {key: partition for partition, key in enumerate(self._keys.cues)}
-        self._block_ms = int(settings.timeout_s * 500)  # half of what would count as no answer
 
     def tail(self) -> AsyncGenerator[CueEntry, None]:
         """Every cue of every partition from now on, until cancelled or the store is closed.
@@ -44,35 +46,56 @@ class CueCommands(Commands):
         return ends
 
     async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry, None]:
-        line = self._new_connection()
+        """Cues are announced with their content on a sharded channel of their stream's name; the streams are read
+        only for what came while there was no subscription. (One XREAD over all of them would span slots.)"""
+        subscription = Subscription(self._settings.url, self._settings.timeout_s)
+        self._connections.append(subscription)
         seen: list[StreamPosition] = []
         try:
-            while not line.closed:
+            while not subscription.closed:
                 try:
                     seen = seen or [_end(p, newest) for p, newest in enumerate(await ends)]
-                    streams = await line.call(self._read_behind(seen))
+                    await subscription.subscribe(self._keys.cues)
+                    due = 0.0
+                    while True:
+                        if (now := time.monotonic()) >= due:  # also of a worker that announces nothing
+                            async for found in self._pages_behind(seen):
+                                yield found
+                            due = now + self._look_s
+                        for found in self._announced(await subscription.messages(due - now), seen):
+                            yield found
                 except Unavailable:
                     await asyncio.sleep(RETRY_S)
                     ends = ends if seen else self._ends()
-                    continue
-                for at, fields in self._in_order(streams or []):
-                    seen[at.partition] = at
-                    if cue := entry(at, fields.get(b"cue", b"")):
-                        yield cue
         finally:
-            self._connections.remove(line)
-            await line.close()
+            self._connections.remove(subscription)
+            await subscription.close()
 
-    def _read_behind(self, seen: Sequence[StreamPosition]) -> bytes:
-        ids = (at.stream_id for at in seen)
-        return pack(("XREAD", "COUNT", PAGE, "BLOCK", self._block_ms, "STREAMS", *self._keys.cues, *ids))
+    async def _pages_behind(self, seen: list[StreamPosition]) -> AsyncGenerator[CueEntry, None]:
+        """What the streams hold beyond `seen`, which moves along."""
+        more = True
+        while more:
+            frame = b"".join(self._page_after(at) for at in seen)
+            replies = await self._connection.pipe(frame, self._keys.partitions)
+            pages = [_found(partition, entries) for partition, entries in enumerate(replies)]
+            for at, fields in _in_order(pages):
+                seen[at.partition] = at
+                if cue := entry(at, fields.get(b"cue", b"")):
+                    yield cue
+            more = any(len(page) == PAGE for page in pages)
 
-    def _in_order(self, streams: list[Any]) -> list[Found]:
-        """Entries in the order of `StreamPosition`, up to where every stream is known: a full page may go on."""
-        pages = [_found(self._partition_of[key], entries) for key, entries in streams]
-        horizon = min((page[-1][0].ms for page in pages if len(page) == PAGE), default=None)
-        found = sorted(chain.from_iterable(pages), key=itemgetter(0))
-        return [one for one in found if horizon is None or one[0].ms <= horizon]
+    def _page_after(self, at: StreamPosition) -> bytes:
+        return pack(("XRANGE", self._keys.cues[at.partition], f"({at.stream_id}", "+", "COUNT", PAGE))
+
+    def _announced(self, messages: Sequence[Message], seen: list[StreamPosition]) -> Iterator[CueEntry]:
+        """The cues in `messages` that are not `seen`, which moves along."""
+        for channel, message in messages:
+            stream_id, _, payload = message.partition(b" ")
+            at = stream_position(self._partition_of[channel], stream_id.decode())
+            if at > seen[at.partition]:
+                seen[at.partition] = at
+                if cue := entry(at, payload):
+                    yield cue
 
     async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         after = parse(last_id)
@@ -102,15 +125,21 @@ class CueCommands(Commands):
         return [cue for cue in cues if cue][-limit:]
 
     async def _of_stream(self, after: StreamPosition, owner: bytes | None, limit: int) -> list[Found]:
-        key, found = self._keys.cues[after.partition], list[Found]()
+        found = list[Found]()
         while len(found) < limit:
-            command = ("XRANGE", key, f"({after.stream_id}", "+", "COUNT", PAGE)
-            page = _found(after.partition, await self._connection.call(pack(command)))
+            page = _found(after.partition, await self._connection.call(self._page_after(after)))
             found += (one for one in page if owner is None or one[1].get(b"customer") == owner)
             if len(page) < PAGE:
                 break
             after = page[-1][0]
         return found
+
+
+def _in_order(pages: Sequence[list[Found]]) -> list[Found]:
+    """Entries in the order of `StreamPosition`, up to where every stream is known: a full page may go on."""
+    horizon = min((page[-1][0].ms for page in pages if len(page) == PAGE), default=None)
+    found = sorted(chain.from_iterable(pages), key=itemgetter(0))
+    return [one for one in found if horizon is None or one[0].ms <= horizon]
 
 
 def _found(partition: int, entries: list[Any]) -> list[Found]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -34,34 +35,47 @@ class DecisionCommands(Commands):
     async def views(self, customers: Sequence[str]) -> list[View]:
         if not customers:
             return []
-        found = await self._connection.call(pack(("MGET", *self._view_keys(customers))))
-        return [
-            View(row, _history(history) if history else {})
-            for row, history in zip(found[::2], found[1::2], strict=True)
-        ]
+        names = [customer.encode() for customer in customers]
+        parts = _by_partition(map(self._keys.of_customer, names))
+        frame = b"".join(self._view_keys(partition, [names[i] for i in held]) for partition, held in parts.items())
+        replies = await self._connection.pipe(frame, len(parts))
+        views = {
+            i: view for held, reply in zip(parts.values(), replies, strict=True) for i, view in _views(held, reply)
+        }
+        return [views[i] for i in range(len(names))]
 
-    def _view_keys(self, customers: Sequence[str]) -> list[bytes]:
-        rows, histories = self._keys.row_prefix, self._keys.history_prefix
-        keys: list[bytes] = []
-        for customer in map(str.encode, customers):
-            partition = self._keys.of_customer(customer)
-            keys += (rows[partition] + customer, histories[partition] + customer)
-        return keys
+    def _view_keys(self, partition: int, customers: Sequence[bytes]) -> bytes:
+        """One MGET: the keys of a partition lie in one slot."""
+        row, history = self._keys.row_prefix[partition], self._keys.history_prefix[partition]
+        return pack(("MGET", *chain.from_iterable((row + name, history + name) for name in customers)))
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
-        parts = [reservations[i : i + MOST_RESERVED] for i in range(0, len(reservations), MOST_RESERVED)]
-        answers = await self._connection.pipe(b"".join(map(self._reserve, parts)), len(parts)) if parts else []
+        if not reservations:
+            return []
+        parts = list(self._chunks(reservations))
+        frame = b"".join(self._reserve(partition, [reservations[i] for i in held]) for partition, held in parts)
+        answers = await self._connection.pipe(frame, len(parts))
+        digits = {
+            i: one
+            for (_, held), answer in zip(parts, answers, strict=True)
+            for i, one in zip(held, answer, strict=True)
+        }
         # a digit for each candidate; 49 is "1"
-        return [[digit == 49 for digit in digits] for answer in answers for digits in answer]
+        return [[digit == 49 for digit in digits[i]] for i in range(len(reservations))]
 
-    def _reserve(self, reservations: Sequence[Reservation]) -> bytes:
-        histories, decisions = self._keys.history_prefix, self._keys.decision_prefix
+    def _chunks(self, reservations: Sequence[Reservation]) -> Iterator[tuple[int, list[int]]]:
+        """Positions of reservations that one call takes: of one partition, for its keys lie in one slot."""
+        owners = (self._keys.of_reserved(r.customer.encode(), r.decision_id) for r in reservations)
+        for partition, held in _by_partition(owners).items():
+            for start in range(0, len(held), MOST_RESERVED):
+                yield partition, held[start : start + MOST_RESERVED]
+
+    def _reserve(self, partition: int, reservations: Sequence[Reservation]) -> bytes:
+        history, decision = self._keys.history_prefix[partition], self._keys.decision_prefix[partition]
         keys: list[bytes] = []
         values: list[Any] = []
         for r in reservations:
-            customer = r.customer.encode()
-            partition = self._keys.of_reserved(customer, r.decision_id)
-            keys += (histories[partition] + customer, decisions[partition] + r.decision_id.encode())
+            keys += (history + r.customer.encode(), decision + r.decision_id.encode())
             values += (r.at, r.record, len(r.candidates))
             for candidate in r.candidates:
                 values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms)
@@ -106,6 +120,20 @@ class DecisionCommands(Commands):
         for partition, reply in zip(changed, await self._connection.pipe(frame, len(changed)), strict=True):
             self._learned[partition] = _parse(reply)
         self._seen = (connection, versions)
+
+
+def _by_partition(partitions: Iterable[int]) -> dict[int, list[int]]:
+    """Partition -> the positions at which it stands in `partitions`."""
+    held: dict[int, list[int]] = {}
+    for position, partition in enumerate(partitions):
+        held.setdefault(partition, []).append(position)
+    return held
+
+
+def _views(positions: Sequence[int], reply: Sequence[Any]) -> Iterator[tuple[int, View]]:
+    """The views in the flat reply to `_view_keys`, with their positions."""
+    for position, row, history in zip(positions, reply[::2], reply[1::2], strict=True):
+        yield position, View(row, _history(history) if history else {})
 
 
 def _parse(reply: list[bytes]) -> Learned:

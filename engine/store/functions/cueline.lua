@@ -43,7 +43,9 @@ end
 
 local function write_cue(keys, tag, customer, decision, payload, record, length)
   local id = redis.call('XADD', keys[1], 'MAXLEN', '~', length, '*', 'customer', customer, 'cue', payload)
-  redis.call('SET', tag .. 'w:' .. customer, id .. ' ' .. payload, 'EX', DAY_S)
+  local cue = id .. ' ' .. payload
+  redis.call('SET', tag .. 'w:' .. customer, cue, 'EX', DAY_S)
+  redis.call('SPUBLISH', keys[1], cue)
   if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
 end
 
