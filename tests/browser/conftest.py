@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Browser
 
 from tests.browser.running import find_chromium, running_browser
+from tests.flows.api import Process, serving, settings
 from tests.services import missing
 
 
@@ -25,3 +26,16 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
     """A headless browser."""
     async with running_browser(chromium) as browser:
         yield browser
+
+
+@pytest.fixture
+def process() -> Process:
+    """An api process in the test's own loop, over the store in memory, with its page served at ``url``."""
+    return Process(settings(demo_page=True))
+
+
+@pytest.fixture
+async def url(process: Process, browser: Browser) -> AsyncIterator[str]:
+    """Where it is served, until before the browser ends."""
+    async with serving(process) as client:
+        yield f"{client.base_url}/"

@@ -7,8 +7,8 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import httpx
@@ -102,3 +102,12 @@ class RunningDemo:
         out, _ = await listing.communicate()
         rows = (line.split(None, 2) for line in out.decode().splitlines())
         return next(int(pid) for pid, of, args in rows if int(of) == self._process.pid and words in args)
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """The demo itself, but none of its children, stands still: it starts none of them again."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)

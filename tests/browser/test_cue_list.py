@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from playwright.async_api import Browser, CDPSession, Page, expect
 
 from tests.browser.running import TOO_WIDE
-from tests.flows.api import Process, serving, settings
+from tests.flows.api import Process
 
 SHOWN = 60  # cues in the list
 #: the list is scrolled and rests there
@@ -18,18 +18,6 @@ SETTLED = """async () => {
     return before > 100 && list.scrollTop === before
 }"""
 Send = Callable[[int], Awaitable[None]]
-
-
-@pytest.fixture
-def process() -> Process:
-    """An api process in the test's own loop, with its page served at ``url``."""
-    return Process(settings(demo_page=True))
-
-
-@pytest.fixture
-async def url(process: Process) -> AsyncIterator[str]:
-    async with serving(process) as client:
-        yield f"{client.base_url}/"
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports import Candidate, Commit, CueChoice, Timers
+from engine.ports.health import SystemHealth
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
@@ -115,6 +116,8 @@ class Process:
     meter: PrometheusMeter = field(default_factory=PrometheusMeter)
     problems: dict[str, str] = field(default_factory=dict)
     rule_faults: list[str] = field(default_factory=list)
+    health: SystemHealth = field(default_factory=SystemHealth)
+    notices: list[str] = field(default_factory=list)
     heartbeat_s: float = 15.0
 
     def __post_init__(self) -> None:
@@ -135,6 +138,8 @@ class Process:
                 rule_faults=lambda: self.rule_faults,
                 metrics=self.meter.render,
                 ready=lambda: self.problems,
+                health=lambda: self.health,
+                notices=lambda: self.notices,
             ),
             self.settings,
             self.heartbeat_s,

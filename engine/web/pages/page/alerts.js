@@ -1,25 +1,47 @@
-// What is amiss, in words, one box a matter. A box changes only when its words do: it is read aloud then.
+// What is amiss, in words, one box a matter. Read aloud when it begins, gets better or worse, and ends: not at every
+// second that a box counts.
 import { element } from "/page/words.js";
 
 const ORDER = ["page", "notices", "redis", "kafka", "worker", "stalled", "rules"];
 
 export class Alerts {
-  constructor(box) {
+  constructor(box, aloud) {
     this.box = box;
+    this.aloud = aloud;
     this.shown = new Map();
   }
 
-  // `text`, and `lines` under it; empty: nothing is amiss. `state` is down, degraded or unknown.
+  // `text`, and `lines` under it; empty: nothing is amiss. `state` is down or degraded.
   set(name, text, state = "down", lines = []) {
-    const before = this.shown.get(name), now = text ? [state, text, ...lines].join("\n") : "";
-    if ((before?.words ?? "") === now) return;
-    before?.node.remove();
-    this.shown.delete(name);
-    if (!now) return;
-    const list = lines.length ? [element("ul", {}, ...lines.map((line) => element("li", { text: line })))] : [];
-    const node = element("div", { class: "alert", "data-state": state, "data-testid": `alert-${name}` }, element("p", { text }), ...list);
-    this.shown.set(name, { words: now, node });
+    const before = this.shown.get(name);
+    if (!text) return before && this.remove(name, before);
+    const words = [state, text, ...lines].join("\n");
+    if (before?.words === words) return;
+    const shown = before ?? this.add(name);
+    shown.node.dataset.state = state;
+    shown.node.replaceChildren(element("p", { text }), ...listed(lines));
+    if (before?.state !== state) this.say(text);
+    this.shown.set(name, { ...shown, words, state, text });
+  }
+
+  add(name) {
+    const node = element("div", { class: "alert", "data-testid": `alert-${name}` });
     const next = ORDER.slice(ORDER.indexOf(name) + 1).find((other) => this.shown.has(other));
     this.box.insertBefore(node, next ? this.shown.get(next).node : null);
+    return { node };
   }
+
+  remove(name, { node, text }) {
+    node.remove();
+    this.shown.delete(name);
+    this.say(`Over: ${text}`);
+  }
+
+  say(text) {
+    this.aloud.textContent = text;
+  }
+}
+
+function listed(lines) {
+  return lines.length ? [element("ul", {}, ...lines.map((line) => element("li", { text: line })))] : [];
 }

@@ -1,5 +1,5 @@
 // One customer: the row in words, and what would be offered now with the reason (looked at, not given).
-import { ago, element, figure, plain } from "/page/words.js";
+import { ago, clock, element, figure, plain } from "/page/words.js";
 
 const AGAIN_MS = 2_000;
 const OFFERS = 4;
@@ -34,17 +34,34 @@ export class Customer {
         asked("/v1/decisions", { customerId: id, channel, limit: OFFERS, peek: true, explain: true }),
       ]);
       if (id !== this.id || channel !== this.channel) return; // somebody else was chosen meanwhile
-      at("told").hidden = false;
-      at("no-customer").hidden = true;
+      this.shown = id;
+      this.at = Date.now();
+      this.visible(true);
       this.row(known);
       this.pick();
       this.offers(answer);
     } catch (error) {
-      if (id !== this.id) return;
-      at("told").hidden = true;
-      at("no-customer").hidden = false;
-      at("no-customer").textContent = `${id}: ${error.message}`;
+      if (id === this.id) this.failed(id, error);
     }
+  }
+
+  // What is shown stays while the engine cannot answer, and says how old it is.
+  failed(id, { message, passing = true }) {
+    const kept = passing && this.shown === id;
+    this.visible(kept);
+    if (kept) {
+      at("stale").hidden = false;
+      at("stale").textContent = `As of ${clock(this.at)}, not renewed since: ${message}`;
+    } else {
+      this.shown = null;
+      at("no-customer").textContent = `${id}: ${message}`;
+    }
+  }
+
+  visible(known) {
+    at("told").hidden = !known;
+    at("no-customer").hidden = known;
+    at("stale").hidden = true;
   }
 
   row(known) {
@@ -69,7 +86,8 @@ export class Customer {
   }
 
   offers(answer) {
-    const none = element("li", { class: "none", text: `Nothing to offer on the channel ${this.channel} now.` });
+    const why = answer.fallback ? "no decision could be made, this is the fallback" : "";
+    const none = element("li", { class: "none", text: `Nothing to offer on the channel ${this.channel} now${why && `: ${why}`}.` });
     at("offers").replaceChildren(...(answer.offers.length ? answer.offers.map(offer) : [none]));
     at("others").hidden = !answer.suppressed.length;
     at("suppressed").replaceChildren(...answer.suppressed.map((one) => element("li", { "data-testid": "suppressed-item" },
@@ -100,11 +118,12 @@ function happening(one, now) {
   return element("li", {}, element("b", { text: plain(one.kind) }), element("span", { text: about, title: whole }), element("time", { text: ago(now - one.at) }));
 }
 
-// JSON from the engine; a problem document becomes an error with its words.
+// JSON from the engine; a problem document becomes an error with its words; it passes when the
+// fault is the engine's.
 async function asked(path, question) {
   const how = question ? { method: "POST", body: JSON.stringify(question), headers: { "content-type": "application/json" } } : {};
   const answer = await fetch(path, { cache: "no-store", ...how });
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(body.detail || `the engine answered ${answer.status}`);
+  if (!answer.ok) throw Object.assign(new Error(body.detail || `the engine answered ${answer.status}`), { passing: answer.status >= 500 });
   return body;
 }

@@ -6,7 +6,7 @@ const PARTS = {
   redis: ["Redis", "holds each customer's state, and the cues"],
   kafka: ["Kafka", "holds the events, in order"],
 };
-const PAGE = ["Page", "this browser's connection to the engine"];
+const PAGE = ["Page", "This browser's connection to the engine"];
 const WORDS = { ok: "ok", degraded: "degraded", down: "down", unknown: "unknown" };
 const UNTOLD = { state: "unknown", reason: "" };
 
@@ -37,7 +37,7 @@ export class Health {
   draw() {
     for (const [name, [label, does]] of Object.entries(PARTS)) this.part(name, label, does);
     const words = this.connected === null ? "connecting" : this.connected ? "connected" : "reconnecting";
-    const about = this.connected === false ? "The connection is lost; trying again by itself" : sentence(PAGE[1]);
+    const about = this.connected === false ? "The connection is lost; it tries again by itself" : PAGE[1];
     paint(this.lights.get("page"), this.connected ? "ok" : this.connected === null ? "unknown" : "down", words, about);
     this.alerts.set("page", this.connected === false
       ? "Page: reconnecting. The connection to the engine is lost; what you see is no longer live." : "");
@@ -47,8 +47,9 @@ export class Health {
   part(name, label, does) {
     const { state, reason } = this.connected ? this.parts[name] ?? UNTOLD : UNTOLD;
     const known = state in WORDS ? state : "unknown";
-    paint(this.lights.get(name), known, WORDS[known], reason || `${label} ${does}`);
-    this.alerts.set(name, known === "ok" || !reason ? "" : `${label}: ${WORDS[known]}. ${sentence(reason)}.`, known);
+    paint(this.lights.get(name), known, WORDS[known], sentence(reason) || `It ${does}`);
+    const amiss = known === "down" || known === "degraded";
+    this.alerts.set(name, amiss ? `${label} ${WORDS[known]}: ${reason || "no reason is known"}.` : "", known);
   }
 
   // Live is what is as it should be from end to end.

@@ -12,7 +12,7 @@ const RETRY_MS = 1_500;
 const ONE_COLUMN = matchMedia("(max-width: 62rem)"); // as in page.css: there the customer lies below the cues
 
 const at = (id) => document.getElementById(id);
-const alerts = new Alerts(at("alerts"));
+const alerts = new Alerts(at("alerts"), at("aloud"));
 const health = new Health(alerts);
 const chart = new Chart(at("chart"));
 const customer = new Customer();
