@@ -80,7 +80,9 @@ async def test_a_killed_worker_is_said_to_be_down_and_nothing_else(page: Page, d
     await _goes_on(page)
 
 
-async def test_a_killed_redis_is_said_and_what_was_known_stays(page: Page, demo: RunningDemo) -> None:
+async def test_a_killed_redis_is_said_and_what_was_known_stays(
+    page: Page, demo: RunningDemo, browser: Browser
+) -> None:
     counted = await _events(page)
     with _killed(demo, await demo.child("valkey")):
         await expect(page.get_by_test_id("health-redis")).to_have_text("down", timeout=SAID_WITHIN_MS)
@@ -91,7 +93,7 @@ async def test_a_killed_redis_is_said_and_what_was_known_stays(page: Page, demo:
         await expect(page.get_by_test_id("customer-stale")).to_contain_text("not renewed since", timeout=10_000)
         await expect(page.get_by_test_id("customer-id")).to_be_visible()
         assert await _events(page) >= counted
-        late = await page.context.new_page()  # opened now: it knows of the outage, and of the chart before
+        late = await browser.new_page()  # opened now: it knows of the outage, and of the chart before
         await late.goto(demo.url)
         await expect(late.get_by_test_id("health-redis")).to_have_text("down", timeout=10_000)
         assert int(await late.get_by_test_id("chart").get_attribute("data-points") or 0) > 1

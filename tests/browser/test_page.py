@@ -30,7 +30,10 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
     page = await browser.new_page(viewport={"width": 1280, "height": 800})
     page.on("pageerror", lambda error: faults.append(str(error)))
     await page.goto(page_url)
-    await expect(page.get_by_test_id("stream-status")).to_have_text("connected", timeout=10_000)
+    await expect(page.get_by_test_id("live")).to_have_text("live", timeout=10_000)
+    await expect(page.get_by_test_id("stream-status")).to_have_text("connected")
+    for part in ("worker", "redis", "kafka"):
+        await expect(page.get_by_test_id(f"health-{part}")).to_have_text("ok")
     total = page.get_by_test_id("events-total")
     await expect(total).to_have_text(COUNTED, timeout=20_000)
     before = int((await total.inner_text()).replace(",", ""))
@@ -93,12 +96,13 @@ async def test_a_broken_rule_file_is_told_where_until_it_is_mended(
     page = await browser.new_page()
     await page.goto(page_url)
     alert, revision = page.get_by_test_id("alert-rules"), page.get_by_test_id("revision")
-    await expect(page.get_by_test_id("stream-status")).to_have_text("connected", timeout=10_000)
+    await expect(page.get_by_test_id("live")).to_have_text("live", timeout=10_000)
     before = await revision.inner_text()
     broken = tmp_path / "rules" / "broken.yaml"
     broken.write_text("indicators:\n  - {name: odd, description: odd, when: no.such >= 1}\n")
     await expect(alert).to_contain_text(re.compile(r"broken\.yaml:2:\d+: odd: "), timeout=10_000)
     await expect(revision).to_have_text(before)
+    await expect(page.get_by_test_id("live")).to_have_text("live")  # by the rules before
     broken.unlink()
     await expect(alert).to_have_count(0, timeout=10_000)
 
@@ -108,7 +112,7 @@ async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, browser: 
     await wire.join()
     page = await browser.new_page()
     await page.goto(f"http://127.0.0.1:{wire.port}/")
-    await expect(page.get_by_test_id("stream-status")).to_have_text("connected", timeout=10_000)
+    await expect(page.get_by_test_id("live")).to_have_text("live", timeout=10_000)
     await expect(page.get_by_test_id("alert-page")).to_have_count(0)
     await wire.cut()
     await expect(page.get_by_test_id("alert-page")).to_contain_text("reconnecting", timeout=15_000)
@@ -118,6 +122,7 @@ async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, browser: 
         await expect(page.get_by_test_id(f"health-{part}")).to_have_text("unknown")
     await wire.join()
     await expect(page.get_by_test_id("stream-status")).to_have_text("connected", timeout=30_000)
+    await expect(page.get_by_test_id("live")).to_have_text("live")
     await expect(page.get_by_test_id("alert-page")).to_have_count(0)
     await wire.cut()
 
