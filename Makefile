@@ -11,7 +11,7 @@ SAY = @echo set-up:
 JARS := .cueline/kafka/jars
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow test-kafka mutate picture kafka bench-stream bench-decisions bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow test-kafka mutate picture kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ bench-stream: setup ## events per second, against stock Faust
 
 bench-decisions: setup ## decisions per second, against a bare endpoint
 	@$(BIN)/cueline bench decisions $(ARGS)
+
+bench-open-loop: .venv/dev ## latencies of decisions at half of the bare endpoint's peak
+	@$(BIN)/cueline bench decisions --open-loop $(ARGS)
 
 bench-faults: setup ## kill -9 at random, compare every row (ARGS='--kills 20')
 	@$(BIN)/cueline bench faults $(ARGS)

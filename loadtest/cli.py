@@ -16,6 +16,7 @@ from engine.errors import CuelineError
 from engine.process.signals import interrupt
 from loadtest.compare import Size, Subject, bench_compare
 from loadtest.decisions import bench_decisions
+from loadtest.decisions_open import bench_open_loop
 from loadtest.faults import KillTarget, bench_faults, from_file, made_up
 from loadtest.stream import bench_stream
 
@@ -50,15 +51,21 @@ def stream(
 @app.command()
 def decisions(
     seconds: Annotated[float, typer.Option(min=1, help="Of load, over both sides.")] = 20,
-    connections: Annotated[int, typer.Option(min=1, help="Requests at once.")] = 16,
+    connections: Annotated[int, typer.Option(min=1, help="Requests at once, in the closed loop.")] = 16,
     customers: Annotated[int, typer.Option(min=1, help="Rows that are asked about.")] = 50_000,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
+    open_loop: Annotated[
+        bool,
+        typer.Option("--open-loop", help="Latencies at half of the bare endpoint's peak, send times planned."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """`POST /v1/decisions` against a bare endpoint that reads one Redis key, on one server configuration."""
     with errors_as_exit_codes():
-        result = bench_decisions(seconds, connections, customers, rules, err)
-    show(result, as_json)
+        if open_loop:
+            show(bench_open_loop(seconds, customers, rules, err), as_json)
+        else:
+            show(bench_decisions(seconds, connections, customers, rules, err), as_json)
 
 
 @app.command()

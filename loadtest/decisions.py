@@ -14,7 +14,8 @@ import os
 import platform
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -141,22 +142,35 @@ def row_key(keys: RedisKeys, customer: str) -> bytes:
     return keys.row_prefix[keys.of_customer(key)] + key
 
 
+def channels_of(rulebook: Rulebook) -> list[str]:
+    """The channels that its offers are meant for."""
+    return sorted({channel for offer in rulebook.offers for channel in offer.channels})
+
+
+@asynccontextmanager
+async def servers(
+    folder: Path, customers: Sequence[str], rules: Path, tick: Callable[[], None]
+) -> AsyncIterator[dict[str, int]]:
+    """Both servers on one Valkey that holds the rows of `customers`: their ports. `tick` is called 2 + 2 times."""
+    async with LocalServices(folder) as services:
+        tick()
+        await _fill(services.redis_url, customers)
+        tick()
+        ports = {side: free_port() for side in SIDES}
+        for side in SIDES:
+            await _start(services, side, ports[side], rules)
+            tick()
+        yield ports
+
+
 async def _measure(
     seconds: float, connections: int, customers: int, rules: Path, rulebook: Rulebook, console: Console
 ) -> dict[str, list[Load]]:
     named = people.names(customers)
-    channels = sorted({channel for offer in rulebook.offers for channel in offer.channels})
-    asked = {side: itertools.cycle(requests_for(side, named, channels)) for side in SIDES}
+    asked = {side: itertools.cycle(requests_for(side, named, channels_of(rulebook))) for side in SIDES}
     with tempfile.TemporaryDirectory(prefix="cueline-bench-") as directory, Progress(console=console) as progress:
         starting = progress.add_task("services", total=2 + len(SIDES))
-        async with LocalServices(Path(directory)) as services:
-            progress.advance(starting)
-            await _fill(services.redis_url, named)
-            progress.advance(starting)
-            ports = {side: free_port() for side in SIDES}
-            for side in SIDES:
-                await _start(services, side, ports[side], rules)
-                progress.advance(starting)
+        async with servers(Path(directory), named, rules, lambda: progress.advance(starting)) as ports:
             loading = progress.add_task("load", total=2 * turns(seconds))
             return await _by_turns(ports, asked, seconds, connections, lambda: progress.advance(loading))
 
@@ -192,7 +206,7 @@ async def _listens(port: int) -> bool:
 
 
 async def _by_turns(
-    ports: dict[str, int],
+    ports: Mapping[str, int],
     asked: Mapping[str, Iterator[bytes]],
     seconds: float,
     connections: int,
