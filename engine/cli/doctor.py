@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from engine.cli.execution import load_settings
 from engine.cli.options import AsJson, ConfigFile
+from engine.cli.output import print_json
 from engine.process.doctor import Finding, State, examine
 
 _MARKS: Mapping[State, str] = {"good": "[green]ok[/]", "warning": "[yellow]warning[/]", "bad": "[bold red]bad[/]"}
@@ -30,7 +30,7 @@ def show(findings: Sequence[Finding], as_json: bool) -> None:
     """Print them for people, or as one JSON object ``{good, findings: [{name, state, detail}]}``."""
     if as_json:
         told = {"good": all(finding.good for finding in findings), "findings": findings}
-        print(msgspec.json.encode(told).decode())
+        print_json(told)
         return
     table = Table("", "what", "found", show_header=False, box=None)
     for finding in findings:

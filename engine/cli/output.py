@@ -5,15 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
 
 
+def print_json(content: object) -> None:
+    """Print `content` (plain values, Structs, vectors) for a program, in one line."""
+    typer.echo(orjson.dumps(content, default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY).decode())
+
+
 def show(result: msgspec.Struct, as_json: bool) -> None:
     """Print a result for a program or for a person."""
     if as_json:
-        typer.echo(msgspec.json.encode(result).decode())
+        print_json(result)
         return
     table = Table("figure", "value")
     for name, value in _flat(msgspec.to_builtins(result)):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from engine.cli.output import print_json
 from engine.errors import BadRule
 from engine.rulebook.cases import load_cases, run
 from engine.rulebook.directory import is_rule_file, load
@@ -27,7 +27,7 @@ def check(directory: Directory = Path("rules"), json: Json = False) -> None:
     """Compile the rule files: one line when all is well, else every fault and exit code 1."""
     rulebook = _loaded(directory, json)
     if json:
-        _print_json({"ok": True, "faults": [], **_content(rulebook)})
+        print_json({"ok": True, "faults": [], **_content(rulebook)})
         return
     files = _count(sum(map(is_rule_file, directory.iterdir())), "file")
     indicators, offers = _count(len(rulebook.indicators), "indicator"), _count(len(rulebook.offers), "offer")
@@ -39,7 +39,7 @@ def show(directory: Directory = Path("rules"), json: Json = False) -> None:
     """List the indicators and offers of the rule files."""
     rulebook = _loaded(directory, json)
     if json:
-        _print_json(_content(rulebook))
+        print_json(_content(rulebook))
     else:
         Console().print(_indicators(rulebook), _offers(rulebook))
 
@@ -55,7 +55,7 @@ def run_cases(directory: Directory = Path("rules"), json: Json = False) -> None:
     failed = [verdict for verdict in verdicts if verdict.misses]
     ok = bool(verdicts) and not failed
     if json:
-        _print_json({"ok": ok, "cases": len(verdicts), "failed": failed, "revision": rulebook.revision})
+        print_json({"ok": ok, "cases": len(verdicts), "failed": failed, "revision": rulebook.revision})
     else:
         for verdict in failed:
             for miss in verdict.misses:
@@ -68,7 +68,7 @@ def run_cases(directory: Directory = Path("rules"), json: Json = False) -> None:
 def features(json: Json = False) -> None:
     """List what a condition may name."""
     if json:
-        _print_json({"features": [{"name": f.name, "unit": f.unit, "meaning": f.meaning} for f in CATALOGUE]})
+        print_json({"features": [{"name": f.name, "unit": f.unit, "meaning": f.meaning} for f in CATALOGUE]})
         return
     table = _table("Features", "feature", "unit", "meaning")
     for feature in CATALOGUE:
@@ -85,7 +85,7 @@ def _loaded(directory: Path, json: bool) -> Rulebook:
 
 def _refuse(bad: BadRule, json: bool) -> NoReturn:
     if json:
-        _print_json({"ok": False, "faults": bad.faults})
+        print_json({"ok": False, "faults": bad.faults})
     else:
         for fault in bad.faults:
             typer.echo(fault, err=True)
@@ -94,10 +94,6 @@ def _refuse(bad: BadRule, json: bool) -> NoReturn:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" + ("" if number == 1 else "s")
-
-
-def _print_json(content: object) -> None:
-    typer.echo(msgspec.json.encode(content).decode())
 
 
 def _content(rulebook: Rulebook) -> dict[str, object]:

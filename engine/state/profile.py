@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import TypedDict
 
 import msgspec
 import numpy as np
@@ -15,8 +16,8 @@ from engine.state.catalogue import CATALOGUE
 from engine.state.row import read
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """One feature at a moment; ``value`` is None where it has none (no purchase yet, say)."""
+class Reading(TypedDict):
+    """One feature at a moment; ``value`` is null where it has none (no purchase yet, say)."""
 
     value: float | None
     unit: str
@@ -70,7 +71,7 @@ def words(timeline: Iterable[Moment]) -> list[int]:
 def _readings(vector: NDArray[np.float64]) -> dict[str, Reading]:
     values = vector.tolist()
     return {
-        feature.name: Reading(_known(values[feature.index]), feature.unit, feature.meaning)
+        feature.name: Reading(value=_known(values[feature.index]), unit=feature.unit, meaning=feature.meaning)
         for feature in CATALOGUE
     }
 

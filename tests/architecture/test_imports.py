@@ -60,6 +60,7 @@ HOMES: dict[str, set[str]] = {
     "prometheus_client": {"meter"},
     "httpx": {"replay"},
     "msgpack": {"replay"},
+    "orjson": {"web", "replay"},
     "stamina": {"retry"},
     "typer": {"replay"},
     "rich": {"replay"},

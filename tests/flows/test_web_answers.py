@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
@@ -19,6 +20,7 @@ from engine.errors import Unavailable
 from engine.events import CHANNELS, Kind, Outcome, OutcomeName
 from engine.kernels.hashing import word_hash
 from engine.kernels.row import RING_EPOCH_S
+from engine.web.api.customers import Customer
 from engine.web.api.health import build_health_app
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
 
@@ -254,7 +256,9 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
         ring_next=2,
         **SESSION,
     )
-    body = (await api.get("/v1/customers/jos%C3%A9%2F1")).json()
+    answer = await api.get("/v1/customers/jos%C3%A9%2F1")
+    body = msgspec.json.decode(answer.content, type=Customer)  # as it is documented
+    assert body == answer.json()
     assert (body["customerId"], body["identities"], body["asOf"]) == ("josé/1", {"customerId": "josé/1"}, NOW)
     assert body["stalenessMs"] == 10_000
     assert body["features"]["session.bursts"]["value"] == 3

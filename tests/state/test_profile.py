@@ -25,9 +25,9 @@ def test_every_feature_is_told_with_unit_and_meaning() -> None:
     rows["last_at"], rows["events"], rows["cart_value"] = NOW - 90_000, 7, 12.5
     told = profile_of(rows.tobytes(), NOW)
     assert list(told.features) == [feature.name for feature in CATALOGUE]
-    assert told.features["idle.seconds"].value == 90.0
-    assert (told.features["cart.value"].value, told.features["cart.value"].unit) == (12.5, "currency")
-    assert told.features["purchases.mean_value"].value is None
+    assert told.features["idle.seconds"]["value"] == 90.0
+    assert (told.features["cart.value"]["value"], told.features["cart.value"]["unit"]) == (12.5, "currency")
+    assert told.features["purchases.mean_value"]["value"] is None
     assert (told.last_at, told.events) == (NOW - 90_000, 7)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypedDict
 
-import msgspec
 from blacksheep import Request, Response
 
 from engine.errors import BadRequest, NotFound
@@ -14,14 +14,14 @@ from engine.web.server import replies
 from engine.web.services import Services
 
 
-class Standing(msgspec.Struct, frozen=True, rename="camel"):
-    """An indicator that stands; without description when the rulebook no longer has it."""
+class ActiveIndicator(TypedDict):
+    """An indicator that is active."""
 
     name: str
     description: str
 
 
-class Happening(msgspec.Struct, frozen=True, rename="camel"):
+class TimelineEvent(TypedDict):
     """One of the last events (epoch ms)."""
 
     at: int
@@ -31,25 +31,25 @@ class Happening(msgspec.Struct, frozen=True, rename="camel"):
     value: float
 
 
-class Identities(msgspec.Struct, frozen=True, rename="camel"):
+class Identities(TypedDict):
     """Under which ids the customer is known."""
 
-    customer_id: str
+    customerId: str
 
 
-class Customer(msgspec.Struct, frozen=True, rename="camel"):
+class Customer(TypedDict):
     """The answer. Times are epoch ms; ``offersGiven`` says when each offer was given."""
 
-    customer_id: str
-    as_of: int
+    customerId: str
+    asOf: int
     revision: str
-    first_at: int
-    last_at: int
-    staleness_ms: int
+    firstAt: int
+    lastAt: int
+    stalenessMs: int
     features: Mapping[str, Reading]
-    indicators: Sequence[Standing]
-    timeline: Sequence[Happening]
-    offers_given: Mapping[str, Sequence[int]]
+    indicators: Sequence[ActiveIndicator]
+    timeline: Sequence[TimelineEvent]
+    offersGiven: Mapping[str, Sequence[int]]
     identities: Identities
 
 
@@ -66,27 +66,28 @@ class CustomerRoutes:
         if view.row is None:
             raise NotFound("no event of this customer has been seen", "id")
         now = services.clock.now_ms()
-        told = profile_of(view.row, now)
-        known = await services.stats.names(words(told.timeline))
-        return replies.json(
+        profile = profile_of(view.row, now)
+        known = await services.stats.names(words(profile.timeline))
+        return replies.plain_json(
             Customer(
-                customer,
-                now,
-                services.rulebook().revision,
-                told.first_at,
-                told.last_at,
-                max(now - told.last_at, 0),
-                told.features,
-                self._standing(told),
-                [_happening(moment, known) for moment in told.timeline],
-                view.history,
-                Identities(customer),
+                customerId=customer,
+                asOf=now,
+                revision=services.rulebook().revision,
+                firstAt=profile.first_at,
+                lastAt=profile.last_at,
+                stalenessMs=max(now - profile.last_at, 0),
+                features=profile.features,
+                indicators=self._active(profile),
+                timeline=[_of_timeline(moment, known) for moment in profile.timeline],
+                offersGiven=view.history,
+                identities=Identities(customerId=customer),
             )
         )
 
-    def _standing(self, told: CustomerProfile) -> list[Standing]:
+    def _active(self, profile: CustomerProfile) -> list[ActiveIndicator]:
         indicators = self._services.rulebook().indicators
-        return [Standing(one.name, one.description) for one in indicators if one.code in told.active]
+        active = [one for one in indicators if one.code in profile.active]
+        return [ActiveIndicator(name=one.name, description=one.description) for one in active]
 
 
 def named(request: Request) -> str:
@@ -97,11 +98,15 @@ def named(request: Request) -> str:
     return name
 
 
-def _happening(moment: Moment, known: Mapping[int, str]) -> Happening:
+def _of_timeline(moment: Moment, known: Mapping[int, str]) -> TimelineEvent:
     try:
         kind = Kind(moment.kind)
     except ValueError:
         kind = Kind.OTHER
-    return Happening(
-        moment.at, kind.name.lower(), known.get(moment.item, ""), known.get(moment.category, ""), moment.value
+    return TimelineEvent(
+        at=moment.at,
+        kind=kind.name.lower(),
+        item=known.get(moment.item, ""),
+        category=known.get(moment.category, ""),
+        value=moment.value,
     )
