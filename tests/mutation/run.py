@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -85,15 +86,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> Found:
     """The result of each mutant, None for those that time did not suffice for."""
-    folder = ROOT / ".cueline" / "mutate"
-    graph = Graph(ROOT)
+    folder, graph, until = ROOT / ".cueline" / "mutate", Graph(ROOT), monotonic() + 60 * wanted.minutes
     trials = Trials(ROOT, Ledger(folder / "results.jsonl"), CleanRuns(folder / "clean.json", graph), graph)
     idle: SimpleQueue[Sandbox] = SimpleQueue()
-    for number in range(wanted.jobs):
-        sandbox = Sandbox(ROOT, folder / f"tree-{number}")
-        sandbox.refresh()
-        idle.put(sandbox)
-    until = monotonic() + 60 * wanted.minutes
 
     def attempt(work: Attempt, mutant: Mutant) -> None:
         sandbox = idle.get()
@@ -103,8 +98,10 @@ def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> Found:
         finally:
             idle.put(sandbox)
 
-    new = [mutant for mutant in drawn if trials.known(mutant) is None]
-    with ThreadPoolExecutor(wanted.jobs) as pool:
+    with ExitStack() as opened, ThreadPoolExecutor(wanted.jobs) as pool:
+        for number in range(wanted.jobs):
+            idle.put(opened.enter_context(closing(Sandbox(ROOT, folder / f"tree-{number}"))))
+        new = [mutant for mutant in drawn if trials.known(mutant) is None]
         list(pool.map(partial(attempt, trials.screen), filter(is_interpreted, new)))
         list(pool.map(partial(attempt, trials.run), (m for m in drawn if _result(trials, m) is None)))
     return [(mutant, _result(trials, mutant)) for mutant in drawn]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -9,12 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 NO_TESTS = 5  # pytest's exit code
 NOT_RUN = "not slow and not kafka"
@@ -41,15 +43,17 @@ class Outcome:
 
 
 class Sandbox:
-    """A copy of the files that git knows, or would take, at `copy`. One process at a time."""
+    """A copy of the files that git knows, or would take, at `copy`. One run at a time."""
 
     def __init__(self, root: Path, copy: Path) -> None:
         self.folder = copy.parent
         self._root = root
         self._copy = copy
         self._changes = 0
+        self._servers: dict[bool, _Server] = {}
+        self._refresh()
 
-    def refresh(self) -> None:
+    def _refresh(self) -> None:
         """Make the copy what the checkout is now."""
         wanted = set(_files(self._root))
         for old in set(_walk(self._copy)) - wanted:
@@ -83,48 +87,74 @@ class Sandbox:
     ) -> Outcome:
         """Run the step's tests without those `left_out`: until one fails, or `to_the_end` and report there."""
         with tempfile.TemporaryDirectory(prefix="cueline-mutant-") as temporary:
-            cache = (
-                Path(temporary) / "numba" if step.fresh_cache else self._copy.with_name(f"{self._copy.name}-numba")
-            )
-            argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.mutation.plugin"]
-            argv += ["-m", NOT_RUN, "--tb=line", "--basetemp", f"{temporary}/pytest"]
-            argv += [f"--junitxml={to_the_end}"] if to_the_end else ["-x"]
-            argv += ["-W", "ignore"] if step.interpreted else []
-            argv += [f"--deselect={name}" for name in left_out]
-            return _run([*argv, *step.tests], self._copy, self._environment(cache, step.interpreted), limit_s)
+            cache = f"{temporary}/numba" if step.fresh_cache else f"{self._copy}-numba"
+            arguments = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.plugin", "--tb=line"]
+            arguments += ["-m", NOT_RUN, "--basetemp", f"{temporary}/pytest"]
+            arguments += [f"--junitxml={to_the_end}"] if to_the_end else ["-x"]
+            arguments += ["-W", "ignore" if step.interpreted else "ignore::pytest.PytestAssertRewriteWarning"]
+            arguments += [f"--deselect={name}" for name in left_out]
+            order = {"arguments": [*arguments, *step.tests], "environment": {"NUMBA_CACHE_DIR": cache}}
+            return self._server(step.interpreted).run({**order, "output": f"{temporary}/output"}, limit_s)
 
-    def _environment(self, cache: Path, interpreted: bool) -> dict[str, str]:
-        """As here, but nothing is read from the checkout itself."""
-        data = os.environ.get("CUELINE_DATA", str(self._root.parent / "shared" / "data"))
-        ours = {"PYTHONPATH": str(self._copy), "CUELINE_DATA": data, "NUMBA_CACHE_DIR": str(cache)}
-        return {**os.environ, **ours, "NUMBA_DISABLE_JIT": "1" if interpreted else "0"}
+    def _server(self, interpreted: bool) -> _Server:
+        """A server of the copy, with the compiler or without; nothing is read from the checkout itself."""
+        if interpreted not in self._servers:
+            data = os.environ.get("CUELINE_DATA", str(self._root.parent / "shared" / "data"))
+            ours = {"PYTHONPATH": str(self._copy), "CUELINE_DATA": data, "NUMBA_DISABLE_JIT": f"{interpreted:d}"}
+            self._servers[interpreted] = _Server(self._copy, {**os.environ, **ours})
+        return self._servers[interpreted]
+
+    def close(self) -> None:
+        """End its servers."""
+        for server in self._servers.values():
+            server.close()
 
 
-def _run(argv: Sequence[str], directory: Path, environment: dict[str, str], limit_s: float) -> Outcome:
-    began, output, timeout = monotonic(), "", False
-    with subprocess.Popen(
-        argv,
-        cwd=directory,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    ) as child:
-        try:
-            output, _ = child.communicate(timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            timeout = True
-        finally:
-            # with all of its session: a service that a killed test began, say
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-    if child.returncode == NO_TESTS:
-        raise RuntimeError(f"no test was run:\n{output[-2000:]}")
-    passed = child.returncode == 0 and not timeout
-    return Outcome(passed, timeout, tuple(_FAILED.findall(output)), monotonic() - began, output)
+class _Server:
+    """A running `tests.mutation.server`."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.mutation.server"],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, order: dict[str, Any], limit_s: float) -> Outcome:
+        """Have one run made; it is ended with all of its session after `limit_s`."""
+        began, orders = monotonic(), self._process.stdin
+        assert orders is not None
+        print(json.dumps(order), file=orders, flush=True)
+        pid = self._answer()
+        timer = threading.Timer(limit_s, _kill, [pid])
+        timer.start()
+        code = self._answer()
+        seconds = monotonic() - began
+        timer.cancel()
+        _kill(pid)  # a service that a killed test began, say
+        output = Path(order["output"]).read_text(errors="replace")
+        if code == NO_TESTS:
+            raise RuntimeError(f"no test was run:\n{output[-2000:]}")
+        return Outcome(code == 0, seconds >= limit_s, tuple(_FAILED.findall(output)), seconds, output)
+
+    def _answer(self) -> int:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("tests.mutation.server has ended")
+        return int(json.loads(line))
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+
+def _kill(session: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(session, signal.SIGKILL)
 
 
 def _files(root: Path) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,8 @@ from tests.mutation.sample import of_file, sample, sources
 from tests.mutation.sandbox import Sandbox
 from tests.mutation.targets import AREAS, area_of
 from tests.mutation.trial import Trials
+
+Make = Callable[[], tuple[Trials, Sandbox]]
 
 SOURCE = "engine/rulebook/bounds.py"
 FILES = {
@@ -41,42 +45,50 @@ def checkout(tmp_path: Path) -> Path:
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    for tool in ("__init__.py", "plugin.py", "interpreted.py"):
+    for tool in ("plugin.py", "interpreted.py", "server.py"):
         source = Path(__file__).with_name(tool)
         target = root / "tests" / "mutation" / tool
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(source.read_text() if source.is_file() else "")
+        target.write_text(source.read_text())
     subprocess.run(["git", "init", "--quiet", str(root)], check=True)
     return root
 
 
-def trials(root: Path) -> tuple[Trials, Sandbox]:
-    folder, graph = root.parent / "kept", Graph(root)
-    sandbox = Sandbox(root, folder / "tree")
-    sandbox.refresh()
-    return Trials(root, Ledger(folder / "results.jsonl"), CleanRuns(folder / "clean.json", graph), graph), sandbox
+@pytest.fixture
+def trials(checkout: Path) -> Iterator[Make]:
+    """Makes trials of the checkout as it is then, each time from what was kept."""
+    with ExitStack() as opened:
+
+        def make() -> tuple[Trials, Sandbox]:
+            folder, graph = checkout.parent / "kept", Graph(checkout)
+            sandbox = opened.enter_context(closing(Sandbox(checkout, folder / "tree")))
+            clean = CleanRuns(folder / "clean.json", graph)
+            return Trials(checkout, Ledger(folder / "results.jsonl"), clean, graph), sandbox
+
+        yield make
 
 
 def boundary(root: Path, function: str) -> Mutant:
     return next(m for m in of_file(root, SOURCE) if m.edit.where == function and m.edit.operator == "boundary")
 
 
-def test_a_bound_that_a_test_holds_is_killed_and_another_survives(checkout: Path) -> None:
+def test_a_bound_that_a_test_holds_is_killed_and_another_survives(checkout: Path, trials: Make) -> None:
     (checkout / "tests/rulebook/test_other.py").unlink()
-    tried, sandbox = trials(checkout)
+    tried, sandbox = trials()
     killed = tried.run(boundary(checkout, "small"), sandbox)
     assert (killed.outcome, killed.by) == (KILLED, "tests/rulebook/test_bounds.py::test_small")
     assert tried.run(boundary(checkout, "big"), sandbox).outcome == SURVIVED
     assert (sandbox.folder / "tree" / SOURCE).read_text() == FILES[SOURCE]
-    again, _ = trials(checkout)
+    again, _ = trials()
     assert again.known(boundary(checkout, "small")) == killed
     (checkout / SOURCE).write_text(FILES[SOURCE] + "\n\nLIMIT = 3\n")
-    edited, _ = trials(checkout)
+    edited, _ = trials()
     assert edited.known(boundary(checkout, "small")) is None
 
 
-def test_tests_that_fail_anyway_are_not_taken_for_a_kill(checkout: Path) -> None:
-    tried, sandbox = trials(checkout)
+@pytest.mark.slow
+def test_tests_that_fail_anyway_are_not_taken_for_a_kill(checkout: Path, trials: Make) -> None:
+    tried, sandbox = trials()
     with pytest.raises(RuntimeError, match="fail without a mutant"):
         tried.run(boundary(checkout, "small"), sandbox)
 
@@ -93,16 +105,21 @@ def test_the_sample_is_the_same_for_the_same_seed_and_tree() -> None:
     assert {mutant.id for mutant in sample(ROOT, 40, 8)} != drawn
 
 
-def test_every_name_in_the_table_is_there_and_every_source_has_tests() -> None:
-    graph = Graph(ROOT)
+def test_every_name_in_the_table_is_there() -> None:
     for area in AREAS:
         assert all((ROOT / name).exists() for name in area.sources), area
         assert all((ROOT / name).exists() for step in area.tests for name in step), area
         assert [path for path in sources(ROOT) if area_of(path) is area], area
-    for path in sources(ROOT):
-        home = area_of(path)
-        assert home is not None
-        assert any(graph.nearest(path, graph.files(step)) for step in home.tests), path
+
+
+@pytest.mark.slow
+def test_where_the_table_names_no_test_that_reaches_a_file_any_that_does_is_run(
+    checkout: Path, trials: Make
+) -> None:
+    (checkout / "tests/rulebook/test_bounds.py").rename(checkout / "tests/test_bounds.py")
+    (checkout / "tests/rulebook/test_other.py").unlink()
+    tried, sandbox = trials()
+    assert tried.run(boundary(checkout, "small"), sandbox).by == "tests/test_bounds.py::test_small"
 
 
 def test_every_equivalent_has_a_reason() -> None:

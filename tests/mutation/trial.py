@@ -56,12 +56,22 @@ class Trials:
     def _steps(self, mutant: Mutant) -> Iterator[tuple[Step, Step]]:
         """(A step of the area, what of it is run): the files that reach the mutant, the nearest first. Before all
         goes the one test that noticed the mutant last time."""
-        whole, killer = self._whole(_area(mutant)), self._ledger.killer(mutant.id)
+        whole, killer = self._reaching(mutant.path), self._ledger.killer(mutant.id)
         if last := next((step for step in whole if killer.split("::")[0] in step.tests), None):
             yield last, last._replace(tests=(killer,))
         for step in whole:
             if near := self._graph.nearest(mutant.path, step.tests):
                 yield step, step._replace(tests=tuple(near))
+
+    def _reaching(self, path: str) -> tuple[Step, ...]:
+        """The steps of the file's area; where none of their tests reaches it, all tests that do."""
+        area = area_of(path)
+        assert area is not None
+        whole = self._whole(area)
+        if any(self._graph.nearest(path, step.tests) for step in whole):
+            return whole
+        every = self._graph.nearest(path, self._files(["tests"]))
+        return (Step(tuple(every), fresh_cache=area.interpreted),)
 
     def _whole_steps(self, area: Area) -> tuple[Step, ...]:
         """The area's steps with all their test files."""
@@ -76,11 +86,8 @@ class Trials:
 
     def _world_of(self, path: str) -> str:
         """A digest of all that decides what becomes of a mutant of `path`."""
-        area = area_of(path)
-        assert area is not None
-        return self._graph.digest(
-            test for step in self._whole(area) for test in self._graph.nearest(path, step.tests)
-        )
+        steps = self._reaching(path)
+        return self._graph.digest(test for step in steps for test in self._graph.nearest(path, step.tests))
 
     def _note(self, mutant: Mutant, end: str, by: str, how: str, seconds: float) -> Result:
         result = Result(self._key(mutant), mutant.id, end, by, how, round(seconds, 1))
@@ -94,9 +101,3 @@ def _attempt(step: Step, sandbox: Sandbox, limit_s: float, left_out: list[str]) 
     if outcome.passed or (outcome.failed and outcome.failed[0].startswith(PURE)):
         return outcome
     return sandbox.run(step, 2 * limit_s, left_out=left_out)
-
-
-def _area(mutant: Mutant) -> Area:
-    area = area_of(mutant.path)
-    assert area is not None
-    return area
