@@ -12,6 +12,7 @@ import enum
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.kernels.wire import AHEAD_MS as AHEAD_MS
 from engine.kernels.wire import EARLIEST_MS as EARLIEST_MS
 from engine.kernels.wire import LATEST_MS as LATEST_MS
@@ -54,7 +55,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Message(msgspec.Struct, frozen=True, gc=False):
     """An event and the customer it belongs to, as a door hands it on."""
 
-    customer: str
+    customer: CustomerId
     event: Event
 
 
@@ -94,7 +95,7 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", gc=False):
     offer_id: str
     outcome: OutcomeName
     at: int
-    customer: str
+    customer: CustomerId
     channel: str
 
 
@@ -105,7 +106,7 @@ class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):
     ms); ``received_at`` is the wall time at which the event that caused it came in (0: a silence).
     """
 
-    customer: str
+    customer: CustomerId
     indicator: str
     offer_id: str
     kind: str

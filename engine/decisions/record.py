@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.customer_id import CustomerId
 from engine.errors import BadState
 from engine.kernels.features import FEATURES
 from engine.kernels.sparse import pack
@@ -35,7 +36,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """
 
     version: int
-    customer: str
+    customer: CustomerId
     channel: str
     at: int
     revision: str

@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
+from engine.customer_id import CustomerId, customer_id
 from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
 from engine.events import CHANNELS, Outcome
 from engine.ports import DecisionStore, Reservation, View
 
 #: A customer of whom nothing is known, and nothing will be: the rehearsal writes nothing.
-STRANGER = "cueline-rehearsal"
+STRANGER = customer_id("cueline-rehearsal")
 
 
 class ReadOnlyStore:
@@ -25,7 +26,7 @@ class ReadOnlyStore:
     def __init__(self, store: DecisionStore) -> None:
         self._store = store
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """As the store's."""
         return await self._store.views(customers)
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import msgspec
 
-from engine.errors import BadRequest
-from engine.events import CHANNELS, MAX_CUSTOMER_BYTES
+from engine.customer_id import CustomerId, customer_id
+from engine.errors import BadEvent, BadRequest
+from engine.events import CHANNELS
 from engine.validation_errors import describe_validation_error
 
 MAX_LIMIT = 20
@@ -35,8 +36,8 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, for
     """
 
     channel: _Channel
-    customer_id: str | None = None
-    anonymous_id: str | None = None
+    customer_id: CustomerId | None = None
+    anonymous_id: CustomerId | None = None
     placements: _Placements = ()
     limit: _Limit = 3
     context: Mapping[str, float] = {}
@@ -45,9 +46,11 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, for
     deadline_ms: _DeadlineMs = 0
 
     @property
-    def customer(self) -> str:
-        """The customer's key."""
-        return self.customer_id or self.anonymous_id or ""
+    def customer(self) -> CustomerId:
+        """Whom it is about. Raises `BadRequest` when nobody is named, which `check` has seen to."""
+        if named := self.customer_id or self.anonymous_id:
+            return named
+        raise BadRequest("customerId or anonymousId is needed", "customerId")
 
 
 class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -111,12 +114,10 @@ def read_request(body: bytes) -> DecisionRequest:
 
 def check(request: DecisionRequest) -> DecisionRequest:
     """`request` when its values are allowed. Raises `BadRequest` that names the field."""
-    customer = request.customer
-    if not customer:
-        raise BadRequest("customerId or anonymousId is needed", "customerId")
-    if len(customer.encode()) > MAX_CUSTOMER_BYTES:
-        field = "customerId" if request.customer_id else "anonymousId"
-        raise BadRequest(f"longer than {MAX_CUSTOMER_BYTES} bytes", field)
+    try:
+        customer_id(request.customer)
+    except BadEvent as fault:
+        raise BadRequest(fault.detail, "customerId" if request.customer_id else "anonymousId") from None
     if request.channel not in CHANNELS:
         raise BadRequest(f"one of {', '.join(CHANNELS)} is needed", "channel")
     if not 1 <= request.limit <= MAX_LIMIT:

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.customer_id import CustomerId, customer_id
 from engine.decisions.policy import Policy, Trigger
 from engine.decisions.record import RECORD_VERSION, DecisionRecord, encode_record, pack_features
 from engine.events import Cue
@@ -53,8 +54,8 @@ def choose(
     activated = policy.rulebook.indicators[indicator]
     decision_id = f"{partition}-{at:x}-{activated.code:08x}-{blake2b(customer, digest_size=8).hexdigest()}"
     moment = _Moment(
-        customer.decode(), activated.name, values, pack_features(features), at, received_at, currency, decision_id,
-        policy.rulebook.revision,
+        customer_id(customer.decode()), activated.name, values, pack_features(features), at, received_at, currency,
+        decision_id, policy.rulebook.revision,
     )  # fmt: skip
     return CueChoice(customer, at, tuple([_candidate(moment, *one) for one in found]), decision_id)
 
@@ -63,7 +64,7 @@ class _Moment(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The rise, as all candidates of one choice share it. ``decision_id`` is the same for the same rise,
     different for every other of the partition."""
 
-    customer: str
+    customer: CustomerId
     indicator: str
     values: list[float]
     packed: bytes

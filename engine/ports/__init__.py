@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
+from engine.customer_id import CustomerId
 from engine.events import Cue, Message, Outcome
 from engine.ports.health import CommitPoint
 
@@ -139,7 +140,7 @@ class Reservation(msgspec.Struct, frozen=True):
     ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
     """
 
-    customer: str
+    customer: CustomerId
     decision_id: str
     at: int
     candidates: tuple[Candidate, ...]
@@ -149,7 +150,7 @@ class Reservation(msgspec.Struct, frozen=True):
 class DecisionStore(Protocol):
     """What decisions ask of the store. Verbs raise `Unavailable`."""
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """Row and offer history of each customer, in one round trip."""
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
@@ -182,10 +183,10 @@ class CueStore(Protocol):
     def tail(self) -> AsyncIterator[CueEntry]:
         """Every cue of every partition from now on, until cancelled."""
 
-    async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+    async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         """Cues after `last_id` (of one customer, or of all), oldest first; unknown id: as far as kept."""
 
-    async def latest(self, customer: str) -> CueEntry | None:
+    async def latest(self, customer: CustomerId) -> CueEntry | None:
         """The newest cue of a customer, kept for a day; cheap, whatever the length of the streams."""
 
     async def newest(self, limit: int) -> list[CueEntry]:

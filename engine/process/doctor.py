@@ -15,6 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
+from engine.customer_id import customer_id
 from engine.errors import BadRule, BadSettings, Unavailable
 from engine.events import Outcome, OutcomeName
 from engine.kafka.topics import topics_of
@@ -161,7 +162,7 @@ def _version(server: Mapping[str, Any]) -> Finding:
 async def _functions(settings: Settings) -> Finding:
     """Load the library where it is missing, as every process does, and call one that changes nothing."""
     name = "redis functions"
-    nobody = Outcome("0-doctor", "", OutcomeName.IGNORED, 0, "", "")
+    nobody = Outcome("0-doctor", "", OutcomeName.IGNORED, 0, customer_id("nobody"), "")
     try:
         store = RedisStore(settings.redis, settings.kafka.partitions)
         try:

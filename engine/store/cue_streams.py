@@ -9,6 +9,7 @@ from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+from engine.customer_id import CustomerId
 from engine.errors import Unavailable
 from engine.ports import CueEntry
 from engine.settings import Redis
@@ -97,7 +98,7 @@ class CueCommands(Commands):
                 if cue := entry(at, payload):
                     yield cue
 
-    async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+    async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         after = parse(last_id)
         owner = None if customer is None else customer.encode()
         partitions = range(self._keys.partitions) if owner is None else [self._keys.of_customer(owner)]
@@ -107,7 +108,7 @@ class CueCommands(Commands):
         cues = (entry(at, fields.get(b"cue", b"")) for at, fields in found)
         return [cue for cue in cues if cue][:limit]
 
-    async def latest(self, customer: str) -> CueEntry | None:
+    async def latest(self, customer: CustomerId) -> CueEntry | None:
         owner = customer.encode()
         partition = self._keys.of_customer(owner)
         stored = await self._connection.call(pack(("GET", self._keys.newest_cue_prefix[partition] + owner)))

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.events import Outcome
 from engine.ports import Reservation, View
 from engine.settings import Redis
@@ -32,7 +33,7 @@ class DecisionCommands(Commands):
         self._seen: tuple[int, list[Any]] = (0, [None] * partitions)  # connection, versions
         self._learned: list[Learned] = [{} for _ in range(partitions)]
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         if not customers:
             return []
         names = [customer.encode() for customer in customers]

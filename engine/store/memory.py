@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from dataclasses import dataclass, field
 
 from engine.clock import wall_ms
+from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
 from engine.events import Outcome
 from engine.ports import (
@@ -158,7 +159,7 @@ class MemoryStore:
 
     # decisions
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         return [self._view(customer.encode()) for customer in customers]
 
     def _view(self, customer: bytes) -> View:
@@ -235,7 +236,7 @@ class MemoryStore:
         cues = [cue for p in partitions for cue in self._partitions[p].cues if cue[0] > after]
         return sorted(cues)
 
-    async def since(self, customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+    async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         after = parse(last_id) or StreamPosition(0, 0, 0)
         key = None if customer is None else customer.encode()
         partitions = range(self._keys.partitions) if key is None else [self._keys.of_customer(key)]
@@ -243,7 +244,7 @@ class MemoryStore:
         found = (entry(at, payload) for at, owner, payload in cues if key in (None, owner))
         return [cue for cue in found if cue][:limit]
 
-    async def latest(self, customer: str) -> CueEntry | None:
+    async def latest(self, customer: CustomerId) -> CueEntry | None:
         owner = customer.encode()
         at, payload = self._partitions[self._keys.of_customer(owner)].newest_cue.get(
             owner, (StreamPosition(0, 0, 0), b"")

@@ -16,6 +16,7 @@ from typing import Protocol
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.errors import Unavailable
 from engine.events import Outcome
 from engine.ports import DecisionStore, Reservation, View
@@ -132,7 +133,7 @@ class StalenessGuard:
         points = await self._progress.commit_points()
         self._detector.look(self._progress.connections, points, self._caught_up(), self._now())
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """As the store's. Raises `Unavailable` also while it is behind."""
         found = await self._store.views(customers)
         while self._progress.connections != self._detector.connection:

@@ -26,6 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.customer_id import customer_id
 from engine.events import WIRE_VERSION, Event, Kind, Message
 
 LENGTH_A, LENGTH_B = 2.6, 4.1  # beta distribution of a session's chance to end after a view
@@ -295,4 +296,4 @@ class Traffic:
         )
         price = item.price if item is not None and name else 0.0
         made = Event(WIRE_VERSION, int(kind), start + offset, identity, name, category, price)
-        return Message(f"shopper-{customer:06d}", made)
+        return Message(customer_id(f"shopper-{customer:06d}"), made)

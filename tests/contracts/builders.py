@@ -7,6 +7,7 @@ from itertools import count
 
 import msgspec
 
+from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
 from engine.ports import Candidate, Commit, CueChoice, Reservation, Timers
@@ -28,11 +29,11 @@ def place(entry_id: str) -> StreamPosition:
     return found
 
 
-def customers_of(partition: int, number: int) -> list[str]:
+def customers_of(partition: int, number: int) -> list[CustomerId]:
     """The first `number` customers that belong to the partition; one of them is not ASCII."""
     names = (f"käufer-{i}" if i % 2 else f"c{i}" for i in count())
     mine = (name for name in names if partition_of(name.encode(), PARTITIONS) == partition)
-    return [next(mine) for _ in range(number)]
+    return [customer_id(next(mine)) for _ in range(number)]
 
 
 def change(
@@ -62,7 +63,7 @@ def change(
 
 def cue(customer: str, offer: str = "chat", at: int = 1_000) -> Cue:
     return Cue(
-        customer,
+        customer_id(customer),
         "bursty_session",
         offer,
         kind="chat",
@@ -89,8 +90,8 @@ def reservation(
     customer: str, *candidates: Candidate, at: int = 1_000, name: str = "x", record: bytes = b"r"
 ) -> Reservation:
     partition = partition_of(customer.encode(), PARTITIONS)
-    return Reservation(customer, f"{partition}-{name}", at, candidates, record)
+    return Reservation(customer_id(customer), f"{partition}-{name}", at, candidates, record)
 
 
 def outcome(decision: str, offer: str = "chat", what: OutcomeName = OutcomeName.ACCEPTED) -> Outcome:
-    return Outcome(decision, offer, what, 5, "c0", "web")
+    return Outcome(decision, offer, what, 5, customer_id("c0"), "web")

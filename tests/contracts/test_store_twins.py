@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from engine.customer_id import customer_id
 from engine.errors import Fenced
 from engine.events import Outcome, OutcomeName
 from engine.ports import Candidate, ClockAnchor, CueChoice, Position
@@ -147,7 +148,7 @@ class Twins(RuleBasedStateMachine):
     )
     def learn(self, which: int, offer: str, what: OutcomeName, channel: str, success: bool | None) -> None:
         decision = self.decisions[which % len(self.decisions)]
-        self.both("learn", Outcome(decision, offer, what, 1, "c", channel), success)
+        self.both("learn", Outcome(decision, offer, what, 1, customer_id("c"), channel), success)
         self.both("decision", decision)
 
     @rule()
@@ -181,9 +182,9 @@ class Twins(RuleBasedStateMachine):
         """Ids differ, so both go on behind the entry at the same place."""
 
         async def after(store: AnyStore) -> list[object]:
-            kept = await store.since(customer, "")
+            kept = await store.since(customer_id(customer), "")
             last = kept[place].id if place < len(kept) else ""
-            return [entry.cue for entry in await store.since(customer, last, limit)]
+            return [entry.cue for entry in await store.since(customer_id(customer), last, limit)]
 
         answers = [self.loop.run_until_complete(after(store)) for store in self.stores]
         assert answers[0] == answers[1]

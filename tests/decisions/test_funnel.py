@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.customer_id import customer_id
 from engine.decisions.funnel import History, decide_many
 from engine.decisions.policy import make_policy
 from engine.decisions.request import DecisionRequest
@@ -97,7 +98,7 @@ def allowed(book: Rulebook, *asked: DecisionRequest, history: History | None = N
 
 
 def test_the_example_by_hand() -> None:
-    web, agent, fax = (DecisionRequest(channel, "ada") for channel in ("web", "agent", "fax"))
+    web, agent, fax = (DecisionRequest(channel, customer_id("ada")) for channel in ("web", "agent", "fax"))
     assert allowed(BOOK, web, agent, fax) == [["cart-help", "chat", "guide", "newsletter"], ["chat"], []]
 
 
@@ -107,7 +108,7 @@ def test_the_example_by_hand() -> None:
 )
 def test_a_cap_counts_what_lies_within_its_period(ago: list[int], left: bool) -> None:
     history = {"cart-help": [NOW - time for time in ago]}
-    assert ("cart-help" in allowed(BOOK, DecisionRequest("web", "ada"), history=history)[0]) is left
+    assert ("cart-help" in allowed(BOOK, DecisionRequest("web", customer_id("ada")), history=history)[0]) is left
 
 
 def test_equal_priorities_go_by_id_whatever_the_order_of_files() -> None:
@@ -115,7 +116,7 @@ def test_equal_priorities_go_by_id_whatever_the_order_of_files() -> None:
     names = ["b", "a", "c"]
     for order in (names, names[::-1]):
         book = compile_texts({"x.yaml": INDICATORS + "offers:\n" + "".join(offer % name for name in order)})
-        assert allowed(book, DecisionRequest("web", "ada")) == [["a", "b", "c"]]
+        assert allowed(book, DecisionRequest("web", customer_id("ada"))) == [["a", "b", "c"]]
 
 
 def test_what_was_learned_moves_the_propensity() -> None:

@@ -7,6 +7,7 @@ import json
 import msgspec
 import pytest
 
+from engine.customer_id import customer_id
 from engine.decisions.request import DecisionRequest, read_request
 from engine.errors import BadRequest
 from engine.events import CHANNELS
@@ -16,7 +17,7 @@ GOOD = {"customerId": "ada", "channel": "web"}
 
 def test_defaults() -> None:
     request = read_request(b'{"customerId": null, "anonymousId": "visitor", "channel": "web"}')
-    assert request == DecisionRequest("web", None, "visitor")
+    assert request == DecisionRequest("web", None, customer_id("visitor"))
     assert (request.customer, request.limit, request.peek, request.deadline_ms) == ("visitor", 3, False, 0)
 
 

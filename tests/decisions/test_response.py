@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.customer_id import customer_id
 from engine.decisions.funnel import FunnelResult, History, decide_many, slots
 from engine.decisions.log import recall
 from engine.decisions.policy import make_policy
@@ -36,7 +37,7 @@ def told(request: DecisionRequest, history: History | None = None, **row: float)
 
 
 def test_offers_carry_the_customers_own_numbers_and_the_parts_of_their_priority() -> None:
-    found = told(DecisionRequest("web", "ada", placements=("hero", "side"), context={"serve": 3.0}))
+    found = told(DecisionRequest("web", customer_id("ada"), placements=("hero", "side"), context={"serve": 3.0}))
     first, second = found.offers
     assert (first.offer_id, first.kind, first.placement, first.rank) == ("cart-help", "serve", "hero", 1)
     assert first.priority == pytest.approx(0.2 * 3.0 * 40 * 1)
@@ -50,7 +51,7 @@ def test_offers_carry_the_customers_own_numbers_and_the_parts_of_their_priority(
 
 
 def test_every_other_offer_has_its_reason() -> None:
-    found = told(DecisionRequest("web", "ada", limit=1, explain=True), FULL, cart_items=0)
+    found = told(DecisionRequest("web", customer_id("ada"), limit=1, explain=True), FULL, cart_items=0)
     assert [offer.offer_id for offer in found.offers] == ["guide"]
     reasons = {one.offer_id: (f"{one.stage}.{one.code}", one.detail) for one in found.suppressed}
     assert reasons == {
@@ -69,7 +70,7 @@ channels = st.sampled_from(["web", "agent", "email", "fax"])
 def test_each_offer_is_given_or_suppressed_once(
     channel: str, limit: int, bursts: int, items: int, full: bool
 ) -> None:
-    request = DecisionRequest(channel, "ada", limit=limit, explain=True)
+    request = DecisionRequest(channel, customer_id("ada"), limit=limit, explain=True)
     found = told(request, FULL if full else None, session_bursts=bursts, cart_items=items)
     names = [offer.offer_id for offer in found.offers] + [one.offer_id for one in found.suppressed]
     assert sorted(names) == sorted(offer.id for offer in BOOK.offers)
@@ -83,7 +84,7 @@ def test_each_offer_is_given_or_suppressed_once(
 
 
 def test_it_is_camel_case_json() -> None:
-    body = msgspec.json.decode(encode(told(DecisionRequest("web", "ada", explain=True))))
+    body = msgspec.json.decode(encode(told(DecisionRequest("web", customer_id("ada"), explain=True))))
     assert list(body) == [
         "decisionId", "customerId", "revision", "asOf", "stalenessMs", "arm", "offers", "suppressed", "fallback",
     ]  # fmt: skip
@@ -101,7 +102,7 @@ def test_the_fallback_gives_what_needs_no_state_only() -> None:
             + 'say: "{cart.value}"}\n'
         }
     )
-    request = DecisionRequest("web", "ada", placements=("hero",), explain=True)
+    request = DecisionRequest("web", customer_id("ada"), placements=("hero",), explain=True)
     ready = make_policy(book, {})
     found = fallback(ready, request, "3-id", NOW, Reason.DEADLINE)
     assert found.fallback
@@ -109,12 +110,12 @@ def test_the_fallback_gives_what_needs_no_state_only() -> None:
         ("newsletter", "hero", "Read on")
     ]
     assert [(one.offer_id, one.stage, one.code) for one in found.suppressed] == [("", "runtime", "deadline")]
-    nowhere = fallback(ready, DecisionRequest("fax", "ada"), "3-id", NOW, Reason.DEADLINE)
+    nowhere = fallback(ready, DecisionRequest("fax", customer_id("ada")), "3-id", NOW, Reason.DEADLINE)
     assert nowhere.offers == ()
 
 
 def test_the_log_tells_what_the_answer_told() -> None:
-    request = DecisionRequest("web", "ada", limit=1, placements=("hero",), explain=True)
+    request = DecisionRequest("web", customer_id("ada"), limit=1, placements=("hero",), explain=True)
     found = ranked(request, FULL)
     live = answer(found, found.allowed[:1], "3-id", 0, "€")
     record = read_record(encode_record(record_of(found, found.allowed[:1])))
@@ -129,7 +130,7 @@ def test_the_log_tells_what_the_answer_told() -> None:
 
 
 def test_without_its_rulebook_the_log_says_that_it_is_not_complete() -> None:
-    found = ranked(DecisionRequest("web", "ada"))
+    found = ranked(DecisionRequest("web", customer_id("ada")))
     logged = recall("3-id", record_of(found, found.allowed[:2]), None)
     assert not logged.complete
     assert [offer.offer_id for offer in logged.offers] == ["cart-help", "chat"]
@@ -144,7 +145,7 @@ values = st.floats(allow_nan=True, allow_infinity=True)
 def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
     vector = np.array(features)
     record = msgspec.structs.replace(
-        record_of(ranked(DecisionRequest("web", "a")), ()), features=pack_features(vector)
+        record_of(ranked(DecisionRequest("web", customer_id("a"))), ()), features=pack_features(vector)
     )
     back = record.vector()
     np.testing.assert_array_equal(back, vector)
@@ -152,7 +153,8 @@ def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
 
 def test_features_the_catalogue_got_since_have_no_value() -> None:
     record = msgspec.structs.replace(
-        record_of(ranked(DecisionRequest("web", "a")), ()), features=pack_features(np.array([0.0, 2.0]))
+        record_of(ranked(DecisionRequest("web", customer_id("a"))), ()),
+        features=pack_features(np.array([0.0, 2.0])),
     )
     assert record.vector()[:2].tolist() == [0.0, 2.0]
     assert np.isnan(record.vector()[2:]).all()
@@ -168,7 +170,7 @@ def test_a_record_of_a_stranger_is_refused(stored: bytes) -> None:
 
 
 def test_what_is_refused_falls_to_the_next() -> None:
-    draft = PendingDecision(ranked(DecisionRequest("web", "ada", limit=2)), "3-id", 0)
+    draft = PendingDecision(ranked(DecisionRequest("web", customer_id("ada"), limit=2)), "3-id", 0)
     assert [c.offer_id for c in draft.reservation().candidates] == ["cart-help", "chat"]
     assert draft.refused([False, True])
     again = draft.reservation()
@@ -180,7 +182,7 @@ def test_what_is_refused_falls_to_the_next() -> None:
 
 
 def test_when_all_is_refused_the_record_says_so_too() -> None:
-    draft = PendingDecision(ranked(DecisionRequest("agent", "ada", explain=True)), "3-id", 0)
+    draft = PendingDecision(ranked(DecisionRequest("agent", customer_id("ada"), explain=True)), "3-id", 0)
     assert draft.refused([False])
     last = draft.reservation()
     assert last.candidates == ()

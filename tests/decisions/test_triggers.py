@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 
+from engine.customer_id import customer_id
 from engine.decisions.policy import make_policy
 from engine.decisions.record import read_record
 from engine.decisions.triggers import choose
@@ -43,7 +44,7 @@ def test_a_cue_says_all_that_its_reader_needs() -> None:
     assert choice is not None
     cue = cues(choice)[0]
     assert cue == Cue(
-        customer="ada",
+        customer=customer_id("ada"),
         indicator="carted",
         offer_id="cart-help",
         kind="serve",

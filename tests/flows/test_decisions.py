@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.customer_id import CustomerId, customer_id
 from engine.decisions.batcher import DecisionBatcher
 from engine.decisions.policy import make_policy
 from engine.decisions.request import Answer, DecisionRequest
@@ -46,7 +47,7 @@ class CountingStore(MemoryStore):
         self.joined: list[int] = []
         self.reserved: list[int] = []
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         self.joined.append(len(customers))
         await asyncio.sleep(0)
         return await super().views(customers)
@@ -64,7 +65,7 @@ class SilentStore(MemoryStore):
         self.told = asyncio.Event()
         self.reserved = 0
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         await self.told.wait()
         return await super().views(customers)
 
@@ -76,7 +77,7 @@ class SilentStore(MemoryStore):
 class AwayStore(MemoryStore):
     """Is away."""
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         raise Unavailable("Redis: connection refused")
 
 
@@ -112,7 +113,9 @@ async def put(store: Store, row: bytes, *customers: str) -> None:
 
 
 async def ask(at: DecisionBatcher, customer: str = "ada", channel: str = "web", **more: Any) -> Answer:
-    return msgspec.json.decode(await at.decide(DecisionRequest(channel, customer, **more)), type=Answer)
+    return msgspec.json.decode(
+        await at.decide(DecisionRequest(channel, customer_id(customer), **more)), type=Answer
+    )
 
 
 def ids(answer: Answer) -> list[str]:
@@ -249,7 +252,7 @@ class GatedStore(MemoryStore):
         super().__init__(PARTITIONS)
         self.asked: asyncio.Queue[tuple[list[str], asyncio.Event]] = asyncio.Queue()
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         self.asked.put_nowait((list(customers), gate := asyncio.Event()))
         await gate.wait()
         return await super().views(customers)
@@ -326,7 +329,7 @@ async def test_a_row_that_cannot_be_read_spoils_no_other_decision(
 
 async def test_a_fault_of_ours_is_no_error_of_the_caller(caplog: pytest.LogCaptureFixture) -> None:
     class Broken(MemoryStore):
-        async def views(self, customers: Sequence[str]) -> list[View]:
+        async def views(self, customers: Sequence[CustomerId]) -> list[View]:
             raise ZeroDivisionError
 
     at = batcher(Broken(PARTITIONS))
@@ -339,6 +342,6 @@ async def test_a_fault_of_ours_is_no_error_of_the_caller(caplog: pytest.LogCaptu
 async def test_a_record_of_a_stranger_is_bad_state(store: Store) -> None:
     at = batcher(store)
     name = f"{RedisKeys(PARTITIONS).of_customer(b'ada')}-junk"
-    await store.reserve([Reservation("ada", name, NOW, (), b"junk")])
+    await store.reserve([Reservation(customer_id("ada"), name, NOW, (), b"junk")])
     with pytest.raises(BadState):
         await at.recall(name)

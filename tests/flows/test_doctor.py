@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.cli.doctor import show
+from engine.customer_id import customer_id
 from engine.errors import BadSettings
 from engine.events import Event, Kind, Message
 from engine.kafka.producer import KafkaLog
@@ -61,7 +62,7 @@ async def made(settings: Settings) -> None:
     await make_topics(settings.kafka.brokers, topics_of(settings.kafka))
     log = KafkaLog(settings.kafka)
     await log.open()
-    await log.publish([Message(CUSTOMER, Event(1, int(Kind.PAGE_VIEWED), 1_700_000_000_000, "m"))])
+    await log.publish([Message(customer_id(CUSTOMER), Event(1, int(Kind.PAGE_VIEWED), 1_700_000_000_000, "m"))])
     await log.close()
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.customer_id import CustomerId
 from engine.decisions.batcher import DecisionBatcher
 from engine.decisions.policy import make_policy
 from engine.decisions.rehearsal import STRANGER, ReadOnlyStore, rehearse
@@ -33,7 +34,7 @@ class Watched(MemoryStore):
     away = False
     views_read = 0
 
-    async def views(self, customers: Sequence[str]) -> list[View]:
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         if self.away:
             raise Unavailable("Redis: away")
         self.views_read += len(customers)

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import Outcome, OutcomeName
 from engine.kafka.faust_app import read_outcome
@@ -49,8 +50,8 @@ async def deployment(
 
 
 async def test_an_outcome_teaches_once_whatever_lies_before_it(deployment: Deployment) -> None:
-    await deployment.store.reserve([Reservation(CUSTOMER, DECISION, START, (), b"record")])
-    told = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, CUSTOMER, "web")
+    await deployment.store.reserve([Reservation(customer_id(CUSTOMER), DECISION, START, (), b"record")])
+    told = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, customer_id(CUSTOMER), "web")
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
     await producer.start()
     for value in (*NONE_OF_OURS, msgspec.json.encode(told), msgspec.json.encode(told)):

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.ports import Commit, Timers
 from engine.settings import Redis
@@ -31,22 +32,22 @@ async def test_rows_are_away_until_what_was_lost_is_applied_again(own: Valkey) -
     guarded = StalenessGuard(store, store, time.monotonic)
     await apply(store, "ada", 40)
     await guarded.look()
-    assert (await guarded.views(["ada"]))[0].row == b"row"
+    assert (await guarded.views([customer_id("ada")]))[0].row == b"row"
 
     own.kill()
     with pytest.raises(Unavailable):
-        await guarded.views(["ada"])
+        await guarded.views([customer_id("ada")])
     await own.start()
     for _ in range(2):  # it answers, with nothing
         with pytest.raises(Unavailable, match=BEHIND):
-            await guarded.views(["ada"])
+            await guarded.views([customer_id("ada")])
     assert guarded.behind
-    assert (await store.views(["ada"]))[0].row is None
+    assert (await store.views([customer_id("ada")]))[0].row is None
 
     await apply(store, "ada", 39)
     await guarded.look()
     with pytest.raises(Unavailable, match=BEHIND):
-        await guarded.views(["ada"])
+        await guarded.views([customer_id("ada")])
     await apply(store, "ada", 1)
     await guarded.look()
     assert not guarded.behind
@@ -61,6 +62,6 @@ async def test_a_connection_that_broke_costs_nobody_an_answer(own: Valkey) -> No
     await guarded.look()
     connections = store.connections
     store._connection.fail("cut by the test")
-    assert (await guarded.views(["ada"]))[0].row == b"row"
+    assert (await guarded.views([customer_id("ada")]))[0].row == b"row"
     assert store.connections == connections + 1
     await store.close()

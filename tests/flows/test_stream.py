@@ -18,6 +18,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from numpy.typing import NDArray
 
+from engine.customer_id import customer_id
 from engine.events import WIRE_VERSION, Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
@@ -100,7 +101,7 @@ class Deployment:
         return tallies
 
     async def rows(self, customers: Sequence[str]) -> dict[str, bytes | None]:
-        views = await self.store.views(customers)
+        views = await self.store.views(list(map(customer_id, customers)))
         return {customer: view.row for customer, view in zip(customers, views, strict=True)}
 
 
@@ -147,7 +148,7 @@ def shopping(events: int, customers: int, seed: int = 1) -> list[Message]:
     kinds = [Kind.ITEM_VIEWED, Kind.PAGE_VIEWED, Kind.SEARCHED, Kind.CART_ADDED, Kind.ORDER_COMPLETED]
     return [
         Message(
-            f"customer-{rng.integers(customers)}",
+            customer_id(f"customer-{rng.integers(customers)}"),
             Event(
                 WIRE_VERSION,
                 int(rng.choice(kinds)),

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import CHANNELS, Kind, Outcome, OutcomeName
 from engine.kernels.hashing import word_hash
@@ -141,7 +142,9 @@ async def test_an_outcome_goes_to_kafka_with_its_decisions_customer_and_channel(
     report = {"decisionId": name, "offerId": "help_chat", "outcome": "accepted"}
     answer = await api.post("/v1/outcomes", json=report)
     assert (answer.status_code, answer.json()) == (202, {**report, "at": NOW + 5_000})
-    assert process.log.outcomes == [Outcome(name, "help_chat", OutcomeName.ACCEPTED, NOW + 5_000, "ann", "web")]
+    assert process.log.outcomes == [
+        Outcome(name, "help_chat", OutcomeName.ACCEPTED, NOW + 5_000, customer_id("ann"), "web")
+    ]
     assert process.meter.value("outcomes", "accepted") == 1
 
 

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 import pytest
 
+from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue
 from engine.ports import CueEntry
 from engine.store.memory import MemoryStore
@@ -46,7 +47,7 @@ async def test_a_cue_reaches_the_customers_stream_and_no_other(process: Process,
         sent = await process.cue("ann", "line one\nline two", received_at=1_000)
         seen = await next_cue(stream)
         assert msgspec.convert(seen.data, Cue) == sent
-        (entry,) = await process.store.since("ann", "")
+        (entry,) = await process.store.since(customer_id("ann"), "")
         assert seen.id == entry.id
         assert process.meter.value("sse_clients") == 1
     await clients(process, 0)
@@ -102,7 +103,7 @@ async def test_resuming_gives_what_was_missed_then_what_comes_without_gap_or_dou
 ) -> None:
     for number in range(5):
         await process.cue("ann", f"{number}")
-    kept = await process.store.since("ann", "")
+    kept = await process.store.since(customer_id("ann"), "")
     headers = {**AGENT, "last-event-id": kept[1].id}
     async with api.stream("GET", "/v1/customers/ann/cues", headers=headers) as answer:
         stream = frames(answer)
@@ -125,7 +126,7 @@ async def test_cues_written_while_the_past_is_read_come_once(process: Process, a
     asked, go = asyncio.Event(), asyncio.Event()
     read = process.store.since
 
-    async def held(customer: str | None, last_id: str, limit: int = 1000) -> object:
+    async def held(customer: CustomerId | None, last_id: str, limit: int = 1000) -> object:
         asked.set()
         await go.wait()
         return await read(customer, last_id, limit)
@@ -133,7 +134,7 @@ async def test_cues_written_while_the_past_is_read_come_once(process: Process, a
     process.store.since = held  # type: ignore[method-assign, assignment]
     async with api.stream("GET", "/v1/customers/ann/cues", headers={**AGENT, "last-event-id": "0-1-0"}) as answer:
         await asked.wait()
-        beside = process.app.feed.listen("ann", lambda cue: True)
+        beside = process.app.feed.listen(customer_id("ann"), lambda cue: True)
         await process.cue("ann", "second")
         assert len(await beside.wait(10)) == 1  # the reader passed it on while the past is being read
         go.set()
@@ -156,7 +157,7 @@ async def test_a_page_opened_after_the_cue_is_given_it_while_it_lives(
                 await process.cue("ann", "what comes")
             assert (await next_cue(stream)).data["say"] == say
         process.clock.now += 10
-    (entry, *_) = reversed(await process.store.since("ann", ""))
+    (entry, *_) = reversed(await process.store.since(customer_id("ann"), ""))
 
     async def never(customer: str | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         pytest.fail("the stream of all customers' cues is read although nothing was missed")
@@ -260,7 +261,7 @@ async def test_a_slow_client_is_let_go_and_counted() -> None:
     process = Process(settings())
     feed = CueFeed(process.store, process.meter, room=3)
     await feed.start()
-    slow, quick = (feed.listen("ann", lambda cue: True) for _ in range(2))
+    slow, quick = (feed.listen(customer_id("ann"), lambda cue: True) for _ in range(2))
     for number in range(4):
         await process.cue("ann", f"{number}")
         (cue,) = await quick.wait(10)
@@ -289,9 +290,9 @@ async def test_a_burst_ends_no_client_that_keeps_up() -> None:
     for number in range(1_000):
         await process.cue("ann", f"{number}")
     process.store.__class__ = Bursting
-    process.store.burst = await process.store.since("ann", "")  # type: ignore[attr-defined]
+    process.store.burst = await process.store.since(customer_id("ann"), "")  # type: ignore[attr-defined]
     feed = CueFeed(process.store, process.meter, room=2 * AT_ONCE)
-    listener = feed.listen("ann", lambda cue: True)
+    listener = feed.listen(customer_id("ann"), lambda cue: True)
     await feed.start()
     got: list[str] = []
     async with asyncio.timeout(10):
@@ -323,7 +324,7 @@ async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeyp
     process.store.__class__ = Faltering
     feed = CueFeed(process.store, process.meter)
     await feed.start()
-    listener = feed.listen("ann", lambda cue: True)
+    listener = feed.listen(customer_id("ann"), lambda cue: True)
     got: list[str] = []
     for number in range(6):
         await process.cue("ann", f"{number}")

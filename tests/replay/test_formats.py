@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.customer_id import customer_id
 from engine.errors import BadRequest
 from engine.events import Event, Kind, Message
 from engine.replay.formats.otto import in_time_order
@@ -126,7 +127,7 @@ def test_otto_orders_of_one_moment_are_one_order(tmp_path: Path) -> None:
 def test_visits_interleave_in_time_order(visits: list[list[int]]) -> None:
     visits.sort(key=lambda times: times[0])
     lines = [
-        [Message(str(who), Event(1, 2, at, f"{who}-{i}")) for i, at in enumerate(times)]
+        [Message(customer_id(str(who)), Event(1, 2, at, f"{who}-{i}")) for i, at in enumerate(times)]
         for who, times in enumerate(visits)
     ]
     found = [message for batch in in_time_order(lines) for message in batch]

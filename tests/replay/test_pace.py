@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.customer_id import customer_id
 from engine.events import Event, Message
 from engine.ports import ClockAnchor
 from engine.replay.outbox import Outbox
@@ -55,7 +56,7 @@ def test_no_customer_is_under_way_twice_and_none_overtakes_itself(steps: list[tu
     arrived, put = list[Message](), list[Message]()
     for verb, number in steps:
         if verb == "add":
-            message = Message(str(number), Event(1, 2, len(put), str(len(put))))
+            message = Message(customer_id(str(number)), Event(1, 2, len(put), str(len(put))))
             put.append(message)
             outbox.add(message)
         elif verb == "take":

@@ -79,7 +79,7 @@ def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:
     [
         ([7, GOOD], "malformed: Expected `str`, got `int` - at `$[0]`"),
         (["", GOOD], "missing_customer"),
-        (["c" * (MAX_CUSTOMER_BYTES + 1), GOOD], "missing_customer"),
+        (["c" * (MAX_CUSTOMER_BYTES + 1), GOOD], "too_large"),
         (["ann", []], "malformed"),
         (["ann", GOOD[:3]], "malformed"),
         (["ann"], "malformed"),
@@ -138,7 +138,7 @@ def test_text_that_is_no_utf8_is_a_fault_of_its_record(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"ann", b"a\xffn"))
     messages, faults = read(path)
     assert [message.customer for message in messages] == ["bob"]
-    assert faults.first == ["log.msgpack:1: malformed: customer: not UTF-8"]
+    assert faults.first == ["log.msgpack:1: bad_field: customer: not UTF-8"]
 
 
 BAD = {

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from engine.cli import replay as cli
+from engine.customer_id import customer_id
 from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
@@ -160,7 +161,7 @@ async def test_the_door_gets_exactly_the_events_although_it_refuses_at_times(tmp
 async def test_a_retry_repeats_the_same_bytes(tmp_path: Path) -> None:
     app = Source([(503, {"retry-after": "0"})] * 2)
     async with client(app) as http:
-        await HttpSender(http, "key").send([Message("c", Event(1, 2, ENGINE_NOW, "m"))])
+        await HttpSender(http, "key").send([Message(customer_id("c"), Event(1, 2, ENGINE_NOW, "m"))])
     assert app.attempts == 3
     assert len(set(app.bodies)) == 1
 
@@ -326,7 +327,7 @@ async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path: Path, spee
 
 async def test_messages_from_anywhere_can_be_sent_paced() -> None:
     log = Kafka()
-    made = [Message("c", Event(1, 2, FIRST + i, str(i))) for i in range(10)]
+    made = [Message(customer_id("c"), Event(1, 2, FIRST + i, str(i))) for i in range(10)]
     report = await send_paced(made, LogSender(log, lambda: 0), ClockAnchor(FIRST, 0, 1.0))
     assert report.sent == 10
     assert [m.event.id for m in log.messages] == [str(i) for i in range(10)]
@@ -335,7 +336,9 @@ async def test_messages_from_anywhere_can_be_sent_paced() -> None:
 async def test_what_no_row_can_hold_is_not_written_past_the_api() -> None:
     log = Kafka()
     at = {"early": EARLIEST_MS - 1, "first": EARLIEST_MS, "last": LATEST_MS, "late": LATEST_MS + 1}
-    sent = await LogSender(log, lambda: 0).send([Message("c", Event(1, 2, t, name)) for name, t in at.items()])
+    sent = await LogSender(log, lambda: 0).send(
+        [Message(customer_id("c"), Event(1, 2, t, name)) for name, t in at.items()]
+    )
     assert [message.event.id for message in log.messages] == ["first", "last"]
     assert (sent.accepted, sent.refused) == (2, 2)
     assert [reason.partition(": not between")[0] for reason in sent.reasons] == [
@@ -361,7 +364,7 @@ def test_the_door_reads_back_what_the_payload_says(
     kind: Kind, at: int, customer: str, item: str, category: str, value: float, quantity: int
 ) -> None:
     event = Event(WIRE_VERSION, int(kind), at, "m1", item, category, value, quantity)
-    found = source(json.dumps(payload.call(Message(customer, event))).encode(), 0, ENGINE_NOW)
+    found = source(json.dumps(payload.call(Message(customer_id(customer), event))).encode(), 0, ENGINE_NOW)
     assert (found.customer, found.event.kind, found.event.at, found.event.id) == (customer, kind, at, "m1")
     if kind in {Kind.ITEM_VIEWED, Kind.REVIEW_READ, Kind.CART_ADDED, Kind.CART_REMOVED, Kind.ORDER_COMPLETED}:
         assert unstamped([found.event]) == unstamped([event])
@@ -371,7 +374,7 @@ def test_the_door_reads_back_what_the_payload_says(
 
 def test_other_and_identify_keep_their_kind() -> None:
     for kind in (Kind.OTHER, Kind.IDENTIFIED):
-        call = payload.call(Message("c", Event(WIRE_VERSION, int(kind), FIRST, "m")))
+        call = payload.call(Message(customer_id("c"), Event(WIRE_VERSION, int(kind), FIRST, "m")))
         assert source(json.dumps(call).encode(), 0, ENGINE_NOW).event.kind == kind
 
 
@@ -420,7 +423,9 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
 async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order() -> None:
     app, longest = Source([]), '"' * MAX_TEXT_BYTES
     made = [
-        Message('"' * MAX_CUSTOMER_BYTES, Event(WIRE_VERSION, 2, FIRST, f"{i:0100}", longest, longest))
+        Message(
+            customer_id('"' * MAX_CUSTOMER_BYTES), Event(WIRE_VERSION, 2, FIRST, f"{i:0100}", longest, longest)
+        )
         for i in range(BATCH)
     ]
     async with client(app) as http:
@@ -433,7 +438,7 @@ async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order(
 async def test_what_several_requests_refuse_is_told_together() -> None:
     app = Source([])
     app.errors = [{"index": 0, "code": "bad_time", "field": "timestamp", "detail": "old"}]
-    made = [Message("c", Event(WIRE_VERSION, 2, FIRST, str(i))) for i in range(10)]
+    made = [Message(customer_id("c"), Event(WIRE_VERSION, 2, FIRST, str(i))) for i in range(10)]
     async with client(app) as http:
         sent = await HttpSender(http, "key", web=Web(max_batch_bytes=400)).send(made)
     assert 1 < app.attempts == sent.refused == len(sent.reasons)
@@ -458,7 +463,9 @@ async def test_a_call_that_needs_what_an_event_does_not_keep_is_skipped_and_name
         source(json.dumps(lacking).encode(), 0, ENGINE_NOW)
     app = Source([])
     async with client(app) as http:
-        sent = await HttpSender(http, "key").send([Message("c", Event(WIRE_VERSION, int(kind), FIRST, "m"))])
+        sent = await HttpSender(http, "key").send(
+            [Message(customer_id("c"), Event(WIRE_VERSION, int(kind), FIRST, "m"))]
+        )
     assert (sent.accepted, sent.refused, app.attempts) == (0, 1, 0)
     assert needed in sent.reasons[0]
     assert "does not keep" in sent.reasons[0]
@@ -471,8 +478,8 @@ async def test_what_segment_has_no_call_for_is_skipped_and_said() -> None:
     ]
     async with client(app) as http:
         sender = HttpSender(http, "key")
-        sent = await sender.send([Message("c", event) for event in events])
-        none = await sender.send([Message("c", events[1])])
+        sent = await sender.send([Message(customer_id("c"), event) for event in events])
+        none = await sender.send([Message(customer_id("c"), events[1])])
     assert (sent.accepted, sent.refused, none.accepted, none.refused) == (1, 1, 0, 1)
     assert "CONTACT_CONNECTED" in sent.reasons[0]
     assert app.attempts == 1

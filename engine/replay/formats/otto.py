@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import WIRE_VERSION, Event, Kind, Message
 from engine.replay.message_ids import MessageIds
@@ -38,7 +39,7 @@ def read(line: bytes, identity: MessageIds) -> list[Message]:
         session = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadEvent("malformed", str(error)) from error
-    customer = str(session.session)
+    customer = customer_id(str(session.session), "session")
     events: list[Event] = []
     for position, action in enumerate(sorted(session.events, key=lambda action: action.ts)):
         event = _event(action, identity.message_id(position))

@@ -16,11 +16,11 @@ from typing import BinaryIO
 import msgpack
 import msgspec
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent, BadRequest
 from engine.events import (
     EARLIEST_MS,
     LATEST_MS,
-    MAX_CUSTOMER_BYTES,
     MAX_EVENT_BYTES,
     MAX_ID_BYTES,
     MAX_VALUE,
@@ -86,11 +86,10 @@ def read(record: object, identity: MessageIds) -> list[Message]:
         found = msgspec.convert(record, _Record)
     except msgspec.ValidationError as error:
         raise BadEvent("malformed", str(error)) from None
-    if not 0 < _size(found.customer, "customer") <= MAX_CUSTOMER_BYTES:
-        raise BadEvent("missing_customer", f"1 to {MAX_CUSTOMER_BYTES} bytes are needed", "customer")
+    customer = customer_id(found.customer, "customer")
     _check(found.event)
     event = msgspec.structs.replace(found.event, id=identity.message_id()) if identity.salt else found.event
-    return [Message(found.customer, event)]
+    return [Message(customer, event)]
 
 
 def _check(event: Event) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent, BadRequest
 from engine.events import WIRE_VERSION, Event, Kind, Message
 from engine.replay.message_ids import MessageIds
@@ -45,7 +46,7 @@ def reader(header: bytes) -> Callable[[bytes, MessageIds], list[Message]]:
             cells[category_code] or cells[category_id],
             _price(cells[price]),
         )
-        return [Message(_customer(cells[user]), event)]
+        return [Message(customer_id(cells[user], "user_id"), event)]
 
     return read
 
@@ -86,9 +87,3 @@ def _price(text: str) -> float:
     if not math.isfinite(price) or price < 0:
         raise BadEvent("bad_number", "a price is finite and not below 0", "price")
     return price
-
-
-def _customer(text: str) -> str:
-    if not text:
-        raise BadEvent("missing_customer", "empty", "user_id")
-    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import WIRE_VERSION, Event, Kind, Message
 from engine.replay.message_ids import MessageIds
@@ -30,7 +31,7 @@ def read(line: bytes, identity: MessageIds) -> list[Message]:
     at = int(seconds) * 1_000
     return [
         Message(
-            user.decode(),
+            customer_id(user.decode(), "user"),
             Event(WIRE_VERSION, int(kind), at, identity.message_id(), item.decode(), category.decode()),
         )
     ]

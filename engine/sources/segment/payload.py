@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import (
     EARLIEST_MS,
@@ -122,7 +123,7 @@ def message(
     if not identity:
         raise BadEvent("missing_id", "messageId is needed", "messageId")
     return Message(
-        customer,
+        customer_id(customer),
         Event(
             WIRE_VERSION,
             int(kind),

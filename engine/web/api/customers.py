@@ -7,8 +7,9 @@ from typing import TypedDict
 
 from blacksheep import Request, Response
 
-from engine.errors import BadRequest, NotFound
-from engine.events import MAX_CUSTOMER_BYTES, Kind
+from engine.customer_id import CustomerId, customer_id
+from engine.errors import BadEvent, BadRequest, NotFound
+from engine.events import Kind
 from engine.state.profile import CustomerProfile, Moment, Reading, profile_of, words
 from engine.web.server import replies
 from engine.web.services import Services
@@ -90,12 +91,17 @@ class CustomerRoutes:
         return [ActiveIndicator(name=one.name, description=one.description) for one in active]
 
 
-def named(request: Request) -> str:
+def named(request: Request) -> CustomerId:
     """The id in the address. Raises `BadRequest` when it cannot be one."""
-    name = request.route_values["id"] if request.route_values else ""
-    if not name or len(name.encode(errors="replace")) > MAX_CUSTOMER_BYTES:
-        raise BadRequest(f"1 to {MAX_CUSTOMER_BYTES} bytes are needed", "id")
-    return name
+    return asked_for((request.route_values or {}).get("id") or "", "id")
+
+
+def asked_for(text: str, field: str) -> CustomerId:
+    """`text`, a parameter of a request, as a customer's id. Raises `BadRequest`."""
+    try:
+        return customer_id(text, field)
+    except BadEvent as fault:
+        raise BadRequest(fault.detail, field) from None
 
 
 def _of_timeline(moment: Moment, known: Mapping[int, str]) -> TimelineEvent:

@@ -17,9 +17,10 @@ from blacksheep.contents import StreamedContent
 from blacksheep.exceptions import MessageAborted
 
 from engine.clock import wall_ms
+from engine.customer_id import CustomerId
 from engine.events import Cue
 from engine.ports import CueEntry
-from engine.web.api.customers import named
+from engine.web.api.customers import asked_for, named
 from engine.web.auth.keys import ApiKeys, ask
 from engine.web.push.feed import CueFeed, Listener, past, pushed
 from engine.web.server.limits import chunks
@@ -50,9 +51,11 @@ class CueRoutes:
         """The cues for agents, of every customer or of ``?customer=``."""
         named(request)
         self._keys.api(request, query=True)
-        return self._stream(request, ask(request, "customer") or None, lambda cue: "agent" in cue.channels)
+        name = ask(request, "customer")
+        customer = asked_for(name, "customer") if name else None
+        return self._stream(request, customer, lambda cue: "agent" in cue.channels)
 
-    def _stream(self, request: Request, customer: str | None, wants: Callable[[Cue], bool]) -> Response:
+    def _stream(self, request: Request, customer: CustomerId | None, wants: Callable[[Cue], bool]) -> Response:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")
         last = last or ask(request, "lastEventId")
         listener = self.feed.listen(customer, wants)  # before the past is read: nothing falls between
@@ -70,7 +73,7 @@ class CueRoutes:
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
 
-    async def _before(self, customer: str | None, last: str) -> AsyncIterator[CueEntry]:
+    async def _before(self, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
         """What a reader missed. One that saw nothing yet is given its customer's newest cue: it may have gone
         out while the page was being loaded, or while the visitor was away.
 
@@ -85,7 +88,7 @@ class CueRoutes:
             yield newest
 
     @contextmanager
-    def attended(self, request: Request, customer: str | None, listener: Listener) -> Iterator[None]:
+    def attended(self, request: Request, customer: CustomerId | None, listener: Listener) -> Iterator[None]:
         """End the stream when its client goes, and cut a client off that does not even take its farewell."""
         loop, sender = asyncio.get_running_loop(), asyncio.current_task()
         timers: list[asyncio.TimerHandle] = []

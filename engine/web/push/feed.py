@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.errors import Overloaded, Unavailable
 from engine.events import Cue
 from engine.ports import CueEntry, CueStore, Meter
@@ -43,7 +44,7 @@ def pushed(entry: CueEntry) -> Pushed:
     return Pushed(entry, frame)
 
 
-async def past(cues: CueStore, customer: str | None, last: str) -> AsyncIterator[CueEntry]:
+async def past(cues: CueStore, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
     """Every cue after `last`, each once, oldest first: page by page, and pages may overlap."""
     seen: set[str] = set()
     while True:
@@ -141,7 +142,7 @@ class CueFeed:
         for listener in [*self._of_all, *(one for some in self._by_customer.values() for one in some)]:
             listener.close()
 
-    def listen(self, customer: str | None, wants: Callable[[Cue], bool]) -> Listener:
+    def listen(self, customer: CustomerId | None, wants: Callable[[Cue], bool]) -> Listener:
         """A queue of the cues of `customer` (None: of all) that are wanted, from now on.
 
         Raises `Overloaded` when there are too many clients or the process is about to end.
@@ -153,7 +154,7 @@ class CueFeed:
         self._meter.set("sse_clients", self.clients)
         return listener
 
-    def leave(self, customer: str | None, listener: Listener) -> None:
+    def leave(self, customer: CustomerId | None, listener: Listener) -> None:
         """The client is gone."""
         listener.close(b"")
         self._group(customer).discard(listener)
@@ -161,7 +162,7 @@ class CueFeed:
             del self._by_customer[customer]
         self._meter.set("sse_clients", self.clients)
 
-    def _group(self, customer: str | None) -> set[Listener]:
+    def _group(self, customer: CustomerId | None) -> set[Listener]:
         return self._of_all if customer is None else self._by_customer.setdefault(customer, set())
 
     async def _read(self, tail: AsyncIterator[CueEntry]) -> None:
