@@ -55,3 +55,42 @@ def test_rows_of_duplicates_alone_are_not_touched() -> None:
 def test_a_row_of_another_layout_is_refused(stored: bytes) -> None:
     with pytest.raises(BadState):
         RowCache(10).place([b"a"], [stored])
+
+
+def filled(limit: int, held: int) -> RowCache:
+    """`held` customers, read one after the other."""
+    cache = RowCache(limit)
+    for number in range(held):
+        cache.place([b"%d" % number], [row(number)])
+        cache.locate([b"%d" % number])
+    return cache
+
+
+def left(cache: RowCache, held: int) -> list[int]:
+    return [number for number in range(held) if cache.locate([b"%d" % number])[0] >= 0]
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "leaving"), [(7, 1, 0), (8, 1, 2), (8, 2, 2), (8, 3, 3), (6, 2, 0), (6, 3, 1), (7, 2, 1)]
+)
+def test_a_full_cache_drops_the_quarter_used_least_recently_or_what_is_needed(
+    held: int, wanted: int, leaving: int
+) -> None:
+    cache = filled(8, held)
+    cache.locate([b"none"])  # nothing of it is in use
+    cache.place([b"new %d" % number for number in range(wanted)], [None] * wanted)
+    assert cache.evictions == leaving
+    assert len(cache) == held + wanted - leaving
+    assert left(cache, held) == list(range(leaving, held))
+
+
+def test_what_is_in_use_does_not_leave() -> None:
+    cache = filled(4, 4)
+    slots = cache.locate([b"0", b"1", b"2"])
+    cache.place([b"new", b"newer"], [None, None])
+    assert (cache.evictions, len(cache)) == (1, 5)
+    assert left(cache, 4) == [0, 1, 2]
+    assert cache.customers(slots) == [b"0", b"1", b"2"]
+    cache.locate([b"0", b"1", b"2", b"new", b"newer"])
+    cache.place([b"newest"], [None])
+    assert (cache.evictions, len(cache)) == (1, 6)
