@@ -10,9 +10,9 @@ _FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`"
 def describe_validation_error(fault: str) -> tuple[str, str]:
     """Detail and field (a path, empty for the whole) of a ValidationError's text.
 
-    >>> misfit("Expected `int`, got `str` - at `$.limit`")
+    >>> describe_validation_error("Expected `int`, got `str` - at `$.limit`")
     ('Expected `int`, got `str`', 'limit')
-    >>> misfit("Object missing required field `channel`")
+    >>> describe_validation_error("Object missing required field `channel`")
     ('Object missing required field `channel`', 'channel')
     """
     # from the end: a value that is quoted before it may look the same

@@ -8,8 +8,9 @@ import signal
 from urllib.parse import urlsplit
 
 from engine.local import Change, State
+from tests.patience import PATIENCE_S
 
-WITHIN_S = 30.0
+WITHIN_S = PATIENCE_S
 
 
 def kill(pid: int) -> None:

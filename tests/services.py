@@ -12,6 +12,7 @@ import pytest
 from engine.local.loopback import free_port
 from loadtest import servers
 from loadtest.servers import Broker, Service, tansu
+from tests.patience import PATIENCE_S
 from tests.processes import redis_command
 
 __all__ = ["Broker", "Service", "Valkey", "missing", "tansu"]
@@ -31,7 +32,7 @@ class Valkey(servers.Valkey):
     def __init__(self, directory: Path, appendonly: bool = False) -> None:
         super().__init__(directory, appendonly, ("--appendfsync", "always", *_cluster_of_one()))
 
-    async def start(self, within: float = 60.0) -> None:
+    async def start(self, within: float = PATIENCE_S) -> None:
         """As of every service; returns when the node serves all slots."""
         await super().start(within)
         await redis_command(self.url, "CLUSTER ADDSLOTSRANGE 0 16383")  # refused when it has them already

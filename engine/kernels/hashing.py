@@ -37,6 +37,10 @@ def hash32(data, start, length):
 
 
 def word_hash(word: str) -> int:
-    """The 32-bit hash under which a row knows a category or item."""
+    """The 32-bit hash under which a row knows a category or item.
+
+    >>> word_hash("tv"), word_hash("")
+    (2267575248, 0)
+    """
     data = word.encode()
     return int(hash32(np.frombuffer(data, np.uint8), 0, len(data)))

@@ -17,7 +17,11 @@ _M = np.uint32(0x5BD1E995)
 
 @kernel
 def murmur2(data, start, length):
-    """Murmur2 of ``data[start:start + length]`` (uint8 array), as an unsigned 32-bit integer."""
+    """Murmur2 of ``data[start:start + length]`` (uint8 array), as an unsigned 32-bit integer.
+
+    >>> int(murmur2(np.frombuffer(b"ann", np.uint8), 0, 3))
+    4170284722
+    """
     h = np.uint32(_SEED ^ np.uint32(length))
     end = start + (length & ~3)
     i = start
@@ -56,5 +60,9 @@ def misplaced(data, ends, mine, partitions, elsewhere):
 
 @lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
-    """Partition of one customer's key (UTF-8 bytes)."""
+    """Partition of one customer's key (UTF-8 bytes).
+
+    >>> partition_of(b"ann", 16)
+    2
+    """
     return int(partition(np.frombuffer(key, np.uint8), 0, len(key), partitions))

@@ -19,7 +19,11 @@ def due(at: int, anchor: ClockAnchor) -> int:
 
 
 def parse_speed(text: str) -> float:
-    """``max`` (0: unpaced) or a number above 0, how many times as fast as it happened. Raises ValueError."""
+    """``max`` (0: unpaced) or a number above 0, how many times as fast as it happened. Raises ValueError.
+
+    >>> parse_speed("60"), parse_speed("max")
+    (60.0, 0.0)
+    """
     if text.strip().lower() == "max":
         return 0.0
     speed = float(text)

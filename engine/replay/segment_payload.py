@@ -100,6 +100,10 @@ def properties(event: Event) -> dict[str, Any]:
 
 
 def rfc3339(at: int) -> str:
-    """Epoch milliseconds as ``2019-10-01T00:00:00.000Z``."""
+    """Epoch milliseconds, as Segment has them.
+
+    >>> rfc3339(1_569_888_000_007)
+    '2019-10-01T00:00:00.007Z'
+    """
     seconds, ms = divmod(at, 1_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -31,6 +32,7 @@ FALLBACK = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\noops"
 async def server(*answers: bytes, pieces: int = 1) -> AsyncIterator[tuple[int, list[bytes]]]:
     """Answers requests in turn, each in so many pieces; b"" hangs up. Gives its port and what was asked."""
     turn, asked = itertools.cycle(answers), list[bytes]()
+    writers: list[asyncio.StreamWriter] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readuntil(b"\r\n\r\n"):
@@ -47,13 +49,15 @@ async def server(*answers: bytes, pieces: int = 1) -> AsyncIterator[tuple[int, l
         writer.close()
 
     async def tolerant(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+        writers.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError):
             await serve(reader, writer)
-        except asyncio.IncompleteReadError:
-            writer.close()
 
     async with await asyncio.start_server(tolerant, HOST, 0) as listening:
         yield listening.sockets[0].getsockname()[1], asked
+    for writer in writers:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 ASKED = [post("/a", b"{}", [("x-api-key", "k")]), post("/b", b"[]")]

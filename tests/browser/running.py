@@ -15,10 +15,11 @@ import httpx
 from playwright.async_api import Browser, async_playwright
 
 from engine.local.loopback import free_port
+from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
-START_S = 60  # the first run compiles the kernels
-END_S = 15
+START_S = 2 * PATIENCE_S  # it starts four processes
+END_S = PATIENCE_S
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
@@ -83,7 +84,7 @@ class RunningDemo:
 
     async def answers(self) -> None:
         """Wait until the page is served and the engine ready."""
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as http:
             while self._process.returncode is None:
                 try:
                     page, ready = await http.get(self.url), await http.get(f"{self.url}health/ready")

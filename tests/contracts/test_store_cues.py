@@ -13,6 +13,7 @@ from engine.ports import Candidate, CueChoice, CueEntry
 from engine.store.cue_entries import StreamPosition
 from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore, candidate, change, choice, cue, customers_of, place
+from tests.patience import PATIENCE_S
 
 
 class Writer:
@@ -36,7 +37,7 @@ def writer(store: AnyStore) -> Writer:
 
 
 async def take(tail: AsyncIterator[CueEntry], number: int) -> list[CueEntry]:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         return [await anext(tail) for _ in range(number)]
 
 
@@ -105,7 +106,7 @@ async def test_tail_begins_now_and_brings_everything_once(store: AnyStore, write
     assert sorted(offers(await take(tail, 10))) == ["chat"] * 5 + [f"o{i}" for i in range(5)]
     waiting = asyncio.ensure_future(anext(tail))
     await writer.write(3, choice(customer, candidate(customer, "late")))
-    assert (await asyncio.wait_for(waiting, 60)).cue.offer_id == "late"
+    assert (await asyncio.wait_for(waiting, PATIENCE_S)).cue.offer_id == "late"
     await tail.aclose()
 
 

@@ -26,6 +26,7 @@ from tests.contracts.builders import (
     outcome,
     reservation,
 )
+from tests.patience import PATIENCE_S
 from tests.services import Valkey
 
 
@@ -83,14 +84,14 @@ async def test_every_verb_ends_when_redis_hangs(own: Valkey, own_store: RedisSto
     await store.open()
     os.kill(own.pid, signal.SIGSTOP)
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             assert {type(result) for result in await every_verb(store)} == {Unavailable}
             # the next connection is accepted by the kernel alone
             assert {type(result) for result in await every_verb(store)} == {Unavailable}
     finally:
         os.kill(own.pid, signal.SIGCONT)
     claim = await own_store.claim(0)
-    async with asyncio.timeout(20):  # its own patience is too short for a machine under load
+    async with asyncio.timeout(PATIENCE_S):  # its own patience is too short for a machine under load
         while True:
             try:
                 position = await store.position(0)
@@ -231,13 +232,13 @@ async def test_tail_goes_on_after_an_outage(
     tail, found = own_store.tail(), []
     for round_ in range(3):
         await own_store.commit(change(epoch, 2 * round_, 2 * round_ + 1, cues=[choice(customer)]))
-        found.append(await asyncio.wait_for(anext(tail), 60))
+        found.append(await asyncio.wait_for(anext(tail), PATIENCE_S))
         waiting = asyncio.ensure_future(anext(tail))
         await own_store.position(1)  # lets the tail send its read
         own.kill()
         await own.start()
         await committed(own_store, change(epoch, 2 * round_ + 1, 2 * round_ + 2, cues=[choice(customer)]))
-        found.append(await asyncio.wait_for(waiting, 60))
+        found.append(await asyncio.wait_for(waiting, PATIENCE_S))
     assert [entry.id for entry in found] == [entry.id for entry in await own_store.since(customer, "")]
     await tail.aclose()
 
@@ -267,7 +268,7 @@ async def test_close_ends_what_is_under_way(redis_store: RedisStore) -> None:
     await asyncio.sleep(0)
     await redis_store.close()
     with pytest.raises(StopAsyncIteration):
-        await asyncio.wait_for(waiting, 60)
+        await asyncio.wait_for(waiting, PATIENCE_S)
     for late in (verb, redis_store.position(0)):
         with pytest.raises(Unavailable, match="closed"):
             await late
@@ -289,9 +290,9 @@ async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again()
 
     server = await asyncio.start_server(break_off, "127.0.0.1", 0)
     store = RedisStore(
-        Redis(url=f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=120), PARTITIONS
+        Redis(url=f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}", timeout_s=10 * PATIENCE_S), PARTITIONS
     )
-    async with asyncio.timeout(60):  # long before a call would be given up
+    async with asyncio.timeout(PATIENCE_S):  # long before a call would be given up
         for wanted in (1, 2):
             with pytest.raises(Unavailable):
                 await store.open()
@@ -371,7 +372,7 @@ def test_a_url_that_cannot_be_is_told_at_once(url: str) -> None:
 async def test_who_waits_for_a_connection_hears_of_any_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock", timeout_s=20), PARTITIONS)
+    store = RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock", timeout_s=10 * PATIENCE_S), PARTITIONS)
 
     async def odd(self: object) -> None:
         raise ZeroDivisionError
@@ -379,7 +380,7 @@ async def test_who_waits_for_a_connection_hears_of_any_fault(
     monkeypatch.setattr("engine.store.connection.Connection._dial", odd)
     for _ in range(2):  # and so does the next
         with pytest.raises(Unavailable):
-            await asyncio.wait_for(store.position(0), 5)
+            await asyncio.wait_for(store.position(0), PATIENCE_S)
     assert "ZeroDivisionError" in caplog.text
     await store.close()
 

@@ -32,6 +32,7 @@ from engine.store.memory import MemoryStore
 from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured
 from engine.web.services import Services
+from tests.patience import PATIENCE_S
 
 NOW = 1_700_000_000_000
 PARTITIONS = 4
@@ -231,7 +232,7 @@ async def serving(process: Process) -> AsyncIterator[httpx.AsyncClient]:
     running = asyncio.create_task(server._serve())
     await server.up.wait()
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
         try:
             yield client
         finally:
@@ -268,7 +269,7 @@ async def frames(answer: httpx.Response) -> AsyncIterator[Seen]:
 
 async def next_cue(stream: AsyncIterator[Seen]) -> Seen:
     """The next cue of a stream, past comments."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for seen in stream:
             if seen.event == "cue":
                 return seen

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 
+from tests.patience import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
-END_S = 15
+END_S = PATIENCE_S
 
 
 class Demos:
@@ -55,7 +57,7 @@ async def until(demo: asyncio.subprocess.Process, words: bytes) -> AsyncIterator
 async def events_applied(metrics: bytes) -> None:
     """Wait until the worker, whose address is the last in the demo's line, has applied events."""
     address = metrics.split()[-1].decode()
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         while True:
             with contextlib.suppress(httpx.TransportError):
                 told = (await client.get(address)).text

@@ -24,6 +24,7 @@ from engine.store.keys import RedisKeys
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
+from tests.patience import PATIENCE_S
 from tests.services import Valkey
 
 PARTITIONS = 4
@@ -272,7 +273,7 @@ async def test_requests_that_come_while_a_batch_is_under_way_share_the_next() ->
         waiting += asking(at, name)
         await asyncio.sleep(0)
     gate.set()
-    read, gate = await asyncio.wait_for(store.asked.get(), 5)
+    read, gate = await asyncio.wait_for(store.asked.get(), PATIENCE_S)
     assert read == ["b", "c", "d"]
     gate.set()
     assert [answer.fallback for answer in await asyncio.gather(*waiting)] == [False] * 4
@@ -283,11 +284,11 @@ async def test_a_request_that_comes_as_a_batch_ends_is_served_too() -> None:
     at = batcher(store)
     for turns in range(6):  # some of them is the turn in which the batch's task ends
         waiting = asking(at, "a")
-        (await asyncio.wait_for(store.asked.get(), 5))[1].set()
+        (await asyncio.wait_for(store.asked.get(), PATIENCE_S))[1].set()
         for _ in range(turns):
             await asyncio.sleep(0)
         waiting += asking(at, "b")
-        (await asyncio.wait_for(store.asked.get(), 5))[1].set()
+        (await asyncio.wait_for(store.asked.get(), PATIENCE_S))[1].set()
         assert [answer.fallback for answer in await asyncio.gather(*waiting)] == [False] * 2
 
 

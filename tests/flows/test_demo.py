@@ -12,8 +12,9 @@ import pytest
 from engine.demo.feed import Input
 from engine.demo.run import Demo, Wishes
 from tests.flows.demos import END_S, ROOT, Demos, child, events_applied, until
+from tests.patience import PATIENCE_S
 
-START_S = 60
+START_S = 2 * PATIENCE_S  # it starts four processes
 
 
 async def test_without_arguments_it_runs_until_it_is_interrupted(start: Demos) -> None:

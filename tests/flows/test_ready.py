@@ -12,10 +12,11 @@ import pytest
 
 from engine.local.supervisor import Supervisor
 from engine.meter import total
+from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey
 
 RULES = Path(__file__).parent.parent.parent / "rules"
-WITHIN_S = 60.0
+WITHIN_S = PATIENCE_S
 
 
 @pytest.fixture(params=["api", "work"])
@@ -48,7 +49,9 @@ async def process(
     if request.param == "work":
         command += ["--directory", str(tmp_path / "worker")]
     await supervisor.run(request.param, command, environment)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S
+    ) as client:
         yield client
     await supervisor.stop_all(grace=2)
 

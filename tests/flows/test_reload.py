@@ -20,10 +20,11 @@ from engine.process.rulebook_in_use import RulebookInUse
 from engine.rulebook import watcher as watch
 from engine.rulebook.directory import compile_texts
 from tests.flows.api import AGENT, Process, serving, settings
+from tests.patience import PATIENCE_S
 
 RELOADS = 100
 ASKING = 4
-WITHIN_S = 30.0
+WITHIN_S = PATIENCE_S
 BROKEN = ("offers: [", "indicators:\n  - {name: a, when: no.such >= 1}\n", "", "\xff: latin-1")
 
 

@@ -24,6 +24,7 @@ from engine.kernels.row import RING_EPOCH_S
 from engine.web.api.customers import Customer
 from engine.web.api.health import build_health_app
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
+from tests.patience import PATIENCE_S
 
 SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "events": 9}
 ROUTES = [
@@ -534,7 +535,7 @@ async def test_the_pulse_tells_of_events_that_nobody_reads(monkeypatch: pytest.M
         assert await anext(pulses) == 0
         sent = await api.post("/v1/page", json={"userId": "ann"}, headers=WRITER)
         assert sent.status_code == 200
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not await anext(pulses):  # no worker runs here
                 pass
             await process.know("ann", events=1)

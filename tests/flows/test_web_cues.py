@@ -16,6 +16,7 @@ from engine.store.memory import MemoryStore
 from engine.web.push.feed import AT_ONCE, CueFeed
 from engine.web.server.uvicorn_server import serve
 from tests.flows.api import AGENT, API, WRITE, Process, Seen, frames, next_cue, serving, settings
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
 
 async def clients(process: Process, number: int) -> None:
     """Wait until so many streams are open."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while process.app.feed.clients != number:
             await asyncio.sleep(0.001)
 
@@ -213,7 +214,7 @@ async def test_cues_that_are_not_shown_do_not_silence_a_stream() -> None:
 
         writing = asyncio.create_task(expired())
         await anext(stream)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert (await anext(stream)).comment == "heartbeat"
         over.set()
         await writing
@@ -245,7 +246,9 @@ async def test_the_server_stops_at_once_although_streams_are_open(
     process, stop, port = Process(settings()), asyncio.Event(), free_port()
     running = asyncio.create_task(serve(process.app, "127.0.0.1", port, stop))
     transport = httpx.AsyncHTTPTransport(retries=10)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", transport=transport) as api:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", transport=transport, timeout=PATIENCE_S
+    ) as api:
         async with api.stream("GET", "/v1/agents/eve/cues", headers=AGENT) as answer:
             stream = frames(answer)
             await anext(stream)
@@ -295,7 +298,7 @@ async def test_a_burst_ends_no_client_that_keeps_up() -> None:
     listener = feed.listen(customer_id("ann"), lambda cue: True)
     await feed.start()
     got: list[str] = []
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(got) < 1_000:
             assert listener.farewell is None
             got += [cue.entry.cue.say for cue in await listener.wait(1)]
@@ -329,7 +332,7 @@ async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeyp
     for number in range(6):
         await process.cue("ann", f"{number}")
         await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(got) < 6:
             got += [cue.entry.cue.say for cue in await listener.wait(1)]
     await feed.stop()

@@ -19,6 +19,7 @@ from engine.events import Kind
 from engine.web.server.limits import unpack
 from engine.web.server.problems import TooLarge
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, serving, settings
+from tests.patience import PATIENCE_S
 
 CALLS: dict[str, dict[str, Any]] = {
     "track": {"event": "Product Viewed", "properties": {"price": 2}},
@@ -369,7 +370,7 @@ async def test_who_sends_slowly_keeps_nobody_out_and_is_let_go(path: str, monkey
             writer.write(started.encode())
         assert (await api.post("/v1/page", json=view(), headers=WRITER)).status_code == 200
         for reader, writer in slow:
-            answer = await asyncio.wait_for(reader.read(), 5)  # to the end: the connection is closed
+            answer = await asyncio.wait_for(reader.read(), PATIENCE_S)  # to the end: the connection is closed
             assert answer.startswith(b"HTTP/1.1 408")
             assert b'"code":"too_slow"' in answer
             writer.close()
@@ -384,12 +385,12 @@ async def test_a_body_that_comes_after_its_head_is_waited_for(process: Process, 
         writer.write(f"POST /v1/page HTTP/1.1\r\nHost: x\r\nX-Api-Key: {WRITE}\r\n".encode())
         writer.write(f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode())
         # told when the body is asked for, so it cannot have been there
-        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 100")
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).startswith(b"HTTP/1.1 100")
         for piece in range(pieces):
             writer.write(body[piece * size : (piece + 1) * size])
             await writer.drain()
             assert (await api.get("/health/live")).status_code == 200  # the server has had a turn
-        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200")
+        assert (await asyncio.wait_for(reader.readline(), PATIENCE_S)).startswith(b"HTTP/1.1 200")
         writer.close()
     assert len(process.log.messages) == 1
 
@@ -398,9 +399,9 @@ async def test_who_hangs_up_within_a_body_leaves_nothing_behind(process: Process
     async with serving(process) as api:
         reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
         writer.write(b"POST /v1/page HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n")
-        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
         writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while process.meter.value("http_errors", "499") == 0:
                 await asyncio.sleep(0)
     assert process.log.messages == []

@@ -12,11 +12,12 @@ from engine.errors import Unavailable
 from engine.ports import CueEntry
 from engine.web.pages.demo import NEWEST
 from tests.flows.api import AGENT, Process, Seen, frames, next_cue, serving, settings
+from tests.patience import PATIENCE_S
 
 
 async def next_of(kind: str, stream: AsyncIterator[Seen]) -> dict[str, Any]:
     """The data of the next event of a `kind`."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         async for seen in stream:
             if seen.event == kind:
                 data: dict[str, Any] = seen.data

@@ -14,6 +14,7 @@ import pytest
 
 from engine.web.server.protocol import HEAD_BYTES, LEFT_BYTES, MOST_HEADERS
 from tests.flows.api import API, Process, serving, settings
+from tests.patience import PATIENCE_S
 
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 STREAM = f"GET /v1/customers/ann/cues?key={API} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
@@ -38,9 +39,9 @@ async def line(api: httpx.AsyncClient, said: bytes = b"") -> AsyncIterator[Conne
 
 async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, object]]:
     """Status and document of the next answer."""
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).decode()
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).decode()
     fields = dict(field.lower().split(": ", 1) for field in head.strip().split("\r\n")[1:])
-    body = await asyncio.wait_for(reader.readexactly(int(fields["content-length"])), 5)
+    body = await asyncio.wait_for(reader.readexactly(int(fields["content-length"])), PATIENCE_S)
     status = int(head.split(" ")[1])
     assert fields["content-type"] == ("application/problem+json" if status >= 400 else "application/json")
     return status, json.loads(body)
@@ -48,7 +49,7 @@ async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, object]
 
 async def hung_up(reader: asyncio.StreamReader) -> bool:
     try:
-        return await asyncio.wait_for(reader.read(), 5) == b""
+        return await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
     except ConnectionError:  # it had not read all that we sent
         return True
 
@@ -95,12 +96,12 @@ async def test_what_follows_an_answer_without_an_end_is_hung_up_on(api: httpx.As
 async def test_trailers_without_an_end_are_hung_up_on_while_an_answer_is_under_way(api: httpx.AsyncClient) -> None:
     streaming = STREAM.replace(b"\r\n\r\n", b"\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
     async with line(api, streaming) as (reader, writer):
-        assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), 5)
+        assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), PATIENCE_S)
         with contextlib.suppress(ConnectionError):
             for _ in range(MOST_HEADERS // 100 + 1):
                 writer.write(b"x: y\r\n" * 100)
                 await writer.drain()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             with contextlib.suppress(ConnectionError):
                 while await reader.read(65_536):
                     pass
@@ -166,7 +167,7 @@ async def test_a_stream_outlives_the_patience(
     monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", 0.02)
     async with line(api, STREAM + behind) as (reader, _):
         for _ in range(20):  # of 10 ms each
-            assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), 5)
+            assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), PATIENCE_S)
 
 
 async def test_pipelined_requests_are_answered_in_order(api: httpx.AsyncClient) -> None:

@@ -9,6 +9,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from engine.local import Change, LocalServices, State
+from tests.patience import PATIENCE_S
 from tests.processes import gone, kill, redis_command
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="waits on others' children")]
@@ -54,7 +55,7 @@ async def test_everything_is_back_after_kills_at_random_moments(tmp_path: Path, 
                 kill(killed := pid)
                 await gone(pid)
             await asyncio.sleep(chance.uniform(0, 0.3))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await watched.all_ready(killed)
         assert await redis_command(services.redis_url, "GET k") == b"$4"
         assert (await partitions_of(services.brokers))["cueline.events"] == 2

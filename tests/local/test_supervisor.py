@@ -28,10 +28,10 @@ POLITE = [
 PARENT = """
 import asyncio, sys, uvloop
 from pathlib import Path
-from engine.local import Embedded
+from engine.local import LocalServices
 
 async def main():
-    async with Embedded(Path(sys.argv[1])) as services:
+    async with LocalServices(Path(sys.argv[1])) as services:
         await services.supervisor.run("sleeper", [sys.executable, "-c", "import signal; signal.pause()"])
         print(*map(services.supervisor.pid, ("kafka", "redis", "sleeper")), flush=True)
         await asyncio.Event().wait()

@@ -15,18 +15,19 @@ from engine.process.replay_clock import FORGET_AFTER, follow_clock
 from engine.replay import clock_keeper as held
 from engine.replay.clock_keeper import ClockKeeper
 from engine.store.memory import MemoryStore
+from tests.patience import PATIENCE_S
 
 ANCHOR, LATER = ClockAnchor(1_000, 2_000, 60.0), ClockAnchor(5_000, 2_500, 60.0)
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not holds():
             await asyncio.sleep(0)
 
 
 async def until_set(store: MemoryStore, anchor: ClockAnchor) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while await store.clock() != anchor:
             await asyncio.sleep(0)
 

@@ -12,8 +12,7 @@ from pathlib import Path
 from engine.errors import BadRule
 from engine.rulebook.model import Rulebook
 from engine.rulebook.watcher import watch
-
-PATIENCE_S = 20
+from tests.patience import PATIENCE_S
 
 
 def rules(*names: str) -> str:

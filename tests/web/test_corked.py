@@ -6,6 +6,7 @@ import asyncio
 import socket
 
 from engine.web.server.protocol import AT_ONCE, Corked
+from tests.patience import PATIENCE_S
 
 
 class Recorded(asyncio.Transport):
@@ -91,5 +92,5 @@ async def test_a_real_socket_gets_everything_in_order() -> None:
             await asyncio.sleep(0)
     cork.close()
     expected = b"".join(b"%d.%d;" % (turn, part) for turn in range(50) for part in range(turn % 4))
-    assert await asyncio.wait_for(reader.read(), 5) == expected
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == expected
     writer.close()
