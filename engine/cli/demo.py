@@ -8,14 +8,33 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.execution import errors_as_exit_codes, run
+from engine.cli.execution import err, errors_as_exit_codes, run
 from engine.cli.output import show
+from engine.errors import BadSettings
+
+DIRECTORY = Path(".cueline/demo")
 
 
 def _long_enough(seconds: float) -> float:
     if seconds and not 5 <= seconds < math.inf:
         raise typer.BadParameter("5 at least, or 0 to go on until Ctrl-C")
     return seconds
+
+
+def _writable(directory: Path | None) -> Path:
+    """The directory asked for, or the default; for that one a temporary one may stand in. Raises `BadSettings`."""
+    from engine.local.writable import fault_of, temporary
+
+    fault = fault_of(directory or DIRECTORY)
+    if not fault:
+        return directory or DIRECTORY
+    if directory is not None:
+        raise BadSettings(f"--directory {directory}: {fault}")
+    instead = temporary("cueline-demo-")
+    err.print(
+        f"{DIRECTORY}: {fault}; files and logs go to {instead}", markup=False, highlight=False, soft_wrap=True
+    )
+    return instead
 
 
 def demo(
@@ -31,8 +50,13 @@ def demo(
     seed: Annotated[int, typer.Option(help="Of the made-up traffic.")] = 7,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Rule files.")] = Path("rules"),
     directory: Annotated[
-        Path, typer.Option(file_okay=False, help="Where it keeps files and logs; each demo needs its own.")
-    ] = Path(".cueline/demo"),
+        Path | None,
+        typer.Option(
+            file_okay=False,
+            help="Where it keeps files and logs; each demo needs its own.",
+            show_default=f"{DIRECTORY}, or a temporary one where that cannot be written",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as the last line.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
 ) -> None:
@@ -45,8 +69,8 @@ def demo(
     with errors_as_exit_codes():
         if input is not None:
             LogReader(input, logged).first()  # before anything is started
-    wishes = Wishes(Input(input, speed, rate, seed), seconds, port, rules, directory, as_json, browser)
-    with errors_as_exit_codes():
+        chosen = Input(input, speed, rate, seed)
+        wishes = Wishes(chosen, seconds, port, rules, _writable(directory), as_json, browser)
         result = run(lambda: Demo(wishes).run(), "WARNING")
     if result is not None:
         show(result, as_json)

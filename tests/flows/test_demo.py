@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
@@ -55,6 +56,42 @@ async def test_a_port_that_is_taken_is_told_before_anything_is_started(start: De
     assert b"is in use" in told
     assert b"--port 0 --directory" in told
     assert b"starting" not in told
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", b"empty"),
+        (b"a,b\n", b"no format we know"),
+        (b"\x1f\x8b\x08", b"damaged"),
+        (b"{}\n", b"no event could be read"),
+    ],
+)
+async def test_a_log_that_cannot_be_read_is_refused_before_anything_is_started(
+    start: Demos, tmp_path: Path, content: bytes, said: bytes
+) -> None:
+    (tmp_path / "log").write_bytes(content)
+    demo = await start("--input", str(tmp_path / "log"))
+    out, _ = await asyncio.wait_for(demo.communicate(), END_S)
+    assert demo.returncode == 1
+    assert said in out
+    assert b"starting" not in out
+    assert len(out.splitlines()) == 1
+
+
+async def test_where_nothing_can_be_written_it_uses_a_temporary_directory(start: Demos, tmp_path: Path) -> None:
+    (tmp_path / ".cueline").write_text("in the way")
+    demo = await start("--seconds", "5", "--json")
+    out, _ = await asyncio.wait_for(demo.communicate(), START_S)
+    assert demo.returncode == 0, out
+    first = out.splitlines()[0]
+    assert first.startswith(b".cueline/demo: Not a directory; files and logs go to ")
+    shutil.rmtree(Path(first.rpartition(b" ")[2].decode()))
+
+    refused = await start("--directory", ".cueline/other")
+    out, _ = await asyncio.wait_for(refused.communicate(), END_S)
+    assert refused.returncode == 2
+    assert b"--directory .cueline/other: Not a directory" in out
 
 
 async def test_the_page_stays_when_the_log_is_over(start: Demos, tmp_path: Path) -> None:
