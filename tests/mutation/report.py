@@ -14,23 +14,27 @@ Found = Sequence[tuple[Mutant, Result | None]]
 
 
 def figures(found: Found, equivalent: Mapping[str, str]) -> dict[str, Any]:
-    """Counts and the score: the share of mutants noticed, of those that were run and change anything.
+    """Counts and the score: the share of mutants noticed, of those that were run.
 
-    A mutant that ends in an endless loop (``timeout``) is noticed. One listed as equivalent leaves the
-    denominator, unless a test noticed it: then the list is wrong, and it counts as killed.
+    A mutant that ends in an endless loop (``timeout``) is noticed. Those listed as equivalent are not run: they
+    are counted, and no part of the score.
     """
-    results = [(mutant, result) for mutant, result in found if result is not None]
-    outcomes = [
-        "equivalent" if result.outcome == SURVIVED and mutant.id in equivalent else result.outcome
-        for mutant, result in results
-    ]
-    counts = {name: outcomes.count(name) for name in (KILLED, SURVIVED, "equivalent", TIMEOUT)}
-    noticed, meant = counts[KILLED] + counts[TIMEOUT], len(outcomes) - counts["equivalent"]
-    score = round(noticed / meant, 3) if meant else None
-    return {"sampled": len(found), **counts, "notRun": len(found) - len(results), "score": score}
+    outcomes = [result.outcome for _, result in found if result is not None]
+    counts = {name: outcomes.count(name) for name in (KILLED, SURVIVED, TIMEOUT)}
+    alike = sum(mutant.id in equivalent for mutant, _ in found)
+    score = round((counts[KILLED] + counts[TIMEOUT]) / len(outcomes), 3) if outcomes else None
+    return {
+        "sampled": len(found),
+        "killed": counts[KILLED],
+        "survived": counts[SURVIVED],
+        "equivalent": alike,
+        "timeout": counts[TIMEOUT],
+        "notRun": len(found) - len(outcomes) - alike,
+        "score": score,
+    }
 
 
-def survivors(root: Path, found: Found, equivalent: Mapping[str, str]) -> list[dict[str, Any]]:
+def survivors(root: Path, found: Found) -> list[dict[str, Any]]:
     """The mutants that no test noticed, with their diffs."""
     return [
         {
@@ -41,14 +45,14 @@ def survivors(root: Path, found: Found, equivalent: Mapping[str, str]) -> list[d
             "diff": mutant.diff((root / mutant.path).read_bytes()),
         }
         for mutant, result in found
-        if result is not None and result.outcome == SURVIVED and mutant.id not in equivalent
+        if result is not None and result.outcome == SURVIVED
     ]
 
 
 def in_words(root: Path, found: Found, equivalent: Mapping[str, str]) -> str:
     """Survivors, equivalents, a line an area, and the figures in the last line."""
     lines = []
-    for one in survivors(root, found, equivalent):
+    for one in survivors(root, found):
         lines += [f"\n{one['file']}:{one['line']} {one['operator']} {one['id']}", one["diff"]]
     lines += ["", "equivalent, and why:"] if any(mutant.id in equivalent for mutant, _ in found) else []
     lines += [f"  {m.id} {m.path}:{m.line} {equivalent[m.id]}" for m, _ in found if m.id in equivalent]

@@ -26,7 +26,7 @@ from tests.mutation.clean import CleanRuns
 from tests.mutation.graph import Graph
 from tests.mutation.ledger import UNDECIDED, Ledger, Result
 from tests.mutation.mutant import Mutant
-from tests.mutation.report import Found, figures, in_words, survivors
+from tests.mutation.report import figures, in_words, survivors
 from tests.mutation.sample import of_file, sample, sources
 from tests.mutation.sandbox import Sandbox
 from tests.mutation.targets import is_interpreted
@@ -50,9 +50,11 @@ def main(arguments: Sequence[str]) -> int:
             )
         )
         return 0
-    found, equivalent = _try_all(drawn, wanted), equivalents()
+    equivalent = {} if wanted.doubt else equivalents()
+    found = _try_all([mutant for mutant in drawn if mutant.id not in equivalent], wanted)
+    found += [(mutant, None) for mutant in drawn if mutant.id in equivalent]
     if wanted.json:
-        print(json.dumps({**figures(found, equivalent), "survivors": survivors(ROOT, found, equivalent)}))
+        print(json.dumps({**figures(found, equivalent), "survivors": survivors(ROOT, found)}))
     else:
         print(in_words(ROOT, found, equivalent))
     _complain(equivalent)
@@ -79,12 +81,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 2), help="mutants at a time")
     parser.add_argument("--minutes", type=float, default=60, help="begin no mutant after this long (60)")
     parser.add_argument("--only", default="*", help="files like this pattern only")
+    parser.add_argument("--doubt", action="store_true", help="run those listed as equivalent too")
     parser.add_argument("--list", action="store_true", help="show the mutants and run none")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
 
 
-def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> Found:
+def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> list[tuple[Mutant, Result | None]]:
     """The result of each mutant, None for those that time did not suffice for."""
     folder, graph, until = ROOT / ".cueline" / "mutate", Graph(ROOT), monotonic() + 60 * wanted.minutes
     trials = Trials(ROOT, Ledger(folder / "results.jsonl"), CleanRuns(folder / "clean.json", graph), graph)

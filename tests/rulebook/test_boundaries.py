@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from engine.errors import BadRule
 from engine.rulebook.cases import load_cases, run
-from engine.rulebook.directory import compile_texts
+from engine.rulebook.directory import compile_texts, load
 from engine.rulebook.faults import RuleFaults, Spot, meant, shown
 from engine.rulebook.language.clauses import Forms, TooManyClauses
 from engine.rulebook.language.condition import All, Condition, Named, Not, Predicate, Some, Truth
@@ -210,6 +211,31 @@ def test_a_file_has_at_most_a_quarter_of_a_million_characters() -> None:
     with pytest.raises(BadRule) as caught:
         compile_texts({"a": full + "#"})
     assert caught.value.faults == ["a:1:1: file: larger than 262144 characters: split it"]
+
+
+def test_a_revision_is_twelve_letters_of_a_hash() -> None:
+    assert re.fullmatch("[0-9a-f]{12}", compiled().revision)
+
+
+def test_no_file_is_a_fault_of_the_directory(tmp_path: Path) -> None:
+    with pytest.raises(BadRule) as caught:
+        load(tmp_path)
+    assert caught.value.faults == [f"{tmp_path}:1:1: directory: holds no rule files (*.yaml)"]
+
+
+PLACES = [
+    # where a character was written as an escape the beginning of the text is the best there is
+    (r'"\u0063art.items > 1 and nothing"', 1),
+    ('"cart.items > 1 and nothing"', 21),
+    ("'cart.items > 1 and nothing'", 21),
+    ("cart.items > 1 and nothing", 20),
+]
+
+
+@pytest.mark.parametrize(("when", "column"), PLACES)
+def test_a_fault_stands_where_it_was_written(when: str, column: int) -> None:
+    lead = "    when: "
+    assert refused(when=when).startswith(f"a.yaml:9:{len(lead) + column}: one: no indicator 'nothing'")
 
 
 def test_five_hundred_faults_are_shown_and_no_more() -> None:
