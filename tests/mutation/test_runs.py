@@ -129,7 +129,7 @@ def test_every_equivalent_has_a_reason() -> None:
 def test_figures_leave_equivalents_out_of_the_score_and_count_an_endless_loop_as_noticed(checkout: Path) -> None:
     drawn = of_file(checkout, SOURCE)[:5]
     ends = (KILLED, SURVIVED, TIMEOUT, None, None)
-    results = [end and Result(drawn[0].id, drawn[0].id, end, "", "compiled", 1.0) for end in ends]
+    results = [Result(end, drawn[0].id, end, "", "compiled", 1.0) if end else None for end in ends]
     found = list(zip(drawn, results, strict=True))
     counted = figures(found, {drawn[4].id: "the reason"})
     assert counted == {
