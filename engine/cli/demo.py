@@ -59,6 +59,9 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as the last line.")] = False,
     browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+    log_batches: Annotated[
+        int, typer.Option(min=10, hidden=True, help="When Kafka's log begins anew: batches of a partition.")
+    ] = 6_000,
 ) -> None:
     """Start everything on this machine and watch it work."""
     from engine.demo.feed import Input
@@ -70,7 +73,7 @@ def demo(
         if input is not None:
             LogReader(input, logged).first()  # before anything is started
         chosen = Input(input, speed, rate, seed)
-        wishes = Wishes(chosen, seconds, port, rules, _writable(directory), as_json, browser)
+        wishes = Wishes(chosen, seconds, port, rules, _writable(directory), as_json, browser, log_batches)
         result = run(lambda: Demo(wishes).run(), "WARNING")
     if result is not None:
         show(result, as_json)

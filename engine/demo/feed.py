@@ -25,6 +25,7 @@ CUSTOMERS = 20_000
 #: waits for the last of it, 160 events for some 30 ms.
 LOG_SLICE_MS, TRAFFIC_SLICE_MS = 40, 200
 LEAST_LATENESS_MS = 5_000
+RECORD_BYTES, CUSTOMER_BYTES = 256 << 20, 2_500
 
 
 class Input(msgspec.Struct, frozen=True):
@@ -42,6 +43,12 @@ class Input(msgspec.Struct, frozen=True):
         of them late by the slice, and a slice is long in engine time."""
         speed = self.speed or (TRAFFIC_SPEED if self.file is None else FILE_SPEED)
         return max(LEAST_LATENESS_MS, round(2 * TRAFFIC_SLICE_MS * speed))
+
+    @property
+    def redis_bytes(self) -> int:
+        """What Redis may take for made-up customers, 0 for no bound: a log has as many customers as it has. Rows
+        are kept; records of decisions, a day's worth of which would be gigabytes, go before their time."""
+        return RECORD_BYTES + CUSTOMERS * CUSTOMER_BYTES if self.file is None else 0
 
 
 class Feed:

@@ -30,7 +30,7 @@ PATIENCE_S = 5.0  # until it is quiet; else later
 
 class LogRotation:
     """`changed` hears what becomes of the broker, `keep` does what follows from it. `reading` tells whether the
-    worker is."""
+    worker is; `longest` is how many batches a partition may hold."""
 
     def __init__(
         self,
@@ -40,6 +40,7 @@ class LogRotation:
         feed: Feed,
         reading: Ready,
         say: Callable[[str], None],
+        longest: int = LONGEST,
     ) -> None:
         self.lost = False  # with events that the worker may not have read
         self._store = store
@@ -48,6 +49,7 @@ class LogRotation:
         self._feed = feed
         self._reading = reading
         self._say = say
+        self._longest = longest
         self._rolling = False
         self._gone, self._back = asyncio.Event(), asyncio.Event()  # what became of the broker, with its log
         self._seen = (0, 0, 0)  # records in the log, events and requests of the feed, when last looked at
@@ -73,7 +75,7 @@ class LogRotation:
                 if self._gone.is_set():
                     await self._begin_anew()
                     self._gone.clear()
-                elif await self._length() >= LONGEST and await self._reading():
+                elif await self._length() >= self._longest and await self._reading():
                     await self._roll()
             except (Unavailable, TimeoutError):  # Redis is away, or it is too busy: again
                 await asyncio.sleep(AGAIN_S)
@@ -110,6 +112,7 @@ class LogRotation:
         for partition in range(self._partitions):
             at = await self._store.claim(partition)
             await self._store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
+        await self._store.persisted()  # a Redis that dies now must not come back expecting the old log
         self._seen, self._batches = (0, self._feed.sent, self._feed.requests), 0
         self._supervisor.restart("worker", at_once=True)
 

@@ -10,8 +10,11 @@ import signal
 import sys
 import time
 import webbrowser
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
@@ -21,7 +24,8 @@ from rich.table import Table
 
 from engine.demo.children import Children
 from engine.demo.feed import Feed, Input
-from engine.demo.log_rotation import LogRotation
+from engine.demo.log_rotation import LONGEST, LogRotation
+from engine.demo.notices import Notices
 from engine.demo.result import Result, accounted, collect
 from engine.demo.simulated_agent import SimulatedAgent
 from engine.errors import BadSettings, Unavailable
@@ -43,7 +47,7 @@ LEAST_S = 3.0  # of feeding
 
 
 class Wishes(msgspec.Struct, frozen=True):
-    """What the command line asked for."""
+    """What the command line asked for. ``log_batches``: how long a partition's log may become."""
 
     input: Input
     seconds: float
@@ -52,6 +56,7 @@ class Wishes(msgspec.Struct, frozen=True):
     directory: Path
     as_json: bool
     browser: bool
+    log_batches: int = LONGEST
 
 
 class Demo:
@@ -69,6 +74,7 @@ class Demo:
         self._feeding = False
         self._failure: BaseException | None = None
         self._log: LogRotation | None = None
+        self._notices: Notices | None = None
 
     async def run(self) -> Result | None:
         """Until the input or the time given is over, or a signal comes; then what was done (None: nothing yet).
@@ -102,7 +108,14 @@ class Demo:
 
     async def _start_and_feed(self) -> Result:
         self._say("starting Kafka (tansu) and Valkey …")
-        async with LocalServices(self._wishes.directory, PARTITIONS, on_change=self._changed) as services:
+        async with LocalServices(
+            self._wishes.directory,
+            PARTITIONS,
+            appendonly=True,  # a Valkey that dies comes back with what it held a second before
+            fresh=True,  # and not with an earlier demo's customers
+            redis_bytes=self._wishes.input.redis_bytes,
+            on_change=self._changed,
+        ) as services:
             await self._start_engine(services)
             url = f"http://{HOST}:{self._port}"
             self._say(f"ready in {time.monotonic() - self._began:.1f} s: [bold]{url}/[/]  (Ctrl-C ends it)")
@@ -154,32 +167,33 @@ class Demo:
         clock = ClockKeeper(store.set_clock)
         feed = Feed(self._wishes.input, HttpSender(client, self._write_key), clock.set)
         agent = SimulatedAgent(client, self._api_key, self._wishes.input.seed, feed.customers)
-        self._log = log = LogRotation(
-            store, PARTITIONS, supervisor, feed, lambda: _answers(self._worker_port, "ready"), self._say
-        )
-        beside = [
-            asyncio.ensure_future(work)
-            for work in (
-                agent.follow(),
-                agent.serve(),
-                self._watch(store, feed, agent),
-                log.keep(),
-                clock.keep(),
-            )
-        ]
-        for task in beside:
-            task.add_done_callback(self._ended)
-        try:
+        reading = partial(_answers, self._worker_port, "ready")
+        log_batches = self._wishes.log_batches
+        self._log = log = LogRotation(store, PARTITIONS, supervisor, feed, reading, self._say, log_batches)
+        self._notices = notices = Notices(client, self._say)
+        watched = self._watch(store, feed, agent)
+        async with self._beside(
+            agent.follow(), agent.serve(), watched, log.keep(), notices.follow(), clock.keep()
+        ):
             await self._send(feed)
             await self._settle(store, feed)
             await self._stay()
-            if self._failure:
-                raise self._failure
-            return await self._result(client, store, feed, agent)
+        if self._failure:
+            raise self._failure
+        return await self._result(client, store, feed, agent)
+
+    @asynccontextmanager
+    async def _beside(self, *works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+        """Run `works` for as long as ``async with`` lasts."""
+        tasks = [asyncio.ensure_future(work) for work in works]
+        for task in tasks:
+            task.add_done_callback(self._ended)
+        try:
+            yield
         finally:
-            for task in beside:
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _ended(self, task: asyncio.Future[None]) -> None:
         """What runs beside the feed runs until it is cancelled; what it failed of ends the demo."""
@@ -216,16 +230,17 @@ class Demo:
             if self._stop.is_set() and waited > STOP_S:
                 return
             if waited > SETTLE_S:
-                lost = (
-                    " (Kafka died, and the demo's keeps its log in memory only)"
-                    if self._log and self._log.lost
-                    else ""
-                )
                 raise Unavailable(
-                    f"{feed.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{lost}; "
+                    f"{feed.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{self._lost()}; "
                     f"logs: {self._wishes.directory / 'logs'}"
                 )
             await asyncio.sleep(0.05)
+
+    def _lost(self) -> str:
+        """Why events may be missing at the end, when the reason is known."""
+        if self._notices and self._notices.seen:
+            return f" ({self._notices.seen[-1]})"
+        return " (Kafka died, and the demo's keeps its log in memory only)" if self._log and self._log.lost else ""
 
     async def _watch(self, store: RedisStore, feed: Feed, agent: SimulatedAgent) -> None:
         """The line in the terminal."""
@@ -250,18 +265,25 @@ class Demo:
         self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, agent: SimulatedAgent
     ) -> Result:
         client.headers["authorization"] = f"Bearer {self._api_key}"
-        worker = await _asked(client, f"http://{HOST}:{self._worker_port}/metrics")
+        exposition = await self._worker_metrics(client)
         rulebook = await _asked(client, "/v1/rulebook")
         return collect(
             feed.sent,
             await store.tallies(),
             agent.decision_ms,
             agent.cue_ms,
-            worker.text,
+            exposition,
             agent.first_cue_at and agent.first_cue_at - self._began,
             rulebook.json()["revision"],
             self._children.restarts,
         )
+
+    async def _worker_metrics(self, client: httpx.AsyncClient) -> str:
+        """Empty while the worker is being started again: what it measured is gone, what it did is in the store."""
+        try:
+            return (await _asked(client, f"http://{HOST}:{self._worker_port}/metrics")).text
+        except Unavailable:
+            return ""
 
     def _changed(self, change: Change) -> None:
         self._children.changed(change)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO
@@ -18,6 +19,8 @@ from engine.settings import Kafka
 
 #: The longest path of a Unix socket that every system takes.
 SOCKET_PATH_BYTES = 100
+
+APPEND_ONLY = "appendonlydir"  # Valkey's name for the folder of its append-only file
 
 #: What a worker's environment says of its group on tansu, which keeps a dead member, be it the leader, for its
 #: whole session, and lets every follower that joins wait for 3 s. Two workers, one killed: up to 16.7 s with a
@@ -36,8 +39,11 @@ def tansu_command(port: int) -> list[str]:
     return [str(binaries.tansu()), "broker", *listen, "--storage-engine", "memory://tansu/", "--silent"]
 
 
-def valkey_command(port: int, directory: Path, socket: Path | None = None, appendonly: bool = False) -> list[str]:
-    """Server on `port` (and `socket`) that keeps its files in `directory`; `appendonly`: synced every second."""
+def valkey_command(
+    port: int, directory: Path, socket: Path | None = None, appendonly: bool = False, most_bytes: int = 0
+) -> list[str]:
+    """Server on `port` (and `socket`) that keeps its files in `directory`; `appendonly`: synced every second.
+    Above `most_bytes` (0: no bound) it lets go of what would expire first; what never expires stays."""
     options = {
         "--bind": HOST,
         "--port": str(port),
@@ -46,6 +52,8 @@ def valkey_command(port: int, directory: Path, socket: Path | None = None, appen
         "--appendonly": "yes" if appendonly else "no",
         "--appendfsync": "everysec",
     }
+    if most_bytes:
+        options |= {"--maxmemory": str(most_bytes), "--maxmemory-policy": "volatile-ttl"}
     if socket:
         options |= {"--unixsocket": str(socket), "--unixsocketperm": "700"}
     return [str(binaries.valkey()), *(word for option in options.items() for word in option)]
@@ -55,9 +63,10 @@ class LocalServices:
     """Kafka and Redis as child processes on free loopback ports, for as long as ``async with`` lasts.
 
     Both come back on the same port when they die: the broker empty, with its topics made again; Valkey
-    empty too, or from its append-only file when `appendonly`. Logs and files are kept in `directory`, which
-    one `LocalServices` has at a time. Raises `BadSettings` when the platform has no binary or the directory is
-    in use, `Unavailable` when a service does not start.
+    empty too, or from its append-only file when `appendonly`. An earlier one's file counts unless `fresh`, which
+    also removes it at the end. `redis_bytes` bounds Valkey's memory (`valkey_command`). Logs and files are kept in
+    `directory`, which one `LocalServices` has at a time. Raises `BadSettings` when the platform has no binary or
+    the directory is in use, `Unavailable` when a service does not start.
     """
 
     def __init__(
@@ -67,12 +76,16 @@ class LocalServices:
         kafka: bool = True,
         redis: bool = True,
         appendonly: bool = False,
+        fresh: bool = False,
+        redis_bytes: int = 0,
         topics: Mapping[str, int] | None = None,
         on_change: Callable[[Change], None] = lambda change: None,
     ) -> None:
         self.directory = directory.absolute()
         self.topics = topics_of(Kafka(partitions=partitions)) if topics is None else topics
         self.appendonly = appendonly
+        self._fresh = fresh
+        self._redis_bytes = redis_bytes
         self.supervisor = Supervisor(self.directory / "logs", on_change)
         self._kafka_port = free_port() if kafka else 0
         self._redis_port = free_port() if redis else 0
@@ -110,6 +123,7 @@ class LocalServices:
     async def __aexit__(self, *_: object) -> None:
         await self.supervisor.stop_all()
         if self._lock:
+            self._forget()
             self._lock.close()
             self._lock = None
 
@@ -119,8 +133,13 @@ class LocalServices:
     async def _run_redis(self) -> None:
         data = self.directory / "valkey"
         data.mkdir(exist_ok=True)
-        command = valkey_command(self._redis_port, data, self._socket(), self.appendonly)
+        self._forget()
+        command = valkey_command(self._redis_port, data, self._socket(), self.appendonly, self._redis_bytes)
         await self.supervisor.run("redis", command, ready=lambda: redis_answers(HOST, self._redis_port))
+
+    def _forget(self) -> None:
+        if self._fresh:
+            shutil.rmtree(self.directory / "valkey" / APPEND_ONLY, ignore_errors=True)
 
     async def _kafka_ready(self) -> bool:
         if not await kafka_answers(HOST, self._kafka_port):

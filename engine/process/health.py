@@ -58,10 +58,10 @@ class WorkerWatch:
         before = self._before[partition]
         return before is None or (report.worker, report.connection) != (before.worker, before.connection)
 
-    def caught_up(self) -> list[bool]:
-        """Of each partition, whether its worker has twice said, since the store was connected to anew, that
+    def caught_up(self, connection: int) -> list[bool]:
+        """Of each partition, whether its worker has twice said, since `connection` to the store was made, that
         nothing in Kafka waits: the first time it may not have known of the newest records yet."""
-        return [len(beats) >= 2 for beats in self._without_lag]
+        return [len(beats) >= 2 for beats in self._without_lag] if connection == self._connection else []
 
     def health(self) -> ComponentHealth:
         """All workers together."""
@@ -115,9 +115,7 @@ class HealthMonitor:
         reports = await self._reports.reports()
         self._workers.look(self._guard.connections, reports, time.monotonic())
         await self._guard.look()
-        for loss in self._guard.losses[len(self._notices) :]:
-            self._notices.append(notice(loss, wall_ms()))
-            log.error("%s", self._notices[-1])
+        self.notices()
 
     def health(self) -> SystemHealth:
         """The three parts."""
@@ -143,6 +141,9 @@ class HealthMonitor:
 
     def notices(self) -> Sequence[str]:
         """What happened and stays true."""
+        for loss in self._guard.losses[len(self._notices) :]:
+            self._notices.append(notice(loss, wall_ms()))
+            log.error("%s", self._notices[-1])
         return self._notices
 
 

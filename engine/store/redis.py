@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.errors import Unavailable
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.resp import pack
@@ -22,6 +23,14 @@ class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, W
     async def open(self) -> None:
         """Connect now; raises `Unavailable` when Redis is not there."""
         await self._connection.call(pack(("PING",)))
+
+    async def persisted(self) -> None:
+        """Returns once what was written before is in the append-only file. Raises `Unavailable` when that takes
+        too long, or there is none."""
+        within_ms = round(self._settings.timeout_s * 900)
+        local, _ = await self._connection.call(pack(("WAITAOF", 1, 0, within_ms)))
+        if not local:
+            raise Unavailable(f"Redis: not persisted within {within_ms} ms")
 
     async def close(self) -> None:
         """End the connections; verbs under way get `Unavailable`."""

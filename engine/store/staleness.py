@@ -98,14 +98,15 @@ class CommitProgress(Protocol):
 class StalenessGuard:
     """`store` (`engine.ports.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
     ``behind`` says so too, and ``losses`` what will not come back. `now` is in seconds of a clock that only goes
-    on; `caught_up` says of each partition whether its worker has applied all that Kafka holds."""
+    on; `caught_up` says of each partition whether its worker, since that connection to the store was made, has
+    applied all that Kafka holds."""
 
     def __init__(
         self,
         store: DecisionStore,
         progress: CommitProgress,
         now: Callable[[], float],
-        caught_up: Callable[[], Sequence[bool]] = tuple,
+        caught_up: Callable[[int], Sequence[bool]] = lambda connection: (),
     ) -> None:
         self._store = store
         self._progress = progress
@@ -130,8 +131,8 @@ class StalenessGuard:
 
     async def look(self) -> None:
         """See how far the store is; to be called now and then. Raises `Unavailable`."""
-        points = await self._progress.commit_points()
-        self._detector.look(self._progress.connections, points, self._caught_up(), self._now())
+        points, connection = await self._progress.commit_points(), self._progress.connections
+        self._detector.look(connection, points, self._caught_up(connection), self._now())
 
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """As the store's. Raises `Unavailable` also while it is behind."""

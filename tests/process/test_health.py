@@ -67,7 +67,8 @@ def test_caught_up_is_who_said_so_twice_since_the_store_came_back() -> None:
     def look(connection: int, *reports: WorkerReport | None) -> bool:
         for seen in reports:
             watch.look(connection, [seen], NOW)
-        return watch.caught_up()[0]
+        assert watch.caught_up(connection + 1) == []  # of which nothing is known
+        return watch.caught_up(connection)[0]
 
     assert not look(1, None, report(beat=1))
     assert look(1, report(beat=2))

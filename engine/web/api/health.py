@@ -15,24 +15,28 @@ from engine.web.server.problems import problem
 
 Metrics = Callable[[], tuple[bytes, str]]
 Ready = Callable[[], Mapping[str, str]]
-Describe = Callable[[], tuple[SystemHealth | None, Sequence[str]]]
+Describe = Callable[[], tuple[SystemHealth, Sequence[str]]]
 
 
-class Health(msgspec.Struct, frozen=True, omit_defaults=True):
-    """``problems`` by the name of what is amiss; none: all is well. Of an api process also how the parts of the
-    deployment are, and ``notices`` of what happened and stays true."""
+class Health(msgspec.Struct, frozen=True):
+    """``problems`` by the name of what is amiss; none: all is well."""
 
     status: str
     problems: Mapping[str, str]
-    health: SystemHealth | None = None
-    notices: Sequence[str] = ()
+
+
+class DeploymentHealth(Health, frozen=True):
+    """Of an api process also how the parts of the deployment are, and what happened and stays true."""
+
+    health: SystemHealth
+    notices: Sequence[str]
 
 
 class HealthRoutes:
     """Probes and scrapes: ``metrics`` gives the exposition and its content type, ``ready`` the problems by
     name, ``describe`` what else is known."""
 
-    def __init__(self, metrics: Metrics, ready: Ready, describe: Describe = lambda: (None, ())) -> None:
+    def __init__(self, metrics: Metrics, ready: Ready, describe: Describe | None = None) -> None:
         self._metrics = metrics
         self._ready = ready
         self._describe = describe
@@ -44,8 +48,10 @@ class HealthRoutes:
     async def ready(self, request: Request) -> Response:
         """200 when the process can do its work, else 503 with what is amiss."""
         problems = self._ready()
-        status = "not ready" if problems else "ready"
-        return replies.json(Health(status, problems, *self._describe()), 503 if problems else 200)
+        status, code = ("not ready", 503) if problems else ("ready", 200)
+        if self._describe is None:
+            return replies.json(Health(status, problems), code)
+        return replies.json(DeploymentHealth(status, problems, *self._describe()), code)
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' exposition."""
