@@ -132,7 +132,7 @@ def read(file: Path, uid: int) -> bytes | None:
 
 def write(file: Path, payload: bytes) -> None:
     """Put `payload` into `file`, whole or not at all, for others to read at most. Raises OSError."""
-    half = file.with_name(f"{file.name}.{os.getpid()}.tmp")
+    half = file.with_name(f"{file.name}.{os.urandom(8).hex()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with open(os.open(half, flags, 0o644), "wb") as opened:

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from engine.errors import Overloaded, Unavailable
-from engine.events import Kind
+from engine.events import EARLIEST_MS, Kind
 from engine.web.server.limits import unpack
 from engine.web.server.problems import TooLarge
-from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, serving, settings
+from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, StillClock, calling, serving, settings
 from tests.patience import PATIENCE_S
 
 CALLS: dict[str, dict[str, Any]] = {
@@ -146,6 +146,25 @@ async def test_a_bad_event_is_a_400_that_names_the_field(
     assert (problem["code"], problem.get("field", "")) == (code, field)
     assert process.meter.value("events_rejected", code) == 1
     assert process.log.messages == []
+
+
+async def test_a_log_from_before_2000_is_refused_under_a_replays_clock() -> None:
+    """It was acknowledged, and a dead letter behind that."""
+    at = EARLIEST_MS - 2
+    process = Process(settings(), clock=StillClock(EARLIEST_MS + 1))
+    batch = [view(messageId=f"m{i}", timestamp=at + i) for i in range(5)]
+    async with calling(process) as api:
+        answer = (await api.post("/v1/batch", json={"batch": batch}, headers=WRITER)).json()
+        alone = told(await api.post("/v1/track", json=batch[1], headers=WRITER), 400)
+    assert (answer["accepted"], answer["rejected"]) == (3, 2)
+    assert [(fault["index"], fault["code"], fault["field"]) for fault in answer["errors"]] == [
+        (0, "bad_time", "timestamp"),
+        (1, "bad_time", "timestamp"),
+    ]
+    assert (alone["code"], alone["field"]) == ("bad_time", "timestamp")
+    assert alone["detail"].startswith("before 2000-01-01")
+    kept = [message.event.at for message in process.log.messages]
+    assert kept == [EARLIEST_MS, EARLIEST_MS + 1, EARLIEST_MS + 1]  # not after now
 
 
 async def in_pieces(body: bytes) -> AsyncIterator[bytes]:
