@@ -1,0 +1,210 @@
+"""The compiled decoder against msgpack-python: what that library packs the kernel reads, and of any bytes both say
+the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgpack
+import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from engine.events import MAX_ID_BYTES, WIRE_VERSION, Kind
+from engine.kernels import decode
+from engine.kernels.hashing import hash32, hash64
+from engine.kernels.wire import AHEAD_MS, EARLIEST_MS, LATEST_MS, MAX_EVENT_BYTES, MAX_QUANTITY, MAX_VALUE
+
+NOW = 1_700_000_000_000
+NAMES = (
+    "version",
+    "kind",
+    "at",
+    "id",
+    "item",
+    "category",
+    "value",
+    "quantity",
+    "received_at",
+    "order",
+    "engine_at",
+)
+ABSENT: dict[str, object] = {
+    "item": None,
+    "category": None,
+    "value": 0.0,
+    "quantity": 1,
+    "received_at": 0,
+    "order": None,
+    "engine_at": 0,
+}
+WHOLE = ("version", "kind", "at", "quantity", "received_at", "engine_at")
+TEXT = ("id", "item", "category", "order")
+
+Packed = Callable[[list[object]], bytes]
+
+
+def fields_of(value: bytes) -> dict[str, object] | None:
+    """The fields as msgpack-python reads them; None where it is no array of 4 to 15, ends early or goes on."""
+    unpacker = msgpack.Unpacker(
+        raw=False, unicode_errors="surrogateescape", strict_map_key=False, object_pairs_hook=list
+    )
+    unpacker.feed(value)
+    try:
+        count = unpacker.read_array_header()
+        found = [unpacker.unpack() for _ in range(min(count, len(NAMES)))]
+    except (ValueError, msgpack.UnpackException):
+        return None
+    if not 4 <= count <= 15 or value[0] & 0xF0 != 0x90 or (count <= len(NAMES) and unpacker.tell() != len(value)):
+        return None
+    return ABSENT | dict(zip(NAMES, found, strict=False))
+
+
+def text(found: object) -> bytes:
+    """The bytes of a string or of nil."""
+    return b"" if found is None else str(found).encode(errors="surrogateescape")
+
+
+def typed(fields: dict[str, object]) -> bool:
+    """Whether each is of its type; integers fit 64 bits with a sign."""
+    whole = all(type(n := fields[name]) is int and -(2**63) <= n < 2**63 for name in WHOLE)
+    value = fields["value"]
+    number = type(value) is float or (type(value) is int and -(2**63) <= value < 2**63)
+    return whole and number and all(fields[name] is None or type(fields[name]) is str for name in TEXT)
+
+
+def verdict(value: bytes) -> tuple[int, dict[str, object]]:
+    """What the documents say of `value`, and its fields."""
+    if value[:1] == b"{":
+        return decode.JSON, {}
+    if len(value) > MAX_EVENT_BYTES:
+        return decode.TOO_LARGE, {}
+    fields = fields_of(value)
+    if fields is None or not typed(fields) or fields["version"] != WIRE_VERSION:
+        return decode.MALFORMED, {}
+    return _fault(fields), fields
+
+
+def _fault(fields: dict[str, object]) -> int:
+    at, value, quantity = (fields[name] for name in ("at", "value", "quantity"))
+    assert isinstance(at, int)
+    assert isinstance(value, int | float)
+    assert isinstance(quantity, int)
+    came_in = fields["engine_at"] if isinstance(fields["engine_at"], int) and fields["engine_at"] > 0 else NOW
+    if fields["kind"] not in set(Kind):
+        return decode.UNKNOWN_TYPE
+    if not 1 <= len(text(fields["id"])) <= MAX_ID_BYTES:
+        return decode.MISSING_ID
+    if not EARLIEST_MS <= at <= min(came_in + AHEAD_MS, LATEST_MS):
+        return decode.BAD_TIME
+    if not 0 <= value <= MAX_VALUE or not 0 <= quantity <= MAX_QUANTITY:
+        return decode.BAD_NUMBER
+    return decode.OK
+
+
+def decoded(value: bytes) -> np.void:
+    out = np.zeros(1, decode.COLUMNS)
+    decode.decode(np.frombuffer(value, np.uint8), np.array([len(value)]), np.array([NOW]), out)
+    got: np.void = out[0]
+    return got
+
+
+def agree(value: bytes) -> int:
+    """The status that both give; where it is `OK`, both read the same."""
+    status, fields = verdict(value)
+    got = decoded(value)
+    assert int(got["status"]) == status, (value, fields)
+    if status == decode.OK:
+        for name in ("kind", "at", "value", "quantity"):
+            assert got[name] == fields[name]
+        assert got["received_at"] == max(int(str(fields["received_at"])), 0)
+        assert got["id"] == hash64(*_whole(text(fields["id"])))
+        for name in ("item", "category"):
+            start, words = int(got[f"{name}_start"]), text(fields[name])
+            assert value[start : start + int(got[f"{name}_length"])] == words
+            assert got[name] == hash32(*_whole(words))
+        assert got["order"] == hash32(*_whole(text(fields["order"])))
+    return status
+
+
+def _whole(data: bytes) -> tuple[object, int, int]:
+    return np.frombuffer(data, np.uint8), 0, len(data)
+
+
+def packer(single: bool) -> Packed:
+    packed = msgpack.Packer(use_single_float=single, unicode_errors="surrogateescape")
+    return lambda fields: bytes(packed.pack(fields))
+
+
+WORDS = st.none() | st.text(max_size=40) | st.binary(max_size=6).map(lambda b: b.decode(errors="surrogateescape"))
+EVENTS = st.tuples(
+    st.just(WIRE_VERSION),
+    st.sampled_from([int(kind) for kind in Kind]),
+    st.integers(EARLIEST_MS, NOW + AHEAD_MS),
+    st.text(min_size=1, max_size=25),
+    WORDS,
+    WORDS,
+    st.floats(0, 2.0**39, width=32) | st.floats(0, MAX_VALUE) | st.integers(0, int(MAX_VALUE)),
+    st.integers(0, MAX_QUANTITY),
+    st.integers(-(2**63), 2**63 - 1),
+    WORDS,
+    st.just(0),
+    st.integers(-(2**63), 2**64 - 1) | st.dictionaries(st.text(max_size=2), st.floats(), max_size=2),
+).flatmap(lambda fields: st.integers(4, len(fields)).map(lambda size: list(fields[:size])))
+PACKED = st.tuples(st.booleans(), EVENTS).map(lambda made: packer(made[0])(made[1]))
+
+
+@given(PACKED)
+def test_what_msgpack_packs_is_read(value: bytes) -> None:
+    assert agree(value) == decode.OK
+
+
+#: Values a field may not have, and others of its neighbours' types.
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=3)
+    | st.text(min_size=MAX_ID_BYTES - 1, max_size=MAX_ID_BYTES + 2)
+    | st.binary(max_size=3)
+    | st.lists(st.integers(0, 9), max_size=3)
+    | st.dictionaries(st.integers(0, 3), st.integers(0, 3), max_size=2)
+    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=4))
+    | st.sampled_from([EARLIEST_MS - 1, EARLIEST_MS, NOW + AHEAD_MS, NOW + AHEAD_MS + 1, LATEST_MS, LATEST_MS + 1])
+)
+
+
+@given(EVENTS, st.dictionaries(st.integers(0, 10), ODD, min_size=1, max_size=3), st.booleans())
+def test_an_event_of_odd_fields_is_read_alike(fields: list[object], odd: dict[int, object], single: bool) -> None:
+    for place, value in odd.items():
+        if place < len(fields):
+            fields[place] = value
+    agree(packer(single)(fields))
+
+
+@given(PACKED, st.data())
+def test_a_damaged_event_is_read_alike(value: bytes, data: st.DataObject) -> None:
+    damaged = bytearray(value)
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(damaged)))
+        damaged[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    agree(bytes(damaged))
+
+
+@given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda rest: b"\x94" + rest))
+@example(b"")
+@example(b"{")
+@example(b"\xdc\x00\x04\x01\x01\x01\xa1a")
+@example(b"\x94\x01\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xa1a")
+@example(b"\x95\x01\x01\xd3\x00\x00\x01\x8b\xcf\xe5\x68\x00\xa1a\xdb\xff\xff\xff\xff")
+def test_any_bytes_are_read_alike(value: bytes) -> None:
+    agree(value)
+
+
+def test_what_is_larger_than_an_event_may_be_is_read_alike() -> None:
+    fields: list[object] = [WIRE_VERSION, 1, NOW, "id", "c" * (MAX_EVENT_BYTES - 18)]
+    longest = packer(False)(fields)
+    assert len(longest) == MAX_EVENT_BYTES
+    assert agree(longest) == decode.OK
+    assert agree(packer(False)([*fields[:4], "c" * (MAX_EVENT_BYTES - 17)])) == decode.TOO_LARGE
