@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from engine.events import Kind
 from engine.kernels import decode
 
 NOW = 1_700_000_000_000
@@ -232,3 +233,39 @@ def test_json_is_known_by_its_first_byte() -> None:
 
 def test_reasons_and_details_are_as_many_as_statuses() -> None:
     assert len(decode.REASONS) == len(decode.DETAILS) == decode.BAD_CUSTOMER + 1
+
+
+def test_an_array_of_three_is_malformed_whatever_follows() -> None:
+    assert status(bytes([0x93]) + event(1, 1, NOW, "id")[1:]) == decode.MALFORMED
+
+
+#: place of a fault -> the last byte of the batch, which lies "before" its first, and what the batch begins with
+LURES = [(4, b"\xa0", b"\x01\x01\x01"), (5, b"\x01", b"\x01\x01"), (6, b"\x01", b"\x01"), (7, b"\x01", b"")]
+
+
+@pytest.mark.parametrize(("place", "last", "first"), LURES)
+def test_a_fault_is_not_made_good_by_what_lies_elsewhere_in_the_batch(
+    place: int, last: bytes, first: bytes
+) -> None:
+    """A reader that went on after a fault would find the missing fields in the neighbours: up to the fault's
+    own end, by a text that begins in the record before it."""
+    fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order"]
+    faulty = event(*fields[:place], b"\xc1", *fields[place + 1 :])
+    lure = first + b"\xda" + struct.pack(">H", len(faulty) + 5) + b"x" * 5
+    assert columns([lure, faulty, last])["status"].tolist() == [decode.MALFORMED] * 3
+
+
+def test_nor_is_an_end_that_came_too_early() -> None:
+    cut = bytes([0x96]) + event(1, 1, NOW, "id")[1:]  # neither item nor category
+    lure = b"\xd9" + bytes([len(cut) + 3]) + b"xxx"
+    assert columns([lure, cut])["status"].tolist() == [decode.MALFORMED] * 2
+
+
+def test_codes_of_kinds_are_stored_and_never_change() -> None:
+    assert {kind.name: kind.value for kind in Kind} == {
+        "OTHER": 0, "PAGE_VIEWED": 1, "ITEM_VIEWED": 2, "LIST_VIEWED": 3, "SEARCHED": 4, "REVIEW_READ": 5,
+        "CART_ADDED": 6, "CART_REMOVED": 7, "CART_VIEWED": 8, "WISHLISTED": 9, "CHECKOUT_STARTED": 10,
+        "CHECKOUT_STEP": 11, "ORDER_COMPLETED": 12, "ORDER_REFUNDED": 13, "ORDER_CANCELLED": 14,
+        "COUPON_APPLIED": 15, "SHARED": 16, "IDENTIFIED": 20, "GROUPED": 21, "ALIASED": 22,
+        "CONTACT_STARTED": 30, "CONTACT_CONNECTED": 31, "CONTACT_ENDED": 32,
+    }  # fmt: skip
