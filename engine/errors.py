@@ -29,7 +29,8 @@ class BadEvent(CuelineError):
     """An event that cannot be applied.
 
     ``code`` is from the closed list of dead-letter reasons (``malformed``, ``unknown_type``,
-    ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_number``, ``bad_field``);
+    ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_number``, ``bad_field``,
+    ``unknown_source``);
     ``field`` is the path of the offending field in the sender's own shape, or empty.
     """
 

@@ -15,6 +15,7 @@ from engine.errors import BadSettings, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, Message, Outcome
 from engine.ports import Meter
 from engine.ports.kafka import DeadLetter
+from engine.ports.sources import SOURCE_HEADER
 from engine.settings import Kafka
 
 LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
@@ -131,6 +132,8 @@ class KafkaLog:
             ("reason", letter.reason.encode()),
             ("detail", letter.detail.encode()),
         ]
+        if letter.source:
+            headers.append((SOURCE_HEADER, letter.source.encode()))
         key, value = letter.key, letter.value
         if key is None and value is None:
             value = b""

@@ -20,15 +20,19 @@ class KafkaRecord(Protocol):
     @property
     def value(self) -> bytes | None: ...
 
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that cannot be applied, and why."""
+    """A record that cannot be applied, and why; ``source`` as its header named it."""
 
     reason: str
     detail: str
     offset: int
     key: bytes | None
     value: bytes | None
+    source: str = ""
 
 
 class PartitionProgress(Protocol):

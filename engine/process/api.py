@@ -9,6 +9,7 @@ from engine.decisions.batcher import DecisionBatcher
 from engine.decisions.rehearsal import ReadOnlyStore, rehearse
 from engine.kernels.warm import warm_up_decisions
 from engine.meter import PrometheusMeter
+from engine.ports.sources import DEFAULT_SOURCE
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
@@ -16,7 +17,8 @@ from engine.process.policy_in_use import PolicyInUse
 from engine.process.readiness import api_problems
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
-from engine.sources.segment.payload import Limits, SegmentSource
+from engine.sources.registry import sources
+from engine.sources.segment.payload import Limits
 from engine.store.staleness import StalenessGuard
 from engine.web.server.app import build_app
 from engine.web.server.uvicorn_server import serve
@@ -63,7 +65,7 @@ def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, moni
         return in_use.policy.rulebook
 
     return Services(
-        source=SegmentSource(Limits(settings.web.max_event_bytes, settings.web.max_batch_events)),
+        source=sources(Limits(settings.web.max_event_bytes, settings.web.max_batch_events))[DEFAULT_SOURCE],
         log=process.log,
         decisions=guard,
         cues=store,

@@ -15,7 +15,7 @@ from engine.process.periodic import every
 from engine.process.readiness import exposition, watch_liveness, worker_problems
 from engine.process.worker_report import REPORT_EVERY_S, Reporter
 from engine.settings import Settings
-from engine.sources.segment.payload import canonical
+from engine.sources.registry import sources
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 from engine.web.api.health import build_health_app
@@ -60,7 +60,7 @@ def _worker(process: Process) -> Worker:
         process.clock,
         process.meter,
         process.log.aside,
-        lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
+        sources(),
         settings.rules.currency,
     )
 

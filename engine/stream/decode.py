@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -13,9 +13,7 @@ from engine.events import MAX_CUSTOMER_BYTES
 from engine.kernels import decode as kernels
 from engine.kernels.partition import misplaced
 from engine.ports.kafka import DeadLetter, KafkaRecord
-
-#: (value, key, received_at, fallback id) of a JSON record -> (customer, canonical event); raises BadEvent.
-Canonical = Callable[[bytes, bytes | None, int, str], tuple[bytes, bytes]]
+from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, Source, Sources
 
 
 class DecodedBatch(msgspec.Struct, frozen=True):
@@ -53,7 +51,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
 
 
 def decode(
-    records: Sequence[KafkaRecord], partition: int, partitions: int, topic: str, canonical: Canonical
+    records: Sequence[KafkaRecord], partition: int, partitions: int, topic: str, sources: Sources
 ) -> DecodedBatch:
     """Decode `records` (one or more) of `partition`. Never raises for what a record contains."""
     values: list[bytes] = [record.value or b"" for record in records]
@@ -66,7 +64,9 @@ def decode(
         for i in foreign:
             try:
                 origin = f"{topic}-{partition}-{records[i].offset}"
-                keys[i], values[i] = canonical(values[i], keys[i], records[i].timestamp, origin)
+                keys[i], values[i] = _source_of(records[i], sources).canonical(
+                    values[i], keys[i], records[i].timestamp, origin
+                )
             except BadEvent as fault:
                 faults[i], values[i] = fault, b""
         data, events = _columns(values, came_in)
@@ -92,6 +92,19 @@ def decode(
         end,
         int(times[good].max(initial=0)),
     )
+
+
+def _source_of(record: KafkaRecord, sources: Sources) -> Source:
+    """The source that a JSON record names. Raises `BadEvent` for one that is not known."""
+    name = _source_name(record) or DEFAULT_SOURCE
+    if name not in sources:
+        raise BadEvent("unknown_source", f"one of {', '.join(sources)} is needed", SOURCE_HEADER)
+    return sources[name]
+
+
+def _source_name(record: KafkaRecord) -> str:
+    named = (value for header, value in record.headers if header == SOURCE_HEADER)
+    return next(named, b"").decode(errors="replace")
 
 
 def _columns(values: list[bytes], came_in: NDArray[np.int64]) -> tuple[bytes, NDArray[np.void]]:
@@ -127,4 +140,4 @@ def _is_text(customer: bytes) -> bool:
 def _dead(record: KafkaRecord, status: int, fault: BadEvent | None) -> DeadLetter:
     reason = fault.code if fault else kernels.REASONS[status]
     detail = str(fault) if fault else kernels.DETAILS[status]
-    return DeadLetter(reason, detail, record.offset, record.key, record.value)
+    return DeadLetter(reason, detail, record.offset, record.key, record.value, _source_name(record))

@@ -20,9 +20,10 @@ from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.ports import Clock, Meter, StatsStore, StreamStore
 from engine.ports.kafka import DeadLetter, KafkaRecord
+from engine.ports.sources import Sources
 from engine.settings import Stream
 from engine.stream.commit import CommitSender
-from engine.stream.decode import Canonical, DecodedBatch, decode
+from engine.stream.decode import DecodedBatch, decode
 from engine.stream.dictionary import WordDictionary
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.offset_check import continuing
@@ -49,7 +50,7 @@ class Worker:
         clock: Clock,
         meter: Meter,
         send_aside: SendAside,
-        canonical: Canonical,
+        sources: Sources,
         currency: str = "€",
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
@@ -62,7 +63,7 @@ class Worker:
         self._clock = clock
         self._meter = meter
         self._send_aside = send_aside
-        self._canonical = canonical
+        self._sources = sources
         self._recent = (0, 0)  # records and dead letters of the current window
         self._naming = WordDictionary(stats)
 
@@ -97,7 +98,7 @@ class Worker:
             else:
                 partition_state.written_at = fresh[-1].timestamp
                 work.append(
-                    (partition_state, decode(fresh, partition, self._partitions, self._topic, self._canonical))
+                    (partition_state, decode(fresh, partition, self._partitions, self._topic, self._sources))
                 )
         for partition_state, batch in work:
             self._watch_dead_letters(batch)

@@ -17,7 +17,7 @@ from engine.meter import PrometheusMeter
 from engine.ports.kafka import DeadLetter
 from engine.rulebook.directory import compile_texts
 from engine.settings import Kafka, Stream
-from engine.sources.segment.payload import canonical
+from engine.sources.registry import sources
 from engine.store.memory import MemoryStore
 from engine.stream import ownership
 from engine.stream.watchdog import LagWatchdog
@@ -44,6 +44,7 @@ class Record(msgspec.Struct):
     key: bytes | None
     value: bytes | None
     timestamp: int = AT
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def worker(meter: PrometheusMeter) -> Worker:
 
     made = Worker(
         Stream(rows_in_memory=1, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter, aside,
-        lambda value, key, received_at, origin: canonical(value, key, received_at, fallback_id=origin),
+        sources(),
     )  # fmt: skip
     made.use(make_policy(rulebook, {}))
     await made.owned.own([0])

@@ -20,6 +20,7 @@ from engine.ports import ClockAnchor, Commit
 from engine.ports.kafka import DeadLetter
 from engine.rulebook.directory import load
 from engine.settings import Stream
+from engine.sources.registry import sources
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from engine.stream.worker import Worker
@@ -37,6 +38,7 @@ class KafkaRecord(NamedTuple):
     value: bytes | None
     key: bytes | None = CUSTOMER
     timestamp: int = START
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 def event(number: int, at: int = START, kind: Kind = Kind.PAGE_VIEWED, value: float = 0.0) -> bytes:
@@ -83,7 +85,7 @@ class Setting:
             self.clock,
             self.meter,
             self.aside,
-            lambda value, key, received_at, origin: (key or b"", event(99)),
+            sources(),
         )
         worker.use(make_policy(RULEBOOK, {}))
         return worker

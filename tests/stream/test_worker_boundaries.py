@@ -15,6 +15,7 @@ from engine.kernels import row as layout
 from engine.kernels.partition import partition_of
 from engine.ports import ClockAnchor, Commit
 from engine.rulebook.directory import compile_texts
+from engine.sources.registry import sources
 from engine.store.memory import MemoryStore
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.evaluator import LEAST_ACTIVATIONS, IndicatorEvaluator
@@ -189,7 +190,7 @@ async def test_records_of_a_partition_that_is_not_ours_are_left_alone() -> None:
 
 
 def batch_of(*fetched: KafkaRecord) -> DecodedBatch:
-    return decode(fetched, 1, PARTITIONS, "events", lambda value, key, received_at, origin: (key or b"", value))
+    return decode(fetched, 1, PARTITIONS, "events", sources())
 
 
 @pytest.mark.parametrize(

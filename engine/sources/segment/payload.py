@@ -171,7 +171,9 @@ def canonical(
 
 
 class SegmentSource:
-    """The door as an object, with its limits, for those who are handed one."""
+    """`engine.ports.sources.Source` for Segment's payloads, within limits."""
+
+    name = "segment"
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self._limits = limits
@@ -186,7 +188,7 @@ class SegmentSource:
         sent_at: object = None,
         fallback_id: str = "",
     ) -> Message:
-        """`message` within this door's limits."""
+        """The event in one payload."""
         return message(
             payload, received_at, now, self._limits, call=call, sent_at=sent_at, fallback_id=fallback_id
         )
@@ -199,6 +201,12 @@ class SegmentSource:
     def write_key(self, payload: bytes) -> str:
         """The writeKey in a body, empty when there is none to read."""
         return write_key(payload)
+
+    def canonical(
+        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+    ) -> tuple[bytes, bytes]:
+        """Customer and canonical event of a payload that lies on Kafka."""
+        return canonical(value, key, received_at, fallback_id, limits=self._limits)
 
 
 def read_batch(payload: bytes, limits: Limits = LIMITS) -> SegmentBatch:

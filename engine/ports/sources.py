@@ -1,0 +1,50 @@
+"""What every adapter of a foreign event format can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from engine.events import Message
+
+#: The header by which a JSON record on Kafka says whose format it has, and the one of records without it.
+SOURCE_HEADER = "source"
+DEFAULT_SOURCE = "segment"
+
+
+class Source(Protocol):
+    """One foreign event format. Methods raise `BadEvent`."""
+
+    @property
+    def name(self) -> str:
+        """As the header of a Kafka record has it."""
+
+    def message(
+        self,
+        payload: bytes | msgspec.Raw,
+        received_at: int,
+        now: int,
+        *,
+        call: str = "",
+        sent_at: object = None,
+        fallback_id: str = "",
+    ) -> Message:
+        """The event in one payload; `received_at` is wall time and `now` engine time (epoch ms)."""
+
+    def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
+        """The payloads of a batch, and when it was sent, as the sender says it."""
+
+    def write_key(self, payload: bytes) -> str:
+        """The write key in a body; empty when there is none."""
+
+    def canonical(
+        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+    ) -> tuple[bytes, bytes]:
+        """Customer and canonical event (MessagePack) of a record on Kafka with `key`, stamped `received_at` (epoch
+        ms). `fallback_id`, the same at every reading, stands in for a missing id."""
+
+
+#: By name.
+Sources = Mapping[str, Source]

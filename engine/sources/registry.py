@@ -1,0 +1,11 @@
+"""Every foreign event format that Cueline takes. A new one is a folder beside `segment` and an entry here."""
+
+from __future__ import annotations
+
+from engine.ports.sources import Sources
+from engine.sources.segment.payload import LIMITS, Limits, SegmentSource
+
+
+def sources(limits: Limits = LIMITS) -> Sources:
+    """All of them by name, within `limits`."""
+    return {source.name: source for source in (SegmentSource(limits),)}

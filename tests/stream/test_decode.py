@@ -1,0 +1,51 @@
+"""JSON among the records: whose format it has, and what becomes of a format that nobody knows."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine.ports.sources import SOURCE_HEADER
+from engine.sources.registry import sources
+from engine.stream.decode import DecodedBatch, decode
+from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, event
+
+SEGMENT = json.dumps(
+    {"type": "track", "event": "Product Viewed", "messageId": "m", "userId": CUSTOMER.decode()}
+).encode()
+
+
+def decoded(*fetched: KafkaRecord) -> DecodedBatch:
+    return decode(fetched, 1, PARTITIONS, "events", sources())
+
+
+@pytest.mark.parametrize(
+    "headers", [(), ((SOURCE_HEADER, b"segment"),), (("trace", b"x"), (SOURCE_HEADER, b"segment"))]
+)
+def test_json_has_the_format_its_header_names_and_segments_without_one(
+    headers: tuple[tuple[str, bytes], ...],
+) -> None:
+    batch = decoded(KafkaRecord(7, SEGMENT, None, START, headers))
+    assert (batch.customers, batch.dead) == ([CUSTOMER], [])
+
+
+@pytest.mark.parametrize("name", [b"genesys", b"Segment", b"", b"\xff"])
+def test_a_source_that_is_not_known_is_a_dead_letter_that_keeps_its_name(name: bytes) -> None:
+    batch = decoded(KafkaRecord(7, SEGMENT, CUSTOMER, START, ((SOURCE_HEADER, name),)))
+    if not name:
+        assert batch.dead == []
+        return
+    (letter,) = batch.dead
+    assert (letter.reason, letter.offset, letter.value) == ("unknown_source", 7, SEGMENT)
+    assert letter.source == name.decode(errors="replace")
+    assert "segment" in letter.detail
+
+
+def test_a_canonical_event_needs_no_source() -> None:
+    batch = decoded(KafkaRecord(7, event(1), CUSTOMER, START, ((SOURCE_HEADER, b"genesys"),)))
+    assert (len(batch.events), batch.dead) == (1, [])
+
+
+def test_every_source_stands_under_its_own_name() -> None:
+    assert {name: source.name for name, source in sources().items()} == {"segment": "segment"}
