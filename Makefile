@@ -11,7 +11,7 @@ SAY = @echo set-up:
 JARS := .cueline/kafka/jars
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow test-kafka mutate picture kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow steady test-kafka mutate picture kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: .venv/dev
 
 test-slow: .venv/dev ## the tests that take minutes
 	$(BIN)/python -m pytest -m "slow and not kafka" $(ARGS)
+
+steady: .venv/dev ## the tests ten times, half of them beside a load (ARGS=3: as many times)
+	.ci/steady $(ARGS)
 
 test-kafka: .venv/dev kafka ## the stream's contract and faults on Apache Kafka itself (needs Java 17 and Maven)
 	$(BIN)/python -m pytest -m kafka --broker kafka $(ARGS)

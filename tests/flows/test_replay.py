@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgpack
 import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -68,7 +69,20 @@ SEGMENT = "\n".join(
         {"type": "track", "event": "Order Completed", "userId": "without time"},
     )
 )
-FILES = {"rees46.csv": REES46, "taobao.csv.gz": TAOBAO, "otto.jsonl": OTTO, "segment.jsonl": SEGMENT}
+PACKED = b"".join(
+    msgpack.packb([customer, [1, int(kind), AT + 1_000 * i, f"id-{i}", "tv-55"]])
+    for i, (customer, kind) in enumerate(
+        [("ann", Kind.ITEM_VIEWED), ("ann", Kind.CART_ADDED), ("bob", Kind.ORDER_COMPLETED)]
+    )
+)
+FILES = {
+    "rees46.csv": REES46.encode(),
+    "taobao.csv.gz": TAOBAO.encode(),
+    "otto.jsonl": OTTO.encode(),
+    "segment.jsonl": SEGMENT.encode(),
+    "events.msgpack": PACKED,
+    "packed.gz": PACKED,
+}
 KINDS = [Kind.ITEM_VIEWED, Kind.CART_ADDED, Kind.ORDER_COMPLETED]
 
 
@@ -76,7 +90,7 @@ KINDS = [Kind.ITEM_VIEWED, Kind.CART_ADDED, Kind.ORDER_COMPLETED]
 def log_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A log of three events, a second apart: a view and a cart of one customer, an order of another."""
     path: Path = tmp_path / request.param
-    content = FILES[request.param].encode()
+    content = FILES[request.param]
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path
 
