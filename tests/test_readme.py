@@ -1,0 +1,64 @@
+"""What the README shows of the rule language is what the engine takes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from engine.cli.app import app
+from engine.rulebook.directory import compile_texts
+from engine.rulebook.language.say import faults
+
+README = (Path(__file__).parent.parent / "README.md").read_text()
+
+RULE = """
+indicators:
+  - {{name: price_watcher, description: Comes again., when: session.number >= 3}}
+  - name: example
+    description: One of the README's conditions.
+    when: "{when}"
+offers: []
+"""
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def conditions() -> list[str]:
+    """The first column of the table of the language, without the rows that explain words or parts of one."""
+    table = README.split("**The language of `when`.**")[1].split("\n* **Units.**")[0]
+    rows = re.findall(r"^\| `([^`]+)` \| ", table, re.MULTILINE)
+    return [
+        row
+        for row in rows
+        if any(sign in row for sign in ("<", ">", "==", " in ")) or row in ("true", "price_watcher")
+    ]
+
+
+def test_the_readmes_rules_are_good_and_its_cases_hold(tmp_path: Path) -> None:
+    rules, cases = blocks("yaml")
+    (tmp_path / "visits.yaml").write_text(rules)
+    (tmp_path / "visits.cases.yaml").write_text(cases)
+    for command in ("check", "test"):
+        told = CliRunner().invoke(app, ["rules", command, str(tmp_path)])
+        assert told.exit_code == 0, told.output
+
+
+def test_the_table_has_conditions_to_try() -> None:
+    assert len(conditions()) >= 6
+
+
+@pytest.mark.parametrize("when", conditions())
+def test_a_condition_of_the_readme_compiles(when: str) -> None:
+    assert compile_texts({"rules.yaml": RULE.format(when=when)}).indicators[1].name == "example"
+
+
+def test_the_readmes_formats_of_numbers_are_known() -> None:
+    section = README.split("**Numbers in `say`.**")[1].split("\n\n")[0]
+    shown = re.findall(r"`(\{[^`]+\})`", section)
+    assert len(shown) >= 5
+    assert [fault for text in shown for fault in faults(text)] == []
