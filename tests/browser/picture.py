@@ -11,8 +11,8 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from tests.browser.running import find_chromium, running_browser, running_demo
 
-SIZE = ViewportSize(width=1280, height=860)
-SCALE = 1.5  # sharp on most screens, and small enough for a repository
+SIZE = ViewportSize(width=1200, height=820)
+SCALE = 1  # small enough for a repository
 CUES = 12  # a full list
 POINTS = 115  # of the chart, two a second
 WITHIN_MS = 120_000

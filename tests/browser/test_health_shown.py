@@ -47,7 +47,7 @@ async def test_all_well_is_live_and_nothing_is_amiss(page: Page) -> None:
         ({"redis": DOWN, "worker": UNKNOWN}, ("unknown", "down", "ok"), "not live", ["redis"]),
         ({"redis": BEHIND}, ("ok", "degraded", "ok"), "live, degraded", ["redis"]),
         ({"kafka": DOWN, "redis": BEHIND}, ("ok", "degraded", "down"), "not live", ["redis", "kafka"]),
-        ({"worker": UNKNOWN}, ("unknown", "ok", "ok"), "connecting", []),
+        ({"worker": UNKNOWN}, ("unknown", "ok", "ok"), "checking", []),
         ({"worker": ComponentHealth("down")}, ("down", "ok", "ok"), "not live", ["worker"]),
     ],
 )

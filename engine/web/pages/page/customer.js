@@ -1,5 +1,5 @@
 // One customer: the row in words, and what would be offered now with the reason (looked at, not given).
-import { ago, clock, element, figure, plain } from "/page/words.js";
+import { ago, clock, element, figure, plain, reading } from "/page/words.js";
 
 const AGAIN_MS = 2_000;
 const OFFERS = 4;
@@ -67,11 +67,11 @@ export class Customer {
   row(known) {
     at("customer-id").textContent = known.customerId;
     at("customer-facts").textContent = `last seen ${ago(known.asOf - known.lastAt)}, first ${ago(known.asOf - known.firstAt)}`;
-    at("standing").replaceChildren(...(known.indicators.length
+    at("active").replaceChildren(...(known.indicators.length
       ? known.indicators.map((one) => element("li", { class: "tag", text: plain(one.name), title: one.description }))
-      : [element("li", { class: "tag calm", text: "no indicator stands" })]));
-    const told = Object.entries(known.features).filter(([name, reading]) => reading.value && !name.startsWith("now."));
-    at("features").replaceChildren(...told.map(([name, reading]) => feature(name, reading)));
+      : [element("li", { class: "tag calm", text: "no active indicator" })]));
+    const features = Object.entries(known.features).filter(([name, one]) => one.value && !name.startsWith("now."));
+    at("features").replaceChildren(...features.map(([name, one]) => feature(name, one)));
     at("timeline").replaceChildren(...known.timeline.slice(0, 12).map((one) => happening(one, known.asOf)));
   }
 
@@ -106,15 +106,16 @@ function offer(one) {
     element("ul", { class: "why", "data-testid": "offer-why" }, ...one.why.map((text) => element("li", { text }))));
 }
 
-function feature(name, reading) {
-  return element("tr", { title: reading.meaning },
+function feature(name, { value, unit, meaning }) {
+  const [figures, after] = reading(value, unit);
+  return element("tr", { title: meaning },
     element("th", { scope: "row", text: name }),
-    element("td", {}, figure(reading.value), element("i", { text: reading.unit ? ` ${reading.unit === "currency" ? "" : reading.unit}` : "" })));
+    element("td", {}, figures, element("i", { text: after })));
 }
 
 function happening(one, now) {
   const whole = [one.category, one.item].filter(Boolean).join(", ");
-  const about = [plain(one.category.split(".").at(-1)), one.item, one.value ? figure(one.value) : ""].filter(Boolean).join(", ");
+  const about = [plain(one.category.split(".").at(-1)), one.item, one.value ? reading(one.value, "currency")[0] : ""].filter(Boolean).join(", ");
   return element("li", {}, element("b", { text: plain(one.kind) }), element("span", { text: about, title: whole }), element("time", { text: ago(now - one.at) }));
 }
 

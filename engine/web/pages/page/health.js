@@ -8,7 +8,7 @@ const PARTS = {
 };
 const PAGE = ["Page", "This browser's connection to the engine"];
 const WORDS = { ok: "ok", degraded: "degraded", down: "down", unknown: "unknown" };
-const UNTOLD = { state: "unknown", reason: "" };
+const UNHEARD = { state: "unknown", reason: "" };
 
 export class Health {
   constructor(alerts) {
@@ -45,7 +45,7 @@ export class Health {
   }
 
   part(name, label, does) {
-    const { state, reason } = this.connected ? this.parts[name] ?? UNTOLD : UNTOLD;
+    const { state, reason } = this.connected ? this.parts[name] ?? UNHEARD : UNHEARD;
     const known = state in WORDS ? state : "unknown";
     paint(this.lights.get(name), known, WORDS[known], sentence(reason) || `It ${does}`);
     const amiss = known === "down" || known === "degraded";
@@ -56,11 +56,11 @@ export class Health {
   whole() {
     const states = Object.keys(PARTS).map((name) => this.parts[name]?.state ?? "unknown");
     const worst = ["down", "degraded", "unknown"].find((state) => states.includes(state));
-    const words = { down: "not live", degraded: "live, degraded", unknown: "connecting" };
-    const told = this.connected === false ? "reconnecting" : !this.connected ? "connecting" : worst ? words[worst] : "live";
+    const words = { down: "not live", degraded: "live, degraded", unknown: "checking" };
+    const word = this.connected === false ? "reconnecting" : !this.connected ? "connecting" : worst ? words[worst] : "live";
     const shown = document.getElementById("live");
-    if (shown.textContent !== told) shown.textContent = told;
-    document.title = `Cueline ${told}`;
+    if (shown.textContent !== word) shown.textContent = word;
+    document.title = `Cueline ${word}`;
   }
 
   // Only the explanation that was asked for stays open.

@@ -14,6 +14,7 @@ export class Indicators {
   show(tallies) {
     const counts = new Map(Object.entries(tallies).filter(([name]) => name.startsWith(PREFIX)));
     const most = [...counts].sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
+    document.getElementById("no-indicators").hidden = counts.size > 0;
     this.list.replaceChildren(...most.map(([name, number]) => this.item(name, number, number / most[0][1])));
     this.before = counts;
   }

@@ -5,6 +5,14 @@ const short = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 export const count = (number) => whole.format(number);
 export const figure = (number) => (Math.abs(number) >= 1_000 ? whole : short).format(number);
 
+const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+// A value with its unit; an amount has no currency of its own, and nobody reads fractions of many seconds.
+export function reading(value, unit) {
+  if (unit === "currency") return [cents.format(value), ""];
+  return [(unit === "s" && Math.abs(value) >= 10 ? whole : short).format(value), unit ? ` ${unit}` : ""];
+}
+
 // Times are those of the reader's zone.
 const times = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
 const ofDay = new Intl.DateTimeFormat("en", times);
@@ -27,10 +35,10 @@ export function lasting(seconds) {
 
 export function ago(ms) {
   const seconds = Math.max(ms, 0) / 1_000;
-  if (seconds < 90) return `${Math.round(seconds)} s ago`;
-  if (seconds < 5_400) return `${Math.round(seconds / 60)} min ago`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3_600)} h ago`;
-  return `${Math.round(seconds / 86_400)} d ago`;
+  if (seconds < 90) return `${count(seconds)} s ago`;
+  if (seconds < 5_400) return `${count(seconds / 60)} min ago`;
+  if (seconds < 172_800) return `${count(seconds / 3_600)} h ago`;
+  return `${count(seconds / 86_400)} d ago`;
 }
 
 export const plain = (name) => String(name).replaceAll("_", " ");
