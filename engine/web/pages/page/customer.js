@@ -59,7 +59,7 @@ export class Customer {
   }
 
   visible(known) {
-    at("told").hidden = !known;
+    at("known").hidden = !known;
     at("no-customer").hidden = known;
     at("stale").hidden = true;
   }
