@@ -11,7 +11,7 @@ SAY = @echo set-up:
 JARS := .cueline/kafka/jars
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow steady test-kafka mutate picture kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow steady test-kafka mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ test-kafka: .venv/dev kafka ## the stream's contract and faults on Apache Kafka 
 
 mutate: .venv/dev ## change the engine one slip at a time: does a test notice? (an hour; goes on where it was)
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
+
+proof: .venv/dev kafka ## every measurement in full, some four hours (ARGS=REV: the commit to compare with)
+	.ci/proof $(ARGS)
 
 picture: .venv/dev ## the README's picture of the page, of a demo started for it (needs Chromium)
 	@$(BIN)/python -m tests.browser.picture $(ARGS)
