@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from engine.decisions.policy import ChannelRanking, Policy, best_first
 from engine.decisions.request import DecisionRequest
-from engine.kernels.features import FEATURES, read_many
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.features import read_many
 from engine.kernels.predicates import match_many
 from engine.rulebook.model import Cap, Offer, Rulebook
 
@@ -84,18 +85,7 @@ def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[n
     program = rulebook.program
     truth = np.empty(program.required.shape[1], np.uint64)
     holds = np.empty((len(features), len(program.first) - 1), np.bool_)
-    match_many(
-        features,
-        program.feature,
-        program.op,
-        program.other,
-        program.threshold,
-        program.first,
-        program.required,
-        program.forbidden,
-        truth,
-        holds,
-    )
+    match_many(features, program, truth, holds)
     return holds[:, rulebook.offer_rule :]
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.customer_id import CustomerId
 from engine.errors import BadState
-from engine.kernels.features import FEATURES
+from engine.kernels.catalogue import FEATURES
 from engine.kernels.sparse import pack
 
 RECORD_VERSION = 1

@@ -1,7 +1,6 @@
 """Features: the named numbers a rule can ask for, read from a row at a moment.
 
-`read` fills one value per feature. The index constants are the order of the vector and the only
-link to the catalogue (`engine.state.catalogue`), which gives each its public name, unit and meaning.
+`read` fills one value for each entry of `engine.kernels.catalogue`, at its place there (`INDEX`).
 A feature that has no value (no purchase yet, say) is NaN, so every comparison with it is false.
 """
 
@@ -9,75 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.catalogue import FIRST_WINDOW, INDEX
 from engine.kernels.jit import kernel
-from engine.kernels.row import (
-    PANES_1D,
-    PANES_1H,
-    PANES_5M,
-    PANES_30S,
-    SESSION_GAP_MS,
-)
+from engine.kernels.row import SESSION_GAP_MS
+from engine.kernels.units import DAY, HOUR, SECOND
+from engine.kernels.windows import RINGS, reading
 
-SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
-
-SESSION_SECONDS = 0
-SESSION_EVENTS = 1
-SESSION_PAGES = 2
-SESSION_ITEMS = 3
-SESSION_DISTINCT_ITEMS = 4
-SESSION_CATEGORIES = 5
-SESSION_TOP_CATEGORY_VIEWS = 6
-SESSION_BURSTS = 7
-SESSION_LONGEST_PAUSE = 8
-SESSION_REVIEWS = 9
-SESSION_SEARCHES = 10
-SESSION_SEARCHES_ALONE = 11
-SESSION_CART_ADDS = 12
-SESSION_MAX_PRICE = 13
-SESSION_NUMBER = 14
-IDLE_SECONDS = 15
-COUNT_5M = 16
-COUNT_1H = 17
-COUNT_24H = 18
-COUNT_7D = 19
-COUNT_30D = 20
-CART_ITEMS = 21
-CART_VALUE = 22
-CART_IDLE_SECONDS = 23
-PURCHASES_COUNT = 24
-PURCHASES_VALUE = 25
-PURCHASES_MEAN_VALUE = 26
-PURCHASES_DAYS_SINCE = 27
-PURCHASES_GAP_MEAN = 28
-PURCHASES_GAP_SPREAD = 29
-CONTACT_COUNT = 30
-CONTACT_OPEN = 31
-CONTACT_HOURS_SINCE = 32
-CONTACT_HOURS_BETWEEN = 33
-CUSTOMER_EVENTS = 34
-CUSTOMER_DAYS_KNOWN = 35
-NOW_HOUR = 36
-NOW_WEEKDAY = 37
-FEATURES = 38
-
-
-@kernel
-def window(panes, newest, width_ms, length, now):
-    """Sum of the last `length` panes as of `now`; panes past `newest` are empty, older ones have left."""
-    size = panes.shape[0]
-    current = now // width_ms
-    oldest = max(current - length + 1, newest - size + 1)
-    count = min(current, newest) - oldest + 1
-    if count <= 0:
-        return 0
-    # two straight runs instead of a modulo per pane: 83 divisions an event were most of this kernel
-    first = oldest % size
-    total = 0
-    for i in range(first, min(first + count, size)):
-        total += panes[i]
-    for i in range(first + count - size):
-        total += panes[i]
-    return total
+read_windows = reading(RINGS, FIRST_WINDOW)
 
 
 @kernel
@@ -90,65 +27,61 @@ def since(at, now, unit):
 
 @kernel
 def read(row, now, out):
-    """Fill `out` (float64, `FEATURES` long) with the features of `row` at `now` (epoch ms)."""
+    """Fill `out` (float64, `catalogue.FEATURES` long) with the features of `row` at `now` (epoch ms)."""
     out[:] = 0.0
     if row.session_started != 0 and now - row.session_last <= SESSION_GAP_MS:
         _session(row, out)
-    out[SESSION_NUMBER] = row.session_number
-    out[IDLE_SECONDS] = since(row.last_at, now, SECOND)
-    out[COUNT_5M] = window(row.pane_30s, row.pane_30s_newest, 30 * SECOND, PANES_30S, now)
-    out[COUNT_1H] = window(row.pane_5m, row.pane_5m_newest, 5 * MINUTE, PANES_5M, now)
-    out[COUNT_24H] = window(row.pane_1h, row.pane_1h_newest, HOUR, PANES_1H, now)
-    out[COUNT_7D] = window(row.pane_1d, row.pane_1d_newest, DAY, 7, now)
-    out[COUNT_30D] = window(row.pane_1d, row.pane_1d_newest, DAY, PANES_1D, now)
-    out[CART_ITEMS] = row.cart_items
-    out[CART_VALUE] = row.cart_value
-    out[CART_IDLE_SECONDS] = since(row.cart_changed, now, SECOND)
+    out[INDEX.session_number] = row.session_number
+    out[INDEX.idle_seconds] = since(row.last_at, now, SECOND)
+    read_windows(row, now, out)
+    out[INDEX.cart_items] = row.cart_items
+    out[INDEX.cart_value] = row.cart_value
+    out[INDEX.cart_idle_seconds] = since(row.cart_changed, now, SECOND)
     _purchases(row, now, out)
-    out[CONTACT_COUNT] = row.contacts
-    out[CONTACT_OPEN] = row.contact_open
-    out[CONTACT_HOURS_SINCE] = since(max(row.contact_started, row.contact_ended), now, HOUR)
-    out[CONTACT_HOURS_BETWEEN] = np.nan
+    out[INDEX.contact_count] = row.contacts
+    out[INDEX.contact_open] = row.contact_open
+    out[INDEX.contact_hours_since] = since(max(row.contact_started, row.contact_ended), now, HOUR)
+    out[INDEX.contact_hours_between] = np.nan
     if row.contact_previous != 0:
-        out[CONTACT_HOURS_BETWEEN] = (row.contact_started - row.contact_previous) / HOUR
-    out[CUSTOMER_EVENTS] = row.events
-    out[CUSTOMER_DAYS_KNOWN] = since(row.first_at, now, DAY)
-    out[NOW_HOUR] = now // HOUR % 24
-    out[NOW_WEEKDAY] = (now // DAY + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
+        out[INDEX.contact_hours_between] = (row.contact_started - row.contact_previous) / HOUR
+    out[INDEX.customer_events] = row.events
+    out[INDEX.customer_days_known] = since(row.first_at, now, DAY)
+    out[INDEX.now_hour] = now // HOUR % 24
+    out[INDEX.now_weekday] = (now // DAY + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
 
 
 @kernel
 def _session(row, out):
-    out[SESSION_SECONDS] = (row.session_last - row.session_started) / SECOND
-    out[SESSION_EVENTS] = row.session_events
-    out[SESSION_PAGES] = row.session_pages
-    out[SESSION_ITEMS] = row.session_items
-    out[SESSION_DISTINCT_ITEMS] = row.session_item_count
-    out[SESSION_CATEGORIES] = row.session_category_count
+    out[INDEX.session_seconds] = (row.session_last - row.session_started) / SECOND
+    out[INDEX.session_events] = row.session_events
+    out[INDEX.session_pages] = row.session_pages
+    out[INDEX.session_items] = row.session_items
+    out[INDEX.session_distinct_items] = row.session_item_count
+    out[INDEX.session_categories] = row.session_category_count
     top = 0
     for i in range(row.session_category_count):
         top = max(top, row.session_category_views[i])
-    out[SESSION_TOP_CATEGORY_VIEWS] = top
-    out[SESSION_BURSTS] = row.session_bursts
-    out[SESSION_LONGEST_PAUSE] = row.session_pause_ms / SECOND
-    out[SESSION_REVIEWS] = row.session_reviews
-    out[SESSION_SEARCHES] = row.session_searches
-    out[SESSION_SEARCHES_ALONE] = row.session_searches_alone
-    out[SESSION_CART_ADDS] = row.session_cart_adds
-    out[SESSION_MAX_PRICE] = row.session_max_price
+    out[INDEX.session_top_category_views] = top
+    out[INDEX.session_bursts] = row.session_bursts
+    out[INDEX.session_longest_pause] = row.session_pause_ms / SECOND
+    out[INDEX.session_reviews] = row.session_reviews
+    out[INDEX.session_searches] = row.session_searches
+    out[INDEX.session_searches_alone] = row.session_searches_alone
+    out[INDEX.session_cart_adds] = row.session_cart_adds
+    out[INDEX.session_max_price] = row.session_max_price
 
 
 @kernel
 def _purchases(row, now, out):
-    out[PURCHASES_COUNT] = row.purchases
-    out[PURCHASES_VALUE] = row.purchase_value
-    out[PURCHASES_MEAN_VALUE] = row.purchase_value / row.purchases if row.purchases > 0 else np.nan
-    out[PURCHASES_DAYS_SINCE] = since(row.purchase_last, now, DAY)
-    out[PURCHASES_GAP_MEAN] = row.purchase_gap_mean if row.purchase_gaps > 0 else np.nan
+    out[INDEX.purchases_count] = row.purchases
+    out[INDEX.purchases_value] = row.purchase_value
+    out[INDEX.purchases_mean_value] = row.purchase_value / row.purchases if row.purchases > 0 else np.nan
+    out[INDEX.purchases_days_since] = since(row.purchase_last, now, DAY)
+    out[INDEX.purchases_gap_mean] = row.purchase_gap_mean if row.purchase_gaps > 0 else np.nan
     spread = np.nan  # sample standard deviation
     if row.purchase_gaps > 1:
         spread = np.sqrt(row.purchase_gap_m2 / (row.purchase_gaps - 1))
-    out[PURCHASES_GAP_SPREAD] = spread
+    out[INDEX.purchases_gap_spread] = spread
 
 
 @kernel

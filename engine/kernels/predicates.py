@@ -1,12 +1,12 @@
 """The rule machine: which rules of a compiled program hold for a vector of features.
 
-The program is `engine.rulebook.model.Program`, handed over as plain arrays: R rules, P distinct
-predicates, C clauses, W = ceil(P / 64) words. Every distinct predicate is compared once and becomes one
-bit; a clause is then two masks, so thousands of rules that share predicates cost a few instructions each.
-To run only the first rules (the indicators), hand over the arrays of ``program.head(rules)``.
+Every distinct predicate is compared once and becomes one bit; a clause is then two masks, so thousands of rules
+that share predicates cost a few instructions each.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,14 +17,51 @@ from engine.kernels.jit import inlined, kernel
 OUTCOMES = 0x526431
 
 
-@inlined
-def match(features, feature, op, other, threshold, first, required, forbidden, truth, holds):
-    """Fill `holds` (bool, R) with which rules hold for `features` (float64, F).
+class Program(NamedTuple):
+    """Compiled rules. R rules, P distinct predicates, C clauses, W = ceil(P / 64) words.
 
-    `feature` int32[P], `op` int8[P], `other` int32[P], `threshold` float64[P], `first` int32[R + 1],
-    `required` and `forbidden` uint64[C, W] are the program; `truth` (uint64, W) is scratch and
-    afterwards has bit p set where predicate p is true.
+    Predicate p compares ``features[feature[p]]`` by ``op[p]`` (0 <, 1 <=, 2 >, 3 >=, 4 ==, 5 !=) with
+    ``features[other[p]]``, or with ``threshold[p]`` where ``other[p]`` is -1. Rule r holds when one of
+    the clauses ``first[r]:first[r + 1]`` has all its ``required`` bits set and none of ``forbidden``.
+    Every predicate is false where a side is NaN.
     """
+
+    feature: np.ndarray  #: int32[P]
+    op: np.ndarray  #: int8[P]
+    other: np.ndarray  #: int32[P]
+    threshold: np.ndarray  #: float64[P]
+    first: np.ndarray  #: int32[R + 1]
+    required: np.ndarray  #: uint64[C, W]
+    forbidden: np.ndarray  #: uint64[C, W]
+
+    def head(self, rules: int) -> Program:
+        """The program of the first `rules` rules alone, without the predicates only later ones need.
+
+        Compiled programs number their predicates by first use, so those are a tail that can be cut.
+        """
+        clauses = int(self.first[rules])
+        used = np.bitwise_or.reduce(self.required[:clauses] | self.forbidden[:clauses], axis=0, initial=0)
+        bits = np.unpackbits(used.astype("<u8").view(np.uint8), bitorder="little")
+        predicates = int(bits.nonzero()[0].max(initial=-1)) + 1
+        words = -(-predicates // 64)
+        return Program(
+            feature=self.feature[:predicates].copy(),
+            op=self.op[:predicates].copy(),
+            other=self.other[:predicates].copy(),
+            threshold=self.threshold[:predicates].copy(),
+            first=self.first[: rules + 1].copy(),
+            required=self.required[:clauses, :words].copy(),
+            forbidden=self.forbidden[:clauses, :words].copy(),
+        )
+
+
+@inlined
+def match(features, program, truth, holds):
+    """Fill `holds` (bool, R) with which rules of `program` hold for `features` (float64, F).
+
+    `truth` (uint64, W) is scratch and afterwards has bit p set where predicate p is true.
+    """
+    feature, op, other, threshold, first, required, forbidden = program
     words = truth.shape[0]
     for word in range(words):
         bits = np.uint64(0)
@@ -54,7 +91,7 @@ def match(features, feature, op, other, threshold, first, required, forbidden, t
 
 
 @kernel
-def match_many(features, feature, op, other, threshold, first, required, forbidden, truth, holds):
+def match_many(features, program, truth, holds):
     """`match` for each of `features` (float64, N x F) into `holds` (bool, N x R)."""
     for i in range(features.shape[0]):
-        match(features[i], feature, op, other, threshold, first, required, forbidden, truth, holds[i])
+        match(features[i], program, truth, holds[i])

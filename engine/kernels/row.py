@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.windows import RINGS
 from engine.kernels.wire import EARLIEST_S
 
 VERSION = 1
@@ -22,13 +23,6 @@ SESSION_GAP_MS = 30 * 60_000  # silence that ends a session (web analytics' cust
 BURST_GAP_MS = 10_000  # views this close together belong to one burst
 BURST_VIEWS = 3  # a burst is counted when it reaches this many views
 ORDER_LINES_MS = 60_000  # order events without an id this close together are lines of one order
-
-#: Sliding windows are rings of panes: pane width in ms and number of panes. A window covers the newest,
-#: still filling pane and those before it, so its true length lies within one pane of the nominal one.
-PANES_30S = 10
-PANES_5M = 12
-PANES_1H = 24
-PANES_1D = 30
 
 #: Fields by falling width, so that none needs padding: every byte of a row means something, and equal
 #: states are equal bytes.
@@ -47,10 +41,7 @@ ROW = np.dtype(
         ("last_at", "i8"),  # largest event time seen
         ("silence_due", "i8"),  # when a growing feature next reaches a threshold (0: none ahead)
         # windows: number of the newest pane of each ring
-        ("pane_30s_newest", "i8"),
-        ("pane_5m_newest", "i8"),
-        ("pane_1h_newest", "i8"),
-        ("pane_1d_newest", "i8"),
+        *((ring.newest, "i8") for ring in RINGS),
         # session
         ("session_started", "i8"),
         ("session_last", "i8"),
@@ -93,10 +84,7 @@ ROW = np.dtype(
         ("ring_category", "u4", (RING,)),
         ("ring_value", "f4", (RING,)),
         # two bytes wide
-        ("pane_30s", "u2", (PANES_30S,)),
-        ("pane_5m", "u2", (PANES_5M,)),
-        ("pane_1h", "u2", (PANES_1H,)),
-        ("pane_1d", "u2", (PANES_1D,)),
+        *((ring.field, "u2", (ring.panes,)) for ring in RINGS),
         ("session_burst_run", "u2"),
         ("session_bursts", "u2"),
         ("session_reviews", "u2"),

@@ -3,17 +3,54 @@
 from __future__ import annotations
 
 import time
-from typing import Any, cast
 
 import numpy as np
 
-from engine.kernels import advance, apply, cache, chunks, decode, features, hashing, partition, sparse
-from engine.kernels import hash_set as words
-from engine.kernels import predicates as rules
+from engine.kernels import (
+    advance,
+    cache,
+    cart,
+    chunks,
+    contacts,
+    decode,
+    evaluate,
+    features,
+    hash_set,
+    hashing,
+    history,
+    orders,
+    partition,
+    predicates,
+    recent_ids,
+    session,
+    sparse,
+    timers,
+    windows,
+)
 from engine.kernels import row as layout
 from engine.kernels.cache_directory import is_filled
+from engine.kernels.catalogue import FEATURES
 
-_MODULES = (advance, apply, chunks, decode, features, hashing, partition, rules, sparse, words)
+_MODULES = (
+    advance,
+    cart,
+    chunks,
+    contacts,
+    decode,
+    evaluate,
+    features,
+    hash_set,
+    hashing,
+    history,
+    orders,
+    partition,
+    predicates,
+    recent_ids,
+    session,
+    sparse,
+    timers,
+    windows,
+)
 
 
 def warm_up() -> None:
@@ -21,41 +58,41 @@ def warm_up() -> None:
     rows = np.zeros(1, layout.ROW)
     slots = np.zeros(1, np.int32)
     events = np.zeros(1, decode.COLUMNS)
-    _, ruleset = _rules()
-    scratch = (
-        np.zeros(features.FEATURES),
+    rules = _rules()
+    scratch = evaluate.Scratch(
+        np.zeros(FEATURES),
         np.zeros(1, np.uint64),
         np.zeros(1, np.bool_),
         np.zeros(layout.ACTIVE, np.uint32),
     )
-    activations = np.zeros(8, advance.ACTIVATION)
+    activations = np.zeros(8, evaluate.ACTIVATION)
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
     ends = np.array([len(data)])
     decode.decode(data, ends, np.zeros(1, np.int64), events)
     partition.misplaced(data, ends, 0, 1, np.zeros(1, np.bool_))
-    advance.advance(rows, slots, events, 0, ruleset, scratch, np.zeros(1, np.uint8), activations)
-    advance.fire(rows, slots, 0, 1, ruleset, scratch, activations)
-    advance.timers(rows, slots, np.zeros(1, np.int64), ruleset, scratch, np.zeros(1, np.bool_))
+    advance.advance(rows, slots, events, 0, rules, scratch, np.zeros(1, np.uint8), activations)
+    advance.fire(rows, slots, 0, 1, rules, scratch, activations)
+    timers.timers(rows, slots, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
     advance.touched(slots, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
-    words.meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
+    hash_set.meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
     chunks.chunk_end(slots, 0, 1, np.zeros(1, np.int64))
     warm_up_decisions()
 
 
 def warm_up_decisions() -> None:
     """Those that decisions use, and no others: a process that only answers starts sooner."""
-    rows, (program, _) = np.zeros(1, layout.ROW), _rules()
+    rows = np.zeros(1, layout.ROW)
     partition.partition_of(b"warm", 1)
-    found = np.zeros((1, features.FEATURES))
+    found = np.zeros((1, FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
     features.read(rows[0], 1, found[0])
-    sparse.pack(found[0], np.zeros(2 + 9 * features.FEATURES, np.uint8))
-    cast(Any, rules.match_many)(found, *program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
+    sparse.pack(found[0], np.zeros(2 + 9 * FEATURES, np.uint8))
+    predicates.match_many(found, _rules().program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
 
 
-def _rules() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
-    """One rule that asks nothing, as `Program` arrays, and with codes and silences behind them."""
-    program = (
+def _rules() -> evaluate.Rules:
+    """One rule that asks nothing."""
+    program = predicates.Program(
         np.zeros(1, np.int32),
         np.zeros(1, np.int8),
         np.full(1, -1, np.int32),
@@ -64,8 +101,8 @@ def _rules() -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         np.zeros((1, 1), np.uint64),
         np.zeros((1, 1), np.uint64),
     )
-    timer_thresholds = (np.zeros(1, np.uint32), np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
-    return program, (*program, *timer_thresholds)
+    thresholds = evaluate.TimerThresholds(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
+    return evaluate.Rules(program, np.zeros(1, np.uint32), thresholds)
 
 
 def tally() -> tuple[int, int]:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from engine.errors import BadRule
-from engine.kernels.features import FEATURES, read_many
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.features import read_many
 from engine.kernels.predicates import match
 from engine.rulebook.directory import CASES, texts_of
 from engine.rulebook.document import Document
@@ -83,10 +84,10 @@ def vector(values: dict[str, float]) -> NDArray[np.float64]:
 
 def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which rules of the program (R) hold for `features` (F)."""
-    p = rulebook.program
-    truth = np.zeros(p.required.shape[1], np.uint64)
-    holds = np.zeros(p.first.size - 1, np.bool_)
-    match(features, p.feature, p.op, p.other, p.threshold, p.first, p.required, p.forbidden, truth, holds)
+    program = rulebook.program
+    truth = np.zeros(program.required.shape[1], np.uint64)
+    holds = np.zeros(program.first.size - 1, np.bool_)
+    match(features, program, truth, holds)
     return holds
 
 

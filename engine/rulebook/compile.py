@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from engine.kernels.predicates import Program
 from engine.rulebook.faults import RuleFaults, meant, shown
 from engine.rulebook.language.clauses import MOST, Clause, Forms, TooManyClauses, mentions
 from engine.rulebook.language.condition import Predicate, Truth
-from engine.rulebook.model import Indicator, Program, Rulebook
+from engine.rulebook.model import Indicator, Rulebook
 from engine.rulebook.schema import RuleDraft, RuleDrafts
 from engine.rulebook.timers import timer_thresholds, unheard
 from engine.state.catalogue import CATALOGUE

@@ -11,10 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.kernels.predicates import Program
 from engine.rulebook.language.condition import COMPARE, SYMBOLS
 from engine.rulebook.language.quantity import UNIT_SECONDS
 from engine.rulebook.language.say import plain
-from engine.rulebook.model import Program, Rulebook
+from engine.rulebook.model import Rulebook
 from engine.state.catalogue import CATALOGUE
 
 NAMES = {feature.index: feature.name for feature in CATALOGUE}

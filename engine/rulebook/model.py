@@ -6,6 +6,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.kernels.evaluate import TimerThresholds
+from engine.kernels.predicates import Program
+
 
 class Cap(msgspec.Struct, frozen=True):
     """At most `max` times to one customer within `period_ms`."""
@@ -15,11 +18,10 @@ class Cap(msgspec.Struct, frozen=True):
 
 
 class Indicator(msgspec.Struct, frozen=True):
-    """A named condition on features that rises and falls.
+    """A named condition on features that becomes active and ends.
 
     ``code`` is the 32-bit hash of the name (FNV-1a, never 0) under which a customer's row remembers
-    that it stands, so
-    a changed rule file leaves the indicators of other names as they are.
+    that it is active, so a changed rule file leaves the indicators of other names as they are.
     """
 
     name: str
@@ -43,53 +45,6 @@ class Offer(msgspec.Struct, frozen=True):
     say: str
     cap: Cap | None
     expires_ms: int
-
-
-class Program(msgspec.Struct, frozen=True, eq=False):
-    """What the rule kernel runs. R rules, P distinct predicates, C clauses, W = ceil(P / 64) words.
-
-    Predicate p compares ``features[feature[p]]`` by ``op[p]`` (0 <, 1 <=, 2 >, 3 >=, 4 ==, 5 !=) with
-    ``features[other[p]]``, or with ``threshold[p]`` where ``other[p]`` is -1. Rule r holds when one of
-    the clauses ``first[r]:first[r + 1]`` has all its ``required`` bits set and none of ``forbidden``.
-    Every predicate is false where a side is NaN.
-    """
-
-    feature: NDArray[np.int32]
-    op: NDArray[np.int8]
-    other: NDArray[np.int32]
-    threshold: NDArray[np.float64]
-    first: NDArray[np.int32]
-    required: NDArray[np.uint64]
-    forbidden: NDArray[np.uint64]
-
-    def head(self, rules: int) -> Program:
-        """The program of the first `rules` rules alone, without the predicates only later ones need.
-
-        Compiled programs number their predicates by first use, so those are a tail that can be cut.
-        """
-        clauses = int(self.first[rules])
-        used = np.bitwise_or.reduce(self.required[:clauses] | self.forbidden[:clauses], axis=0, initial=0)
-        bits = np.unpackbits(used.astype("<u8").view(np.uint8), bitorder="little")
-        predicates = int(bits.nonzero()[0].max(initial=-1)) + 1
-        words = -(-predicates // 64)
-        return Program(
-            feature=self.feature[:predicates].copy(),
-            op=self.op[:predicates].copy(),
-            other=self.other[:predicates].copy(),
-            threshold=self.threshold[:predicates].copy(),
-            first=self.first[: rules + 1].copy(),
-            required=self.required[:clauses, :words].copy(),
-            forbidden=self.forbidden[:clauses, :words].copy(),
-        )
-
-
-class TimerThresholds(msgspec.Struct, frozen=True, eq=False):
-    """Thresholds on features that grow with silence, met in an indicator: a customer whose feature
-    reaches one must be looked at again. T entries: feature index, threshold, ms in which it grows by 1."""
-
-    feature: NDArray[np.int32]
-    threshold: NDArray[np.float64]
-    grows_ms: NDArray[np.int64]
 
 
 class Rulebook(msgspec.Struct, frozen=True, eq=False):

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from engine.kernels.features import IDLE_SECONDS, SESSION_NUMBER
+from engine.kernels.catalogue import INDEX
+from engine.kernels.evaluate import TimerThresholds
 from engine.kernels.row import SESSION_GAP_MS
 from engine.rulebook.language.clauses import Clause
 from engine.rulebook.language.condition import COMPARE, SYMBOLS, Predicate
-from engine.rulebook.model import TimerThresholds
 from engine.state.catalogue import CATALOGUE
 
 FEATURES = {feature.index: feature for feature in CATALOGUE}
 #: What `read` sets to 0 once the session is over.
-SESSION = {feature.index for feature in CATALOGUE if feature.name.startswith("session.")} - {SESSION_NUMBER}
+SESSION = {feature.index for feature in CATALOGUE if feature.name.startswith("session.")} - {INDEX.session_number}
 
 
 def timer_thresholds(rules: Iterable[Sequence[Clause]]) -> TimerThresholds:
@@ -34,7 +34,7 @@ def timer_thresholds(rules: Iterable[Sequence[Clause]]) -> TimerThresholds:
         for at in _moments_ms(predicate)
     }
     if any(_session_end_fits(clause) for rule in rules for clause in rule):
-        moments.add((IDLE_SECONDS, SESSION_GAP_MS + 1))
+        moments.add((INDEX.idle_seconds, SESSION_GAP_MS + 1))
     entries = sorted(moments)
     grows = [FEATURES[feature].grows_ms for feature, _ in entries]
     return TimerThresholds(

@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.features import FEATURES, read_many
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.features import read_many
 from engine.kernels.row import RING, RING_EPOCH_S
 from engine.state.catalogue import CATALOGUE
 from engine.state.row import read

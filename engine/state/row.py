@@ -18,8 +18,13 @@ from engine.kernels.row import ROW, ROW_BYTES, VERSION
 def blank(count: int) -> NDArray[np.void]:
     """Rows (`ROW`, `count`) of customers never seen."""
     rows = np.zeros(count, ROW)
-    rows["version"] = VERSION
+    mark_blank(rows)
     return rows
+
+
+def mark_blank(rows: NDArray[np.void]) -> None:
+    """Make blank rows of zeros."""
+    rows["version"] = VERSION
 
 
 def _whole(stored: bytes) -> bytes:

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels import advance as kernels
-from engine.kernels.features import FEATURES
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.evaluate import ACTIVATION, Rules, Scratch
 from engine.kernels.row import ACTIVE
+from engine.kernels.timers import timers
 from engine.rulebook.model import Rulebook
 
 LEAST_ACTIVATIONS = 1024
@@ -19,39 +21,26 @@ class IndicatorEvaluator:
     def __init__(self, rulebook: Rulebook) -> None:
         indicators = len(rulebook.indicators)
         program = rulebook.program.head(indicators)
-        timer_thresholds = rulebook.timer_thresholds
         self.rulebook = rulebook
-        self._rules = (
-            program.feature,
-            program.op,
-            program.other,
-            program.threshold,
-            program.first,
-            program.required,
-            program.forbidden,
-            rulebook.codes,
-            timer_thresholds.feature,
-            timer_thresholds.threshold,
-            timer_thresholds.grows_ms,
-        )
-        self._scratch = (
+        self._rules = Rules(program, rulebook.codes, rulebook.timer_thresholds)
+        self._scratch = Scratch(
             np.zeros(FEATURES),
             np.zeros(program.required.shape[1], np.uint64),
             np.zeros(indicators, np.bool_),
             np.zeros(ACTIVE, np.uint32),
         )
-        most_at_once = indicators * (len(timer_thresholds.feature) + 1)
-        self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * most_at_once), kernels.ACTIVATION)
+        most_at_once = indicators * (len(rulebook.timer_thresholds.feature) + 1)
+        self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * most_at_once), ACTIVATION)
 
     @property
     def nothing(self) -> NDArray[np.void]:
-        """No rise."""
+        """No activation."""
         return self._activations[:0]
 
     def advance(
         self, rows: NDArray[np.void], slots: NDArray[np.int32], events: NDArray[np.void]
     ) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
-        """Apply `events` to ``rows[slots]``; returns what became of each, and what rose, in order."""
+        """Apply `events` to ``rows[slots]``; returns what became of each, and what became active, in order."""
         outcomes = np.zeros(len(events), np.uint8)
         parts: list[NDArray[np.void]] = []
         start = 0
@@ -66,7 +55,8 @@ class IndicatorEvaluator:
                 return outcomes, np.concatenate(parts)
 
     def fire(self, rows: NDArray[np.void], slots: NDArray[np.int32], until: int) -> NDArray[np.void]:
-        """Judge the silence of ``rows[slots]`` up to and including `until` (epoch ms); returns what rose."""
+        """Evaluate the silence of ``rows[slots]`` up to and including `until` (epoch ms); returns what became
+        active."""
         parts: list[NDArray[np.void]] = []
         start = 0
         while start < len(slots):
@@ -77,10 +67,10 @@ class IndicatorEvaluator:
         return np.concatenate(parts) if parts else self._activations[:0]
 
     def timers(
-        self, rows: NDArray[np.void], slots: NDArray[np.int32], standing: NDArray[np.int64]
+        self, rows: NDArray[np.void], slots: NDArray[np.int32], scheduled: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
-        """Look each of ``rows[slots]`` ahead and bring `standing` (one a slot) up to date; returns whose
+        """Look each of ``rows[slots]`` ahead and bring `scheduled` (one a slot) up to date; returns whose
         timers must be written."""
         changed = np.zeros(len(slots), np.bool_)
-        kernels.timers(rows, slots, standing, self._rules, self._scratch, changed)
+        timers(rows, slots, scheduled, self._rules, self._scratch, changed)
         return changed

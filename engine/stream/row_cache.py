@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.advance import touched
 from engine.kernels.row import ROW
-from engine.state.row import as_words, read, write
+from engine.state.row import as_words, mark_blank, read, write
 
 FIRST_CAPACITY = 1024
 LEAVING_SHARE = 4  # a full cache drops the least recently used quarter
@@ -51,14 +51,19 @@ class RowCache:
 
         Raises `BadState`, and changes nothing, where one of them cannot be read.
         """
-        found = as_words(read(stored))
+        known = [place for place, data in enumerate(stored) if data is not None]
+        found = as_words(read([stored[place] for place in known]))
         self._make_room(len(customers))
         first, end = len(self._customers), len(self._customers) + len(customers)
         self._customers += customers
         self._slots.update(zip(customers, range(first, end), strict=True))
-        self._words[first:end] = found
-        self._unmet[first:end] = [data is None for data in stored]
         self._used[first:end] = self._tick
+        mark_blank(self.rows[first:end])
+        self._unmet[first:end] = True
+        if known:
+            slots = first + np.array(known)
+            self._words[slots] = found
+            self._unmet[slots] = False
 
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
         """Whose rows lie in `slots`."""

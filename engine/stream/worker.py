@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.errors import LostLog, TooManyDeadLetters, Unavailable
-from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
+from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.chunks import chunk_end
+from engine.kernels.timers import CALLED
 from engine.ports import Clock, Meter, StatsStore, StreamStore
 from engine.ports.kafka import DeadLetter, KafkaRecord
 from engine.ports.sources import Sources

@@ -18,7 +18,7 @@ from engine.decisions.reservation import PendingDecision, held_back
 from engine.decisions.response import answer, fallback, record_of
 from engine.errors import BadState
 from engine.events import Reason
-from engine.kernels.features import FEATURES
+from engine.kernels.catalogue import FEATURES
 from engine.rulebook.directory import compile_texts
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
 

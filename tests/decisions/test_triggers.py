@@ -10,7 +10,7 @@ from engine.decisions.policy import make_policy
 from engine.decisions.record import read_record
 from engine.decisions.triggers import choose
 from engine.events import LESSONS, Cue, OutcomeName
-from engine.kernels.features import CART_ITEMS, CART_VALUE, FEATURES, SESSION_BURSTS
+from engine.kernels.catalogue import FEATURES, INDEX
 from engine.ports import CueChoice
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
@@ -24,7 +24,7 @@ def activation(
     indicator: int, book: Rulebook = BOOK, customer: bytes = b"ada", at: int = NOW, **learned: tuple[int, int]
 ) -> CueChoice | None:
     features = np.zeros(FEATURES)
-    features[[SESSION_BURSTS, CART_ITEMS, CART_VALUE]] = 3, 2, 80
+    features[[INDEX.session_bursts, INDEX.cart_items, INDEX.cart_value]] = 3, 2, 80
     counts = {(name.replace("_", "-"), "agent"): count for name, count in learned.items()}
     return choose(make_policy(book, counts), customer, indicator, features, at, NOW + 5, "€", 3)
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from engine.events import Kind
 from engine.kernels import decode
 from engine.kernels import row as layout
-from engine.kernels.features import FEATURES, read
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.features import read
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from engine.events import Kind
 from engine.kernels import row as layout
-from engine.kernels.advance import APPLIED, CALLED, DUPLICATE
+from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.timers import CALLED
 from engine.stream.evaluator import IndicatorEvaluator
 from tests.kernels.builders import (
     DAY,

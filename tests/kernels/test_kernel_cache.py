@@ -18,9 +18,10 @@ ROOT = Path(__file__).parent.parent.parent
 KERNELS = Path("engine/kernels")
 OTHER = 54_321
 
-#: a kernel whose callee lies in apply.py, and which reads row.py through another
+#: a kernel whose callees lie in session.py and windows.py, and which reads row.py through another
 PROBE_KERNEL = """
-from engine.kernels.apply import _burst, count
+from engine.kernels.session import _burst
+from engine.kernels.windows import count
 from engine.kernels.jit import kernel
 
 @kernel
@@ -104,11 +105,11 @@ def test_an_edit_changes_the_result_and_nothing_else_does(tree: Path) -> None:
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 1, 1)
 
-    edit(tree / KERNELS / "apply.py", "panes[pane % size] += 1", "panes[pane % size] += 2")
+    edit(tree / KERNELS / "windows.py", "panes[pane % size] += 1", "panes[pane % size] += 2")
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 2, 1)
 
-    edit(tree / KERNELS / "apply.py", "panes[pane % size] += 2", "panes[pane % size] += 1")
+    edit(tree / KERNELS / "windows.py", "panes[pane % size] += 2", "panes[pane % size] += 1")
     edit(tree / KERNELS / "row.py", "BURST_VIEWS = 2", "BURST_VIEWS = 3")
     back, _ = run(tree)
     assert (back["bursts"], back["counted"], back["path"]) == (0, 1, first["path"])

@@ -10,8 +10,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernels.predicates import match, match_many
-from engine.rulebook.model import Program
+from engine.kernels.predicates import Program, match, match_many
 
 FEATURES = 5
 OPS = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
@@ -41,16 +40,11 @@ def programs(draw: st.DrawFn) -> Program:
     )
 
 
-def arrays(program: Program) -> tuple[Any, Any, Any, Any, Any, Any, Any]:
-    p = program
-    return p.feature, p.op, p.other, p.threshold, p.first, p.required, p.forbidden
-
-
 def run(program: Program, features: list[float]) -> list[bool]:
     rules, words = program.first.size - 1, program.required.shape[1]
     holds = np.ones(rules, np.bool_)
     scratch = np.full(words, 2**64 - 1, np.uint64)
-    match(np.array(features), *arrays(program), scratch, holds)
+    match(np.array(features), program, scratch, holds)
     return holds.tolist()
 
 
@@ -86,7 +80,7 @@ def test_many_is_match_of_each(program: Program, table: list[list[float]]) -> No
     rules, words = program.first.size - 1, program.required.shape[1]
     holds = np.ones((len(table), rules), np.bool_)
     features = np.array(table, np.float64).reshape(-1, FEATURES)
-    match_many(features, *arrays(program), np.zeros(words, np.uint64), holds)
+    match_many(features, program, np.zeros(words, np.uint64), holds)
     assert holds.tolist() == [run(program, row) for row in table]
 
 

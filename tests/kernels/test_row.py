@@ -7,7 +7,7 @@ import hashlib
 import numpy as np
 
 from engine.kernels import row as layout
-from engine.kernels.features import FEATURES
+from engine.kernels.catalogue import FEATURES
 from engine.state.catalogue import CATALOGUE
 
 

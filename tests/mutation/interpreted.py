@@ -58,6 +58,8 @@ class Row:
     def __setattr__(self, name: str, value: Any) -> None:
         self._record[name] = narrowed(value, self._record.dtype[name])
 
+    __getitem__, __setitem__ = __getattr__, __setattr__
+
 
 def argument(value: Any) -> Any:
     """An argument as a kernel takes it, whole tuples too."""

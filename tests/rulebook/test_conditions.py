@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadRule
-from engine.kernels.features import FEATURES
+from engine.kernels.catalogue import FEATURES
 from engine.rulebook.cases import holding
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook

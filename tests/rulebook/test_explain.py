@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from engine.cli.rules import app
 from engine.errors import BadRule
-from engine.kernels.features import FEATURES
+from engine.kernels.catalogue import FEATURES
 from engine.kernels.predicates import match_many
 from engine.rulebook.cases import load_cases, run, vector
 from engine.rulebook.compile import fnv1a
@@ -121,10 +121,7 @@ def test_clauses_read_one_by_one_say_what_the_kernel_says(values: list[float]) -
     program = rulebook.program
     holds = np.empty((1, len(program.first) - 1), np.bool_)
     truth = np.empty(program.required.shape[1], np.uint64)
-    match_many(
-        features, program.feature, program.op, program.other, program.threshold,
-        program.first, program.required, program.forbidden, truth, holds,
-    )  # fmt: skip
+    match_many(features, program, truth, holds)
     assert [bool(why(rule, values)) for rule in clauses_of(rulebook)] == holds[0].tolist()
 
 

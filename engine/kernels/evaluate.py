@@ -1,0 +1,124 @@
+"""Indicators of one row at a moment: which of them hold, which became active, and when silence may change that."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.features import read
+from engine.kernels.jit import kernel
+from engine.kernels.predicates import Program, match
+from engine.kernels.row import ACTIVE
+from engine.kernels.row_limits import U4_MAX
+
+
+class TimerThresholds(NamedTuple):
+    """Thresholds on features that grow with silence, met in an indicator: a customer whose feature
+    reaches one must be looked at again. T entries."""
+
+    feature: np.ndarray  #: int32[T], its index
+    threshold: np.ndarray  #: float64[T]
+    grows_ms: np.ndarray  #: int64[T], ms in which the feature grows by 1
+
+
+class Rules(NamedTuple):
+    """The indicators of a rulebook. I of them; the program has no other rules."""
+
+    program: Program
+    codes: np.ndarray  #: uint32[I], under which rows keep them
+    timers: TimerThresholds
+
+
+class Scratch(NamedTuple):
+    """Buffers of one thread; what they hold between calls means nothing."""
+
+    values: np.ndarray  #: float64[FEATURES]
+    truth: np.ndarray  #: uint64[W], of the program
+    holds: np.ndarray  #: bool[I]
+    active: np.ndarray  #: uint32[ACTIVE]
+
+
+#: One indicator that became active: the event's place in the batch (-1: in silence), the row, the indicator, when.
+ACTIVATION = np.dtype(
+    [
+        ("event", "i4"),
+        ("slot", "i4"),
+        ("indicator", "i4"),
+        ("at", "i8"),
+        ("received_at", "i8"),
+        ("features", "f8", (FEATURES,)),
+    ],
+    align=True,
+)
+
+
+@kernel
+def is_active(row, code):
+    """Whether the indicator of `code` is active on `row`."""
+    for i in range(row.active_count):
+        if row.active[i] == code:
+            return True
+    return False
+
+
+@kernel
+def evaluate(row, slot, event, at, received_at, rules, scratch, activations, activated):
+    """Match the indicators on `row` at `at`; write those that became active from ``activations[activated]`` on;
+    returns the new count.
+
+    More than `ACTIVE` indicators active at once: those last in the rulebook are neither kept nor activated.
+    """
+    read(row, at, scratch.values)
+    match(scratch.values, rules.program, scratch.truth, scratch.holds)
+    codes, count = rules.codes, 0
+    for i in range(codes.shape[0]):
+        if not scratch.holds[i] or count == ACTIVE:
+            continue
+        scratch.active[count] = codes[i]
+        count += 1
+        if not is_active(row, codes[i]):
+            activation = activations[activated]
+            activation.event = event
+            activation.slot = slot
+            activation.indicator = i
+            activation.at = at
+            activation.received_at = received_at
+            activation.features[:] = scratch.values
+            activated += 1
+    row.active[:count] = scratch.active[:count]
+    row.active[count : row.active_count] = 0
+    row.active_count = count
+    row.silence_ms = min(max(at - row.last_at, 0), U4_MAX)
+    row.silence_due = next_due(scratch.values, at, rules.timers)
+    return activated
+
+
+@kernel
+def next_due(values, at, timers):
+    """When, after `at`, the first growing feature reaches one of its thresholds; 0: none will."""
+    due = np.int64(0)
+    for k in range(timers.feature.shape[0]):
+        gap = timers.threshold[k] - values[timers.feature[k]]
+        if gap > 0.0:  # false for NaN: what never began does not grow
+            # both sides are whole milliseconds over grows_ms
+            moment = at + max(np.int64(np.rint(gap * timers.grows_ms[k])), np.int64(1))
+            if due == 0 or moment < due:
+                due = moment
+    return due
+
+
+@kernel
+def evaluate_silence(row, slot, until, rules, scratch, activations, activated):
+    """Evaluate `row` at each threshold that silence crosses before `until`."""
+    while row.silence_due != 0 and row.silence_due < until:
+        activated = evaluate(row, slot, -1, row.silence_due, 0, rules, scratch, activations, activated)
+    return activated
+
+
+@kernel
+def has_room(activations, activated, rules):
+    """Whether the worst case of one event (every indicator at every threshold) still fits."""
+    most = rules.codes.shape[0] * (rules.timers.feature.shape[0] + 1)
+    return activated + most <= activations.shape[0]

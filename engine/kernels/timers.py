@@ -1,0 +1,44 @@
+"""When the store is to call for a customer who does nothing: the next activation in silence, looked up ahead."""
+
+from __future__ import annotations
+
+from engine.kernels.evaluate import is_active, next_due
+from engine.kernels.features import read
+from engine.kernels.jit import kernel
+from engine.kernels.predicates import match
+
+CALLED = -1  # a timer that fired just now
+
+
+@kernel
+def _next_activation(row, rules, scratch):
+    """When silence will next activate an indicator of `row`; 0: never."""
+    codes, due = rules.codes, row.silence_due
+    while due != 0:
+        read(row, due, scratch.values)
+        match(scratch.values, rules.program, scratch.truth, scratch.holds)
+        for i in range(codes.shape[0]):
+            if scratch.holds[i] and not is_active(row, codes[i]):
+                return due
+        due = next_due(scratch.values, due, rules.timers)
+    return due
+
+
+@kernel
+def timers(rows, slots, scheduled, rules, scratch, changed):
+    """Bring the timers of ``rows[slots]`` up to date; ``changed`` (bool, N): whose must be written.
+
+    ``scheduled`` (int64, one a slot) is when the store will call for the customer: 0 never, as far as we know;
+    `CALLED` it just did. A timer that is too early is left: it finds nothing due and is then set
+    anew, which is cheaper than moving it with every event.
+    """
+    for i in range(slots.shape[0]):
+        slot = slots[i]
+        row, call = rows[slot], scheduled[slot]
+        changed[i] = False
+        if call > 0 and (row.silence_due == 0 or call <= row.silence_due):
+            continue
+        due = _next_activation(row, rules, scratch)
+        if call == CALLED or (due != 0 and (call == 0 or due < call)):
+            scheduled[slot] = due
+            changed[i] = True
