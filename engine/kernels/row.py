@@ -24,9 +24,16 @@ BURST_GAP_MS = 10_000  # views this close together belong to one burst
 BURST_VIEWS = 3  # a burst is counted when it reaches this many views
 ORDER_LINES_MS = 60_000  # order events without an id this close together are lines of one order
 
+
+def _in_whole_words(fields):
+    """The record of `fields`, filled up to words of eight bytes."""
+    spare = -np.dtype(fields).itemsize % 8
+    return np.dtype([*fields, *([("spare", "u1", (spare,))] if spare else [])], align=True)
+
+
 #: Fields by falling width, so that none needs padding: every byte of a row means something, and equal
 #: states are equal bytes.
-ROW = np.dtype(
+ROW = _in_whole_words(
     [
         ("version", "u1"),
         ("ring_next", "u1"),
@@ -94,8 +101,7 @@ ROW = np.dtype(
         ("session_category_views", "u2", (SESSION_SET,)),
         # one byte wide
         ("ring_kind", "u1", (RING,)),
-    ],
-    align=True,
+    ]
 )
 
 ROW_BYTES: int = ROW.itemsize
