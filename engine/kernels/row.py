@@ -17,7 +17,7 @@ RING = 32  # last events kept
 RING_EPOCH_S = EARLIEST_S  # ring times are unsigned 32-bit seconds from here
 RECENT_IDS = 32  # per-customer memory of message ids: a repeat is seen within the last 32 applied events
 SESSION_SET = 16  # distinct categories and items counted exactly up to here, then the count stays
-ACTIVE = 24  # indicators that may stand at the same time
+ACTIVE = 24  # indicators that may be active at the same time
 
 SESSION_GAP_MS = 30 * 60_000  # silence that ends a session (web analytics' customary 30 minutes)
 BURST_GAP_MS = 10_000  # views this close together belong to one burst
@@ -82,10 +82,10 @@ ROW = _in_whole_words(
         ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
         ("contacts", "u4"),
         ("purchase_order", "u4"),  # hash of the last order's id, 0 for one without
-        ("silence_ms", "u4"),  # how far beyond last_at the indicators were judged, in silence
+        ("silence_ms", "u4"),  # how far beyond last_at the indicators were evaluated, in silence
         ("session_category", "u4", (SESSION_SET,)),
         ("session_item", "u4", (SESSION_SET,)),
-        ("active", "u4", (ACTIVE,)),  # indicators that stand now, by hash of their name
+        ("active", "u4", (ACTIVE,)),  # indicators active now, by hash of their name
         ("ring_at", "u4", (RING,)),  # seconds since RING_EPOCH_S
         ("ring_item", "u4", (RING,)),
         ("ring_category", "u4", (RING,)),

@@ -37,7 +37,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class CustomerProfile(msgspec.Struct, frozen=True):
-    """A row at a moment. ``active`` are the codes of the indicators that stand, ``timeline`` the last
+    """A row at a moment. ``active`` are the codes of the active indicators, ``timeline`` the last
     events, newest first (of the same second: the later arrival). Times in epoch ms."""
 
     first_at: int

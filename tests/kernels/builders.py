@@ -55,7 +55,8 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
 def run(
     evaluator: IndicatorEvaluator, events: Sequence[Happening], cuts: Sequence[int] = ()
 ) -> tuple[NDArray[np.void], list[tuple[int, int]]]:
-    """One customer's row after `events`, advanced in batches cut at `cuts`; and (indicator, at) of each rise."""
+    """One customer's row after `events`, advanced in batches cut at `cuts`; and each
+    activation's (indicator, at)."""
     rows, activated = np.zeros(1, layout.ROW), []
     for start, stop in zip([0, *cuts], [*cuts, len(events)], strict=True):
         batch = columns(events[start:stop])

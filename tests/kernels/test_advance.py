@@ -130,7 +130,7 @@ def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
 
 
 def once(events: Sequence[Happening]) -> list[Happening]:
-    """Without the orders that were told again at once."""
+    """Without the orders that were repeated at once."""
     kept: list[Happening] = []
     last = 0
     for e in events:
@@ -199,7 +199,7 @@ def test_features_are_what_a_recount_of_the_events_gives(events: list[Happening]
         np.testing.assert_allclose(got[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
-JUDGE = IndicatorEvaluator(
+EVALUATOR = IndicatorEvaluator(
     rulebook(
         busy="session.bursts >= 1",
         left="cart.items > 0 and cart.idle_seconds >= 900",
@@ -213,30 +213,30 @@ JUDGE = IndicatorEvaluator(
 @given(streams(), st.data())
 def test_how_events_are_batched_changes_nothing(events: list[Happening], data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(1, max(len(events) - 1, 1)), max_size=6)) - {len(events)})
-    once, activated = run(JUDGE, events)
-    parts, risen_in_parts = run(JUDGE, events, cuts)
+    once, activated = run(EVALUATOR, events)
+    parts, activated_in_parts = run(EVALUATOR, events, cuts)
     assert once.tobytes() == parts.tobytes()
-    assert activated == risen_in_parts
+    assert activated == activated_in_parts
 
 
 @settings(deadline=None, max_examples=200)
 @given(streams(), st.data())
 def test_timers_that_fire_on_time_change_nothing(events: list[Happening], data: st.DataObject) -> None:
-    """Looking at the row between events, as the worker's timers do, gives the same rises at the same times."""
-    together, activated = run(JUDGE, events)
+    """Looking at the row between events, as the worker's timers do, activates the same at the same times."""
+    together, activated = run(EVALUATOR, events)
     rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
     apart: list[tuple[int, int]] = []
     for event, after in zip(events, [*events[1:], None], strict=True):
-        _, activations = JUDGE.advance(rows, slots, columns([event]))
+        _, activations = EVALUATOR.advance(rows, slots, columns([event]))
         apart += [(int(r["indicator"]), int(r["at"])) for r in activations]
         until = data.draw(st.integers(event.at, after.at - 1)) if after else event.at
-        activations = JUDGE.fire(rows, slots, until)
+        activations = EVALUATOR.fire(rows, slots, until)
         apart += [(int(r["indicator"]), int(r["at"])) for r in activations]
     assert apart == activated
     assert rows.tobytes() == together.tobytes()
 
 
-AN_ORDER_TOLD_AGAIN = [
+A_REPEATED_ORDER = [
     Happening(START + 1, Kind.ORDER_COMPLETED, 1, order=7),
     Happening(START + 2, Kind.CART_ADDED, 2),
     Happening(START + 3, Kind.ORDER_COMPLETED, 3, order=7),
@@ -246,9 +246,9 @@ AN_ORDER_TOLD_AGAIN = [
 
 @settings(deadline=None, max_examples=200)
 @given(streams())
-@example(AN_ORDER_TOLD_AGAIN)
-def test_an_indicator_rises_when_it_holds_and_did_not_before(events: list[Happening]) -> None:
-    """Oracle: judge the recounted features after every event, and at every second of silence in between."""
+@example(A_REPEATED_ORDER)
+def test_an_indicator_is_activated_when_it_holds_and_did_not_before(events: list[Happening]) -> None:
+    """Oracle: evaluate the recounted features after every event, and at every second of silence in between."""
     evaluator = IndicatorEvaluator(
         rulebook(busy="session.bursts >= 1", left="cart.items > 0 and cart.idle_seconds >= 900")
     )
@@ -269,43 +269,43 @@ def test_an_indicator_rises_when_it_holds_and_did_not_before(events: list[Happen
 
 
 def test_a_silence_is_due_at_the_millisecond_its_threshold_is_met() -> None:
-    rows, slots, standing = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
-    JUDGE.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
-    assert JUDGE.timers(rows, slots, standing).tolist() == [True]
-    assert standing[0] == START + 900 * SECOND
-    assert len(JUDGE.fire(rows, slots, START + 900 * SECOND - 1)) == 0
-    activations = JUDGE.fire(rows, slots, START + 900 * SECOND)
+    rows, slots, scheduled = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    EVALUATOR.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
+    assert EVALUATOR.timers(rows, slots, scheduled).tolist() == [True]
+    assert scheduled[0] == START + 900 * SECOND
+    assert len(EVALUATOR.fire(rows, slots, START + 900 * SECOND - 1)) == 0
+    activations = EVALUATOR.fire(rows, slots, START + 900 * SECOND)
     assert [(int(r["indicator"]), int(r["at"])) for r in activations] == [(1, START + 900 * SECOND)]
-    standing[0] = CALLED
-    assert JUDGE.timers(rows, slots, standing).tolist() == [True]
-    assert standing[0] == 0
+    scheduled[0] = CALLED
+    assert EVALUATOR.timers(rows, slots, scheduled).tolist() == [True]
+    assert scheduled[0] == 0
 
 
-def test_a_timer_that_stands_early_is_moved_only_when_it_fires() -> None:
-    rows, slots, standing = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
-    JUDGE.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
-    JUDGE.timers(rows, slots, standing)
-    JUDGE.advance(rows, slots, columns([Happening(START + 60 * SECOND, Kind.CART_ADDED, 8, value=10.0)]))
-    assert JUDGE.timers(rows, slots, standing).tolist() == [False]
-    assert standing[0] == START + 900 * SECOND
-    assert len(JUDGE.fire(rows, slots, START + 900 * SECOND)) == 0
-    standing[0] = CALLED
-    assert JUDGE.timers(rows, slots, standing).tolist() == [True]
-    assert standing[0] == START + 960 * SECOND
+def test_a_timer_that_is_set_early_is_moved_only_when_it_fires() -> None:
+    rows, slots, scheduled = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    EVALUATOR.advance(rows, slots, columns([Happening(START, Kind.CART_ADDED, 7, value=10.0)]))
+    EVALUATOR.timers(rows, slots, scheduled)
+    EVALUATOR.advance(rows, slots, columns([Happening(START + 60 * SECOND, Kind.CART_ADDED, 8, value=10.0)]))
+    assert EVALUATOR.timers(rows, slots, scheduled).tolist() == [False]
+    assert scheduled[0] == START + 900 * SECOND
+    assert len(EVALUATOR.fire(rows, slots, START + 900 * SECOND)) == 0
+    scheduled[0] = CALLED
+    assert EVALUATOR.timers(rows, slots, scheduled).tolist() == [True]
+    assert scheduled[0] == START + 960 * SECOND
 
 
 def test_a_repeat_among_the_last_ids_is_dropped_and_changes_nothing() -> None:
     rows, slots = np.zeros(1, layout.ROW), np.zeros(layout.RECENT_IDS, np.int32)
     first = columns([Happening(START + i, Kind.PAGE_VIEWED, 100 + i) for i in range(layout.RECENT_IDS)])
-    outcomes, _ = JUDGE.advance(rows, slots, first)
+    outcomes, _ = EVALUATOR.advance(rows, slots, first)
     assert set(outcomes) == {APPLIED}
     before = rows.tobytes()
-    outcomes, _ = JUDGE.advance(rows, slots, first)
+    outcomes, _ = EVALUATOR.advance(rows, slots, first)
     assert set(outcomes) == {DUPLICATE}
     assert rows.tobytes() == before
 
 
-def test_more_rises_than_the_buffer_holds_are_all_returned() -> None:
+def test_more_activations_than_the_buffer_holds_are_all_returned() -> None:
     names = {f"n{i}": "customer.events >= 1" for i in range(20)}
     evaluator = IndicatorEvaluator(rulebook(**names))
     customers = 400
@@ -356,32 +356,32 @@ def test_a_contact_whose_end_came_first_is_over() -> None:
         assert math.isnan(got["contact.hours_between"])
 
 
-def test_a_late_event_raises_nothing_again() -> None:
-    """`left` rose in silence; an event of before that, which ends no silence, must not make it fall and rise."""
+def test_a_late_event_activates_nothing_again() -> None:
+    """`left` was activated in silence; an event of before that, which ends no silence, must not repeat it."""
     rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
     cart = Happening(START, Kind.CART_ADDED, 7, value=10.0)
-    JUDGE.advance(rows, slots, columns([cart]))
-    assert len(JUDGE.fire(rows, slots, START + 1_000 * SECOND)) == 1
-    _, activations = JUDGE.advance(rows, slots, columns([Happening(START - 1, Kind.PAGE_VIEWED, 8)]))
+    EVALUATOR.advance(rows, slots, columns([cart]))
+    assert len(EVALUATOR.fire(rows, slots, START + 1_000 * SECOND)) == 1
+    _, activations = EVALUATOR.advance(rows, slots, columns([Happening(START - 1, Kind.PAGE_VIEWED, 8)]))
     assert len(activations) == 0
-    assert len(JUDGE.fire(rows, slots, START + 2_000 * SECOND)) == 0
-    _, activations = JUDGE.advance(rows, slots, columns([Happening(START + HOUR, Kind.PAGE_VIEWED, 9)]))
+    assert len(EVALUATOR.fire(rows, slots, START + 2_000 * SECOND)) == 0
+    _, activations = EVALUATOR.advance(rows, slots, columns([Happening(START + HOUR, Kind.PAGE_VIEWED, 9)]))
     assert len(activations) == 0
     assert features(rows, START + HOUR)["cart.items"] == 1
 
 
 @settings(deadline=None, max_examples=100)
 @given(streams(), st.data())
-def test_in_any_order_counts_are_the_same_and_nothing_is_judged_backwards(
+def test_in_any_order_counts_are_the_same_and_nothing_is_evaluated_backwards(
     events: list[Happening], data: st.DataObject
 ) -> None:
-    events = [replace(event, order=0) for event in events]  # of an order told twice the first to come counts
+    events = [replace(event, order=0) for event in events]  # of a repeated order the first to come counts
     shuffled = data.draw(st.permutations(events))
-    rows, activated = run(JUDGE, shuffled)
+    rows, activated = run(EVALUATOR, shuffled)
     got, expected = features(rows, events[-1].at), recount(events, events[-1].at)
     for name in ("customer.events", "purchases.value", "contact.count", "customer.days_known", "idle.seconds"):
         np.testing.assert_allclose(got[name], expected[name], rtol=1e-9, err_msg=name)
-    for k in range(len(JUDGE.rulebook.indicators)):
+    for k in range(len(EVALUATOR.rulebook.indicators)):
         moments = [at for indicator, at in activated if indicator == k]
         assert moments == sorted(moments)
 

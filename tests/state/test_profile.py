@@ -20,18 +20,18 @@ def blank() -> np.ndarray:
     return rows
 
 
-def test_every_feature_is_told_with_unit_and_meaning() -> None:
+def test_every_feature_has_its_unit_and_meaning() -> None:
     rows = blank()
     rows["last_at"], rows["events"], rows["cart_value"] = NOW - 90_000, 7, 12.5
-    told = profile_of(rows.tobytes(), NOW)
-    assert list(told.features) == [feature.name for feature in CATALOGUE]
-    assert told.features["idle.seconds"]["value"] == 90.0
-    assert (told.features["cart.value"]["value"], told.features["cart.value"]["unit"]) == (12.5, "currency")
-    assert told.features["purchases.mean_value"]["value"] is None
-    assert (told.last_at, told.events) == (NOW - 90_000, 7)
+    profile = profile_of(rows.tobytes(), NOW)
+    assert list(profile.features) == [feature.name for feature in CATALOGUE]
+    assert profile.features["idle.seconds"]["value"] == 90.0
+    assert (profile.features["cart.value"]["value"], profile.features["cart.value"]["unit"]) == (12.5, "currency")
+    assert profile.features["purchases.mean_value"]["value"] is None
+    assert (profile.last_at, profile.events) == (NOW - 90_000, 7)
 
 
-def test_only_indicators_that_stand_are_active() -> None:
+def test_active_are_as_many_as_are_counted() -> None:
     rows = blank()
     rows["active"][0, :3], rows["active_count"] = (11, 22, 33), 2
     assert profile_of(rows.tobytes(), NOW).active == {11, 22}
@@ -45,13 +45,13 @@ def test_the_timeline_is_the_ring_newest_first(events: int) -> None:
         rows["ring_at"][0, place] = NOW // 1000 - RING_EPOCH_S + n
         rows["ring_kind"][0, place], rows["ring_item"][0, place] = Kind.ITEM_VIEWED, n + 1
         rows["ring_next"] = (place + 1) % RING
-    told = profile_of(rows.tobytes(), NOW).timeline
-    assert [moment.item for moment in told] == list(range(events, 0, -1))[:RING]
-    assert all(moment.at == NOW + (moment.item - 1) * 1000 for moment in told)
-    assert words(told) == sorted(moment.item for moment in told)
+    timeline = profile_of(rows.tobytes(), NOW).timeline
+    assert [moment.item for moment in timeline] == list(range(events, 0, -1))[:RING]
+    assert all(moment.at == NOW + (moment.item - 1) * 1000 for moment in timeline)
+    assert words(timeline) == sorted(moment.item for moment in timeline)
 
 
-def test_a_late_event_stands_where_it_belongs() -> None:
+def test_a_late_event_is_where_it_belongs() -> None:
     rows = blank()
     for place, (seconds, item) in enumerate([(100, 1), (300, 2), (200, 3)]):
         rows["ring_at"][0, place], rows["ring_item"][0, place] = seconds, item

@@ -1,4 +1,4 @@
-"""The arena against a plain dict that never forgets."""
+"""The row cache against a plain dict that never forgets."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_rows_of_duplicates_alone_are_not_touched() -> None:
 @pytest.mark.parametrize(
     "stored", [b"", b"\x01", row(1)[:-1], bytes([VERSION + 1]) + row(1)[1:], bytes(ROW_BYTES)]
 )
-def test_a_row_of_another_layout_is_refused(stored: bytes) -> None:
+def test_a_row_of_another_version_is_refused(stored: bytes) -> None:
     with pytest.raises(BadState):
         RowCache(10).place([b"a"], [stored])
 
