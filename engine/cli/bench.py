@@ -14,7 +14,7 @@ def bench(context: typer.Context) -> None:
     try:
         benchmarks = importlib.import_module(LOADTEST)
     except ModuleNotFoundError as error:
-        if error.name not in (LOADTEST, "loadtest"):
+        if error.name not in (LOADTEST, LOADTEST.partition(".")[0]):
             raise
         typer.echo("the benchmarks are not installed: run this in a checkout of Cueline", err=True)
         raise typer.Exit(1) from None
