@@ -7,11 +7,12 @@ from typing import Protocol
 
 import msgspec
 
-from engine.events import EARLIEST_MS, LATEST_MS, Message
+from engine.events import AHEAD_MS, EARLIEST_MS, LATEST_MS, Message
 from engine.ports import EventLog
 from engine.replay.segment_payload import rfc3339
 
 _OUTSIDE = f"not between {rfc3339(EARLIEST_MS)} and {rfc3339(LATEST_MS)}, the times that are kept"
+_AHEAD = "more than 24 hours in the future"
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -49,14 +50,21 @@ class LogSender:
         self._log, self._wall_ms, self._sets_clock = log, wall_ms, sets_clock
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Publish in order; returns when Kafka has acknowledged all. Times that no row can hold are refused here:
-        past the API the worker would make dead letters of them, unseen by who replays."""
-        now = self._wall_ms()
-        taken = [message for message in messages if EARLIEST_MS <= message.event.at <= LATEST_MS]
-        refused = [message for message in messages if not EARLIEST_MS <= message.event.at <= LATEST_MS]
-        await self._log.publish([self._stamped(message, now) for message in taken])
-        reasons = tuple(f"{message.event.id}: bad_time: {_OUTSIDE}" for message in refused)
-        return Sent(len(taken), len(refused), reasons)
+        """Publish in order; returns when Kafka has acknowledged all. Times that the worker takes for wrong are
+        refused here: past the API it would make dead letters of them, unseen by who replays."""
+        now, taken, reasons = self._wall_ms(), list[Message](), list[str]()
+        for message in messages:
+            if fault := self._fault(message.event.at, now):
+                reasons.append(f"{message.event.id}: bad_time: {fault}")
+            else:
+                taken.append(self._stamped(message, now))
+        await self._log.publish(taken)
+        return Sent(len(taken), len(reasons), tuple(reasons))
+
+    def _fault(self, at: int, now: int) -> str:
+        if not EARLIEST_MS <= at <= LATEST_MS:
+            return _OUTSIDE
+        return _AHEAD if at > now + AHEAD_MS and not self._sets_clock else ""
 
     def _stamped(self, message: Message, now: int) -> Message:
         event = message.event

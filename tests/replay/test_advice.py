@@ -7,7 +7,7 @@ import pytest
 from engine.errors import BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
 from engine.kernels.wire import EARLIEST_MS
 from engine.replay.advice import on_error, on_refusals
-from engine.replay.sender import _OUTSIDE
+from engine.replay.sender import _AHEAD, _OUTSIDE
 from engine.sources.times import DAY, kept, within
 
 
@@ -29,6 +29,7 @@ NOW = EARLIEST_MS + 5_000 * DAY
         ([reason(NOW + 2 * DAY, NOW)], True, ["at another speed than 1", "CUELINE_STREAM__CLOCK=replay"]),
         ([reason(EARLIEST_MS - 1, EARLIEST_MS)], False, ["before 2000", "--shift-to-now"]),
         ([f"m1: bad_time: {_OUTSIDE}"], False, ["before 2000", "--shift-to-now"]),
+        ([f"m1: bad_time: {_AHEAD}"], True, ["at another speed than 1"]),
         (["too_large: more than 32768 bytes"], False, ["web.max_event_bytes"]),
     ],
 )

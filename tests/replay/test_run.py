@@ -130,7 +130,9 @@ async def test_all_events_reach_the_log_in_each_customers_order(tmp_path: Path) 
     log, clock = Kafka(), Clock()
 
     path = log_file(tmp_path, 5_000)
-    report = await replay(LogReader(path), LogSender(log, lambda: 123), speed=0, settle_s=0, set_clock=clock.set)
+    report = await replay(
+        LogReader(path), LogSender(log, lambda: 123, sets_clock=True), speed=0, settle_s=0, set_clock=clock.set
+    )
     assert (report.sent, report.skipped) == (5_000, 0)
     assert (report.first_at, report.last_at) == (FIRST, FIRST + 4_999_000)
     assert {message.event.received_at for message in log.messages} == {123}
@@ -150,7 +152,7 @@ async def test_the_door_gets_exactly_the_events_although_it_refuses_at_times(tmp
     async with client(app) as http:
         report = await replay(LogReader(path), HttpSender(http, "key"), speed=0, settle_s=0, set_clock=clock.set)
     log = Kafka()
-    await replay(LogReader(path), LogSender(log, lambda: 0), speed=0)
+    await replay(LogReader(path), LogSender(log, lambda: 0, sets_clock=True), speed=0)
     assert report.sent == 1_200
     expected, found = by_customer(log.messages), by_customer(app.messages)
     assert {c: unstamped(e) for c, e in found.items()} == {c: unstamped(e) for c, e in expected.items()}
@@ -228,7 +230,7 @@ def test_what_ends_a_replay_halfway_says_how_far_it_came_and_what_to_do(tmp_path
 
     @asynccontextmanager
     async def open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
-        yield ReplayTarget(LogSender(Breaks(), lambda: 0), None)
+        yield ReplayTarget(LogSender(Breaks(), lambda: 0, sets_clock=True), None)
 
     replays = typer.Typer()
     replays.command()(cli.command(open_target, lambda body, fallback: pytest.fail("no Segment payload")))
@@ -256,7 +258,12 @@ async def test_paced_times_and_the_clock_agree(tmp_path: Path) -> None:
 
     path = log_file(tmp_path, 300)
     report = await replay(
-        LogReader(path), LogSender(log, lambda: 0), speed=1_000, settle_s=0.01, set_clock=clock.set, limit=200
+        LogReader(path),
+        LogSender(log, lambda: 0, sets_clock=True),
+        speed=1_000,
+        settle_s=0.01,
+        set_clock=clock.set,
+        limit=200,
     )
     assert report.sent == 200
     assert len(clock.anchors) == 1
@@ -271,7 +278,7 @@ async def test_shifted_to_now_keeps_gaps_and_takes_new_ids(tmp_path: Path) -> No
     for speed in (0, 50, 1):
         await replay(
             LogReader(path),
-            LogSender(log, lambda: 0),
+            LogSender(log, lambda: 0, sets_clock=True),
             speed=speed,
             shift_to_now=True,
             settle_s=0.001,
@@ -290,7 +297,7 @@ async def test_a_file_without_an_event_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text("1,2,3,pv,bad\n")
     with pytest.raises(BadRequest, match="bad_time"):
-        await replay(LogReader(path), LogSender(Kafka(), lambda: 0))
+        await replay(LogReader(path), LogSender(Kafka(), lambda: 0, sets_clock=True))
 
 
 async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path: Path) -> None:
@@ -310,7 +317,13 @@ async def test_batches_are_bounded_and_progress_ends_at_the_end(tmp_path: Path) 
 async def test_the_share_of_a_limit_is_that_of_the_events(tmp_path: Path) -> None:
     seen = list[ReplayProgress]()
     path = log_file(tmp_path, 20 * BATCH, customers=20 * BATCH)
-    await replay(LogReader(path), LogSender(Kafka(), lambda: 0), speed=0, limit=8 * BATCH, on_progress=seen.append)
+    await replay(
+        LogReader(path),
+        LogSender(Kafka(), lambda: 0, sets_clock=True),
+        speed=0,
+        limit=8 * BATCH,
+        on_progress=seen.append,
+    )
     assert seen[-1].share == 1
     assert all(progress.share >= progress.sent / (8 * BATCH) for progress in seen)
 
@@ -320,7 +333,11 @@ async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path: Path, spee
     log, stop = Kafka(), asyncio.Event()
     path = log_file(tmp_path, 20 * BATCH)
     report = await replay(
-        LogReader(path), LogSender(log, lambda: 0), speed=speed, on_progress=lambda _: stop.set(), stop=stop
+        LogReader(path),
+        LogSender(log, lambda: 0, sets_clock=True),
+        speed=speed,
+        on_progress=lambda _: stop.set(),
+        stop=stop,
     )
     assert 0 < report.sent == len(log.messages) < 20 * BATCH
 
@@ -328,7 +345,7 @@ async def test_what_is_stopped_reports_exactly_what_arrived(tmp_path: Path, spee
 async def test_messages_from_anywhere_can_be_sent_paced() -> None:
     log = Kafka()
     made = [Message(customer_id("c"), Event(1, 2, FIRST + i, str(i))) for i in range(10)]
-    report = await send_paced(made, LogSender(log, lambda: 0), ClockAnchor(FIRST, 0, 1.0))
+    report = await send_paced(made, LogSender(log, lambda: 0, sets_clock=True), ClockAnchor(FIRST, 0, 1.0))
     assert report.sent == 10
     assert [m.event.id for m in log.messages] == [str(i) for i in range(10)]
 
@@ -336,7 +353,7 @@ async def test_messages_from_anywhere_can_be_sent_paced() -> None:
 async def test_what_no_row_can_hold_is_not_written_past_the_api() -> None:
     log = Kafka()
     at = {"early": EARLIEST_MS - 1, "first": EARLIEST_MS, "last": LATEST_MS, "late": LATEST_MS + 1}
-    sent = await LogSender(log, lambda: 0).send(
+    sent = await LogSender(log, lambda: 0, sets_clock=True).send(
         [Message(customer_id("c"), Event(1, 2, t, name)) for name, t in at.items()]
     )
     assert [message.event.id for message in log.messages] == ["first", "last"]
@@ -345,6 +362,17 @@ async def test_what_no_row_can_hold_is_not_written_past_the_api() -> None:
         "early: bad_time",
         "late: bad_time",
     ]
+
+
+async def test_what_the_worker_takes_for_the_future_is_not_written_past_the_api() -> None:
+    """Where the engine's clock is the wall's. One that the replay sets is where the log is."""
+    day = 86_400_000
+    made = [Message(customer_id("c"), Event(1, 2, FIRST + day + i, str(i))) for i in (-1, 0, 1)]
+    log = Kafka()
+    sent = await LogSender(log, lambda: FIRST).send(made)
+    assert [message.event.id for message in log.messages] == ["-1", "0"]
+    assert sent.reasons == ("1: bad_time: more than 24 hours in the future",)
+    assert (await LogSender(log, lambda: FIRST, sets_clock=True).send(made)).accepted == 3
 
 
 KINDS = [kind for kind in payload.NAMES if kind is not Kind.OTHER]
@@ -386,7 +414,7 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
     @asynccontextmanager
     async def open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
         asked.append(where)
-        yield ReplayTarget(LogSender(log, lambda: 0), None)
+        yield ReplayTarget(LogSender(log, lambda: 0, sets_clock=True), None)
 
     app = typer.Typer()
     app.command()(
@@ -491,7 +519,7 @@ async def test_what_goes_past_the_door_brings_the_engines_time_where_the_replay_
 ) -> None:
     log = Kafka()
     path = log_file(tmp_path, 20)
-    await replay(LogReader(path), LogSender(log, lambda: 123, sets_clock), speed=0)
+    await replay(LogReader(path), LogSender(log, lambda: FIRST, sets_clock), speed=0)
     assert len(log.messages) == 20
     for message in log.messages:
         assert message.event.engine_at == (message.event.at if sets_clock else 0)
