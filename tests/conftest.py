@@ -21,12 +21,16 @@ ROOT = Path(__file__).parent.parent
 
 S = TypeVar("S", bound=Service)
 
-# a shared machine may stall for longer than any example takes; CI tries the same examples every time, and
-# `--hypothesis-profile many` as many others as CUELINE_EXAMPLES says
-hypothesis.settings.register_profile("here", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+# A shared machine may stall for longer than any example takes, or take too long to make them up. CI tries the same
+# examples every time, and `--hypothesis-profile many` as many others as CUELINE_EXAMPLES says.
 hypothesis.settings.register_profile(
-    "many", deadline=None, max_examples=int(os.environ.get("CUELINE_EXAMPLES", 5_000))
+    "here", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.register_profile(
+    "ci", hypothesis.settings.get_profile("here"), derandomize=True, print_blob=True
+)
+hypothesis.settings.register_profile(
+    "many", hypothesis.settings.get_profile("here"), max_examples=int(os.environ.get("CUELINE_EXAMPLES", 5_000))
 )
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 

@@ -483,7 +483,11 @@ values = st.recursive(
 )
 
 
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(
     path=st.sampled_from(POSTS), body=st.binary(max_size=60) | values.map(lambda value: json.dumps(value).encode())
 )

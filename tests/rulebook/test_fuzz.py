@@ -79,7 +79,7 @@ def test_any_yaml_gives_a_rulebook_or_faults(content: object) -> None:
 
 
 @given(st.binary(max_size=40))
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 def test_any_bytes_give_a_rulebook_or_faults(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "one.yaml").write_bytes(content)
     with pytest.raises(BadRule):
