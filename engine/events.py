@@ -128,6 +128,7 @@ class Reason(enum.StrEnum):
     EXPIRED = "availability.expired"
     CHANNEL_MISMATCH = "availability.placement_mismatch"
     NOT_ELIGIBLE = "eligibility.rule"
+    NOT_TRIGGERED = "applicability.trigger"
     NOT_APPLICABLE = "applicability.rule"
     CAP_PERIOD = "contact.cap_period"
     BELOW_THRESHOLD = "propensity.below_threshold"

@@ -1,6 +1,6 @@
-"""The desk: answers decisions, many at a time.
+"""Answers decisions in micro-batches.
 
-All requests of one turn of the event loop are answered together: one read of the store, one run of the
+All requests of one event-loop iteration are answered together: one read of the store, one run of the
 kernels, one reservation. While the store is asked for one batch, the next gathers. (Two batches under way at
 once left the second with one or two requests: 13.9 thousand decisions a second where one gives 15.6.)
 """
@@ -17,12 +17,13 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 
-from engine.decisions.funnel import decide_many
+from engine.decisions.funnel.run import decide_many
+from engine.decisions.funnel.survivors import drop_counts
 from engine.decisions.log import LoggedDecision, recall
 from engine.decisions.policy import Policy
 from engine.decisions.record import DecisionRecord, read_record
 from engine.decisions.request import DecisionRequest, encode
-from engine.decisions.reservation import PendingDecision, held_back
+from engine.decisions.reservation import PendingDecision, reserve
 from engine.decisions.response import fallback
 from engine.errors import Unavailable
 from engine.events import Reason
@@ -40,7 +41,7 @@ MOST_AT_ONCE = 256
 REMEMBERED = 16
 
 
-class Asked(msgspec.Struct, frozen=True, eq=False):
+class PendingRequest(msgspec.Struct, frozen=True, eq=False):
     """A request, the future of its answer, and when it came (`time.perf_counter`)."""
 
     request: DecisionRequest
@@ -66,18 +67,20 @@ class DecisionBatcher:
         self._partitions = settings.kafka.partitions
         self._deadline_ms = settings.web.deadline_ms
         self._currency = settings.rules.currency
-        self._waiting: list[Asked] = []
-        self._serving = False  # told by no task: one is done a turn after its last line
+        self._waiting: list[PendingRequest] = []
+        self._serving = False  # no task shows it: one is done an iteration after its last line
         self._task: asyncio.Task[None] | None = None
         self._remembered: dict[str, Rulebook] = {}
 
     async def decide(self, request: DecisionRequest) -> bytes:
         """The answer as JSON. Late or without state it is the fallback; it is never an error."""
         loop = asyncio.get_running_loop()
-        asked = Asked(request, loop.create_future(), time.perf_counter())
+        asked = PendingRequest(request, loop.create_future(), time.perf_counter())
         self._waiting.append(asked)
         if not self._serving:
-            self._serving = True  # the task begins at the loop's next turn, when every request of this one waits
+            self._serving = (
+                True  # the task begins in the loop's next iteration, when every request of this one waits
+            )
             self._task = loop.create_task(self._serve())
         timer = loop.call_later((request.deadline_ms or self._deadline_ms) / 1_000, self._late, asked)
         try:
@@ -94,7 +97,7 @@ class DecisionBatcher:
         return None if stored is None else read_record(stored)
 
     async def recall(self, decision_id: str) -> LoggedDecision | None:
-        """A decision told again with every candidate's reason; None when unknown. Raises as `record`."""
+        """A decision from the log with every candidate's reason; None when unknown. Raises as `record`."""
         record = await self.record(decision_id)
         if record is None:
             return None
@@ -120,17 +123,19 @@ class DecisionBatcher:
                 log.exception("decisions fall back")
                 self._fall_back(batch, Reason.RULE_ERROR)
 
-    async def _answer(self, batch: Sequence[Asked]) -> None:
+    async def _answer(self, batch: Sequence[PendingRequest]) -> None:
         views = await self._store.views([asked.request.customer for asked in batch])
-        pairs = self._draft(batch, views)
-        await self._reserve([draft for _, draft in pairs if not draft.ranked.request.peek])
-        told = [(asked, draft) for asked, draft in pairs if not asked.answer.done()]
-        for asked, draft in told:
-            asked.answer.set_result(encode(draft.answer(self._currency)))
-        if told:
-            self._measure([asked.since for asked, _ in told], [draft for _, draft in told])
+        pairs = self._decide(batch, views)
+        await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
+        answered = [(asked, decision) for asked, decision in pairs if not asked.answer.done()]
+        for asked, decision in answered:
+            asked.answer.set_result(encode(decision.answer(self._currency)))
+        if answered:
+            self._measure([asked.since for asked, _ in answered], [decision for _, decision in answered])
 
-    def _draft(self, batch: Sequence[Asked], views: Sequence[View]) -> list[tuple[Asked, PendingDecision]]:
+    def _decide(
+        self, batch: Sequence[PendingRequest], views: Sequence[View]
+    ) -> list[tuple[PendingRequest, PendingDecision]]:
         """Decide for those of `batch` who still wait and whose row can be read."""
         policy, now = self._policy(), self._clock.now_ms()
         self.remember(policy.rulebook)
@@ -140,30 +145,18 @@ class DecisionBatcher:
             self._fall_back(unreadable, Reason.STATE_UNAVAILABLE)
             pairs = [(asked, view) for asked, view in pairs if is_readable(view.row)]
         rows = read([view.row for _, view in pairs])
-        found = decide_many(
-            policy,
-            [asked.request for asked, _ in pairs],
-            rows,
-            [view.history for _, view in pairs],
-            now,
-        )
-        last, names = rows["last_at"].tolist(), self._names([asked.request for asked, _ in pairs], now)
+        requests = [asked.request for asked, _ in pairs]
+        results = decide_many(policy, requests, rows, [view.history for _, view in pairs], now)
+        last, names = rows["last_at"].tolist(), self._names(requests, now)
         return [
-            (asked, PendingDecision(ranked, name, max(now - at, 0) if at else 0))
-            for (asked, _), ranked, name, at in zip(pairs, found, names, last, strict=True)
+            (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0))
+            for (asked, _), result, name, at in zip(pairs, results, names, last, strict=True)
         ]
 
-    async def _reserve(self, drafts: Sequence[PendingDecision]) -> None:
-        """Take what the drafts want. Where another request was faster and a cap refuses, the next offer is
-        tried, and the record set right; each round strikes an offer, so it ends."""
-        while drafts:
-            taken = await self._store.reserve([draft.reservation() for draft in drafts])
-            drafts = [draft for draft, flags in zip(drafts, taken, strict=True) if draft.refused(flags)]
-
-    def _late(self, asked: Asked) -> None:
+    def _late(self, asked: PendingRequest) -> None:
         self._fall_back([asked], Reason.DEADLINE)
 
-    def _fall_back(self, batch: Sequence[Asked], reason: Reason) -> None:
+    def _fall_back(self, batch: Sequence[PendingRequest], reason: Reason) -> None:
         waiting = [asked for asked in batch if not asked.answer.done()]
         if not waiting:
             return
@@ -183,27 +176,28 @@ class DecisionBatcher:
         ]
 
     def remember(self, rulebook: Rulebook) -> None:
-        """Keep `rulebook`, to tell decisions that were made by it. The oldest of many is forgotten."""
+        """Keep `rulebook`, to explain decisions that were made by it. The oldest of many is forgotten."""
         if rulebook.revision not in self._remembered:
             self._remembered[rulebook.revision] = rulebook
             if len(self._remembered) > REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
 
-    def _measure(self, since: Sequence[float], drafts: Sequence[PendingDecision]) -> None:
+    def _measure(self, since: Sequence[float], decisions: Sequence[PendingDecision]) -> None:
         meter, now = self._meter, time.perf_counter()
-        meter.add("decisions", len(drafts))
-        meter.set("decision_batch_requests", len(drafts))
+        meter.add("decisions", len(decisions))
+        meter.set("decision_batch_requests", len(decisions))
         meter.observe_many("decision_seconds", now - np.array(since))
-        staleness = np.array([draft.staleness_ms for draft in drafts]) / 1_000
+        staleness = np.array([decision.staleness_ms for decision in decisions]) / 1_000
         meter.observe_many("decision_staleness_seconds", staleness)
-        if made := [draft for draft in drafts if not draft.ranked.request.peek]:
+        if made := [decision for decision in decisions if not decision.request.peek]:
             self._count(made)
 
-    def _count(self, drafts: Sequence[PendingDecision]) -> None:
-        """What was given and held back: a look gives nothing."""
-        meter, offers = self._meter, drafts[0].ranked.policy.rulebook.offers
-        for offer, count in Counter(offer for draft in drafts for offer in draft.given).items():
+    def _count(self, decisions: Sequence[PendingDecision]) -> None:
+        """What was given and what each stage dropped: a look gives nothing."""
+        meter, offers = self._meter, decisions[0].result.policy.rulebook.offers
+        for offer, count in Counter(offer for decision in decisions for offer in decision.result.given).items():
             meter.add("offers_given", count, offers[offer].id)
-        for reason, count in held_back(drafts).items():
+        survivors = [decision.result.survivors for decision in decisions]
+        for reason, count in drop_counts(survivors, len(offers)).items():
             if count:
                 meter.add("offers_suppressed", count, reason.value)

@@ -1,16 +1,67 @@
-"""A logged decision told again: every candidate and every reason, from its record and its rulebook."""
+"""The decision log: what is noted of a decision or cue, and every candidate's reason made from it again."""
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
 
-from engine.decisions.funnel import match_offers
+import msgspec
+import numpy as np
+
+from engine.customer_id import CustomerId
+from engine.decisions.funnel.result import FunnelResult
+from engine.decisions.funnel.run import match_offers
+from engine.decisions.funnel.stages import applicability, availability, trigger
+from engine.decisions.funnel.survivors import Survivors
 from engine.decisions.reasons import why_not
-from engine.decisions.record import DecisionRecord, Given
+from engine.decisions.record import RECORD_VERSION, DecisionRecord, Given, pack_features
 from engine.decisions.request import Suppressed
+from engine.decisions.response import placement
 from engine.rulebook.explain import explain
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import CATALOGUE
+
+
+def record_of(
+    result: FunnelResult,
+    customer: CustomerId,
+    placements: Sequence[str] = (),
+    indicator: str = "",
+    activated: tuple[str, ...] = (),
+    features: bytes = b"",
+) -> DecisionRecord:
+    """The record of a decision or cue that gives what `result` gives; ``features`` where they are packed
+    already."""
+    ranking, rulebook, survivors = result.ranking, result.policy.rulebook, result.survivors
+    offers = rulebook.offers
+    return DecisionRecord(
+        RECORD_VERSION,
+        customer,
+        ranking.channel,
+        result.now,
+        rulebook.revision,
+        tuple([ranking.given[offer] for offer in survivors.given])
+        if result.weights is None and not placements
+        else _noted(result, placements),
+        tuple([offers[offer].id for offer in survivors.capped]),
+        features or pack_features(result.features),
+        indicator,
+        activated,
+        ranking.arm.name,
+    )
+
+
+def _noted(result: FunnelResult, placements: Sequence[str]) -> tuple[Given, ...]:
+    offers = result.policy.rulebook.offers
+    return tuple(
+        Given(
+            offers[offer].id,
+            placement(placements, rank),
+            result.priority(offer),
+            result.propensity(offer),
+            result.weight(offer),
+        )
+        for rank, offer in enumerate(result.given)
+    )
 
 
 class GivenOffer(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -29,7 +80,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """A decision from the log. ``features`` are the customer's numbers at the moment (null: no value).
 
     ``complete`` is false when the rulebook of that ``revision`` is no longer at hand: then the offers given
-    are told without their reasons and the others not at all. ``indicator``: the one that rose, for a cue.
+    are shown without their reasons and the others not at all. ``indicator``: the one that triggered it, for a cue.
     """
 
     decision_id: str
@@ -45,8 +96,8 @@ class LoggedDecision(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) -> LoggedDecision:
-    """Tell `record` again; `rulebook` is the one of its revision, None when it is gone."""
-    vector = record.vector()
+    """`record` with its reasons; `rulebook` is the one of its revision, None when it is gone."""
+    values = record.vector().tolist()
     return LoggedDecision(
         decision_id,
         record.customer,
@@ -54,28 +105,39 @@ def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) 
         record.at,
         record.revision,
         record.indicator,
-        tuple(_given(record, rank, given, rulebook) for rank, given in enumerate(record.given)),
-        () if rulebook is None else _others(record, rulebook),
-        {feature.name: float(vector[feature.index]) for feature in CATALOGUE},
+        tuple(_given(record, rank, given, values, rulebook) for rank, given in enumerate(record.given)),
+        () if rulebook is None else why_not(rulebook, values, survivors_of(record, rulebook)),
+        {feature.name: values[feature.index] for feature in CATALOGUE},
         rulebook is not None,
     )
 
 
-def _given(record: DecisionRecord, rank: int, given: Given, rulebook: Rulebook | None) -> GivenOffer:
-    why: tuple[str, ...] = ()
-    if rulebook is not None:
-        rule = rulebook.offer_rule + _positions(rulebook)[given.offer_id]
-        why = tuple(explain(rulebook, rule, record.vector()))
-    return GivenOffer(
-        given.offer_id, given.placement, rank + 1, given.priority, given.propensity, given.context_weight, why
+def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
+    """What the stages had left: the first three follow from the rulebook, caps and choice stand in the record."""
+    position = _positions(rulebook)
+    available = triggered = availability(rulebook.offers, record.channel)
+    if record.indicator:
+        names = set(record.activated or (record.indicator,))
+        activated = [i for i, indicator in enumerate(rulebook.indicators) if indicator.name in names]
+        triggered = trigger(available, rulebook, activated)
+    holds = match_offers(rulebook, record.vector().reshape(1, -1))[0]
+    applicable = applicability(np.array(triggered, np.intp), holds)
+    capped = {position[offer] for offer in record.capped}
+    contactable = [offer for offer in applicable if offer not in capped]
+    return Survivors(
+        available, triggered, applicable, contactable, [position[given.offer_id] for given in record.given]
     )
 
 
-def _others(record: DecisionRecord, rulebook: Rulebook) -> tuple[Suppressed, ...]:
-    at, vector = _positions(rulebook), record.vector()
-    holds = match_offers(rulebook, vector.reshape(1, -1))[0]
-    given = [at[offer.offer_id] for offer in record.given]
-    return why_not(rulebook, record.channel, vector, holds, {at[name] for name in record.capped}, given)
+def _given(
+    record: DecisionRecord, rank: int, given: Given, values: list[float], rulebook: Rulebook | None
+) -> GivenOffer:
+    why: tuple[str, ...] = ()
+    if rulebook is not None:
+        why = tuple(explain(rulebook, rulebook.offer_rule + _positions(rulebook)[given.offer_id], values))
+    return GivenOffer(
+        given.offer_id, given.placement, rank + 1, given.priority, given.propensity, given.context_weight, why
+    )
 
 
 def _positions(rulebook: Rulebook) -> dict[str, int]:

@@ -1,7 +1,7 @@
-"""What can be settled before anybody asks: a rulebook and a propensity table, joined.
+"""What decides: a rulebook and what was learned, joined once and handed on as one immutable value.
 
-Priority without context is a number per offer and channel, so the order of a channel's offers is
-computed once for each pair of rulebook and table, and a decision only strikes out what does not hold.
+Priority without context is a number per offer and channel, so the order of a channel's offers is found here, and
+a decision only strikes out what does not pass a stage.
 """
 
 from __future__ import annotations
@@ -12,112 +12,124 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.customer_id import CustomerId
+from engine.decisions.experiments import ASSIGNMENT, Arm, ArmAssignment
+from engine.decisions.funnel.stages import availability, trigger
 from engine.decisions.record import Given
+from engine.decisions.scoring import Scores
 from engine.ports import Candidate
 from engine.rulebook.explain import Clauses, clauses_of
 from engine.rulebook.model import Offer, Rulebook
-from models.propensity import Counts, PropensityTable, fit
+from models.propensity import Counts
 
 #: Where a cue can be pushed to.
 CUE_CHANNELS = ("web", "agent")
 
+_NONE = np.zeros(0, np.intp)
+
 
 class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
-    """One channel's view of all O offers.
+    """All O offers as one arm ranks them for one channel.
 
-    ``order`` are the positions of the offers meant for the channel, best first; ``propensity`` and
-    ``priority`` (propensity x value x lever) are float64[O], ``on`` bool[O]. ``always`` are those of
-    `order` that depend neither on the customer's state nor on a cap: what a fallback may give. ``given`` (O) is
-    how a record tells each offer when its weight is 1 and it has no placement.
+    ``available`` are the positions of the offers meant for the channel, best first (``order`` the same as an
+    array, ``place[o]`` where offer o stands in it); ``propensity`` and ``priority`` (without context) are
+    float64[O]. ``stateless`` are those of them that depend neither on the customer's state nor on a cap: what a
+    fallback may give. ``triggers[i]`` are those that indicator i may trigger, best first; empty for a channel that
+    takes no cues. ``given`` (O) is how a record notes each offer when its weight is 1 and it has no placement.
     """
 
+    arm: Arm
     channel: str
-    on: NDArray[np.bool_]
+    available: tuple[int, ...]
+    order: NDArray[np.intp]
+    place: dict[int, int]
     propensity: NDArray[np.float64]
     priority: NDArray[np.float64]
-    order: NDArray[np.intp]
-    always: tuple[int, ...]
+    stateless: tuple[int, ...]
+    triggers: tuple[NDArray[np.intp], ...]
     given: tuple[Given, ...]
 
-
-class Trigger(msgspec.Struct, frozen=True, eq=False):
-    """An offer as a cue: ``channels`` it may be pushed to, the most promising first, ``clauses`` of its rule,
-    ``given`` as its record tells it, ``counted`` as the store counts it."""
-
-    offer: Offer
-    channels: tuple[str, ...]
-    clauses: Clauses
-    given: tuple[Given]
-    counted: Candidate
+    def triggered(self, indicators: Sequence[int]) -> NDArray[np.intp]:
+        """The offers that any of `indicators` (one or more) may trigger, best first."""
+        if not self.triggers:
+            return _NONE
+        if len(indicators) == 1:
+            return self.triggers[indicators[0]]
+        joined = {offer for indicator in indicators for offer in self.triggers[indicator].tolist()}
+        return np.array(sorted(joined, key=self.place.__getitem__), np.intp)
 
 
 class Policy(msgspec.Struct, frozen=True, eq=False):
-    """A rulebook and what was learned, ready to decide with; immutable, and replaced whole when either changes.
-    ``cues[i]`` are the offers that indicator i may trigger, best first. ``candidates[o]`` is offer o as the store
-    counts it."""
+    """A rulebook and what was learned, ready to decide with; replaced whole when either changes.
+
+    ``rankings`` are by arm and channel, ``elsewhere`` by arm for a channel that no offer names. ``clauses[o]`` are
+    those of offer o's rule, ``candidates[o]`` is offer o as the store counts it.
+    """
 
     rulebook: Rulebook
-    table: PropensityTable
-    rankings: dict[str, ChannelRanking]
-    nowhere: ChannelRanking
-    cues: tuple[tuple[Trigger, ...], ...]
+    assignment: ArmAssignment
+    rankings: dict[tuple[str, str], ChannelRanking]
+    elsewhere: dict[str, ChannelRanking]
+    clauses: tuple[Clauses, ...]
     candidates: tuple[Candidate, ...]
 
-    def ranking(self, channel: str) -> ChannelRanking:
-        """The channel's ranking; for a channel that no offer names, one without offers."""
-        return self.rankings.get(channel, self.nowhere)
+    def ranking(self, customer: CustomerId, channel: str) -> ChannelRanking:
+        """How the customer's arm ranks the offers for the channel."""
+        arm = self.assignment.assign(customer)
+        return self.rankings.get((arm.name, channel)) or self.elsewhere[arm.name]
+
+
+def make_policy(rulebook: Rulebook, counts: Counts, assignment: ArmAssignment = ASSIGNMENT) -> Policy:
+    """The policy of `rulebook` after `counts` of outcomes."""
+    rankings, elsewhere = {}, {}
+    for arm in assignment.arms:
+        scores = arm.scoring.fit(rulebook.offers, counts)
+        for column, channel in enumerate(scores.channels):
+            rankings[arm.name, channel] = _ranking(rulebook, arm, channel, scores, column)
+        elsewhere[arm.name] = _ranking(rulebook, arm, "", _nothing(rulebook.offers), 0)
+    return Policy(
+        rulebook,
+        assignment,
+        rankings,
+        elsewhere,
+        clauses_of(rulebook)[rulebook.offer_rule :],
+        tuple(map(_candidate, rulebook.offers)),
+    )
+
+
+def _nothing(offers: Sequence[Offer]) -> Scores:
+    return Scores(("",), np.zeros((len(offers), 1)), np.zeros((len(offers), 1)))
 
 
 def _candidate(offer: Offer) -> Candidate:
     return Candidate(offer.id, offer.cap.max, offer.cap.period_ms) if offer.cap else Candidate(offer.id, 0, 0)
 
 
-def make_policy(rulebook: Rulebook, counts: Counts) -> Policy:
-    """The policy of `rulebook` after `counts` of outcomes."""
-    table = fit(rulebook.offers, counts)
+def _ranking(rulebook: Rulebook, arm: Arm, channel: str, scores: Scores, column: int) -> ChannelRanking:
     offers = rulebook.offers
-    always = {i for i in range(len(offers)) if _needs_no_state(rulebook, i)}
-    worth = np.array([offer.value * offer.boost for offer in offers], np.float64)
-    rankings = {
-        channel: _ranking(channel, offers, table.mean[:, column], worth, always)
-        for column, channel in enumerate(table.channels)
-    }
-    nothing = np.zeros(len(offers))
-    return Policy(
-        rulebook,
-        table,
-        rankings,
-        _ranking("", offers, nothing, nothing, set()),
-        _cues(rulebook, rankings),
-        tuple(map(_candidate, offers)),
-    )
-
-
-def best_first(
-    positions: Sequence[int], priority: NDArray[np.float64], offers: Sequence[Offer]
-) -> NDArray[np.intp]:
-    """`positions` by falling priority; equal ones by id, so that nothing depends on the order of files."""
-    ranked = sorted(positions, key=lambda i: (-priority[i], offers[i].id))
-    return np.array(ranked, np.intp)
-
-
-def _ranking(
-    channel: str,
-    offers: Sequence[Offer],
-    propensity: NDArray[np.float64],
-    worth: NDArray[np.float64],
-    always: set[int],
-) -> ChannelRanking:
-    on = np.array([channel in offer.channels for offer in offers], np.bool_)
-    priority = propensity * worth
-    order = best_first(np.flatnonzero(on).tolist(), priority, offers)
-    given = tuple(
-        Given(offer.id, "", p, q, 1.0)
-        for offer, p, q in zip(offers, priority.tolist(), propensity.tolist(), strict=True)
-    )
+    propensity, priority = scores.propensity[:, column], scores.priority[:, column]
+    order = arm.arbitration.order(offers, availability(offers, channel), priority)
+    available = tuple(order.tolist())
     return ChannelRanking(
-        channel, on, propensity, priority, order, tuple(i for i in order.tolist() if i in always), given
+        arm,
+        channel,
+        available,
+        order,
+        {offer: place for place, offer in enumerate(available)},
+        propensity,
+        priority,
+        tuple(offer for offer in available if _needs_no_state(rulebook, offer)),
+        _triggers(rulebook, available) if channel in CUE_CHANNELS else (),
+        tuple(
+            Given(offer.id, "", p, q, 1.0)
+            for offer, p, q in zip(offers, priority.tolist(), propensity.tolist(), strict=True)
+        ),
     )
+
+
+def _triggers(rulebook: Rulebook, available: Sequence[int]) -> tuple[NDArray[np.intp], ...]:
+    indicators = range(len(rulebook.indicators))
+    return tuple(np.array(trigger(available, rulebook, (indicator,)), np.intp) for indicator in indicators)
 
 
 def _needs_no_state(rulebook: Rulebook, position: int) -> bool:
@@ -127,27 +139,3 @@ def _needs_no_state(rulebook: Rulebook, position: int) -> bool:
     clauses = slice(program.first[rule], program.first[rule + 1])
     asked = program.required[clauses] | program.forbidden[clauses]
     return offer.cap is None and "{" not in offer.say and not asked.any(axis=1).all()
-
-
-def _cues(rulebook: Rulebook, rankings: dict[str, ChannelRanking]) -> tuple[tuple[Trigger, ...], ...]:
-    best = np.zeros(len(rulebook.offers))
-    pushed = np.zeros(len(rulebook.offers), np.bool_)
-    for channel in CUE_CHANNELS:
-        if channel in rankings:
-            best = np.where(rankings[channel].on, np.maximum(best, rankings[channel].priority), best)
-            pushed |= rankings[channel].on
-    triggered: list[list[int]] = [[] for _ in rulebook.indicators]
-    for offer in np.flatnonzero(pushed).tolist():
-        for indicator in rulebook.mentions[offer]:
-            triggered[indicator].append(offer)
-    pushes = {offer: _push(rulebook, offer, rankings) for offer in {offer for some in triggered for offer in some}}
-    orders = [best_first(offers, best, rulebook.offers).tolist() for offers in triggered]
-    return tuple(tuple(pushes[offer] for offer in order) for order in orders)
-
-
-def _push(rulebook: Rulebook, position: int, rankings: dict[str, ChannelRanking]) -> Trigger:
-    offer = rulebook.offers[position]
-    named = [channel for channel in CUE_CHANNELS if channel in offer.channels]
-    channels = tuple(sorted(named, key=lambda channel: -rankings[channel].priority[position]))
-    clauses = clauses_of(rulebook)[rulebook.offer_rule + position]
-    return Trigger(offer, channels, clauses, (rankings[channels[0]].given[position],), _candidate(offer))

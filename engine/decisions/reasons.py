@@ -1,37 +1,42 @@
-"""Why an offer was not given: the first stage that held it back, in words with the customer's numbers."""
+"""Why an offer was given or not, in words with the customer's numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
+from engine.decisions.funnel.survivors import Survivors
 from engine.decisions.request import Suppressed
 from engine.events import Reason
 from engine.rulebook.explain import explain
-from engine.rulebook.model import Cap, Offer, Rulebook
+from engine.rulebook.model import Offer, Rulebook
 
 _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
 
 
-def why_not(
-    rulebook: Rulebook,
-    channel: str,
-    features: NDArray[np.float64],
-    holds: NDArray[np.bool_],
-    capped: Collection[int],
-    given: Sequence[int],
-) -> tuple[Suppressed, ...]:
-    """A reason for every offer that is not among `given`, in the rulebook's order.
+class _Case(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What the words for one offer are made of."""
 
-    ``features`` (float64[F]) and ``holds`` (bool[O]) are those of the decision, `capped` and `given`
-    positions of offers.
-    """
+    rulebook: Rulebook
+    position: int
+    values: Sequence[float]
+    survivors: Survivors
+
+    @property
+    def offer(self) -> Offer:
+        return self.rulebook.offers[self.position]
+
+
+def why_not(rulebook: Rulebook, values: list[float], survivors: Survivors) -> tuple[Suppressed, ...]:
+    """A reason for every offer that was not given, in the rulebook's order; ``values`` are the features (F)."""
+    dropped = survivors.dropped(len(rulebook.offers))
     return tuple(
-        _reason(rulebook, i, offer, channel, features, bool(holds[i]), i in capped, len(given))
-        for i, offer in enumerate(rulebook.offers)
-        if i not in given
+        because(
+            offer.id, dropped[position], _WORDS[dropped[position]](_Case(rulebook, position, values, survivors))
+        )
+        for position, offer in enumerate(rulebook.offers)
+        if position in dropped
     )
 
 
@@ -41,29 +46,35 @@ def because(offer_id: str, reason: Reason, detail: str) -> Suppressed:
     return Suppressed(offer_id, stage, code, detail)
 
 
-def _reason(
-    rulebook: Rulebook,
-    position: int,
-    offer: Offer,
-    channel: str,
-    features: NDArray[np.float64],
-    holds: bool,
-    capped: bool,
-    given: int,
-) -> Suppressed:
-    if channel not in offer.channels:
-        return because(offer.id, Reason.CHANNEL_MISMATCH, f"is for {', '.join(offer.channels)}")
-    if not holds:
-        needs = explain(rulebook, rulebook.offer_rule + position, features)
-        return because(offer.id, Reason.NOT_APPLICABLE, "; ".join(needs))
-    if capped:
-        return because(offer.id, Reason.CAP_PERIOD, _cap_words(offer.cap))
-    return because(offer.id, Reason.OUTRANKED, f"holds, but the {given} given rank higher")
+def _other_channel(case: _Case) -> str:
+    return f"is for {', '.join(case.offer.channels)}"
 
 
-def _cap_words(cap: Cap | None) -> str:
+def _not_triggered(case: _Case) -> str:
+    return "names no indicator that was activated at this moment"
+
+
+def _rule(case: _Case) -> str:
+    return "; ".join(explain(case.rulebook, case.rulebook.offer_rule + case.position, case.values))
+
+
+def _cap(case: _Case) -> str:
     """``at most 2 in 7 d, reached``."""
-    if cap is None:
+    if (cap := case.offer.cap) is None:
         return "reached"
     size, unit = next((s, u) for s, u in _UNITS if cap.period_ms % s == 0)
     return f"at most {cap.max} in {cap.period_ms // size} {unit}, reached"
+
+
+def _outranked(case: _Case) -> str:
+    return f"holds, but the {len(case.survivors.given)} given rank higher"
+
+
+#: Reason -> its words; one for each of `STAGES`.
+_WORDS: dict[Reason, Callable[[_Case], str]] = {
+    Reason.CHANNEL_MISMATCH: _other_channel,
+    Reason.NOT_TRIGGERED: _not_triggered,
+    Reason.NOT_APPLICABLE: _rule,
+    Reason.CAP_PERIOD: _cap,
+    Reason.OUTRANKED: _outranked,
+}

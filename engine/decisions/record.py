@@ -31,8 +31,9 @@ class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One decision or cue, a MessagePack array: append only.
 
-    ``at`` is engine time (of a cue: of the rise), epoch ms. ``capped`` are offers that a cap held back.
-    ``features`` is what `pack_features` made. ``indicator`` is the one that rose, empty for a decision.
+    ``at`` is engine time (of a cue: of the activation), epoch ms. ``capped`` are offers that a cap held back.
+    ``features`` is what `pack_features` made. ``indicator`` is the one that the cue's offer names, ``activated``
+    all that were activated at that moment; both empty for a decision. ``arm``: of the experiment.
     """
 
     version: int
@@ -44,6 +45,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     capped: tuple[str, ...]
     features: bytes
     indicator: str = ""
+    activated: tuple[str, ...] = ()
+    arm: str = "all"
 
     def vector(self) -> NDArray[np.float64]:
         """The features as they were; NaN for those the catalogue has got since."""

@@ -52,6 +52,11 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, for
             return named
         raise BadRequest("customerId or anonymousId is needed", "customerId")
 
+    @property
+    def slots(self) -> int:
+        """How many offers may be given: the limit, or the placements where fewer."""
+        return min(self.limit, len(self.placements)) if self.placements else self.limit
+
 
 class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """One offer given. ``priority`` = ``propensity`` x ``contextWeight`` x ``value`` x ``lever``."""

@@ -1,106 +1,210 @@
-"""Which cue to send when an indicator rises: the best offers that name it and hold at that moment."""
+"""Which cues to send when indicators are activated: for each channel the best offer that names one of them.
+
+All indicators that are activated at one moment of a customer are one question, so one event gives each channel one
+cue at most. Nothing depends on a clock or on chance: a replayed batch gives the same cues under the same ids.
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
+from itertools import combinations
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.customer_id import CustomerId, customer_id
-from engine.decisions.policy import Policy, Trigger
-from engine.decisions.record import RECORD_VERSION, DecisionRecord, encode_record, pack_features
+from engine.decisions.funnel.result import FunnelResult
+from engine.decisions.funnel.run import funnel, match_offers
+from engine.decisions.log import record_of
+from engine.decisions.policy import CUE_CHANNELS, Policy
+from engine.decisions.record import encode_record, pack_features
 from engine.events import Cue
-from engine.ports import Candidate, CueChoice
+from engine.ports import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
 
-#: How many candidates the store is given: where caps hold back the best, the next is sent.
+#: How many candidates of a channel the store is given: where a cap holds back the best, the next is sent.
 CANDIDATES = 3
 
 _encode = msgspec.json.Encoder().encode
 
 
+class Moment(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """The indicators (positions) that one event, or silence up to a moment, activated for one customer.
+
+    ``at`` is event time, ``received_at`` the wall time at which the event came in (both epoch ms; 0: silence).
+    ``event_id`` is the hash of the event's id, 0 for silence: with customer and ``at`` it names the moment.
+    """
+
+    customer: bytes
+    event_id: int
+    at: int
+    received_at: int
+    indicators: tuple[int, ...]
+    row: int
+
+
+def moments(
+    customers: Sequence[bytes], activations: NDArray[np.void], event_ids: NDArray[np.uint64]
+) -> list[Moment]:
+    """`activations` (`ACTIVATION`, N, as the kernels wrote them, each of ``customers[i]``) by moment.
+
+    ``event_ids`` are those of the events that ``activations["event"]`` counts. ``row`` of a moment is the first of
+    its activations: all of them carry the same features.
+    """
+    columns = [activations[name].tolist() for name in ("slot", "event", "at", "received_at", "indicator")]
+    found: list[Moment] = []
+    last, indicators = None, []
+    for row, (slot, event, at, received_at, indicator) in enumerate(zip(*columns, strict=True)):
+        if (slot, event, at) == last:
+            indicators.append(indicator)
+            found[-1] = msgspec.structs.replace(found[-1], indicators=tuple(indicators))
+            continue
+        last, indicators = (slot, event, at), [indicator]
+        event_id = int(event_ids[event]) if event >= 0 else 0
+        found.append(Moment(customers[row], event_id, at, received_at, (indicator,), row))
+    return found
+
+
 def choose(
     policy: Policy,
-    customer: bytes,
-    indicator: int,
+    customers: Sequence[bytes],
+    activations: NDArray[np.void],
+    event_ids: NDArray[np.uint64],
+    currency: str,
+    partition: int,
+) -> list[CueChoice]:
+    """The cues for `activations` (as `moments` takes them) of customers of one partition; none for a moment at
+    which no offer for a cue's channel names an activated indicator and holds."""
+    found = moments(customers, activations, event_ids)
+    features = activations["features"][[moment.row for moment in found]]
+    choices = [
+        _choice(policy, *one, currency, partition)
+        for one in zip(found, features, match_offers(policy.rulebook, features), strict=True)
+    ]
+    return [choice for choice in choices if choice is not None]
+
+
+def _choice(
+    policy: Policy,
+    moment: Moment,
     features: NDArray[np.float64],
-    at: int,
-    received_at: int,
+    holds: NDArray[np.bool_],
     currency: str,
     partition: int,
 ) -> CueChoice | None:
-    """The cue for `indicator` (its position) that rose for `customer` (the key) at `at` (event time, epoch ms).
-
-    ``features`` (float64[F]) are those at the rise; `received_at` is the wall time the cause came in (0: a
-    silence); `partition` is the customer's. None when no offer for the web or the agent names the
-    indicator and holds. Nothing depends on a clock or on chance, so a replayed batch gives the same cue.
-    """
-    pushes = policy.cues[indicator]
-    if not pushes:
+    customer, values = customer_id(moment.customer.decode()), features.tolist()
+    results = []
+    for channel in CUE_CHANNELS:
+        ranking = policy.ranking(customer, channel)
+        order = ranking.triggered(moment.indicators)
+        results.append(funnel(policy, ranking, order, features, values, holds, {}, 1, moment.at))
+    queues = [tuple(result.survivors.contactable[:CANDIDATES]) for result in results]
+    if not any(queues):
         return None
-    values, found = features.tolist(), []
-    # An indicator triggers a handful of offers: reading their clauses, which gives the reasons too, costs less
-    # than a call of the kernel on all rules.
-    for push in pushes:
-        if reasons := why(push.clauses, values):
-            found.append((push, reasons))
-            if len(found) == CANDIDATES:
-                break
-    if not found:
-        return None
-    activated = policy.rulebook.indicators[indicator]
-    decision_id = f"{partition}-{at:x}-{activated.code:08x}-{blake2b(customer, digest_size=8).hexdigest()}"
-    moment = _Moment(
-        customer_id(customer.decode()), activated.name, values, pack_features(features), at, received_at, currency,
-        decision_id, policy.rulebook.revision,
+    name = blake2b(moment.customer + moment.event_id.to_bytes(8, "little"), digest_size=8).hexdigest()
+    asked = _Asked(
+        policy, moment, customer, values, pack_features(features), f"{partition}-{moment.at:x}-{name}", currency,
+        tuple([policy.rulebook.indicators[i].name for i in moment.indicators]), results,
     )  # fmt: skip
-    return CueChoice(customer, at, tuple([_candidate(moment, *one) for one in found]), decision_id)
+    candidates: list[CueCandidate] = []
+    for offer, ways in ways_to_fill(*queues):
+        candidates += _candidates(asked, offer, ways)
+    return CueChoice(moment.customer, moment.at, tuple(candidates))
 
 
-class _Moment(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """The rise, as all candidates of one choice share it. ``decision_id`` is the same for the same rise,
-    different for every other of the partition."""
+class Way(msgspec.Struct, frozen=True, gc=False):
+    """The slots that an offer fills, and its place in each slot's queue, from 1; 0 in those left to another."""
 
+    slots: tuple[int, ...]
+    places: tuple[int, ...]
+
+
+@functools.lru_cache(maxsize=4096)  # customers differ, the queues of one rulebook hardly
+def ways_to_fill(*queues: tuple[int, ...]) -> tuple[tuple[int, tuple[Way, ...]], ...]:
+    """In which ways each offer can fill slots, when each slot is filled by the first of its queue (offers, best
+    first) whose cap leaves room."""
+    offers = dict.fromkeys(offer for queue in queues for offer in queue)
+    return tuple((offer, tuple(_ways(offer, queues))) for offer in offers)
+
+
+def _ways(offer: int, queues: Sequence[Sequence[int]]) -> Iterator[Way]:
+    """It fills some slots and no other when all before it there are capped, and elsewhere one before it is not."""
+    before = {slot: queue[: queue.index(offer)] for slot, queue in enumerate(queues) if offer in queue}
+    for size in range(1, len(before) + 1):
+        for slots in combinations(before, size):
+            capped = {ahead for slot in slots for ahead in before[slot]}
+            if all(set(ahead) - capped for slot, ahead in before.items() if slot not in slots):
+                yield Way(slots, tuple(len(before[i]) + 1 if i in slots else 0 for i in range(len(queues))))
+
+
+class _Asked(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """A moment, as all its candidates share it. ``name`` begins the ids of its cues, ``activated`` are the
+    indicators by name, ``results`` those of `CUE_CHANNELS`."""
+
+    policy: Policy
+    moment: Moment
     customer: CustomerId
-    indicator: str
     values: list[float]
     packed: bytes
-    at: int
-    received_at: int
+    name: str
     currency: str
-    decision_id: str
-    revision: str
+    activated: tuple[str, ...]
+    results: list[FunnelResult]
 
 
-def _candidate(moment: _Moment, push: Trigger, reasons: list[str]) -> Candidate:
-    offer = push.offer
-    cue = Cue(
-        moment.customer,
-        moment.indicator,
-        offer.id,
-        offer.kind,
-        push.channels,
-        render(offer.say, moment.values, moment.currency),
-        tuple(reasons),
-        moment.at,
-        moment.at + offer.expires_ms,
-        moment.received_at,
-        moment.decision_id,
-        moment.revision,
+def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[CueCandidate]:
+    """The offer as a cue, once for each of the `ways` in which it may fill slots.
+
+    Outcomes count for the most promising of its channels, which stands first. Two cues of one moment have no
+    channel in common, so that channel makes their ids different. The record of a cue says that the offers before
+    it were capped: else it would not be sent.
+    """
+    policy, moment = asked.policy, asked.moment
+    offer, counted, revision = (
+        policy.rulebook.offers[position],
+        policy.candidates[position],
+        policy.rulebook.revision,
     )
-    record = DecisionRecord(
-        RECORD_VERSION,
-        moment.customer,
-        push.channels[0],
-        moment.at,
-        moment.revision,
-        push.given,
-        (),
-        moment.packed,
-        moment.indicator,
+    indicator = _named(asked, policy.rulebook.mentions[position])
+    say, reasons = (
+        render(offer.say, asked.values, asked.currency),
+        tuple(why(policy.clauses[position], asked.values)),
     )
-    counted = push.counted
-    return Candidate(counted.offer_id, counted.cap_max, counted.cap_period_ms, _encode(cue), encode_record(record))
+    for way in ways:
+        results = [asked.results[slot] for slot in way.slots]
+        if len(results) > 1:
+            results.sort(key=lambda result: -result.priority(position))
+        best = results[0]
+        decision_id = f"{asked.name}-{best.ranking.channel}"
+        cue = Cue(
+            asked.customer,
+            indicator,
+            offer.id,
+            offer.kind,
+            tuple([result.ranking.channel for result in results]),
+            say,
+            reasons,
+            moment.at,
+            moment.at + offer.expires_ms,
+            moment.received_at,
+            decision_id,
+            revision,
+        )
+        record = record_of(best.giving(position), asked.customer, (), indicator, asked.activated, asked.packed)
+        yield CueCandidate(
+            offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
+            encode_record(record),
+        )  # fmt: skip
+
+
+def _named(asked: _Asked, mentioned: Collection[int]) -> str:
+    """The activated indicator that the offer names; the first in the rulebook of several."""
+    if len(asked.activated) > 1:
+        for position, name in zip(asked.moment.indicators, asked.activated, strict=True):
+            if position in mentioned:
+                return name
+    return asked.activated[0]

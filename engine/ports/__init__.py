@@ -41,28 +41,41 @@ class Position(msgspec.Struct, frozen=True):
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap), written as
-    `payload` (opaque bytes: an encoded `Cue` on a cue stream). ``record``, when not empty, is kept as the
-    decision's record if this candidate of a `CueChoice` is taken."""
+    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap)."""
 
     offer_id: str
     cap_max: int
     cap_period_ms: int
+
+
+class CueCandidate(msgspec.Struct, frozen=True):
+    """An offer as the cue that fills certain slots of a `CueChoice` and no other.
+
+    ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``payload`` (opaque
+    bytes: an encoded `Cue`) goes to the cue stream. ``record``, when not empty, is kept under ``decision_id``
+    (begins with ``<partition>-``), for outcomes and look-ups of the cue.
+    """
+
+    offer_id: str
+    cap_max: int
+    cap_period_ms: int
+    places: tuple[int, ...]
+    decision_id: str = ""
     payload: bytes = b""
     record: bytes = b""
 
 
 class CueChoice(msgspec.Struct, frozen=True):
-    """A cue to send: the first candidate whose cap allows it is taken and written to the cue stream.
+    """Cues to send to one customer at one moment, one for each slot at most.
 
-    ``decision_id`` (begins with ``<partition>-``) names the record under which outcomes of the cue are taken
-    in; only used with a candidate that has a record.
+    Each slot is filled by the offer with the lowest place in it whose cap allows it. An offer that fills several
+    counts once and is written once: as that of its candidates which is for the very slots it fills. All candidates
+    have as many places.
     """
 
     customer: bytes
     at: int
-    candidates: tuple[Candidate, ...]
-    decision_id: str = ""
+    candidates: tuple[CueCandidate, ...]
 
 
 class Timers(msgspec.Struct, frozen=True):
@@ -114,8 +127,8 @@ class StreamStore(Protocol):
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         """The customers' rows, None where there is none. Sees every commit *sent* before it."""
 
-    async def commit(self, commit: Commit) -> list[int]:
-        """Apply it; returns for each of its cues the place of the candidate taken, -1 where caps allowed none.
+    async def commit(self, commit: Commit) -> list[list[int]]:
+        """Apply it; returns for each of its cues the candidates written (positions), none where caps allowed none.
         Sent in call order before the first await. Raises `Unavailable` also when it would go over another
         connection than the commit names: a store that was away may have lost what no offset tells of.
 

@@ -16,6 +16,7 @@ from engine.ports import (
     Candidate,
     ClockAnchor,
     Commit,
+    CueCandidate,
     CueChoice,
     CueEntry,
     Position,
@@ -49,15 +50,36 @@ class _Partition:
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
 
 
-def _take(history: History, candidate: Candidate, at: int) -> bool:
-    """Note that the offer was given, if its cap allows it."""
+def _allowed(history: History, candidate: Candidate | CueCandidate, at: int) -> bool:
+    """Whether the offer's cap leaves room."""
     given = history.get(candidate.offer_id, [])
-    if candidate.cap_period_ms > 0:
-        recent = sum(at - before < candidate.cap_period_ms for before in given)
-        if recent >= candidate.cap_max:
-            return False
+    recent = sum(at - before < candidate.cap_period_ms for before in given)
+    return candidate.cap_period_ms <= 0 or recent < candidate.cap_max
+
+
+def _take(history: History, candidate: Candidate | CueCandidate, at: int) -> bool:
+    """Note that the offer was given, if its cap allows it."""
+    if not _allowed(history, candidate, at):
+        return False
+    given = history.get(candidate.offer_id, [])
     history[candidate.offer_id] = sorted([*given, at])[-max(HISTORY, candidate.cap_max) :]
     return True
+
+
+def _fill(history: History, choice: CueChoice) -> list[int]:
+    """The candidates (positions) that fill the slots of `choice`."""
+    best: dict[int, tuple[int, str]] = {}
+    for candidate in choice.candidates:
+        if _allowed(history, candidate, choice.at):
+            for slot, place in enumerate(candidate.places):
+                if place and place < best.get(slot, (place + 1, ""))[0]:
+                    best[slot] = (place, candidate.offer_id)
+    filled = [
+        tuple(bool(slot in best and best[slot][1] == candidate.offer_id) for slot in range(len(candidate.places)))
+        for candidate in choice.candidates
+    ]
+    wanted = [tuple(map(bool, candidate.places)) for candidate in choice.candidates]
+    return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]
 
 
 class MemoryStore:
@@ -105,7 +127,7 @@ class MemoryStore:
         rows = self._partitions[partition].rows
         return [rows.get(customer) for customer in customers]
 
-    async def commit(self, commit: Commit) -> list[int]:
+    async def commit(self, commit: Commit) -> list[list[int]]:
         part = self._partitions[commit.partition]
         if commit.connection not in (0, self.connections):
             raise Unavailable("the connection was made anew")
@@ -114,9 +136,9 @@ class MemoryStore:
         part.position = Position(commit.epoch, commit.offset)
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
-        taken = [self._write_cue(commit.partition, choice) for choice in commit.cues]
+        taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
         part.tallies.update(commit.tallies)
-        part.tallies.update(cues=sum(place >= 0 for place in taken), cues_capped=taken.count(-1))
+        part.tallies.update(cues=sum(map(len, taken)), cues_capped=taken.count([]))
         return taken
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
@@ -130,23 +152,25 @@ class MemoryStore:
             if due > 0:
                 part.timers[customer] = due
 
-    def _write_cue(self, partition: int, choice: CueChoice) -> int:
-        """The place of the candidate taken, -1 when there is none."""
+    def _write_cues(self, partition: int, choice: CueChoice) -> list[int]:
+        """Fill the slots of `choice`; the candidates written (positions)."""
         part = self._partitions[partition]
         history = part.histories.setdefault(choice.customer, {})
-        offered = enumerate(choice.candidates)
-        place = next((place for place, candidate in offered if _take(history, candidate, choice.at)), -1)
-        if place < 0:
-            return place
-        taken = choice.candidates[place]
+        written = _fill(history, choice)
+        for place in written:
+            _take(history, choice.candidates[place], choice.at)
+            self._write_cue(partition, choice.customer, choice.candidates[place])
+        return written
+
+    def _write_cue(self, partition: int, customer: bytes, taken: CueCandidate) -> None:
+        part = self._partitions[partition]
         if taken.record:
-            self._keep(part, choice.decision_id, taken.record)
+            self._keep(part, taken.decision_id, taken.record)
         at = self._next_mark(partition)
-        part.cues.append((at, choice.customer, taken.payload))
-        part.newest_cue[choice.customer] = (at, taken.payload)
+        part.cues.append((at, customer, taken.payload))
+        part.newest_cue[customer] = (at, taken.payload)
         self._written.set()
         self._written = asyncio.Event()
-        return place
 
     def _next_mark(self, partition: int) -> StreamPosition:
         now, newest = self._wall(), self._newest

@@ -89,7 +89,7 @@ class StreamCommands(Commands):
         replies = await self._connection.pipe(b"".join(parts), len(parts)) if parts else []
         return list(chain.from_iterable(replies))
 
-    async def commit(self, commit: Commit) -> list[int]:
+    async def commit(self, commit: Commit) -> list[list[int]]:
         commands = list(self._transaction(commit))
         frame = b"".join(chain.from_iterable(commands))
         replies = await self._connection.pipe(frame, len(commands), commit.connection)
@@ -98,7 +98,7 @@ class StreamCommands(Commands):
             raise Fenced(f"partition {commit.partition} stands at {replies[1].decode()}")
         if broken := next((reply for reply in done if isinstance(reply, hiredis.ReplyError)), None):
             raise self._connection.fail(str(broken))
-        taken: list[int] = done[-1] if commit.cues else []
+        taken: list[list[int]] = done[-1] if commit.cues else []
         return taken
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
@@ -135,10 +135,11 @@ _EXEC = pack(("EXEC",))
 
 
 def _values(choice: CueChoice) -> list[str | bytes | int]:
-    values: list[str | bytes | int] = [choice.customer, choice.at, choice.decision_id, len(choice.candidates)]
+    slots = len(choice.candidates[0].places) if choice.candidates else 0
+    values: list[str | bytes | int] = [choice.customer, choice.at, slots, len(choice.candidates)]
     for candidate in choice.candidates:
         values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms)
-        values += (candidate.payload, candidate.record)
+        values += (candidate.decision_id, candidate.payload, candidate.record, *candidate.places)
     return values
 
 

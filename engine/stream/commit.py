@@ -18,6 +18,7 @@ from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
 
 NOBODY: NDArray[np.int64] = np.zeros(0, np.int64)
+NO_IDS: NDArray[np.uint64] = np.zeros(0, np.uint64)
 
 #: Metric -> the tally it counts.
 _TALLIED = {
@@ -51,10 +52,12 @@ class CommitSender:
         tallies: dict[str, int],
         end: int,
         received: NDArray[np.int64] = NOBODY,
+        event_ids: NDArray[np.uint64] = NO_IDS,
     ) -> None:
-        """Commit the rows `touched` and the offset `end`; what rose becomes cues.
+        """Commit the rows `touched` and the offset `end`; activations become cues.
 
-        ``received`` (wall ms) is when the applied events came in, for the freshness figure.
+        ``received`` (wall ms) is when the applied events came in, for the freshness figure; ``event_ids`` are the
+        hashes of the ids of the events that `activations` counts.
         """
         cache = partition_state.cache
         changed = touched[evaluator.timers(cache.rows, touched, cache.timers)]
@@ -66,7 +69,7 @@ class CommitSender:
             customers=cache.customers(touched),
             rows=cache.encode(touched),
             timers=Timers(cache.customers(changed), cache.timers[changed].tolist()),
-            cues=self._cues(partition_state, policy, activations),
+            cues=self._cues(partition_state, policy, activations, event_ids),
             tallies={**tallies, **_activation_tallies(policy, activations)},
             connection=partition_state.connection,
         )
@@ -78,40 +81,21 @@ class CommitSender:
         partition_state: PartitionState,
         policy: Policy,
         activations: NDArray[np.void],
+        event_ids: NDArray[np.uint64],
     ) -> list[CueChoice]:
-        """The cues for what rose, by the code that decides over HTTP too."""
+        """The cues for what was activated, by the funnel that decides over HTTP too."""
         if not len(activations):
             return []
-        began, choices = time.perf_counter(), []
+        began = time.perf_counter()
         customers = partition_state.cache.customers(activations["slot"])
-        facts = zip(
-            customers,
-            activations["indicator"].tolist(),
-            activations["features"],
-            activations["at"].tolist(),
-            activations["received_at"].tolist(),
-            strict=True,
-        )
-        for customer, indicator, features, at, received_at in facts:
-            choice = choose(
-                policy,
-                customer,
-                indicator,
-                features,
-                at,
-                received_at,
-                self._currency,
-                partition_state.partition,
-            )
-            if choice is not None:
-                choices.append(choice)
+        choices = choose(policy, customers, activations, event_ids, self._currency, partition_state.partition)
         self._meter.observe("indicator_seconds", time.perf_counter() - began)
         return choices
 
     async def _commit(self, partition_state: PartitionState, commit: Commit, received: NDArray[np.int64]) -> None:
         began = time.perf_counter()
         try:
-            taken = await self._store.commit(commit)
+            written = await self._store.commit(commit)
         except Fenced:
             self._meter.add("commits_fenced")
             partition_state.refused_at = partition_state.refused_at or time.monotonic()
@@ -123,9 +107,11 @@ class CommitSender:
             raise
         else:
             partition_state.committed = commit.offset
-            self._count(commit, taken, time.perf_counter() - began, received)
+            self._count(commit, written, time.perf_counter() - began, received)
 
-    def _count(self, commit: Commit, taken: Sequence[int], seconds: float, received: NDArray[np.int64]) -> None:
+    def _count(
+        self, commit: Commit, written: Sequence[Sequence[int]], seconds: float, received: NDArray[np.int64]
+    ) -> None:
         meter = self._meter
         meter.observe("commit_seconds", seconds)
         meter.observe_many("freshness_seconds", (wall_ms() - received) / 1_000)
@@ -136,10 +122,10 @@ class CommitSender:
         for tally, count in commit.tallies.items():
             if tally.startswith(ACTIVATED):
                 meter.add("indicators_risen", count, tally.removeprefix(ACTIVATED))
-        for choice, place in zip(commit.cues, taken, strict=True):
-            if place < 0:
+        for choice, places in zip(commit.cues, written, strict=True):
+            if not places:
                 meter.add("cues_capped")
-            else:
+            for place in places:
                 meter.add("cues_sent", 1, choice.candidates[place].offer_id)
 
 

@@ -225,7 +225,9 @@ class Worker:
         tallies["customers"] = partition_state.cache.first_met(touched)
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
-        self._committer.send(partition_state, evaluator, policy, touched, activations, tallies, end, received)
+        self._committer.send(
+            partition_state, evaluator, policy, touched, activations, tallies, end, received, events["id"]
+        )
 
     async def tend(self, caught_up: Callable[[int], bool]) -> None:
         """Judge the silence of customers whose timers are due.

@@ -10,7 +10,7 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports import Candidate, Commit, CueChoice, Reservation, Timers
+from engine.ports import Candidate, Commit, CueCandidate, CueChoice, Reservation, Timers
 from engine.store.cue_entries import StreamPosition, parse
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
@@ -78,12 +78,22 @@ def cue(customer: str, offer: str = "chat", at: int = 1_000) -> Cue:
     )
 
 
-def candidate(customer: str, offer: str = "chat", cap: tuple[int, int] = (0, 0), at: int = 1_000) -> Candidate:
-    return Candidate(offer, *cap, payload=msgspec.json.encode(cue(customer, offer, at)))
+def candidate(
+    customer: str,
+    offer: str = "chat",
+    cap: tuple[int, int] = (0, 0),
+    at: int = 1_000,
+    places: tuple[int, ...] = (),
+    name: str = "",
+) -> CueCandidate:
+    """A cue; without `places` in the one slot of a `choice`, in its order there."""
+    return CueCandidate(offer, *cap, places, name, msgspec.json.encode(cue(customer, offer, at)))
 
 
-def choice(customer: str, *candidates: Candidate, at: int = 1_000) -> CueChoice:
-    return CueChoice(customer.encode(), at, candidates or (candidate(customer, at=at),))
+def choice(customer: str, *candidates: CueCandidate, at: int = 1_000) -> CueChoice:
+    offered = enumerate(candidates or (candidate(customer, at=at),), 1)
+    placed = [one if one.places else msgspec.structs.replace(one, places=(place,)) for place, one in offered]
+    return CueChoice(customer.encode(), at, tuple(placed))
 
 
 def reservation(

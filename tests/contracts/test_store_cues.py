@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import redis
 
-from engine.ports import Candidate, CueChoice, CueEntry
+from engine.ports import CueCandidate, CueChoice, CueEntry
 from engine.store.cue_entries import StreamPosition
 from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore, candidate, change, choice, cue, customers_of, place
@@ -23,7 +23,7 @@ class Writer:
         self._store = store
         self._at: dict[int, tuple[int, int]] = {}
 
-    async def write(self, partition: int, *cues: CueChoice) -> list[int]:
+    async def write(self, partition: int, *cues: CueChoice) -> list[list[int]]:
         if partition not in self._at:
             self._at[partition] = ((await self._store.claim(partition)).epoch, 0)
         epoch, offset = self._at[partition]
@@ -49,29 +49,70 @@ async def test_the_first_candidate_its_cap_allows_is_sent(store: AnyStore, write
     (customer,) = customers_of(1, 1)
     both = [candidate(customer, "call", (1, 10_000)), candidate(customer, "chat", (2, 10_000))]
     written = [await writer.write(1, choice(customer, *both, at=at)) for at in (1_000, 2_000, 3_000, 4_000)]
-    assert written == [[0], [1], [1], [-1]]
+    assert written == [[[0]], [[1]], [[1]], [[]]]
     assert offers(await store.since(None, "")) == ["call", "chat", "chat"]
     (view,) = await store.views([customer])
     assert view.history == {"call": [1_000], "chat": [2_000, 3_000]}
 
 
+async def test_each_slot_is_filled_by_its_best_that_caps_allow(store: AnyStore, writer: Writer) -> None:
+    """Chat is best for one slot, a call for the other; each may have both when the other is capped."""
+    (customer,) = customers_of(1, 1)
+    ways = [("chat", (1, 0)), ("call", (0, 1)), ("chat", (1, 2)), ("call", (2, 1))]
+    cues = [
+        candidate(customer, offer, (1, 10_000), places=places, name=f"1-{i}")
+        for i, (offer, places) in enumerate(ways)
+    ]
+    asked = [choice(customer, *cues, at=at) for at in (1_000, 5_000)]
+    assert await writer.write(1, *asked) == [[0, 1], []]
+    assert offers(await store.since(None, "")) == ["chat", "call"]
+    (view,) = await store.views([customer])
+    assert view.history == {"chat": [1_000], "call": [1_000]}
+
+
+@pytest.mark.parametrize(("given", "written"), [("chat", [3]), ("call", [2])])
+async def test_an_offer_that_fills_two_slots_is_one_cue_and_counts_once(
+    store: AnyStore, writer: Writer, given: str, written: list[int]
+) -> None:
+    (customer,) = customers_of(1, 1)
+    await writer.write(1, choice(customer, candidate(customer, given, (1, 10_000))))
+    ways = [("chat", (1, 0)), ("call", (0, 1)), ("chat", (1, 2)), ("call", (2, 1))]
+    cues = [candidate(customer, offer, (1, 10_000), places=places) for offer, places in ways]
+    assert await writer.write(1, choice(customer, *cues)) == [written]
+    (view,) = await store.views([customer])
+    assert view.history == {"chat": [1_000], "call": [1_000]}
+    assert (await store.tallies())["cues"] == 2
+
+
+async def test_what_is_first_for_both_slots_is_one_cue(store: AnyStore, writer: Writer) -> None:
+    (customer,) = customers_of(1, 1)
+    cues = [
+        candidate(customer, "chat", (2, 10_000), places=(1, 1)),
+        candidate(customer, "call", (1, 10_000), places=(2, 2)),
+    ]
+    written = [await writer.write(1, choice(customer, *cues, at=at)) for at in (1_000, 2_000, 3_000, 4_000)]
+    assert written == [[[0]], [[0]], [[1]], [[]]]
+    tallies = await store.tallies()
+    assert (tallies["cues"], tallies["cues_capped"]) == (3, 1)
+
+
 async def test_capped_cues_are_counted(store: AnyStore, writer: Writer) -> None:
     one, two = customers_of(1, 2)
     capped = [choice(name, candidate(name, cap=(1, 10_000))) for name in (one, two, one, two, one)]
-    assert await writer.write(1, *capped) == [0, 0, -1, -1, -1]
+    assert await writer.write(1, *capped) == [[0], [0], [], [], []]
     tallies = await store.tallies()
     assert (tallies["cues"], tallies["cues_capped"]) == (2, 3)
 
 
 async def test_a_choice_without_candidates_is_dropped(store: AnyStore, writer: Writer) -> None:
-    assert await writer.write(1, CueChoice(b"c", 1, ())) == [-1]
+    assert await writer.write(1, CueChoice(b"c", 1, ())) == [[]]
     assert await store.since(None, "") == []
 
 
 async def test_the_cue_comes_back_as_it_was(store: AnyStore, writer: Writer) -> None:
     (customer,) = customers_of(3, 1)
     sent = msgspec.structs.replace(cue(customer), say="Grüße, 50 € – “now”", decision_id="3-abc", expires_at=2**52)
-    await writer.write(3, choice(customer, Candidate("chat", 0, 0, msgspec.json.encode(sent))))
+    await writer.write(3, choice(customer, CueCandidate("chat", 0, 0, (1,), "", msgspec.json.encode(sent))))
     ((found),) = await store.since(customer, "")
     assert found.cue == sent
     assert place(found.id).partition == 3
@@ -90,10 +131,12 @@ async def test_the_newest_cue_of_a_customer_is_at_hand(store: AnyStore, writer: 
 
 async def test_a_cue_may_leave_a_record(store: AnyStore, writer: Writer) -> None:
     (customer,) = customers_of(1, 1)
-    call = msgspec.structs.replace(candidate(customer, "call", (1, 10_000)), record=b"for the call")
-    chat = msgspec.structs.replace(candidate(customer, "chat", (1, 10_000)), record=b"for the chat")
     for name in ("1-a", "1-b", "1-c"):
-        await writer.write(1, CueChoice(customer.encode(), 1_000, (call, chat), name))
+        call = candidate(customer, "call", (1, 10_000), name=name)
+        chat = candidate(customer, "chat", (1, 10_000), name=name)
+        call = msgspec.structs.replace(call, record=b"for the call")
+        chat = msgspec.structs.replace(chat, record=b"for the chat")
+        await writer.write(1, choice(customer, call, chat))
     assert [await store.decision(f"1-{name}") for name in "abc"] == [b"for the call", b"for the chat", None]
 
 

@@ -202,7 +202,7 @@ async def test_cues_and_decisions_share_their_caps(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     epoch = (await store.claim(1)).epoch
     cues = [choice(customer, candidate(customer, cap=(1, 500)))]
-    assert await store.commit(change(epoch, 0, 1, cues=cues)) == [0]
+    assert await store.commit(change(epoch, 0, 1, cues=cues)) == [[0]]
     assert await store.reserve([reservation(customer, Candidate("chat", 1, 500), at=1_400)]) == [[False]]
     (view,) = await store.views([customer])
     assert view.history == {"chat": [1_000]}

@@ -26,10 +26,13 @@ moments = st.integers(0, 40)
 offers = st.sampled_from(["chat", "call", "a|b", "7", "ü"])
 caps = st.tuples(st.integers(0, 3), st.sampled_from([0, 5, 20]))
 candidates = st.lists(st.tuples(offers, caps), max_size=3)
+places = st.tuples(st.integers(0, 3), st.integers(0, 3))
+placed = st.lists(st.tuples(offers, caps, places), max_size=5)
 payloads = st.binary(max_size=8)
 
 Offered = tuple[str, tuple[int, int]]  # an offer and its cap
-Chosen = tuple[int, int, list[Offered], bool]
+Placed = tuple[str, tuple[int, int], tuple[int, int]]  # an offer, its cap, and its place in two slots
+Chosen = tuple[int, int, list[Placed], bool]
 
 
 class Twins(RuleBasedStateMachine):
@@ -80,7 +83,7 @@ class Twins(RuleBasedStateMachine):
         step=st.integers(0, 3),
         rows=st.dictionaries(st.sampled_from([b"a", b"b", b"\r\n"]), payloads),
         timers=st.dictionaries(st.sampled_from([b"a", b"b", b"c", b""]), moments),
-        chosen=st.lists(st.tuples(st.integers(0, 1), moments, candidates, st.booleans()), max_size=3),
+        chosen=st.lists(st.tuples(st.integers(0, 1), moments, placed, st.booleans()), max_size=3),
         tallies=st.dictionaries(st.sampled_from(["events", "applied"]), st.integers(0, 9)),
     )
     def commit(
@@ -118,15 +121,15 @@ class Twins(RuleBasedStateMachine):
         if done is not Fenced:
             self.at[partition] = to
 
-    def choice(self, partition: int, which: int, at: int, wanted: list[Offered], keep: bool) -> CueChoice:
+    def choice(self, partition: int, which: int, at: int, wanted: list[Placed], keep: bool) -> CueChoice:
         customer = NAMES[2 * partition + which]
         name = f"{partition}-cue{len(self.decisions)}"
         self.decisions.append(name)
         sent = [
-            msgspec.structs.replace(candidate(customer, offer, cap, at), record=b"kept" * keep)
-            for offer, cap in wanted
+            msgspec.structs.replace(candidate(customer, offer, cap, at, slots, name), record=b"kept" * keep)
+            for offer, cap, slots in wanted
         ]
-        return CueChoice(customer.encode(), at, tuple(sent), name)
+        return CueChoice(customer.encode(), at, tuple(sent))
 
     @rule(wanted=st.lists(st.tuples(st.sampled_from(NAMES), moments, candidates, payloads), max_size=4))
     def reserve(self, wanted: list[tuple[str, int, list[Offered], bytes]]) -> None:

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from engine.customer_id import customer_id
-from engine.decisions.funnel import FunnelResult, decide_many, slots
+from engine.decisions.funnel.result import FunnelResult
+from engine.decisions.funnel.run import decide_many
 from engine.decisions.policy import make_policy
 from engine.decisions.request import DecisionRequest, read_request
 from engine.decisions.response import answer
@@ -44,7 +45,8 @@ def capped_offer(cap: str, *given: int) -> FunnelResult:
 )
 def test_a_cap_counts_what_was_given_within_its_period(given: list[int], held_back: bool) -> None:
     found = capped_offer("{max: 2, period: 60s}", *given)
-    assert (found.allowed, found.capped) == (((), (0,)) if held_back else ((0,), ()))
+    assert list(found.given) == ([] if held_back else [0])
+    assert list(found.survivors.capped) == ([0] if held_back else [])
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_cap_counts_what_was_given_within_its_period(given: list[int], held_ba
 )
 def test_a_caps_period_is_said_in_the_largest_unit_that_divides_it(period: str, words: str) -> None:
     found = capped_offer(f"{{max: 1, period: {period}}}", NOW)
-    (reason,) = answer(found, (), "3-id", 0, "€").suppressed
+    (reason,) = answer(WEB, found, "3-id", 0, "€").suppressed
     assert reason.detail == f"at most 1 in {words}, reached"
 
 
@@ -99,4 +101,4 @@ def test_a_request_may_ask_up_to_its_limits(
 )
 def test_as_many_are_given_as_asked_for_and_as_there_are_places(limit: int, placements: int, most: int) -> None:
     names = [f"p{number}" for number in range(placements)]
-    assert slots(asked(limit=limit, placements=names)) == most
+    assert asked(limit=limit, placements=names).slots == most

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.customer_id import customer_id
-from engine.decisions.funnel import History, decide_many
+from engine.decisions.funnel.run import decide_many
+from engine.decisions.funnel.stages import History
 from engine.decisions.policy import make_policy
 from engine.decisions.request import DecisionRequest
 from engine.rulebook.directory import compile_texts
@@ -61,7 +62,7 @@ customers = st.fixed_dictionaries(
 requests = st.builds(
     DecisionRequest,
     channel=st.sampled_from(["web", "agent", "email", "fax"]),
-    customer_id=st.just("ada"),
+    customer_id=st.just(customer_id("ada")),
     limit=st.integers(1, 5),
     context=st.dictionaries(st.one_of(ids, st.sampled_from(["sell", "chat", "serve"])), st.floats(0.1, 100)),
 )
@@ -82,11 +83,11 @@ def test_it_ranks_as_the_oracle_does(
     found = decide_many(make_policy(BOOK, counts), [r for r, _, _ in asked], made, [h for _, _, h in asked], NOW)
     for ranked, (request, row, history) in zip(found, asked, strict=True):
         expected, full = oracle(request, row, history, counts)
-        offers = [BOOK.offers[position].id for position in ranked.allowed]
-        priorities = [ranked.priority(position) for position in ranked.allowed]
+        offers = [BOOK.offers[position].id for position in ranked.survivors.contactable]
+        priorities = [ranked.priority(position) for position in ranked.survivors.contactable]
         assert priorities == pytest.approx([priority for _, priority in expected])
         assert sorted(offers) == sorted(offer for offer, _ in expected)
-        assert {BOOK.offers[position].id for position in ranked.capped} == full
+        assert {BOOK.offers[position].id for position in ranked.survivors.capped} == full
         # equal to the last bit or not, each offer has the priority that the oracle gives it
         assert dict(zip(offers, priorities, strict=True)) == pytest.approx(dict(expected))
 
@@ -94,7 +95,7 @@ def test_it_ranks_as_the_oracle_does(
 def allowed(book: Rulebook, *asked: DecisionRequest, history: History | None = None) -> list[list[str]]:
     made = rows(*[BUSY] * len(asked))
     found = decide_many(make_policy(book, {}), asked, made, [history or {}] * len(asked), NOW)
-    return [[book.offers[position].id for position in ranked.allowed] for ranked in found]
+    return [[book.offers[position].id for position in ranked.survivors.contactable] for ranked in found]
 
 
 def test_the_example_by_hand() -> None:
@@ -120,7 +121,7 @@ def test_equal_priorities_go_by_id_whatever_the_order_of_files() -> None:
 
 
 def test_what_was_learned_moves_the_propensity() -> None:
-    web = make_policy(BOOK, {("guide", "web"): (980, 0)}).rankings["web"]
+    web = make_policy(BOOK, {("guide", "web"): (980, 0)}).rankings["all", "web"]
     guide = next(i for i, offer in enumerate(BOOK.offers) if offer.id == "guide")
     assert web.propensity[guide] == pytest.approx((0.2 * 20 + 980) / 1_000)
 

@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.customer_id import customer_id
-from engine.decisions.funnel import FunnelResult, History, decide_many, slots
-from engine.decisions.log import recall
+from engine.decisions.funnel.result import FunnelResult
+from engine.decisions.funnel.run import decide_many
+from engine.decisions.funnel.stages import History
+from engine.decisions.funnel.survivors import drop_counts
+from engine.decisions.log import recall, record_of
 from engine.decisions.policy import make_policy
 from engine.decisions.record import encode_record, pack_features, read_record
 from engine.decisions.request import Answer, DecisionRequest, encode
-from engine.decisions.reservation import PendingDecision, held_back
-from engine.decisions.response import answer, fallback, record_of
+from engine.decisions.reservation import PendingDecision
+from engine.decisions.response import answer, fallback
 from engine.errors import BadState
 from engine.events import Reason
 from engine.kernels.catalogue import FEATURES
@@ -31,9 +34,12 @@ def ranked(request: DecisionRequest, history: History | None = None, **row: floa
     return decide_many(POLICY, [request], rows(BUSY | row), [history or {}], NOW)[0]
 
 
+def pending(request: DecisionRequest) -> PendingDecision:
+    return PendingDecision(request, ranked(request), "3-id", 0)
+
+
 def told(request: DecisionRequest, history: History | None = None, **row: float) -> Answer:
-    found = ranked(request, history, **row)
-    return answer(found, found.allowed[: slots(request)], "3-id", 1_000, "€")
+    return answer(request, ranked(request, history, **row), "3-id", 1_000, "€")
 
 
 def test_offers_carry_the_customers_own_numbers_and_the_parts_of_their_priority() -> None:
@@ -76,9 +82,8 @@ def test_each_offer_is_given_or_suppressed_once(
     assert sorted(names) == sorted(offer.id for offer in BOOK.offers)
     assert len(found.offers) <= limit
     assert all(Reason(f"{one.stage}.{one.code}") and one.detail for one in found.suppressed)
-    counted = held_back(
-        [PendingDecision(ranked(request, FULL if full else None, session_bursts=bursts, cart_items=items), "", 0)]
-    )
+    result = ranked(request, FULL if full else None, session_bursts=bursts, cart_items=items)
+    counted = drop_counts([result.survivors], len(BOOK.offers))
     reasons = [Reason(f"{one.stage}.{one.code}") for one in found.suppressed]
     assert counted == {reason: reasons.count(reason) for reason in counted}
 
@@ -117,8 +122,8 @@ def test_the_fallback_gives_what_needs_no_state_only() -> None:
 def test_the_log_tells_what_the_answer_told() -> None:
     request = DecisionRequest("web", customer_id("ada"), limit=1, placements=("hero",), explain=True)
     found = ranked(request, FULL)
-    live = answer(found, found.allowed[:1], "3-id", 0, "€")
-    record = read_record(encode_record(record_of(found, found.allowed[:1])))
+    live = answer(request, found, "3-id", 0, "€")
+    record = read_record(encode_record(record_of(found, customer_id("ada"), ("hero",))))
     logged = recall("3-id", record, BOOK)
     assert logged.complete
     assert logged.suppressed == live.suppressed
@@ -130,8 +135,8 @@ def test_the_log_tells_what_the_answer_told() -> None:
 
 
 def test_without_its_rulebook_the_log_says_that_it_is_not_complete() -> None:
-    found = ranked(DecisionRequest("web", customer_id("ada")))
-    logged = recall("3-id", record_of(found, found.allowed[:2]), None)
+    found = ranked(DecisionRequest("web", customer_id("ada"), limit=2))
+    logged = recall("3-id", record_of(found, customer_id("ada")), None)
     assert not logged.complete
     assert [offer.offer_id for offer in logged.offers] == ["cart-help", "chat"]
     assert logged.suppressed == ()
@@ -144,18 +149,16 @@ values = st.floats(allow_nan=True, allow_infinity=True)
 @given(st.lists(st.one_of(st.just(0.0), values), min_size=FEATURES, max_size=FEATURES))
 def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
     vector = np.array(features)
-    record = msgspec.structs.replace(
-        record_of(ranked(DecisionRequest("web", customer_id("a"))), ()), features=pack_features(vector)
+    record = record_of(
+        ranked(DecisionRequest("web", customer_id("a"))), customer_id("a"), features=pack_features(vector)
     )
     back = record.vector()
     np.testing.assert_array_equal(back, vector)
 
 
 def test_features_the_catalogue_got_since_have_no_value() -> None:
-    record = msgspec.structs.replace(
-        record_of(ranked(DecisionRequest("web", customer_id("a"))), ()),
-        features=pack_features(np.array([0.0, 2.0])),
-    )
+    found = ranked(DecisionRequest("web", customer_id("a")))
+    record = record_of(found, customer_id("a"), features=pack_features(np.array([0.0, 2.0])))
     assert record.vector()[:2].tolist() == [0.0, 2.0]
     assert np.isnan(record.vector()[2:]).all()
     assert len(record.vector()) == FEATURES
@@ -170,22 +173,22 @@ def test_a_record_of_a_stranger_is_refused(stored: bytes) -> None:
 
 
 def test_what_is_refused_falls_to_the_next() -> None:
-    draft = PendingDecision(ranked(DecisionRequest("web", customer_id("ada"), limit=2)), "3-id", 0)
-    assert [c.offer_id for c in draft.reservation().candidates] == ["cart-help", "chat"]
-    assert draft.refused([False, True])
-    again = draft.reservation()
+    decision = pending(DecisionRequest("web", customer_id("ada"), limit=2))
+    assert [c.offer_id for c in decision.reservation().candidates] == ["cart-help", "chat"]
+    assert decision.refused([False, True])
+    again = decision.reservation()
     assert [c.offer_id for c in again.candidates] == ["guide"]
     assert [one.offer_id for one in read_record(again.record).given] == ["chat", "guide"]
     assert read_record(again.record).capped == ("cart-help",)
-    assert not draft.refused([True])
-    assert [offer.offer_id for offer in draft.answer("€").offers] == ["chat", "guide"]
+    assert not decision.refused([True])
+    assert [offer.offer_id for offer in decision.answer("€").offers] == ["chat", "guide"]
 
 
 def test_when_all_is_refused_the_record_says_so_too() -> None:
-    draft = PendingDecision(ranked(DecisionRequest("agent", customer_id("ada"), explain=True)), "3-id", 0)
-    assert draft.refused([False])
-    last = draft.reservation()
+    decision = pending(DecisionRequest("agent", customer_id("ada"), explain=True))
+    assert decision.refused([False])
+    last = decision.reservation()
     assert last.candidates == ()
     assert read_record(last.record).given == ()
-    assert not draft.refused([])
-    assert ("chat", "cap_period") in [(one.offer_id, one.code) for one in draft.answer("€").suppressed]
+    assert not decision.refused([])
+    assert ("chat", "cap_period") in [(one.offer_id, one.code) for one in decision.answer("€").suppressed]

@@ -21,7 +21,7 @@ from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
-from engine.ports import Candidate, Commit, CueChoice, Timers
+from engine.ports import Commit, CueCandidate, CueChoice, Timers
 from engine.ports.health import SystemHealth
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
@@ -174,7 +174,9 @@ class Process:
             "revision": "r",
         }
         cue = Cue(**{**told, **fields})
-        choice = CueChoice(customer.encode(), cue.at, (Candidate("help_chat", 0, 0, msgspec.json.encode(cue)),))
+        choice = CueChoice(
+            customer.encode(), cue.at, (CueCandidate("help_chat", 0, 0, (1,), "", msgspec.json.encode(cue)),)
+        )
         await self._commit(customer, {}, (choice,))
         return cue
 

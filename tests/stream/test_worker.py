@@ -252,7 +252,7 @@ async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
 
 async def test_a_commit_that_fails_of_a_fault_of_ours_ends_the_worker() -> None:
     class Broken(MemoryStore):
-        async def commit(self, commit: Commit) -> list[int]:
+        async def commit(self, commit: Commit) -> list[list[int]]:
             raise ZeroDivisionError
 
     setting = Setting(Broken(PARTITIONS))
@@ -269,7 +269,7 @@ async def test_what_an_old_connection_still_holds_does_not_take_effect_after_all
 
         held: Commit | None = None
 
-        async def commit(self, commit: Commit) -> list[int]:
+        async def commit(self, commit: Commit) -> list[list[int]]:
             if commit.rows and self.held is None:
                 self.held = commit
                 raise Unavailable("no answer in time")

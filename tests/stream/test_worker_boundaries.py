@@ -33,7 +33,7 @@ class Remembering(MemoryStore):
         super().__init__(PARTITIONS)
         self.commits: list[Commit] = []
 
-    async def commit(self, commit: Commit) -> list[int]:
+    async def commit(self, commit: Commit) -> list[list[int]]:
         taken = await super().commit(commit)
         self.commits.append(commit)
         return taken

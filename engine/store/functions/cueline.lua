@@ -23,10 +23,15 @@ local function recent(given, period, at)
   return count
 end
 
--- Note in `history` that the offer was given at `at`, if its cap allows it (period 0: no cap).
+-- Whether the offer's cap leaves room (period 0: no cap).
+local function allowed(history, offer, max, period, at)
+  return period <= 0 or recent(history[offer] or {}, period, at) < max
+end
+
+-- Note in `history` that the offer was given at `at`, if its cap allows it.
 local function take(history, offer, max, period, at)
+  if not allowed(history, offer, max, period, at) then return false end
   local given = history[offer] or {}
-  if period > 0 and recent(given, period, at) >= max then return false end
   given[#given + 1] = at
   if #given > 1 and given[#given - 1] > at then table.sort(given) end
   if #given > math.max(HISTORY, max) then table.remove(given, 1) end
@@ -34,11 +39,32 @@ local function take(history, offer, max, period, at)
   return true
 end
 
--- The place in `args` of the first candidate whose cap allows it, of those from `first` to `last`.
-local function first_allowed(history, args, first, last, at)
-  for c = first, last, 5 do
-    if take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then return c end
+-- The offer that fills each slot: of the candidates from `first` to `last` whose cap allows it the one with the
+-- lowest place in that slot. A candidate's places stand behind its six other arguments.
+local function fill(history, args, first, last, slots, at)
+  local offers, places = {}, {}
+  for c = first, last, 6 + slots do
+    if allowed(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then
+      for slot = 1, slots do
+        local place = tonumber(args[c + 5 + slot])
+        if place > 0 and (not places[slot] or place < places[slot]) then
+          offers[slot], places[slot] = args[c], place
+        end
+      end
+    end
   end
+  return offers
+end
+
+-- Whether candidate `c` is for the very slots, one or more, that its offer fills.
+local function fits(args, c, slots, offers)
+  local any = false
+  for slot = 1, slots do
+    local fills = offers[slot] == args[c]
+    if fills ~= (tonumber(args[c + 5 + slot]) > 0) then return false end
+    any = any or fills
+  end
+  return any
 end
 
 local function write_cue(keys, tag, customer, decision, payload, record, length)
@@ -49,29 +75,38 @@ local function write_cue(keys, tag, customer, decision, payload, record, length)
   if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
 end
 
--- KEYS: cue stream, tallies. ARGV: stream length, then of each choice: customer, at, decision, number of
--- candidates, and of each candidate: offer, max, period, payload, record. Returns of each choice the place of the candidate
--- taken, from 0, or -1 where caps allowed none.
+-- Take the candidates that fill the slots and write their cues; returns their positions, from 0.
+local function write_choice(keys, tag, args, customer, at, slots, first, last)
+  local key = tag .. 'h:' .. customer
+  local history = load_history(key)
+  local offers, written = fill(history, args, first, last, slots, at), {}
+  for c = first, last, 6 + slots do
+    if fits(args, c, slots, offers) then
+      take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at)
+      write_cue(keys, tag, customer, args[c + 3], args[c + 4], args[c + 5], args[1])
+      written[#written + 1] = (c - first) / (6 + slots)
+    end
+  end
+  if #written > 0 then save_history(key, history) end
+  return written
+end
+
+-- KEYS: cue stream, tallies. ARGV: stream length, then of each choice: customer, at, number of slots, number of
+-- candidates, and of each candidate: offer, max, period, decision, payload, record, and its place in each slot (0: not
+-- for it). Returns of each choice the candidates written, from 0: none where caps allowed none.
 local function cues(keys, args)
   local tag = string.sub(keys[1], 1, -2)
-  local taken_at, written, arg = {}, 0, 2
+  local answers, sent, capped, arg = {}, 0, 0, 2
   while arg <= #args do
-    local customer, at, last = args[arg], tonumber(args[arg + 1]), arg + 3 + 5 * tonumber(args[arg + 3])
-    local key = tag .. 'h:' .. customer
-    local history = load_history(key)
-    local taken = first_allowed(history, args, arg + 4, last, at)
-    if taken then
-      save_history(key, history)
-      write_cue(keys, tag, customer, args[arg + 2], args[taken + 3], args[taken + 4], args[1])
-      written = written + 1
-    end
-    taken_at[#taken_at + 1] = taken and (taken - arg - 4) / 5 or -1
-    arg = last + 1
+    local at, slots, first = tonumber(args[arg + 1]), tonumber(args[arg + 2]), arg + 4
+    local last = arg + 3 + (6 + slots) * tonumber(args[arg + 3])
+    local written = write_choice(keys, tag, args, args[arg], at, slots, first, last)
+    if #written == 0 then capped = capped + 1 end
+    answers[#answers + 1], sent, arg = written, sent + #written, last + 1
   end
-  local capped = #taken_at - written
-  if written > 0 then redis.call('HINCRBY', keys[2], 'cues', written) end
+  if sent > 0 then redis.call('HINCRBY', keys[2], 'cues', sent) end
   if capped > 0 then redis.call('HINCRBY', keys[2], 'cues_capped', capped) end
-  return taken_at
+  return answers
 end
 
 -- Take each of the candidates from `first` to `last` in `args` whose cap allows it: a digit each, 1 or 0.

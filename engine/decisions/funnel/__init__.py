@@ -1,0 +1,1 @@
+"""The one path of every decision and cue: candidates, stages, score, arbitration."""

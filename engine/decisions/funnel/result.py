@@ -1,0 +1,63 @@
+"""What the funnel found for one customer, one channel and one moment."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.decisions.funnel.survivors import Survivors
+from engine.decisions.policy import ChannelRanking, Policy
+
+
+class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What was found at ``now`` (epoch ms) for up to ``slots`` offers.
+
+    ``features`` (float64[F], ``values`` the same as a list) is what it rests on. ``weights`` are the context
+    weights of the request and ``priorities`` those that follow from it (float64[O]; None: no context).
+    """
+
+    policy: Policy
+    ranking: ChannelRanking
+    features: NDArray[np.float64]
+    values: list[float]
+    survivors: Survivors
+    slots: int
+    now: int
+    weights: NDArray[np.float64] | None = None
+    priorities: NDArray[np.float64] | None = None
+
+    @property
+    def given(self) -> Sequence[int]:
+        """The offers to give, best first."""
+        return self.survivors.given
+
+    def without(self, refused: Collection[int]) -> FunnelResult:
+        """The same, had the caps of `refused` been reached: the next offers take their places."""
+        left = self.survivors
+        contactable = [offer for offer in left.contactable if offer not in refused]
+        given = self.ranking.arm.arbitration.select(contactable, self.slots)
+        left = Survivors(left.available, left.triggered, left.applicable, contactable, given)
+        return FunnelResult(
+            self.policy, self.ranking, self.features, self.values, left, self.slots, self.now, self.weights,
+            self.priorities,
+        )  # fmt: skip
+
+    def giving(self, offer: int) -> FunnelResult:
+        """The same, had the caps of all before `offer` been reached."""
+        queue = self.survivors.contactable
+        return self if queue[0] == offer else self.without(queue[: queue.index(offer)])
+
+    def weight(self, offer: int) -> float:
+        """The context weight of an offer."""
+        return 1.0 if self.weights is None else float(self.weights[offer])
+
+    def propensity(self, offer: int) -> float:
+        """The propensity of an offer on this channel."""
+        return float(self.ranking.propensity[offer])
+
+    def priority(self, offer: int) -> float:
+        """The priority of an offer on this channel, in this context."""
+        return float((self.ranking.priority if self.priorities is None else self.priorities)[offer])

@@ -1,0 +1,94 @@
+"""The funnel: which offers a customer gets on a channel. Decisions and cues both come through `funnel`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.decisions.funnel.result import FunnelResult
+from engine.decisions.funnel.stages import History, applicability, contact
+from engine.decisions.funnel.survivors import Survivors
+from engine.decisions.policy import ChannelRanking, Policy
+from engine.decisions.request import DecisionRequest
+from engine.decisions.scoring import context_weights
+from engine.kernels.catalogue import FEATURES
+from engine.kernels.features import read_many
+from engine.kernels.predicates import match_many
+from engine.rulebook.model import Rulebook
+
+
+def decide_many(
+    policy: Policy,
+    requests: Sequence[DecisionRequest],
+    rows: NDArray[np.void],
+    histories: Sequence[History],
+    now: int,
+) -> list[FunnelResult]:
+    """Decide for N `requests` on their `rows` (N of `ROW`) and `histories` (N) at `now` (epoch ms).
+
+    Features are read once for all and the rules run once for all.
+    """
+    features = np.empty((len(requests), FEATURES))
+    read_many(rows, np.full(len(requests), now), features)
+    holds = match_offers(policy.rulebook, features)
+    found = zip(requests, histories, features, features.tolist(), holds, strict=True)
+    return [_decide(policy, *one, now) for one in found]
+
+
+def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which offers' rules hold (bool, N x O) for `features` (float64, N x F)."""
+    program = rulebook.program
+    truth = np.empty(program.required.shape[1], np.uint64)
+    holds = np.empty((len(features), len(program.first) - 1), np.bool_)
+    match_many(features, program, truth, holds)
+    return holds[:, rulebook.offer_rule :]
+
+
+def funnel(
+    policy: Policy,
+    ranking: ChannelRanking,
+    order: NDArray[np.intp],
+    features: NDArray[np.float64],
+    values: list[float],
+    holds: NDArray[np.bool_],
+    history: History,
+    slots: int,
+    now: int,
+    weights: NDArray[np.float64] | None = None,
+    priorities: NDArray[np.float64] | None = None,
+) -> FunnelResult:
+    """Send the candidates in `order` (best first; those of `ranking.available` that were triggered) through the
+    stages, at `now` (epoch ms).
+
+    ``features`` (float64[F], ``values`` the same as a list) and ``holds`` (bool[O], the offers' rules) are the
+    customer's, `history` is empty where only the store knows it.
+    """
+    triggered = ranking.available if len(order) == len(ranking.available) else order.tolist()
+    applicable = applicability(order, holds)
+    contactable = contact(applicable, policy.rulebook.offers, history, now)
+    given = ranking.arm.arbitration.select(contactable, slots)
+    survivors = Survivors(ranking.available, triggered, applicable, contactable, given)
+    return FunnelResult(policy, ranking, features, values, survivors, slots, now, weights, priorities)
+
+
+def _decide(
+    policy: Policy,
+    request: DecisionRequest,
+    history: History,
+    features: NDArray[np.float64],
+    values: list[float],
+    holds: NDArray[np.bool_],
+    now: int,
+) -> FunnelResult:
+    ranking = policy.ranking(request.customer, request.channel)
+    if not request.context:
+        return funnel(policy, ranking, ranking.order, features, values, holds, history, request.slots, now)
+    offers, arm = policy.rulebook.offers, ranking.arm
+    weights = context_weights(request.context, offers)
+    priorities = arm.scoring.in_context(ranking.priority, weights)
+    order = arm.arbitration.order(offers, ranking.available, priorities)
+    return funnel(
+        policy, ranking, order, features, values, holds, history, request.slots, now, weights, priorities
+    )
