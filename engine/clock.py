@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 
 
 def wall_ms() -> int:

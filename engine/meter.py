@@ -105,7 +105,7 @@ METRICS: dict[str, Metric] = {
 
 
 class PrometheusMeter(Collector):
-    """The meter of one process (`engine.ports.Meter`), with a registry of its own. Safe between threads.
+    """The meter of one process (`engine.ports.meter.Meter`), with a registry of its own. Safe between threads.
 
     An unknown name, a verb that is not the metric's, or a label where none belongs (or none where one
     belongs) is a KeyError: it is a mistake in the program.

@@ -28,7 +28,7 @@ from rich.progress import Progress
 from engine.errors import BadSettings, Unavailable
 from engine.events import Message
 from engine.kafka.producer import KafkaLog
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.replay.log_reader import LineFaults, LogReader
 from engine.settings import Redis
 from engine.state.row import read

@@ -28,7 +28,9 @@ from engine.decisions.response import fallback
 from engine.errors import Unavailable
 from engine.events import Reason
 from engine.kernels.partition import partition_of
-from engine.ports import Clock, DecisionStore, Meter, View
+from engine.ports.clock import Clock
+from engine.ports.meter import Meter
+from engine.ports.store import DecisionStore, View
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.state.row import is_readable, read

@@ -17,7 +17,7 @@ from engine.decisions.experiments import ASSIGNMENT, Arm, ArmAssignment
 from engine.decisions.funnel.stages import availability, trigger
 from engine.decisions.record import Given
 from engine.decisions.scoring import Scores
-from engine.ports import Candidate
+from engine.ports.store import Candidate
 from engine.rulebook.explain import Clauses, clauses_of
 from engine.rulebook.model import Offer, Rulebook
 from models.propensity import Counts

@@ -14,14 +14,14 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
 from engine.events import CHANNELS, Outcome
-from engine.ports import DecisionStore, Reservation, View
+from engine.ports.store import DecisionStore, Reservation, View
 
 #: A customer of whom nothing is known, and nothing will be: the rehearsal writes nothing.
 STRANGER = customer_id("cueline-rehearsal")
 
 
 class ReadOnlyStore:
-    """`store` (`engine.ports.DecisionStore`) that takes every offer it is asked to, and writes nothing."""
+    """`store` (`engine.ports.store.DecisionStore`) that takes every offer it is asked to, and writes nothing."""
 
     def __init__(self, store: DecisionStore) -> None:
         self._store = store

@@ -22,7 +22,7 @@ from engine.decisions.log import record_of
 from engine.decisions.policy import CUE_CHANNELS, Policy
 from engine.decisions.record import encode_record, pack_features
 from engine.events import Cue
-from engine.ports import CueCandidate, CueChoice
+from engine.ports.store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
 

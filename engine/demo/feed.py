@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.clock import wall_ms
 from engine.events import Message
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.replay.log_reader import LineFaults, LogReader
 from engine.replay.run import ReplayProgress, SetClock, replay, send_paced
 from engine.replay.sender import Sender, Sent

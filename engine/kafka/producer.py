@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError
 
 from engine.errors import BadSettings, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, Message, Outcome
-from engine.ports import Meter
 from engine.ports.kafka import DeadLetter
+from engine.ports.meter import Meter
 from engine.ports.sources import SOURCE_HEADER
 from engine.settings import Kafka
 
@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 
 
 class KafkaLog:
-    """`engine.ports.EventLog` on aiokafka, and the worker's way to other partitions and dead letters.
+    """`engine.ports.kafka.EventLog` on aiokafka, and the worker's way to other partitions and dead letters.
 
     `meter` counts dead letters; only a worker writes any.
     """

@@ -1,4 +1,4 @@
-"""What passes between the Kafka edge and the stream core: records in, dead letters and forwarded records out."""
+"""The event log, and what passes between the Kafka edge and the stream core: records in, dead letters out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
+
+from engine.events import Message, Outcome
 
 
 class KafkaRecord(Protocol):
@@ -88,3 +90,13 @@ class LagMonitor(Protocol):
 
     def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
         """Take (next offset, records behind) by partition at `now` (monotonic s); raises `Stuck`."""
+
+
+class EventLog(Protocol):
+    """Kafka, as doors see it."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns once Kafka has acknowledged all; raises `Unavailable` or `Overloaded`."""
+
+    async def publish_outcome(self, outcome: Outcome) -> None:
+        """Returns once Kafka has acknowledged it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 
-from engine.ports import DecisionStore
+from engine.ports.store import DecisionStore
 from engine.process.periodic import every
 
 LEARNED_EVERY_S = 0.4

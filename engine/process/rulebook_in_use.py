@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from engine.errors import BadRule
-from engine.ports import Meter
+from engine.ports.meter import Meter
 from engine.rulebook.directory import load
 from engine.rulebook.model import Rulebook
 from engine.rulebook.watcher import watch

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from engine.errors import Unavailable
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.replay.run import SetClock
 
 AGAIN_EVERY_S = 0.25

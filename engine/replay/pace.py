@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 
 
 def due(at: int, anchor: ClockAnchor) -> int:

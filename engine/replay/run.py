@@ -13,7 +13,7 @@ import msgspec
 from engine.clock import wall_ms
 from engine.errors import CuelineError
 from engine.events import Message
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.replay.log_reader import LineFaults, LogReader, ReadPosition
 from engine.replay.outbox import Outbox
 from engine.replay.pace import due

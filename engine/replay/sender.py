@@ -8,7 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.events import AHEAD_MS, EARLIEST_MS, LATEST_MS, Message
-from engine.ports import EventLog
+from engine.ports.kafka import EventLog
 from engine.replay.segment_payload import rfc3339
 
 _OUTSIDE = f"not between {rfc3339(EARLIEST_MS)} and {rfc3339(LATEST_MS)}, the times that are kept"

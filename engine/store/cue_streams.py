@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
-from engine.ports import CueEntry
+from engine.ports.store import CueEntry
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
@@ -25,7 +25,7 @@ Found = tuple[StreamPosition, dict[bytes, bytes]]
 
 
 class CueCommands(Commands):
-    """`engine.ports.CueStore` on Redis."""
+    """`engine.ports.store.CueStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -10,7 +10,7 @@ import msgspec
 
 from engine.customer_id import CustomerId
 from engine.events import Outcome
-from engine.ports import Reservation, View
+from engine.ports.store import Reservation, View
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.functions.library import LEARN, RESERVE
@@ -25,7 +25,7 @@ _history = msgspec.msgpack.Decoder(dict[str, list[int]]).decode
 
 
 class DecisionCommands(Commands):
-    """`engine.ports.DecisionStore` on Redis."""
+    """`engine.ports.store.DecisionStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -19,11 +19,11 @@ key                    type    content
                                ``redis.cue_stream_length`` entries
 ``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
 ``{p7}:b``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
-``{p7}:n``             hash    tallies: those of `engine.ports.Commit`, ``cues``, ``cues_capped``
+``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    what outcomes taught: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``version`` raised by every change
 ``cueline:names``      hash    32-bit hash of an item or category -> its word
-``cueline:clock``      string  JSON of `engine.ports.ClockAnchor` while a replay sets the time
+``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 =====================  ======  ==================================================================
 
 Rows have no time to live in this version: memory grows with the customers ever seen. A history keeps the

@@ -12,18 +12,9 @@ from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
 from engine.events import Outcome
-from engine.ports import (
-    Candidate,
-    ClockAnchor,
-    Commit,
-    CueCandidate,
-    CueChoice,
-    CueEntry,
-    Position,
-    Reservation,
-    View,
-)
+from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
+from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, CueEntry, Position, Reservation, View
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, HISTORY, RedisKeys
 

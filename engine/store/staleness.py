@@ -19,8 +19,8 @@ import msgspec
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
 from engine.events import Outcome
-from engine.ports import DecisionStore, Reservation, View
 from engine.ports.health import CommitPoint
+from engine.ports.store import DecisionStore, Reservation, View
 
 STALLED_S = 30.0  # nobody applies anything: no worker is there, and what is there is all there will be
 AT_MOST_S = 600.0  # workers apply, but do not say how far they are
@@ -96,7 +96,7 @@ class CommitProgress(Protocol):
 
 
 class StalenessGuard:
-    """`store` (`engine.ports.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
+    """`store` (`engine.ports.store.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
     ``behind`` says so too, and ``losses`` what will not come back. `now` is in seconds of a clock that only goes
     on; `caught_up` says of each partition whether its worker, since that connection to the store was made, has
     applied all that Kafka holds."""

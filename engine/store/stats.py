@@ -8,7 +8,7 @@ from itertools import chain
 
 import msgspec
 
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.ports.health import CommitPoint
 from engine.settings import Redis
 from engine.store.commands import Commands
@@ -19,7 +19,7 @@ NAMED_AT_ONCE = 500  # about half a millisecond of Redis
 
 
 class StatsCommands(Commands):
-    """`engine.ports.StatsStore` on Redis."""
+    """`engine.ports.store.StatsStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -31,7 +31,7 @@ from itertools import chain
 import hiredis
 
 from engine.errors import Fenced
-from engine.ports import Commit, CueChoice, Position, Timers
+from engine.ports.store import Commit, CueChoice, Position, Timers
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.functions.library import CUES
@@ -62,7 +62,7 @@ return {string.format('%.0f', epoch), at[2] or '0', string.format('%.0f', previo
 
 
 class StreamCommands(Commands):
-    """`engine.ports.StreamStore` on Redis."""
+    """`engine.ports.store.StreamStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -13,7 +13,8 @@ from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
-from engine.ports import Commit, CueChoice, Meter, StreamStore, Timers
+from engine.ports.meter import Meter
+from engine.ports.store import Commit, CueChoice, StreamStore, Timers
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from engine.errors import Unavailable
 from engine.kernels.hash_set import meet
-from engine.ports import StatsStore
+from engine.ports.store import StatsStore
 from engine.stream.decode import DecodedBatch
 
 TABLE = 1 << 18  # hashes remembered as told: 1 MB

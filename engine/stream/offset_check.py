@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.errors import LostLog
-from engine.ports import Meter
 from engine.ports.kafka import KafkaRecord
+from engine.ports.meter import Meter
 from engine.stream.partition_state import PartitionState
 
 

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from engine.errors import Unavailable
-from engine.ports import Meter, Position, StreamStore
+from engine.ports.meter import Meter
+from engine.ports.store import Position, StreamStore
 from engine.stream.partition_state import PartitionState
 from engine.stream.row_cache import RowCache
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import nan
 
 from engine.errors import Stuck
-from engine.ports import Meter
+from engine.ports.meter import Meter
 
 
 class LagWatchdog:

@@ -19,9 +19,11 @@ from engine.errors import LostLog, TooManyDeadLetters, Unavailable
 from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.kernels.timers import CALLED
-from engine.ports import Clock, Meter, StatsStore, StreamStore
+from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter, KafkaRecord
+from engine.ports.meter import Meter
 from engine.ports.sources import Sources
+from engine.ports.store import StatsStore, StreamStore
 from engine.settings import Stream
 from engine.stream.commit import CommitSender
 from engine.stream.decode import DecodedBatch, decode

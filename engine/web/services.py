@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.decisions.batcher import DecisionBatcher
-from engine.ports import Clock, CueStore, DecisionStore, EventLog, Meter, StatsStore
+from engine.ports.clock import Clock
 from engine.ports.health import SystemHealth
+from engine.ports.kafka import EventLog
+from engine.ports.meter import Meter
 from engine.ports.sources import Source
+from engine.ports.store import CueStore, DecisionStore, StatsStore
 from engine.rulebook.model import Rulebook
 
 

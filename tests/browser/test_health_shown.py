@@ -8,8 +8,8 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from engine.errors import Unavailable
-from engine.ports import View
 from engine.ports.health import OK, ComponentHealth, SystemHealth
+from engine.ports.store import View
 from tests.browser.running import TOO_WIDE
 from tests.flows.api import Process
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import redis
 
-from engine.ports import CueCandidate, CueChoice, CueEntry
+from engine.ports.store import CueCandidate, CueChoice, CueEntry
 from engine.store.cue_entries import StreamPosition
 from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore, candidate, change, choice, cue, customers_of, place

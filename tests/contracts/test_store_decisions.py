@@ -10,7 +10,7 @@ import redis
 
 from engine.events import OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports import Candidate, View
+from engine.ports.store import Candidate, View
 from engine.settings import Redis
 from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore

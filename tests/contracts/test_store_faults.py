@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from engine.errors import BadSettings, Fenced, Unavailable
-from engine.ports import Candidate, Commit, Position
+from engine.ports.store import Candidate, Commit, Position
 from engine.settings import Redis
 from engine.store.functions import library
 from engine.store.keys import HISTORY

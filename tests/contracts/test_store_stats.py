@@ -6,8 +6,9 @@ import pytest
 import redis
 
 from engine.errors import Unavailable
-from engine.ports import ClockAnchor, Commit, Timers
+from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
+from engine.ports.store import Commit, Timers
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import PARTITIONS, AnyStore

@@ -12,7 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from engine.customer_id import customer_id
 from engine.errors import Fenced
 from engine.events import Outcome, OutcomeName
-from engine.ports import Candidate, ClockAnchor, CueChoice, Position
+from engine.ports.clock import ClockAnchor
+from engine.ports.store import Candidate, CueChoice, Position
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore

@@ -19,7 +19,7 @@ from engine.events import LESSONS, Cue, OutcomeName
 from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import ACTIVATION
 from engine.kernels.partition import partition_of
-from engine.ports import Candidate, Commit, CueCandidate, CueChoice, Reservation, Timers
+from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, Reservation, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.store.memory import MemoryStore

@@ -21,8 +21,8 @@ from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
-from engine.ports import Commit, CueCandidate, CueChoice, Timers
 from engine.ports.health import SystemHealth
+from engine.ports.store import Commit, CueCandidate, CueChoice, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings

@@ -19,7 +19,7 @@ from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import Unavailable
 from engine.events import CHANNELS
 from engine.meter import PrometheusMeter
-from engine.ports import Reservation, View
+from engine.ports.store import Reservation, View
 from engine.store.memory import MemoryStore
 from tests.flows.api import PARTITIONS, StillClock, rules, settings
 from tests.flows.first_decision import Firsts

@@ -15,7 +15,7 @@ from engine.errors import BadEvent
 from engine.events import Outcome, OutcomeName
 from engine.kafka.faust_app import read_outcome
 from engine.kernels.partition import partition_of
-from engine.ports import Reservation
+from engine.ports.store import Reservation
 from tests.flows.test_stream import PARTITIONS, START, WITHIN_S, Deployment, dead_letters, deployed
 from tests.services import Broker, Valkey
 

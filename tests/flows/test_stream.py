@@ -28,7 +28,7 @@ from engine.kernels.row import ROW
 from engine.local.loopback import free_port
 from engine.local.supervisor import Supervisor
 from engine.meter import total
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.rulebook.directory import load
 from engine.settings import Kafka, Redis
 from engine.store.redis import RedisStore

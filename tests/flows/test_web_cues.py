@@ -11,7 +11,7 @@ import pytest
 
 from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue
-from engine.ports import CueEntry
+from engine.ports.store import CueEntry
 from engine.store.memory import MemoryStore
 from engine.web.push.feed import AT_ONCE, CueFeed
 from engine.web.server.uvicorn_server import serve

@@ -9,7 +9,7 @@ import pytest
 
 from engine.clock import EngineClock
 from engine.errors import Unavailable
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.process import replay_clock as following
 from engine.process.replay_clock import FORGET_AFTER, follow_clock
 from engine.replay import clock_keeper as held

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.customer_id import customer_id
 from engine.events import Event, Message
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.replay.outbox import Outbox
 from engine.replay.pace import due, parse_speed
 

@@ -22,7 +22,7 @@ from engine.customer_id import customer_id
 from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
 from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
-from engine.ports import ClockAnchor
+from engine.ports.clock import ClockAnchor
 from engine.replay import segment_payload as payload
 from engine.replay.advice import on_error
 from engine.replay.http_sender import HttpSender

@@ -16,8 +16,9 @@ from engine.errors import Fenced, LostLog, TooManyDeadLetters, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
-from engine.ports import ClockAnchor, Commit
+from engine.ports.clock import ClockAnchor
 from engine.ports.kafka import DeadLetter
+from engine.ports.store import Commit
 from engine.rulebook.directory import load
 from engine.settings import Stream
 from engine.sources.registry import sources

@@ -13,7 +13,8 @@ from engine.errors import TooManyDeadLetters
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels import row as layout
 from engine.kernels.partition import partition_of
-from engine.ports import ClockAnchor, Commit
+from engine.ports.clock import ClockAnchor
+from engine.ports.store import Commit
 from engine.rulebook.directory import compile_texts
 from engine.sources.registry import sources
 from engine.store.memory import MemoryStore

@@ -12,7 +12,8 @@ import msgspec
 
 from engine.clock import wall_ms
 from engine.errors import Unavailable
-from engine.ports import Meter, StatsStore
+from engine.ports.meter import Meter
+from engine.ports.store import StatsStore
 from engine.web.pages.stall_detector import StallDetector
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from blacksheep import Request, Response
 from blacksheep.contents import StreamedContent
 
 from engine.errors import BadRequest, NotFound, Unavailable
-from engine.ports import CueEntry
 from engine.ports.health import SystemHealth
+from engine.ports.store import CueEntry
 from engine.web.auth.keys import ApiKeys
 from engine.web.pages.activity import EVERY_S, Activity, Point
 from engine.web.push.cues import HEADERS, RETRY_MS, CueRoutes

@@ -19,7 +19,7 @@ from blacksheep.exceptions import MessageAborted
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.events import Cue
-from engine.ports import CueEntry
+from engine.ports.store import CueEntry
 from engine.web.api.customers import asked_for, named
 from engine.web.auth.keys import ApiKeys, ask
 from engine.web.push.feed import CueFeed, Listener, past, pushed

@@ -16,7 +16,8 @@ import msgspec
 from engine.customer_id import CustomerId
 from engine.errors import Overloaded, Unavailable
 from engine.events import Cue
-from engine.ports import CueEntry, CueStore, Meter
+from engine.ports.meter import Meter
+from engine.ports.store import CueEntry, CueStore
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,18 @@
+"""Where measurements go."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Meter(Protocol):
+    """Where measurements go, and what a counter or gauge stands at. Names are those of `engine.meter.METRICS`;
+    an unknown one raises KeyError."""
+
+    def add(self, name: str, amount: float = 1, label: str = "") -> None: ...
+    def set(self, name: str, value: float, label: str = "") -> None: ...
+    def observe(self, name: str, seconds: float, label: str = "") -> None: ...
+    def observe_many(self, name: str, seconds: np.ndarray, label: str = "") -> None: ...
+    def value(self, name: str, label: str = "") -> float: ...

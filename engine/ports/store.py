@@ -1,0 +1,210 @@
+"""The store, by who asks it: the stream worker, decisions, the cue streams, and people."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from engine.customer_id import CustomerId
+from engine.events import Cue, Outcome
+from engine.ports.clock import ClockAnchor
+from engine.ports.health import CommitPoint
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a partition stands in the store: the epoch that may write, the next offset to apply, and (of a
+    claim) the epoch it replaced."""
+
+    epoch: int
+    offset: int
+    previous: int = 0
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap)."""
+
+    offer_id: str
+    cap_max: int
+    cap_period_ms: int
+
+
+class CueCandidate(msgspec.Struct, frozen=True):
+    """An offer as the cue that fills certain slots of a `CueChoice` and no other.
+
+    ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``payload`` (opaque
+    bytes: an encoded `Cue`) goes to the cue stream. ``record``, when not empty, is kept under ``decision_id``
+    (begins with ``<partition>-``), for outcomes and look-ups of the cue.
+    """
+
+    offer_id: str
+    cap_max: int
+    cap_period_ms: int
+    places: tuple[int, ...]
+    decision_id: str = ""
+    payload: bytes = b""
+    record: bytes = b""
+
+
+class CueChoice(msgspec.Struct, frozen=True):
+    """Cues to send to one customer at one moment, one for each slot at most.
+
+    Each slot is filled by the offer with the lowest place in it whose cap allows it. An offer that fills several
+    counts once and is written once: as that of its candidates which is for the very slots it fills. All candidates
+    have as many places.
+    """
+
+    customer: bytes
+    at: int
+    candidates: tuple[CueCandidate, ...]
+
+
+class Timers(msgspec.Struct, frozen=True):
+    """Changed timers of one commit: customers and when each is due (epoch ms; 0 = no timer any more)."""
+
+    customers: Sequence[bytes]
+    due: Sequence[int]
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """What one batch of one partition changes; all of it happens or none.
+
+    ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
+    (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``activated``, and
+    ``activated.<indicator>`` of each that rose). ``connection``, when not 0, is the value of
+    `StreamStore.connections` on which all this rests.
+    """
+
+    partition: int
+    epoch: int
+    expected: int
+    offset: int
+    customers: Sequence[bytes]
+    rows: Sequence[bytes | memoryview]
+    timers: Timers
+    cues: Sequence[CueChoice]
+    tallies: Mapping[str, int]
+    connection: int = 0
+
+
+class StreamStore(Protocol):
+    """What the stream worker asks of the store. Every verb raises `Unavailable` when the store is away."""
+
+    @property
+    def connections(self) -> int:
+        """How often a connection was made: a change says that the store may have lost something."""
+
+    async def claim(self, partition: int, held: int | None = None) -> Position:
+        """Take the partition over: raise its epoch, so that every earlier owner is fenced, and every commit
+        that was sent before. With `held` only if its epoch is still that; else ``epoch`` and ``previous`` of
+        the answer are equal.
+
+        Epochs are wall times (ms) or larger, so that none comes twice even when the store comes back older.
+        """
+
+    async def position(self, partition: int) -> Position:
+        """The partition's epoch and offset as stored (0, 0 when never claimed)."""
+
+    async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
+        """The customers' rows, None where there is none. Sees every commit *sent* before it."""
+
+    async def commit(self, commit: Commit) -> list[list[int]]:
+        """Apply it; returns for each of its cues the candidates written (positions), none where caps allowed none.
+        Sent in call order before the first await. Raises `Unavailable` also when it would go over another
+        connection than the commit names: a store that was away may have lost what no offset tells of.
+
+        Raises `Fenced` when epoch or expected offset differ from the store's.
+        """
+
+    async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
+        """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
+
+
+class View(msgspec.Struct, frozen=True):
+    """What a decision reads of one customer: the row (None: unknown) and when each offer was given
+    (epoch ms, ascending)."""
+
+    row: bytes | None
+    history: Mapping[str, Sequence[int]]
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Take each of `candidates` for a customer whose cap still allows it.
+
+    ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
+    """
+
+    customer: CustomerId
+    decision_id: str
+    at: int
+    candidates: tuple[Candidate, ...]
+    record: bytes
+
+
+class DecisionStore(Protocol):
+    """What decisions ask of the store. Verbs raise `Unavailable`."""
+
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
+        """Row and offer history of each customer, in one round trip."""
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        """Check and take every candidate of each, one after the other, atomically per customer, in one
+        round trip; True where the cap allowed it. Stores each record."""
+
+    async def decision(self, decision_id: str) -> bytes | None:
+        """The record of a decision, None when unknown or older than a day."""
+
+    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
+        """Note an outcome once per (decision, offer, outcome); False when it was noted before.
+
+        An offer of a decision is one trial: `success` counts once, and replaces a failure counted before.
+        """
+
+    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
+        """(offer, channel) -> (successes, failures), over all partitions."""
+
+
+class CueEntry(msgspec.Struct, frozen=True):
+    """A cue as stored: ``id`` is ``<partition>-<stream id>``, the SSE event id."""
+
+    id: str
+    cue: Cue
+
+
+class CueStore(Protocol):
+    """The cue streams. Verbs raise `Unavailable`."""
+
+    def tail(self) -> AsyncIterator[CueEntry]:
+        """Every cue of every partition from now on, until cancelled."""
+
+    async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
+        """Cues after `last_id` (of one customer, or of all), oldest first; unknown id: as far as kept."""
+
+    async def latest(self, customer: CustomerId) -> CueEntry | None:
+        """The newest cue of a customer, kept for a day; cheap, whatever the length of the streams."""
+
+    async def newest(self, limit: int) -> list[CueEntry]:
+        """The newest `limit` cues (1 or more) of all customers as far as kept, oldest first."""
+
+
+class StatsStore(Protocol):
+    """Counters and names for people, and the clock of a replay."""
+
+    async def set_clock(self, anchor: ClockAnchor | None) -> None:
+        """Let every process that follows the replay clock run by `anchor`; None: by the wall."""
+
+    async def clock(self) -> ClockAnchor | None:
+        """The anchor as set, None when the wall rules."""
+
+    async def tallies(self) -> Mapping[str, int]:
+        """Sum over the partitions of the counters named at `Commit`, and ``cues``."""
+
+    async def commit_points(self) -> list[CommitPoint]:
+        """How far each partition is."""
+
+    async def name(self, hashes: Mapping[int, str]) -> None:
+        """Remember what category and item hashes stand for."""
+
+    async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
+        """Look the words for hashes up."""
