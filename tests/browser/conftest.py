@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.browser.running import find_chromium, running_browser
@@ -12,7 +13,7 @@ from tests.flows.api import Process, serving, settings
 from tests.services import missing
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser's program; asked for before anything is started."""
     program = find_chromium()
@@ -21,11 +22,19 @@ def chromium() -> str:
     return program
 
 
-@pytest.fixture
-async def browser(chromium: str) -> AsyncIterator[Browser]:
-    """A headless browser."""
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def started_browser(chromium: str) -> AsyncIterator[Browser]:
+    """A headless browser for all tests of a file."""
     async with running_browser(chromium) as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def browser(started_browser: Browser) -> AsyncIterator[Browser]:
+    """The browser without a page; what a test opens is closed after it."""
+    yield started_browser
+    for context in started_browser.contexts:
+        await context.close()
 
 
 @pytest.fixture
@@ -34,7 +43,7 @@ def process() -> Process:
     return Process(settings(demo_page=True))
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def url(process: Process, browser: Browser) -> AsyncIterator[str]:
     """Where it is served, until before the browser ends."""
     async with serving(process) as client:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, CDPSession, Page, expect
 
 from tests.browser.running import TOO_WIDE
 from tests.flows.api import Process
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHOWN = 60  # cues in the list
 #: the list is scrolled and rests there
@@ -34,7 +37,7 @@ def send(process: Process) -> Send:
     return send
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, url: str, send: Send) -> Page:
     """The page with twenty cues in its list, more than it has room for."""
     await send(20)
@@ -44,7 +47,7 @@ async def page(browser: Browser, url: str, send: Send) -> Page:
     return page
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def phone(browser: Browser, url: str, send: Send) -> Page:
     """The same on a phone, with the list in the middle of the screen."""
     await send(20)

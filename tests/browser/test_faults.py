@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.running import RunningDemo, running_demo
@@ -17,16 +18,16 @@ from tests.processes import kill
 SAID_WITHIN_MS = 30_000  # a worker counts as gone after 4 s, Kafka as silent after 5
 BACK_WITHIN_MS = 90_000
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def demo(tmp_path: Path, browser: Browser) -> AsyncIterator[RunningDemo]:
     async with running_demo(tmp_path) as demo:
         yield demo
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, demo: RunningDemo) -> Page:
     """The page of a demo that is live and knows customers."""
     page = await browser.new_page()

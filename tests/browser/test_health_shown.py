@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from engine.errors import Unavailable
@@ -13,13 +14,15 @@ from engine.ports.store import View
 from tests.browser.running import TOO_WIDE
 from tests.flows.api import Process
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 DOWN = ComponentHealth("down", "Redis has not answered for 4 s")
 BEHIND = ComponentHealth("degraded", "Redis came back older than it was")
 UNKNOWN = ComponentHealth("unknown", "workers report to Redis")
 WELL = {"worker": OK, "redis": OK, "kafka": OK}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser, url: str, process: Process) -> Page:
     """The page of an engine that is well."""
     process.health = SystemHealth(**WELL)

@@ -5,31 +5,34 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 from playwright.async_api import TimeoutError as TooLate
 
 from engine.local.loopback import free_port
-from tests.browser.running import TOO_WIDE, running_demo
+from tests.browser.running import TOO_WIDE, RunningDemo, running_demo
 
 COUNTED = re.compile(r"^[1-9][0-9,]*$")  # a whole number above 0
 CHOSEN = 4  # customers looked at
 
 
-@pytest.fixture
-async def page_url(tmp_path: Path, browser: Browser) -> AsyncIterator[str]:
-    """A demo that runs for the time of one test."""
-    async with running_demo(tmp_path, "--seconds", "90") as demo:
-        yield demo.url
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: str, browser: Browser) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def demo(tmp_path_factory: pytest.TempPathFactory, chromium: str) -> AsyncIterator[RunningDemo]:
+    """A demo for all tests of this file: none of them harms it."""
+    async with running_demo(tmp_path_factory.mktemp("demo")) as demo:
+        yield demo
+
+
+async def test_events_move_a_cue_arrives_and_its_customer_has_offers(demo: RunningDemo, browser: Browser) -> None:
     faults: list[str] = []
     page = await browser.new_page(viewport={"width": 1280, "height": 800})
     page.on("pageerror", lambda error: faults.append(str(error)))
-    await page.goto(page_url)
+    await page.goto(demo.url)
     await expect(page.get_by_test_id("live")).to_have_text("live", timeout=10_000)
     await expect(page.get_by_test_id("stream-status")).to_have_text("connected")
     for part in ("worker", "redis", "kafka"):
@@ -72,10 +75,10 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(page_url: s
 
 @pytest.mark.parametrize("width", [360, 400])
 async def test_on_a_phone_nothing_is_cut_off_and_a_chosen_customer_comes_into_view(
-    page_url: str, browser: Browser, width: int
+    demo: RunningDemo, browser: Browser, width: int
 ) -> None:
     page = await browser.new_page(viewport={"width": width, "height": 740})
-    await page.goto(page_url)
+    await page.goto(demo.url)
     cue = page.get_by_test_id("cue-item").first
     await expect(cue).to_be_visible(timeout=25_000)
     await expect(page.get_by_test_id("customer-id")).to_be_visible(timeout=10_000)
@@ -90,15 +93,13 @@ async def test_on_a_phone_nothing_is_cut_off_and_a_chosen_customer_comes_into_vi
     assert await page.evaluate(TOO_WIDE) == []
 
 
-async def test_a_broken_rule_file_is_told_where_until_it_is_mended(
-    page_url: str, browser: Browser, tmp_path: Path
-) -> None:
+async def test_a_broken_rule_file_is_told_where_until_it_is_mended(demo: RunningDemo, browser: Browser) -> None:
     page = await browser.new_page()
-    await page.goto(page_url)
+    await page.goto(demo.url)
     alert, revision = page.get_by_test_id("alert-rules"), page.get_by_test_id("revision")
     await expect(page.get_by_test_id("live")).to_have_text("live", timeout=10_000)
     before = await revision.inner_text()
-    broken = tmp_path / "rules" / "broken.yaml"
+    broken = demo.folder / "rules" / "broken.yaml"
     broken.write_text("indicators:\n  - {name: odd, description: odd, when: no.such >= 1}\n")
     await expect(alert).to_contain_text(re.compile(r"broken\.yaml:2:\d+: odd: "), timeout=10_000)
     await expect(revision).to_have_text(before)
@@ -107,8 +108,8 @@ async def test_a_broken_rule_file_is_told_where_until_it_is_mended(
     await expect(alert).to_have_count(0, timeout=10_000)
 
 
-async def test_a_lost_stream_is_said_and_taken_up_again(page_url: str, browser: Browser) -> None:
-    wire = Wire(int(page_url.rstrip("/").rpartition(":")[2]))
+async def test_a_lost_stream_is_said_and_taken_up_again(demo: RunningDemo, browser: Browser) -> None:
+    wire = Wire(int(demo.url.rstrip("/").rpartition(":")[2]))
     await wire.join()
     page = await browser.new_page()
     await page.goto(f"http://127.0.0.1:{wire.port}/")
