@@ -77,7 +77,7 @@ class OutcomeName(enum.StrEnum):
 
 
 #: Outcomes that teach: True counts as a success of the offer, False as a failure; others say nothing yet.
-LESSONS: dict[OutcomeName, bool] = {
+REWARDS: dict[OutcomeName, bool] = {
     OutcomeName.ACCEPTED: True,
     OutcomeName.ENGAGED: True,
     OutcomeName.COMPLETED: True,

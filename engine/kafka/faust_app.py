@@ -11,7 +11,7 @@ import msgspec
 from faust.types import ProcessingGuarantee
 
 from engine.errors import BadEvent, Unavailable
-from engine.events import LESSONS, Outcome
+from engine.events import REWARDS, Outcome
 from engine.kafka.consumer import BatchTransport
 from engine.kafka.producer import KafkaLog
 from engine.ports.kafka import DeadLetter, LagMonitor, MicroBatchHandler
@@ -97,7 +97,7 @@ async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) ->
                 letter = DeadLetter(fault.code, fault.detail, message.offset, message.key, message.value)
                 await kafka_log.dead_letter(topic, message.partition, letter)
             else:
-                await learn(outcome, LESSONS.get(outcome.outcome))
+                await learn(outcome, REWARDS.get(outcome.outcome))
 
 
 def read_outcome(value: bytes | None) -> Outcome:

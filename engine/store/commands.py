@@ -1,4 +1,4 @@
-"""What the four groups of verbs share: the connection, the keys, the settings."""
+"""What all groups of store commands share: the connection, the keys, the settings."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ class Commands:
         self._connection = self._new_connection()
 
     def _new_connection(self) -> Connection:
-        line = Connection(self._settings.url, self._settings.timeout_s, ensure)
-        self._connections.append(line)
-        return line
+        connection = Connection(self._settings.url, self._settings.timeout_s, ensure)
+        self._connections.append(connection)
+        return connection

@@ -37,21 +37,21 @@ SEND_BUFFER = 1 << 21
 
 
 class _Call(msgspec.Struct, gc=False):
-    """A frame on its way and where its replies go: all of them, or the only one."""
+    """A frame in flight and the future for its replies: a list of them, or the only one."""
 
     future: asyncio.Future[Any]
     frame: bytes
     deadline: float
     wanted: int  # replies still to come
     replies: Replies | None
-    connection: int = 0  # the only one it may go over, 0: any
+    connection: int = 0  # the only one it may be sent over, 0: any
 
 
 class Wire(asyncio.Protocol):
-    """Feeds the socket's bytes to hiredis and hands each reply to its call."""
+    """Feeds the socket's bytes to hiredis and passes each reply to its call."""
 
-    def __init__(self, line: Connection) -> None:
-        self._connection = line
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self._reader = hiredis.Reader()
 
     def data_received(self, data: bytes) -> None:
@@ -81,10 +81,10 @@ def _endpoint(url: str) -> AbstractConnection:
 class Connection:
     """A connection that opens when first used and again after it broke.
 
-    `call` and `pipe` put their bytes behind those of every earlier call before they return, also while the
-    connection is being made. When it breaks, or a reply is later than ``timeout_s``, or Redis answers with an
-    error, every call under way gets `Unavailable`. ``prepare`` runs on each new connection before anything
-    else. Belongs to one event loop.
+    `call` and `pipe` queue their bytes behind those of every earlier call before they return, also while the
+    connection is being made. When it breaks, a reply exceeds ``timeout_s``, or Redis answers with an error,
+    every call in flight raises `Unavailable`. ``prepare`` runs on each new connection before anything else.
+    Belongs to one event loop.
     """
 
     def __init__(
@@ -99,21 +99,21 @@ class Connection:
         self.closed = False
         self._connecting: asyncio.Task[None] | None = None
         self._waiting: deque[_Call] = deque()  # for the connection
-        self._sent: deque[_Call] = deque()  # for their replies
-        self._alarm: asyncio.TimerHandle | None = None
-        self.connections = 0  # made so far: a change says that Redis may have lost something
+        self._sent: deque[_Call] = deque()  # in flight, in order
+        self._timer: asyncio.TimerHandle | None = None
+        self.connections = 0  # made so far; after a reconnect Redis may have lost something
 
     def call(self, frame: bytes) -> asyncio.Future[Any]:
         """Send one command; its reply."""
         return self._enter(frame, 1, None)
 
     def pipe(self, frame: bytes, commands: int, connection: int = 0) -> asyncio.Future[Replies]:
-        """Send several commands in one frame; their replies. `Unavailable` when `connection` (a value of
-        ``connections``) is not the one it would go over."""
+        """Send several commands in one frame; their replies. Raises `Unavailable` when `connection` (a value of
+        ``connections``) is no longer the current one."""
         return self._enter(frame, commands, [], connection)
 
     async def close(self) -> None:
-        """Close for good: calls under way and later ones get `Unavailable`."""
+        """Close for good: calls in flight and later ones raise `Unavailable`."""
         self.closed = True
         if self._connecting:
             self._connecting.cancel()
@@ -140,27 +140,27 @@ class Connection:
     def _send(self, call: _Call, transport: asyncio.Transport) -> None:
         if call.connection not in (0, self.connections):
             if not call.future.done():
-                call.future.set_exception(Unavailable("Redis: the connection was made anew"))
+                call.future.set_exception(Unavailable("Redis: reconnected since"))
             return
         self._sent.append(call)
         transport.write(call.frame)
         call.frame = b""
-        if self._alarm is None:
-            self._alarm = asyncio.get_running_loop().call_at(call.deadline, self._check_time)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(call.deadline, self._check_timeout)
 
-    def _check_time(self) -> None:
-        """Replies come in order, so the oldest call alone is looked at, and one timer serves all."""
-        self._alarm = None
+    def _check_timeout(self) -> None:
+        """Replies arrive in order, so the oldest call is the first to time out and one timer serves all."""
+        self._timer = None
         if not self._sent:
             return
         loop = asyncio.get_running_loop()
         if self._sent[0].deadline <= loop.time():
             self._drop(f"no answer within {self._timeout_s} s")
         else:
-            self._alarm = loop.call_at(self._sent[0].deadline, self._check_time)
+            self._timer = loop.call_at(self._sent[0].deadline, self._check_timeout)
 
     def answered(self, wire: Wire, reply: Any) -> None:
-        """The next reply has come in."""
+        """The next reply arrived."""
         if wire is not self._wire or not self._sent:
             return
         if isinstance(reply, hiredis.ReplyError):
@@ -181,7 +181,7 @@ class Connection:
             self._drop(why)
 
     def fail(self, why: str) -> Unavailable:
-        """Give the connection up because of what a reply says; the error to raise."""
+        """Drop the connection because of a reply; returns the error to raise."""
         self._drop(why)
         return Unavailable(f"Redis: {why}")
 
@@ -201,13 +201,13 @@ class Connection:
     async def _connect(self) -> None:
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._dial()
-                for command in self._greeting():
+                await self._open_socket()
+                for command in self._handshake():
                     await self._first(pack(command))
                 await self._prepare(self._first)
                 if (transport := self._transport) is None:
-                    raise Unavailable("connection closed")  # behind the last reply
-        except Exception as error:  # whatever it is: who waits for the connection must hear of it
+                    raise Unavailable("connection closed")  # after the last reply
+        except Exception as error:  # whatever it is, calls that wait for the connection must fail
             if not isinstance(error, (OSError, Unavailable)):
                 log.exception("no connection to Redis")
             self._connecting = None
@@ -220,7 +220,7 @@ class Connection:
             self._send(self._waiting.popleft(), transport)
 
     def _first(self, frame: bytes) -> asyncio.Future[Any]:
-        """A call that goes before those that wait for the connection."""
+        """A call that is sent before those that wait for the connection."""
         loop = asyncio.get_running_loop()
         call = _Call(loop.create_future(), frame, loop.time() + self._timeout_s, 1, None)
         if self._transport is None:
@@ -229,12 +229,12 @@ class Connection:
             self._send(call, self._transport)
         return call.future
 
-    async def _dial(self) -> None:
+    async def _open_socket(self) -> None:
         loop, end = asyncio.get_running_loop(), self._endpoint
         wire = self._wire = Wire(self)
         if isinstance(end, UnixDomainSocketConnection):
             self._transport, _ = await loop.create_unix_connection(lambda: wire, end.path)
-            # room for a whole commit, so that it leaves in one call; TCP grows its buffer by itself
+            # room for a whole commit, so that it is sent in one call; TCP grows its buffer by itself
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         elif isinstance(end, RedisConnection):
             tls = end.ssl_context.get() if isinstance(end, SSLConnection) else None
@@ -242,7 +242,7 @@ class Connection:
         else:
             raise BadSettings(f"redis.url: cannot connect through {type(end).__name__}")
 
-    def _greeting(self) -> list[tuple[str, ...]]:
+    def _handshake(self) -> list[tuple[str, ...]]:
         end = self._endpoint
         commands: list[tuple[str, ...]] = [("CLIENT", "SETNAME", "cueline")]
         if end.db:

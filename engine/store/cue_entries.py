@@ -18,7 +18,7 @@ _decode = msgspec.json.Decoder(Cue).decode
 class StreamPosition(NamedTuple):
     """A place among the cues of all partitions, in the order in which they were written.
 
-    ``ms`` and ``seq`` are the stream id. Within one millisecond the order between partitions is unknown.
+    ``ms`` and ``seq`` are the stream id. Within one millisecond the order across partitions is unknown.
     """
 
     ms: int
@@ -35,21 +35,21 @@ class StreamPosition(NamedTuple):
         return f"{self.partition}-{self.ms}-{self.seq}"
 
     def before(self, partition: int) -> StreamPosition:
-        """Where to go on in `partition` after having seen this entry and all older ones.
+        """Where to resume in `partition` after this entry and all older ones.
 
-        In another partition entries of the same millisecond come once more: rather twice than never.
+        Entries of the same millisecond in another partition are delivered again: at least once.
         """
         return self if partition == self.partition else StreamPosition(self.ms - 1, (1 << 64) - 1, partition)
 
 
 def stream_position(partition: int, stream_id: str) -> StreamPosition:
-    """The mark of a stream's own id (``<ms>-<seq>``)."""
+    """The position of a stream's own id (``<ms>-<seq>``)."""
     ms, _, seq = stream_id.partition("-")
     return StreamPosition(int(ms), int(seq), partition)
 
 
 def parse(public: str) -> StreamPosition | None:
-    """The mark of a public id; None when it is not one of ours."""
+    """The position of a public id; None when it is not one of ours."""
     parts = public.split("-")
     if len(parts) != 3 or not all(part.isascii() and part.isdecimal() and len(part) < 20 for part in parts):
         return None
@@ -58,7 +58,7 @@ def parse(public: str) -> StreamPosition | None:
 
 
 def entry(at: StreamPosition, payload: bytes) -> CueEntry | None:
-    """The stored cue; None (and a line in the log) when a stranger wrote it."""
+    """The stored cue; None (and a warning in the log) when it is not one of ours."""
     try:
         return CueEntry(at.public, _decode(payload))
     except msgspec.MsgspecError as error:

@@ -1,4 +1,4 @@
-"""The verbs of the cue streams."""
+"""Commands of the cue streams."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from engine.store.cue_entries import StreamPosition, entry, parse, stream_positi
 from engine.store.resp import pack
 from engine.store.subscription import Message, Subscription
 
-PAGE = 1_000  # entries of one stream asked for at a time
-RETRY_S = 0.2  # between attempts to come back to a Redis that is away
+PAGE = 1_000  # entries of one stream read at a time
+RETRY_S = 0.2  # between attempts to reconnect
 
 Found = tuple[StreamPosition, dict[bytes, bytes]]
 
@@ -30,25 +30,24 @@ class CueCommands(Commands):
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)
         self._newest = b"".join(pack(("XREVRANGE", key, "+", "-", "COUNT", 1)) for key in self._keys.cues)
-        self._look_s = settings.timeout_s / 2  # half of what would count as no answer
+        self._poll_s = settings.timeout_s / 2
         self._partition_of = {key: partition for partition, key in enumerate(self._keys.cues)}
 
     def tail(self) -> AsyncGenerator[CueEntry, None]:
         """Every cue of every partition from now on, until cancelled or the store is closed.
 
-        "Now" is this call: cues of commits sent later are seen. An outage is waited out, and reading goes
-        on where it was.
+        "Now" is this call: cues of commits sent later are seen. After an outage it resumes where it was.
         """
         return self._tail(self._ends())
 
     def _ends(self) -> asyncio.Future[list[Any]]:
         ends = self._connection.pipe(self._newest, self._keys.partitions)
-        ends.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ever ask
+        ends.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ever await it
         return ends
 
     async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry, None]:
-        """Cues are announced with their content on a sharded channel of their stream's name; the streams are read
-        only for what came while there was no subscription. (One XREAD over all of them would span slots.)"""
+        """Each cue is published with its content on a sharded channel of its stream's name; the streams are read
+        only to catch up after a gap in the subscription. (One XREAD over all of them would span slots.)"""
         subscription = Subscription(self._settings.url, self._settings.timeout_s)
         self._connections.append(subscription)
         seen: list[StreamPosition] = []
@@ -59,11 +58,11 @@ class CueCommands(Commands):
                     await subscription.subscribe(self._keys.cues)
                     due = 0.0
                     while True:
-                        if (now := time.monotonic()) >= due:  # also of a worker that announces nothing
-                            async for found in self._pages_behind(seen):
+                        if (now := time.monotonic()) >= due:  # also for a worker that publishes nothing
+                            async for found in self._catch_up(seen):
                                 yield found
-                            due = now + self._look_s
-                        for found in self._announced(await subscription.messages(due - now), seen):
+                            due = now + self._poll_s
+                        for found in self._published(await subscription.messages(due - now), seen):
                             yield found
                 except Unavailable:
                     await asyncio.sleep(RETRY_S)
@@ -72,8 +71,8 @@ class CueCommands(Commands):
             self._connections.remove(subscription)
             await subscription.close()
 
-    async def _pages_behind(self, seen: list[StreamPosition]) -> AsyncGenerator[CueEntry, None]:
-        """What the streams hold beyond `seen`, which moves along."""
+    async def _catch_up(self, seen: list[StreamPosition]) -> AsyncGenerator[CueEntry, None]:
+        """Entries of the streams after `seen`, which is advanced."""
         more = True
         while more:
             frame = b"".join(self._page_after(at) for at in seen)
@@ -88,8 +87,8 @@ class CueCommands(Commands):
     def _page_after(self, at: StreamPosition) -> bytes:
         return pack(("XRANGE", self._keys.cues[at.partition], f"({at.stream_id}", "+", "COUNT", PAGE))
 
-    def _announced(self, messages: Sequence[Message], seen: list[StreamPosition]) -> Iterator[CueEntry]:
-        """The cues in `messages` that are not `seen`, which moves along."""
+    def _published(self, messages: Sequence[Message], seen: list[StreamPosition]) -> Iterator[CueEntry]:
+        """The cues in `messages` after `seen`, which is advanced."""
         for channel, message in messages:
             stream_id, _, payload = message.partition(b" ")
             at = stream_position(self._partition_of[channel], stream_id.decode())
@@ -137,7 +136,7 @@ class CueCommands(Commands):
 
 
 def _in_order(pages: Sequence[list[Found]]) -> list[Found]:
-    """Entries in the order of `StreamPosition`, up to where every stream is known: a full page may go on."""
+    """Entries in the order of `StreamPosition`, up to where every stream was read: a full page may have a next."""
     horizon = min((page[-1][0].ms for page in pages if len(page) == PAGE), default=None)
     found = sorted(chain.from_iterable(pages), key=itemgetter(0))
     return [one for one in found if horizon is None or one[0].ms <= horizon]

@@ -1,4 +1,4 @@
-"""The verbs of decisions: views, reservations, records and what outcomes taught."""
+"""Commands of decisions: views, reservations, records and learned counts."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ class DecisionCommands(Commands):
         decision = outcome.decision_id.encode()
         keys = (
             self._keys.decision_prefix[partition] + decision,
-            self._keys.lessons_prefix[partition] + decision,
+            self._keys.outcomes_prefix[partition] + decision,
             self._keys.learned[partition],
         )
-        lesson = f"{outcome.offer_id}|{outcome.outcome.value}"
-        arm, taught = f"{outcome.offer_id}|{outcome.channel}", {True: "s", False: "f", None: ""}[success]
-        return bool(await self._connection.call(pack(("FCALL", LEARN, 3, *keys, lesson, arm, taught))))
+        seen = f"{outcome.offer_id}|{outcome.outcome.value}"
+        arm, result = f"{outcome.offer_id}|{outcome.channel}", {True: "s", False: "f", None: ""}[success]
+        return bool(await self._connection.call(pack(("FCALL", LEARN, 3, *keys, seen, arm, result))))
 
     async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
         connection = self._connection.connections
@@ -111,7 +111,7 @@ class DecisionCommands(Commands):
         return _add(self._learned)
 
     async def _fetch_changed(self, connection: int, versions: list[Any]) -> None:
-        """Read the partitions whose version moved; all after a reconnect, for Redis may have come back older."""
+        """Read the partitions whose version changed; all after a reconnect, since Redis may have lost its newest data."""
         seen_connection, seen = self._seen
         known = seen if connection == seen_connection else [b"?"] * len(versions)
         changed = [p for p, version in enumerate(versions) if version != known[p]]
@@ -124,7 +124,7 @@ class DecisionCommands(Commands):
 
 
 def _by_partition(partitions: Iterable[int]) -> dict[int, list[int]]:
-    """Partition -> the positions at which it stands in `partitions`."""
+    """Partition -> its positions in `partitions`."""
     held: dict[int, list[int]] = {}
     for position, partition in enumerate(partitions):
         held.setdefault(partition, []).append(position)
@@ -145,8 +145,8 @@ def _parse(reply: list[bytes]) -> Learned:
         if not offer:
             continue  # the version
         successes, failures = learned.get((offer, rest), (0, 0))
-        won = field.endswith(b"|s")
-        learned[offer, rest] = (successes + int(count) * won, failures + int(count) * (not won))
+        success = field.endswith(b"|s")
+        learned[offer, rest] = (successes + int(count) * success, failures + int(count) * (not success))
     return learned
 
 

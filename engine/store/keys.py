@@ -1,28 +1,28 @@
 """The names of everything in Redis. This is the documented layout: other programs may read it.
 
-Keys of partition 7 share the hash tag ``{p7}``, so on a cluster they live (and are lost) together and one
-function may touch them all. A customer's partition is the Java client's murmur2 of its UTF-8 bytes, modulo
+Keys of partition 7 share the hash tag ``{p7}``, so on a cluster they share a slot and one function may
+touch them all. A customer's partition is the Java client's murmur2 of its UTF-8 bytes, modulo
 the number of partitions; a decision's id begins with ``<partition>-``.
 
 =====================  ======  ==================================================================
 key                    type    content
 =====================  ======  ==================================================================
-``{p7}:o``             hash    ``epoch`` that may write (wall ms or larger), next ``offset`` of the topic to
-                               apply, ``refused``: how often a commit was
+``{p7}:o``             hash    fencing ``epoch`` (wall ms or larger), next ``offset`` of the topic to
+                               apply, ``refused``: fenced commits
 ``{p7}:c:<customer>``  string  the customer's row (`engine.state.row`)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
-``{p7}:l:<decision>``  set     ``offer|outcome`` told of that decision, and ``offer|channel|s`` or ``…|f`` for what
-                               it taught; kept one day after the last
-``{p7}:t``             zset    customer -> epoch ms at which its silence is to be looked at
+``{p7}:l:<decision>``  set     ``offer|outcome`` reported for that decision, and ``offer|channel|s`` or ``…|f`` as
+                               counted; kept one day after the last
+``{p7}:t``             zset    customer -> epoch ms at which its inactivity timer is due
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries
 ``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
 ``{p7}:b``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
 ``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
-``{p7}:m``             hash    what outcomes taught: ``offer|channel|s`` successes, ``offer|channel|f``
-                               failures, ``version`` raised by every change
-``cueline:names``      hash    32-bit hash of an item or category -> its word
+``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
+                               failures, ``version`` incremented by every change
+``cueline:names``      hash    32-bit hash of an item or category -> its name
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 =====================  ======  ==================================================================
 
@@ -53,7 +53,7 @@ class RedisKeys:
         self.row_prefix = each("c:")
         self.history_prefix = each("h:")
         self.decision_prefix = each("d:")
-        self.lessons_prefix = each("l:")
+        self.outcomes_prefix = each("l:")
         self.newest_cue_prefix = each("w:")
         self.timers = each("t")
         self.cues = each("q")
@@ -74,7 +74,7 @@ class RedisKeys:
         return partition if partition < self.partitions else None
 
     def of_reserved(self, customer: bytes, decision_id: str) -> int:
-        """The partition of both; ValueError when they differ, for then no one call could touch both."""
+        """The partition of both; ValueError when they differ, because no single call could touch both."""
         partition = self.of_customer(customer)
         if not decision_id.startswith(f"{partition}-"):
             raise ValueError(f"decision {decision_id!r} is not of its customer's partition {partition}")

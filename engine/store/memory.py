@@ -1,4 +1,4 @@
-"""The in-memory twin of the Redis store: same verbs, same contract tests, nothing outlives the process."""
+"""The in-memory twin of the Redis store: same interface, same contract tests, nothing outlives the process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Partition:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     histories: dict[bytes, History] = field(default_factory=dict)
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    lessons: set[tuple[str, str, str]] = field(default_factory=set)
+    outcomes: set[tuple[str, str, str]] = field(default_factory=set)
     trials: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
     cues: deque[tuple[StreamPosition, bytes, bytes]] = field(default_factory=deque)
@@ -49,7 +49,7 @@ def _allowed(history: History, candidate: Candidate | CueCandidate, at: int) -> 
 
 
 def _take(history: History, candidate: Candidate | CueCandidate, at: int) -> bool:
-    """Note that the offer was given, if its cap allows it."""
+    """Record that the offer was given, if its cap allows it."""
     if not _allowed(history, candidate, at):
         return False
     given = history.get(candidate.offer_id, [])
@@ -76,8 +76,8 @@ def _fill(history: History, choice: CueChoice) -> list[int]:
 class MemoryStore:
     """StreamStore, DecisionStore, CueStore, StatsStore and WorkerReports in one process.
 
-    ``wall`` tells the time (epoch ms) by which records expire and cues are numbered, as Redis's own
-    clock does there.
+    ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own
+    clock is there.
     """
 
     def __init__(
@@ -121,9 +121,9 @@ class MemoryStore:
     async def commit(self, commit: Commit) -> list[list[int]]:
         part = self._partitions[commit.partition]
         if commit.connection not in (0, self.connections):
-            raise Unavailable("the connection was made anew")
+            raise Unavailable("reconnected since")
         if part.position != Position(commit.epoch, commit.expected):
-            raise Fenced(f"partition {commit.partition} stands at {part.position}")
+            raise Fenced(f"partition {commit.partition} is at {part.position}")
         part.position = Position(commit.epoch, commit.offset)
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
@@ -157,13 +157,13 @@ class MemoryStore:
         part = self._partitions[partition]
         if taken.record:
             self._keep(part, taken.decision_id, taken.record)
-        at = self._next_mark(partition)
+        at = self._next_position(partition)
         part.cues.append((at, customer, taken.payload))
         part.newest_cue[customer] = (at, taken.payload)
         self._written.set()
         self._written = asyncio.Event()
 
-    def _next_mark(self, partition: int) -> StreamPosition:
+    def _next_position(self, partition: int) -> StreamPosition:
         now, newest = self._wall(), self._newest
         same = now <= newest.ms
         self._newest = StreamPosition(newest.ms if same else now, newest.seq + 1 if same else 0, partition)
@@ -203,23 +203,23 @@ class MemoryStore:
         if partition is None or await self.decision(outcome.decision_id) is None:
             return False
         part = self._partitions[partition]
-        lesson = (outcome.decision_id, outcome.offer_id, outcome.outcome.value)
-        if lesson in part.lessons:
+        seen = (outcome.decision_id, outcome.offer_id, outcome.outcome.value)
+        if seen in part.outcomes:
             return False
-        part.lessons.add(lesson)
+        part.outcomes.add(seen)
         if success is not None:
-            self._count_lesson(part, outcome, success)
+            self._count_result(part, outcome, success)
         return True
 
-    def _count_lesson(self, part: _Partition, outcome: Outcome, success: bool) -> None:
+    def _count_result(self, part: _Partition, outcome: Outcome, success: bool) -> None:
         arm = (outcome.offer_id, outcome.channel)
-        told = part.trials.get((outcome.decision_id, *arm))
-        if told is True or told is success:
+        counted = part.trials.get((outcome.decision_id, *arm))
+        if counted is True or counted is success:
             return
         part.trials[(outcome.decision_id, *arm)] = success
         successes, failures = part.learned.get(arm, (0, 0))
         if success:
-            part.learned[arm] = (successes + 1, failures - (told is False))
+            part.learned[arm] = (successes + 1, failures - (counted is False))
         else:
             part.learned[arm] = (successes, failures + 1)
 
@@ -287,7 +287,7 @@ class MemoryStore:
 
     async def report(self, reports: Mapping[int, WorkerReport], connection: int) -> None:
         if connection not in (0, self.connections):
-            raise Unavailable("the connection was made anew")
+            raise Unavailable("reconnected since")
         for partition, report in reports.items():
             self._partitions[partition].report = (self._wall() + REPORT_KEPT_MS, report)
 

@@ -1,4 +1,4 @@
-"""The store on Redis 7+ or Valkey: all verbs over one pipelined connection."""
+"""The store on Redis 7+ or Valkey: all commands over one pipelined connection."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, W
     """StreamStore, DecisionStore, CueStore, StatsStore and WorkerReports, made by
     ``RedisStore(settings.redis, partitions)``.
 
-    Connects at `open`, or with the first verb, and again after an outage; the function library is loaded
-    where it is missing. Every verb raises `Unavailable` when Redis does not answer within
+    Connects at `open`, or with the first command, and again after an outage; the function library is loaded
+    where it is missing. Every method raises `Unavailable` when Redis does not answer within
     ``settings.timeout_s``. Belongs to the event loop that uses it first.
     """
 
@@ -33,6 +33,6 @@ class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, W
             raise Unavailable(f"Redis: not persisted within {within_ms} ms")
 
     async def close(self) -> None:
-        """End the connections; verbs under way get `Unavailable`."""
-        for line in list(self._connections):
-            await line.close()
+        """Close the connections; calls in flight raise `Unavailable`."""
+        for connection in list(self._connections):
+            await connection.close()

@@ -1,12 +1,12 @@
-"""State that is not shown until a store that came back older holds again what Kafka can give it back.
+"""Rows of a store that lost data are unavailable until the workers have caught up from Kafka.
 
-A Redis that lost its end, or everything, answers at once, and what it answers looks like customers who never came.
-Until the workers have applied again what lies in Kafka up to where the store had been, rows are not there. What
-Kafka no longer holds never comes back: then the wait ends, and the loss is said.
+A Redis restarted from an old snapshot, or empty, answers at once, and customers it forgot look like new ones.
+Rows stay unavailable until the workers have replayed Kafka up to the offsets that the store had reached. What
+Kafka no longer holds cannot be recovered: then the wait ends and the loss is reported.
 
-How many records that was follows from two counts that a commit changes together: of each partition, records
-settled ever, and the next offset. Their difference is what was settled before the log began, so it only
-shrinks when such records are lost.
+The number of lost records follows from two counts that each commit changes together: per partition, records
+settled ever, and the next offset. Their difference is what was settled before the log's first record, so it
+shrinks only when such records are lost.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from engine.events import Outcome
 from engine.ports.health import CommitPoint
 from engine.ports.store import DecisionStore, Reservation, View
 
-STALLED_S = 30.0  # nobody applies anything: no worker is there, and what is there is all there will be
-AT_MOST_S = 600.0  # workers apply, but do not say how far they are
+STALLED_S = 30.0  # no progress for so long: no worker is running, so nothing more will be recovered
+AT_MOST_S = 600.0  # workers make progress, but do not report that they caught up
 BEHIND = "Redis came back older than it was: what it lost is being applied again"
 
 
 class Loss(msgspec.Struct, frozen=True):
-    """What the store held and nothing can give back: settled records, and customers it no longer knows."""
+    """What the store held and nothing can recover: settled records, and customers it no longer knows."""
 
     records: int
     customers: int
 
 
 class StalenessDetector:
-    """Looked at now and then, it knows whether the store is behind itself. ``now`` is in seconds of any clock
-    that only goes on. ``losses`` are those that were found, oldest first."""
+    """Knows from periodic observations whether the store is behind an earlier state of its own. ``now`` is in
+    seconds of any monotonic clock. ``losses`` are those that were found, oldest first."""
 
     def __init__(self) -> None:
         self.behind = False
-        self.connection = 0  # the last that was looked at
+        self.connection = 0  # the last observed
         self.losses: list[Loss] = []
         self._held: Sequence[CommitPoint] = ()
         self._suspect = False
@@ -48,11 +48,11 @@ class StalenessDetector:
         self._sum = -1
 
     def look(self, connection: int, found: Sequence[CommitPoint], caught_up: Sequence[bool], now: float) -> None:
-        """`found` was read over `connection`: only a new one can have lost something. ``caught_up[p]``: the
-        partition's worker says that it has applied all of Kafka's log, since that connection was new."""
+        """`found` was read over `connection`; data can be lost only across a reconnect. ``caught_up[p]``: the
+        partition's worker reported zero lag over the current connection."""
         if connection != self.connection:
             self.connection, self._began, self._sum = connection, now, -1
-            # what was settled only grows, unless the store lost some of it
+            # the settled count only grows, unless the store lost data
             self._suspect |= any(new.settled < old.settled for old, new in zip(self._held, found, strict=False))
         if self._suspect:
             self._follow(found, caught_up, now)
@@ -63,12 +63,12 @@ class StalenessDetector:
         if (total := sum(point.offset for point in found)) != self._sum:
             self._sum, self._moved = total, now
         pairs = list(zip(self._held, found, strict=False))
-        done = [*caught_up, *(False for _ in pairs)]  # who does not say so is not
-        lacking = any(new.offset < old.offset and not done[p] for p, (old, new) in enumerate(pairs))
-        waited_out = now - self._began >= AT_MOST_S
-        self._suspect = lacking and not waited_out
+        done = [*caught_up, *(False for _ in pairs)]  # no report: not caught up
+        incomplete = any(new.offset < old.offset and not done[p] for p, (old, new) in enumerate(pairs))
+        timed_out = now - self._began >= AT_MOST_S
+        self._suspect = incomplete and not timed_out
         self.behind = self._suspect and now - self._moved < STALLED_S
-        if not lacking and (loss := _loss(pairs)).records:
+        if not incomplete and (loss := _loss(pairs)).records:
             self.losses.append(loss)
 
 
@@ -78,14 +78,14 @@ def _loss(pairs: Sequence[tuple[CommitPoint, CommitPoint]]) -> Loss:
 
 
 def _lost(old: CommitPoint, new: CommitPoint) -> int:
-    """Records settled before the log's beginning that are settled no more; or, where the log itself began anew
-    meanwhile, what is missing although all of it was applied."""
+    """Lost records settled before the log's first offset; or, where the log itself was recreated meanwhile, what
+    is missing after all of it was applied."""
     before_log = (old.settled - old.offset) - (new.settled - new.offset)
     return max(before_log, old.settled - new.settled if new.offset < old.offset else 0, 0)
 
 
 class CommitProgress(Protocol):
-    """What of the store tells how far the workers are."""
+    """The part of the store that shows the workers' progress."""
 
     @property
     def connections(self) -> int:
@@ -116,12 +116,12 @@ class StalenessGuard:
 
     @property
     def behind(self) -> bool:
-        """Whether the store lacks what it held before, and may get it back."""
+        """Whether the store lacks data it held before that may still be recovered."""
         return self._detector.behind
 
     @property
     def losses(self) -> Sequence[Loss]:
-        """What was lost for good, since this process began; oldest first."""
+        """What was lost for good since this process started; oldest first."""
         return self._detector.losses
 
     @property
@@ -130,7 +130,7 @@ class StalenessGuard:
         return self._progress.connections
 
     async def look(self) -> None:
-        """See how far the store is; to be called now and then. Raises `Unavailable`."""
+        """Observe the store's progress; to be called periodically. Raises `Unavailable`."""
         points, connection = await self._progress.commit_points(), self._progress.connections
         self._detector.look(connection, points, self._caught_up(connection), self._now())
 
@@ -139,7 +139,7 @@ class StalenessGuard:
         found = await self._store.views(customers)
         while self._progress.connections != self._detector.connection:
             await self.look()
-            found = await self._store.views(customers)  # those before were read over who knows which
+            found = await self._store.views(customers)  # the first may have been read before the reconnect
         if self._detector.behind:
             raise Unavailable(BEHIND)
         return found

@@ -1,4 +1,4 @@
-"""The verbs for people: counters, names of hashes, and the clock of a replay."""
+"""Commands for displays: counters, names of hashes, and the clock of a replay."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class StatsCommands(Commands):
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
         if not hashes:
             return {}
-        words = await self._connection.call(pack(("HMGET", NAMES, *hashes)))
-        return {number: word.decode() for number, word in zip(hashes, words, strict=True) if word is not None}
+        names = await self._connection.call(pack(("HMGET", NAMES, *hashes)))
+        return {number: name.decode() for number, name in zip(hashes, names, strict=True) if name is not None}
 
 
 def _read_progress(tallies: bytes, position: bytes) -> bytes:
     """In a transaction: what a commit changes together is read together."""
-    inside = (("HMGET", tallies, "events", "customers"), ("HGET", position, "offset"))
-    return b"".join(map(pack, (("MULTI",), *inside, ("EXEC",))))
+    reads = (("HMGET", tallies, "events", "customers"), ("HGET", position, "offset"))
+    return b"".join(map(pack, (("MULTI",), *reads, ("EXEC",))))

@@ -1,9 +1,9 @@
-"""The stream worker's verbs.
+"""Commands of the stream worker.
 
-A commit is one transaction, sent as one write: watch the partition's position, compare it with what the
-worker expects, and only then rows, timers, tallies and the new offset as plain commands and the cues as a
-function. The comparison is a script that *changes* the watched key when it does not hold, which voids the
-transaction; so does any claim that comes between. Commits and reads behind it are sent without waiting.
+A commit is one transaction (optimistic locking), sent as one write: WATCH the partition's position, compare it
+with the expected epoch and offset, then rows, timers, tallies and the new offset as plain commands and the cues
+as a function. On a mismatch the comparing script *changes* the watched key, which aborts the transaction; so
+does a claim in between. Later commits and reads are pipelined behind it.
 
 Why not one function for everything: each row would be copied through Lua. 500 rows of 1,440 bytes, Valkey
 9.1 and client on two cores, thousand rows per second of server time and µs of server CPU per row with the
@@ -37,9 +37,9 @@ from engine.store.commands import Commands
 from engine.store.functions.library import CUES
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
-READ_AT_ONCE = 1_000  # rows of one MGET: about a millisecond of Redis, and decisions get their turn between two
+READ_AT_ONCE = 1_000  # rows of one MGET: about a millisecond of Redis, and decisions run between two
 
-# Without memory Redis refuses the transaction itself; the comparison must be made all the same.
+# When out of memory Redis refuses the transaction itself; the comparison must run all the same.
 _GUARD = """#!lua flags=allow-oom
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
 local epoch, offset = at[1] or '0', at[2] or '0'
@@ -49,7 +49,7 @@ return 'epoch ' .. epoch .. ' offset ' .. offset
 """
 
 
-# Wall milliseconds: an epoch that was lost with the end of Redis's file is not given out again.
+# Wall milliseconds: an epoch lost with the tail of the append-only file is never issued again.
 _CLAIM = """
 local time = redis.call('TIME')
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
@@ -95,7 +95,7 @@ class StreamCommands(Commands):
         replies = await self._connection.pipe(frame, len(commands), commit.connection)
         done = replies[-1]
         if done is None:
-            raise Fenced(f"partition {commit.partition} stands at {replies[1].decode()}")
+            raise Fenced(f"partition {commit.partition} is at {replies[1].decode()}")
         if broken := next((reply for reply in done if isinstance(reply, hiredis.ReplyError)), None):
             raise self._connection.fail(str(broken))
         taken: list[list[int]] = done[-1] if commit.cues else []
@@ -108,7 +108,7 @@ class StreamCommands(Commands):
         return customers
 
     def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
-        """Its commands, each in parts. The cues come last, so that theirs is the last reply."""
+        """Its commands, each in parts. The cues come last, so that their reply is the last."""
         partition, position = commit.partition, self._keys.position[commit.partition]
         yield (self._watch[partition],)
         yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)

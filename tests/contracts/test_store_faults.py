@@ -377,7 +377,7 @@ async def test_who_waits_for_a_connection_hears_of_any_fault(
     async def odd(self: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("engine.store.connection.Connection._dial", odd)
+    monkeypatch.setattr("engine.store.connection.Connection._open_socket", odd)
     for _ in range(2):  # and so does the next
         with pytest.raises(Unavailable):
             await asyncio.wait_for(store.position(0), PATIENCE_S)

@@ -15,7 +15,7 @@ from engine.decisions.log import recall
 from engine.decisions.policy import make_policy
 from engine.decisions.record import read_record
 from engine.decisions.triggers import Way, choose, moments, ways_to_fill
-from engine.events import LESSONS, Cue, OutcomeName
+from engine.events import REWARDS, Cue, OutcomeName
 from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import ACTIVATION
 from engine.kernels.partition import partition_of
@@ -283,7 +283,7 @@ def test_no_way_that_cannot_come_about(
 
 
 def test_what_teaches_what() -> None:
-    taught = {name: LESSONS.get(name) for name in OutcomeName}
+    taught = {name: REWARDS.get(name) for name in OutcomeName}
     assert {name for name, good in taught.items() if good} == {"accepted", "engaged", "completed"}
     assert {name for name, good in taught.items() if good is False} == {
         "rejected",

@@ -1,1 +1,1 @@
-"""What Redis itself runs."""
+"""The function library that runs inside Redis."""

@@ -1,6 +1,6 @@
 #!lua name=$LIBRARY
--- What must be checked and changed at once. The layout of the keys is told in keys.py.
--- The number in the library's name rises with every change of a function's arguments or effects, so that
+-- Checks and changes that must be atomic. The layout of the keys is described in keys.py.
+-- Increase the number in the library's name with every change of a function's arguments or effects, so that
 -- processes of two releases can run side by side. Names after a dollar sign are filled in by library.py.
 
 local HISTORY = $HISTORY
@@ -28,7 +28,7 @@ local function allowed(history, offer, max, period, at)
   return period <= 0 or recent(history[offer] or {}, period, at) < max
 end
 
--- Note in `history` that the offer was given at `at`, if its cap allows it.
+-- Record in `history` that the offer was given at `at`, if its cap allows it.
 local function take(history, offer, max, period, at)
   if not allowed(history, offer, max, period, at) then return false end
   local given = history[offer] or {}
@@ -135,23 +135,23 @@ local function reserve(keys, args)
   return answers
 end
 
--- Count what an offer of a decision came to, once: a success stands, and replaces a failure told before.
-local function count_lesson(lessons, learned, arm, lesson)
-  if redis.call('SISMEMBER', lessons, arm .. '|s') == 1 then return end
-  if redis.call('SADD', lessons, arm .. '|' .. lesson) == 0 then return end
-  redis.call('HINCRBY', learned, arm .. '|' .. lesson, 1)
-  if lesson == 's' and redis.call('SISMEMBER', lessons, arm .. '|f') == 1 then
+-- Count the result of an offer of a decision once: a success is final, and replaces a failure counted before.
+local function count_result(outcomes, learned, arm, result)
+  if redis.call('SISMEMBER', outcomes, arm .. '|s') == 1 then return end
+  if redis.call('SADD', outcomes, arm .. '|' .. result) == 0 then return end
+  redis.call('HINCRBY', learned, arm .. '|' .. result, 1)
+  if result == 's' and redis.call('SISMEMBER', outcomes, arm .. '|f') == 1 then
     redis.call('HINCRBY', learned, arm .. '|f', -1)
   end
   redis.call('HINCRBY', learned, 'version', 1)
 end
 
--- KEYS: decision, its counted outcomes, what is learned. ARGV: offer|outcome, offer|channel, and s, f or ''.
+-- KEYS: decision, its counted outcomes, learned counts. ARGV: offer|outcome, offer|channel, and s, f or ''.
 local function learn(keys, args)
   if redis.call('EXISTS', keys[1]) == 0 then return 0 end
   local new = redis.call('SADD', keys[2], args[1])
   redis.call('EXPIRE', keys[2], DAY_S)
-  if new == 1 and args[3] ~= '' then count_lesson(keys[2], keys[3], args[2], args[3]) end
+  if new == 1 and args[3] ~= '' then count_result(keys[2], keys[3], args[2], args[3]) end
   return new
 end
 

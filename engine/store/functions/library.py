@@ -1,4 +1,4 @@
-"""The function library (`cueline.lua`): its name, and getting it into a server that may have lost it."""
+"""The function library (`cueline.lua`): its name, and loading it into a server that does not have it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ LEARN = f"{LIBRARY}_learn"
 
 
 def code() -> bytes:
-    """`cueline.lua` with the facts filled in that Python has too."""
+    """`cueline.lua` with the constants that Python shares with it filled in."""
     text = Path(__file__).with_name("cueline.lua").read_text()
     return Template(text).substitute(LIBRARY=LIBRARY, HISTORY=HISTORY, DAY_S=DAY_S).encode()
 
 
 async def ensure(call: Callable[[bytes], Awaitable[Any]]) -> None:
-    """Load the library unless the server holds the very same code."""
+    """Load the library unless the server has the same code."""
     own = code()
     stored = await call(pack(("FUNCTION", "LIST", "LIBRARYNAME", LIBRARY, "WITHCODE")))
     if not any(own in library for library in stored):
