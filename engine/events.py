@@ -76,7 +76,7 @@ class OutcomeName(enum.StrEnum):
     ERRORED = "errored"
 
 
-#: Outcomes that teach: True counts as a success of the offer, False as a failure; others say nothing yet.
+#: Outcome -> success (True) or failure (False) of the offer; the others count as neither.
 REWARDS: dict[OutcomeName, bool] = {
     OutcomeName.ACCEPTED: True,
     OutcomeName.ENGAGED: True,

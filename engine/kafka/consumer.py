@@ -1,8 +1,8 @@
-"""Faust's consumer with a drain that hands whole batches to the stream core.
+"""Faust's consumer with a drain loop that passes micro-batches to the stream core.
 
 Stock Faust moves one message at a time through four futures, a lock and a queue. Here `_drain_messages`
-takes the fetched batches of the events topic to `Worker.apply`; every other topic goes Faust's ordinary
-way, so agents work on it. The names used of Faust are private: ``tests/contracts/test_faust_names.py``
+passes the fetched batches of the events topic to `Worker.apply`; every other topic is delivered as in stock
+Faust, so agents work on it. Some of the names used are private to Faust: ``tests/contracts/test_faust_names.py``
 fails when one of them moves, and the dependency is pinned to a minor version.
 """
 
@@ -24,10 +24,10 @@ from engine.ports.kafka import LagMonitor, MicroBatchHandler, PartitionProgress
 
 log = logging.getLogger("cueline.worker")
 
-FETCH_WAIT_S = 0.1  # how long an idle fetch waits before timers are looked at
-TEND_EVERY_S = 0.25
-CONSULT_EVERY_S = 5.0
-CONSULT_WITHIN_S = 10.0
+FETCH_WAIT_S = 0.1  # of an idle fetch, between two checks of the timers
+TIMERS_EVERY_S = 0.25
+ENDS_EVERY_S = 5.0
+ENDS_TIMEOUT_S = 10.0
 RESTORE_EVERY_S = 0.2
 
 
@@ -41,11 +41,11 @@ class Core(Protocol):
     fetch_wait_ms: int
 
     def alive(self) -> None:
-        """Told after every turn of the drain loop."""
+        """Called after every iteration of the drain loop: liveness."""
 
 
 class BatchConsumerThread(AIOKafkaConsumerThread):
-    """Faust's consumer thread, with a bound of our own on how long a fetch may wait."""
+    """Faust's consumer thread, with our own limit on how long a fetch may wait."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -61,10 +61,10 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
 
 
 def _keep_as_read(records: PartitionRecords, topic: str) -> None:
-    """Hand the events topic's records over as aiokafka's parser made them.
+    """Leave the events topic's records as aiokafka's parser made them.
 
     Each would be copied into a `ConsumerRecord` of eleven fields, of which we use four: 1.3 µs of 6.5 that
-    an event cost. A fetch that arrives later is copied all the same, which changes nothing but time.
+    an event cost. A fetch that arrives later is copied all the same, which costs only time.
     """
     if records._tp.topic == topic:
         records._consumer_record = _as_read
@@ -75,12 +75,12 @@ def _as_read(tp: Any, record: Any) -> Any:
 
 
 class BatchConsumer(Consumer):
-    """Drains the events topic in batches; Redis, not Kafka, says where it goes on."""
+    """Drains the events topic in micro-batches; resumes from the offsets in Redis, not in Kafka."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._ends: Mapping[int, int] = {}  # by partition, as the broker was last asked
-        self._consulting = False
+        self._ends: Mapping[int, int] = {}  # by partition, as last fetched from the broker
+        self._refreshing = False
 
     @property
     def _core(self) -> Core:
@@ -91,7 +91,7 @@ class BatchConsumer(Consumer):
 
     async def _drain_messages(self, fetcher: Any) -> None:
         core = self._core
-        tended = consulted = restored = 0.0
+        fired = refreshed = restored = 0.0
         while not (self._stopped.is_set() or fetcher._stopped.is_set()):
             try:
                 records, _ = await self._wait_next_records(FETCH_WAIT_S)
@@ -100,30 +100,30 @@ class BatchConsumer(Consumer):
             if self.should_stop:
                 return
             if records and self.flow_active:
-                await self._hand_over(core, records)
+                await self._apply(core, records)
             now = time.monotonic()
             if now - restored >= RESTORE_EVERY_S:
                 restored = now
                 self._seek_all(core, await core.worker.owned.restore(self._still_ours, core.patience_s))
-            if now - tended >= TEND_EVERY_S and self.flow_active:
-                tended = now
-                await core.worker.tend(lambda p: self._caught_up(core, p))
+            if now - fired >= TIMERS_EVERY_S and self.flow_active:
+                fired = now
+                await core.worker.fire_timers(lambda p: self._caught_up(core, p))
                 core.watch.look(self._lags(core), now)
-            if now - consulted >= CONSULT_EVERY_S and self.flow_active and not self._consulting:
-                consulted = now
-                self.add_future(self._consult(core))
+            if now - refreshed >= ENDS_EVERY_S and self.flow_active and not self._refreshing:
+                refreshed = now
+                self.add_future(self._refresh_ends(core))
             core.alive()
 
-    async def _hand_over(self, core: Core, records: Mapping[Any, Sequence[Any]]) -> None:
+    async def _apply(self, core: Core, records: Mapping[Any, Sequence[Any]]) -> None:
         ours = {tp.partition: batch for tp, batch in records.items() if tp.topic == core.topic and batch}
         if ours:
             self._seek_all(core, await core.worker.apply(ours))
         for tp, batch in records.items():
             if tp.topic != core.topic:
-                await self._agents_way(tp, batch)
+                await self._deliver_to_agents(tp, batch)
 
-    async def _agents_way(self, tp: Any, batch: Sequence[Any]) -> None:
-        """What stock Faust does with each message; its agents acknowledge them."""
+    async def _deliver_to_agents(self, tp: Any, batch: Sequence[Any]) -> None:
+        """Deliver each message as stock Faust does; agents acknowledge them."""
         generation = self.app.consumer_generation_id
         for record in batch:
             if not self.flow_active or self.app.consumer_generation_id != generation:
@@ -138,7 +138,7 @@ class BatchConsumer(Consumer):
             self._read_offset[tp] = record.offset
 
     async def seek_to_committed(self) -> Mapping[Any, int]:
-        """Take over what was assigned: other topics from Kafka's offsets, events from the store's."""
+        """Start from the right offsets after a rebalance: other topics from Kafka's, events from the store's."""
         core = self._core
         thread, assigned = self._thread, self.assignment()
         others = [ensure_aiokafka_TP(tp) for tp in assigned if tp.topic != core.topic]
@@ -154,13 +154,13 @@ class BatchConsumer(Consumer):
         return committed
 
     async def on_partitions_revoked(self, revoked: set[Any]) -> None:
-        """Finish what is under way before others may go on from it."""
+        """Finish the commits in flight before another worker may claim the partitions."""
         core = self._core
         await core.worker.owned.release([tp.partition for tp in revoked if tp.topic == core.topic])
         await super().on_partitions_revoked(revoked)
 
     def verify_event_path(self, now: float, tp: Any) -> None:
-        """Faust's livelock warnings hold for its own streams; the lag watchdog looks after the events topic."""
+        """Faust's livelock warnings are for its own streams; the lag watchdog watches the events topic."""
         if tp.topic != self._core.topic:
             super().verify_event_path(now, tp)
 
@@ -176,66 +176,58 @@ class BatchConsumer(Consumer):
     def _lags(self, core: Core) -> dict[int, tuple[int, int | None]]:
         """Partition -> (next offset, records behind the log's end; None: the end is not known)."""
         lags: dict[int, tuple[int, int | None]] = {}
-        for partition, partition_state in core.worker.partition_states.items():
+        for partition, owned in core.worker.states.items():
             end = self._end(core, partition)
-            behind = None if end is None else max(end - self._reached(core, partition_state), 0)
-            partition_state.behind = behind
-            lags[partition] = (partition_state.next, behind)
+            behind = None if end is None else max(end - self._reached(core, owned), 0)
+            owned.behind = behind
+            lags[partition] = (owned.next, behind)
         return lags
 
     def _caught_up(self, core: Core, partition: int) -> bool:
         end = self._end(core, partition)
-        return end is not None and self._reached(core, core.worker.partition_states[partition]) >= end
+        return end is not None and self._reached(core, core.worker.states[partition]) >= end
 
     def _end(self, core: Core, partition: int) -> int | None:
-        """Where the log ends: the later of what the last fetch said and the broker, for a fetch may stall."""
+        """The log's end offset: the larger of the last fetch's and the broker's, since a fetch may stall."""
         state = self._state(core, partition)
         if state is None or state.highwater is None:
             return None
         return max(cast(int, state.highwater), self._ends.get(partition, 0))
 
-    def _reached(self, core: Core, partition_state: PartitionProgress) -> int:
-        """What comes next, beyond what holds no records: aiokafka passes transaction markers, and a head that
-        was deleted, without a word, and its position is then past ours."""
-        state = self._state(core, partition_state.partition)
-        position = state._position if state is not None and partition_state.live else None
-        return max(partition_state.next, position or 0)
+    def _reached(self, core: Core, owned: PartitionProgress) -> int:
+        """The next offset, past those without records: aiokafka silently skips transaction markers and a deleted
+        head, and its position is then ahead of ours."""
+        state = self._state(core, owned.partition)
+        position = state._position if state is not None and owned.live else None
+        return max(owned.next, position or 0)
 
     def _state(self, core: Core, partition: int) -> Any:
-        """aiokafka's state of a partition; None when its thread has just given it away."""
+        """aiokafka's state of a partition; None when it was just revoked."""
         assignment = self._thread._ensure_consumer()._subscription.subscription.assignment
         return None if assignment is None else assignment.state_value(TP(core.topic, partition))
 
-    async def _consult(self, core: Core) -> None:
-        """Ask Kafka for the ends, and tell it where we are: for lag monitors only, nothing is ever resumed
-        from it. One at a time, for the thread that fetches has few hands."""
-        self._consulting = True
-        partition_states = list(core.worker.partition_states.values())
+    async def _refresh_ends(self, core: Core) -> None:
+        """Fetch the end offsets from Kafka, and commit ours there: for external lag monitors only, we never
+        resume from them. One request at a time, so that the consumer's thread is free to fetch."""
+        self._refreshing = True
+        states = list(core.worker.states.values())
         try:
-            if partition_states and self._still_ours():
+            if states and self._still_ours():
                 self._ends = await self._thread.call_thread(
-                    _consult_broker, self._thread._ensure_consumer(), core.topic, partition_states
+                    _fetch_ends, self._thread._ensure_consumer(), core.topic, states
                 )
         except (KafkaError, TimeoutError) as error:
-            log.info("Kafka could not be asked: %r", error)
+            log.info("Kafka did not answer for its end offsets: %r", error)
         finally:
-            self._consulting = False
+            self._refreshing = False
 
 
-async def _consult_broker(
-    consumer: Any, topic: str, partition_states: Sequence[PartitionProgress]
-) -> Mapping[int, int]:
-    """In the consumer's thread. Raises `KafkaError`, and TimeoutError: aiokafka itself would try for ever."""
-    async with asyncio.timeout(CONSULT_WITHIN_S):
-        ends = await consumer.end_offsets(
-            [TopicPartition(topic, partition_state.partition) for partition_state in partition_states]
-        )
-        await consumer.commit(
-            {
-                TopicPartition(topic, partition_state.partition): partition_state.committed
-                for partition_state in partition_states
-            }
-        )
+async def _fetch_ends(consumer: Any, topic: str, states: Sequence[PartitionProgress]) -> Mapping[int, int]:
+    """In the consumer's thread. Raises `KafkaError`, and TimeoutError, since aiokafka would retry for ever."""
+    async with asyncio.timeout(ENDS_TIMEOUT_S):
+        committed = {TopicPartition(topic, owned.partition): owned.committed for owned in states}
+        ends = await consumer.end_offsets(list(committed))
+        await consumer.commit(committed)
     return {tp.partition: end for tp, end in ends.items()}
 
 

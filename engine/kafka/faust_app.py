@@ -36,7 +36,7 @@ class CoreApp(faust.App):
 
 
 class StreamCore:
-    """What the batch consumer finds on its app."""
+    """What the batch consumer needs of its app."""
 
     def __init__(
         self, worker: MicroBatchHandler, watch: LagMonitor, settings: Kafka, alive: Callable[[], None]
@@ -44,7 +44,7 @@ class StreamCore:
         self.worker = worker
         self.watch = watch
         self.topic = settings.events_topic
-        # two heartbeats tell a worker that the group went on without it; one more for the answer
+        # a worker learns of a rebalance without it within two heartbeats; one more for the answer
         self.patience_s = 3 * settings.heartbeat_s
         self.fetch_wait_ms = settings.fetch_wait_ms
         self.alive = alive
@@ -70,7 +70,7 @@ def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Lea
         broker_max_poll_records=RECORDS_A_FETCH,
         broker_check_crcs=False,
         consumer_max_fetch_size=4 * 1024 * 1024,
-        # agents' failures must not be acknowledged away: outcomes() handles its own
+        # an agent that raises would acknowledge its record: `_learn` handles its own failures
         stream_recovery_delay=0.0,
     )
     app.core = core
@@ -88,7 +88,7 @@ def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Lea
 
 
 async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) -> None:
-    """Count one outcome; waits out an absent store, because an agent that raises loses the record."""
+    """Count one outcome; retries while the store is away, because an agent that raises loses the record."""
     async for attempt in attempts("an outcome", Unavailable):
         with attempt:
             try:

@@ -1,4 +1,4 @@
-"""Kafka as doors and the worker write to it: acknowledged by all replicas, idempotent, keyed by customer."""
+"""Kafka as the API and the worker write to it: acknowledged by all replicas, idempotent, keyed by customer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class _Record(NamedTuple):
 
 
 class KafkaLog:
-    """`engine.ports.kafka.EventLog` on aiokafka, and the worker's way to other partitions and dead letters.
+    """`engine.ports.kafka.EventLog` on aiokafka, and the worker's side outputs: other partitions and dead letters.
 
     `meter` counts dead letters; only a worker writes any.
     """
@@ -58,24 +58,24 @@ class KafkaLog:
         except (KafkaError, ValueError) as error:
             await self.close()
             brokers = self._settings.brokers
-            if isinstance(error, ValueError):  # aiokafka's word for an address that is none
+            if isinstance(error, ValueError):  # raised by aiokafka for an invalid address
                 raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
             raise Unavailable(f"Kafka at {brokers}: {error}") from error
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be written to, as far as this side knows."""
+        """Whether the producer is started."""
         return self._producer is not None
 
     async def close(self) -> None:
-        """Send what is buffered and leave."""
+        """Flush and close."""
         if self._producer is not None:
             await self._producer.stop()
             self._producer = None
 
     async def ping(self) -> None:
-        """Ask the brokers for the topics' state. Raises `Unavailable` when they do not answer, or when a partition
-        of the events topic has no leader: what goes there is not taken."""
+        """Probe the brokers. Raises `Unavailable` when they do not answer, or when a partition of the events topic
+        has no leader and so takes no writes."""
         if self._producer is None:
             raise Unavailable("the connection to Kafka is not open")
         client, topic = self._producer.client, self._settings.events_topic
@@ -105,7 +105,7 @@ class KafkaLog:
         topic, value = self._settings.outcomes_topic, msgspec.json.encode(outcome)
         await self._send([_Record(topic, outcome.customer.encode(), value)])
 
-    async def aside(
+    async def side_output(
         self, partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]
     ) -> None:
         """Write dead letters of `partition`, and events to the partitions they belong to."""
@@ -124,7 +124,7 @@ class KafkaLog:
         self._count([letter])
 
     def _letter(self, topic: str, partition: int, letter: DeadLetter) -> _Record:
-        """Whatever the record was, this one Kafka takes: neither empty nor larger than a producer may send."""
+        """A record that Kafka always takes: neither empty nor larger than a producer may send."""
         headers = [
             ("topic", topic.encode()),
             ("partition", str(partition).encode()),

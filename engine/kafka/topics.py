@@ -1,4 +1,4 @@
-"""The topics of a deployment, made before anyone reads them."""
+"""The topics of a deployment, created before anyone reads them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def make_topics(brokers: str, topics: Partitions, replication: int = 1) ->
         await _check(admin, topics)
     except KafkaError as error:
         raise Unavailable(f"topics on {brokers}: {error!r}") from error
-    except ValueError as error:  # aiokafka's word for an address that is none
+    except ValueError as error:  # raised by aiokafka for an invalid address
         raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
     finally:
         await admin.close()

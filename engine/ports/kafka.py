@@ -67,18 +67,18 @@ class PartitionOwnership(Protocol):
 
 
 class MicroBatchHandler(Protocol):
-    """The stream core as the consumer drives it: one coroutine calls `apply` and `tend` in turn."""
+    """The stream core as the consumer drives it: one coroutine calls `apply` and `fire_timers` in turn."""
 
     @property
     def owned(self) -> PartitionOwnership: ...
 
     @property
-    def partition_states(self) -> Mapping[int, PartitionProgress]: ...
+    def states(self) -> Mapping[int, PartitionProgress]: ...
 
     async def apply(self, fetched: Mapping[int, Sequence[KafkaRecord]]) -> dict[int, int]:
         """Apply records by partition; returns partitions that must be fetched again, and from where."""
 
-    async def tend(self, caught_up: Callable[[int], bool]) -> None:
+    async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:
         """Do what is due without a record: timers."""
 
 

@@ -91,7 +91,7 @@ async def _kafka(kafka: Kafka) -> _Log:
             ends = await _ends(kafka, found.get(kafka.events_topic, 0))
     except (KafkaError, OSError, TimeoutError) as error:
         return _Log([Finding("kafka", "bad", f"{kafka.brokers} does not answer: {error!r}")])
-    except ValueError as error:  # aiokafka's word for an address that is none
+    except ValueError as error:  # raised by aiokafka for an invalid address
         return _Log([Finding("kafka", "bad", f"kafka.brokers: {kafka.brokers} is no host:port: {error}")])
     return _Log([Finding("kafka", "good", f"{kafka.brokers} answers"), *topics], ends)
 

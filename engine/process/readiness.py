@@ -38,11 +38,7 @@ def worker_problems(worker: Worker, watch: LagWatchdog, loop_liveness: LoopLiven
         problems["assignment"] = "no partitions have been assigned yet, or their ends are not known"
     if loop_liveness.seconds_ago > ALIVE_S:
         problems["drain"] = f"the drain loop has not turned for {loop_liveness.seconds_ago:.0f} s"
-    failed = [
-        str(partition_state.partition)
-        for partition_state in worker.partition_states.values()
-        if partition_state.failed
-    ]
+    failed = [str(state.partition) for state in worker.states.values() if state.failed]
     if failed:
         problems["store"] = f"partitions {', '.join(failed)} wait for the store"
     return problems

@@ -39,9 +39,7 @@ async def run_worker(settings: Settings) -> None:
         process.begin(_run_faust(app, process.stop))
         process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
         problems = partial(worker_problems, worker, watch, loop_liveness)
-        reporter = Reporter(
-            process.store, lambda: process.store.connections, lambda: worker.partition_states, problems
-        )
+        reporter = Reporter(process.store, lambda: process.store.connections, lambda: worker.states, problems)
         process.begin(every(REPORT_EVERY_S, reporter.report, process.stop))
         health = build_health_app(partial(exposition, process.meter, problems), problems)
         process.begin(serve(health, settings.web.host, settings.stream.metrics_port, process.stop))
@@ -59,7 +57,7 @@ def _worker(process: Process) -> Worker:
         process.store,
         process.clock,
         process.meter,
-        process.log.aside,
+        process.log.side_output,
         sources(),
         settings.rules.currency,
     )

@@ -111,7 +111,7 @@ class DecisionCommands(Commands):
         return _add(self._learned)
 
     async def _fetch_changed(self, connection: int, versions: list[Any]) -> None:
-        """Read the partitions whose version changed; all after a reconnect, since Redis may have lost its newest data."""
+        """Read the partitions whose version changed; all after a reconnect, since Redis may have lost data."""
         seen_connection, seen = self._seen
         known = seen if connection == seen_connection else [b"?"] * len(versions)
         changed = [p for p, version in enumerate(versions) if version != known[p]]

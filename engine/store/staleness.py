@@ -97,9 +97,8 @@ class CommitProgress(Protocol):
 
 class StalenessGuard:
     """`store` (`engine.ports.store.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
-    ``behind`` says so too, and ``losses`` what will not come back. `now` is in seconds of a clock that only goes
-    on; `caught_up` says of each partition whether its worker, since that connection to the store was made, has
-    applied all that Kafka holds."""
+    `now` is a monotonic clock in seconds; `caught_up` gives for each partition whether its worker has reported
+    zero lag since that connection to the store was made."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Which partitions are ours: claimed, let go, and brought back after a refusal or an outage."""
+"""Which partitions are ours: claimed, released, and restored after fencing or an outage."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from engine.ports.store import Position, StreamStore
 from engine.stream.partition_state import PartitionState
 from engine.stream.row_cache import RowCache
 
-LEAST_ROWS = 2_048  # of one partition's arena
+LEAST_ROWS = 2_048  # of one partition's cache
 UNCLAIMED = Position(-1, 0)
 
 
 class Ownership:
-    """The lanes of one process. `partition_states` is replaced whole when the assignment changes."""
+    """The partitions of one process. `states` is replaced whole when the assignment changes."""
 
     def __init__(self, store: StreamStore, rows_in_memory: int, meter: Meter) -> None:
-        self.partition_states: dict[int, PartitionState] = {}
+        self.states: dict[int, PartitionState] = {}
         self._store = store
         self._rows_in_memory = rows_in_memory
         self._meter = meter
@@ -29,27 +29,19 @@ class Ownership:
         """Claim `partitions`, and no others; returns the offset at which each goes on.
 
         A partition that nobody else claimed in between keeps its rows. One that cannot be claimed now
-        is a failed lane, which `restore` brings back.
+        has failed until `restore` succeeds.
         """
-        before, self.partition_states = self.partition_states, {}
-        for partition_state in before.values():
-            partition_state.closed = True
-        for partition_state in before.values():
-            await partition_state.drained()
+        before, self.states = self.states, {}
+        for state in before.values():
+            state.closed = True
+        for state in before.values():
+            await state.drained()
         limit = max(self._rows_in_memory // max(len(partitions), 1), LEAST_ROWS)
         connection = max(self._store.connections, 1)  # the first claim makes the first
-        partition_states = await asyncio.gather(
-            *(self._claimed(p, before.get(p), limit, connection) for p in partitions)
-        )
-        self.partition_states = {
-            partition_state.partition: partition_state for partition_state in partition_states
-        }
-        self._meter.set("partitions_owned", len(self.partition_states))
-        return {
-            partition: partition_state.next
-            for partition, partition_state in self.partition_states.items()
-            if partition_state.live
-        }
+        states = await asyncio.gather(*(self._claimed(p, before.get(p), limit, connection) for p in partitions))
+        self.states = {state.partition: state for state in states}
+        self._meter.set("partitions_owned", len(self.states))
+        return {partition: state.next for partition, state in self.states.items() if state.live}
 
     async def _claimed(
         self, partition: int, old: PartitionState | None, limit: int, connection: int
@@ -57,9 +49,9 @@ class Ownership:
         try:
             claim = await self._store.claim(partition)
         except Unavailable:
-            partition_state = PartitionState(partition, UNCLAIMED, RowCache(limit), connection)
-            partition_state.failed = True
-            return partition_state
+            state = PartitionState(partition, UNCLAIMED, RowCache(limit), connection)
+            state.failed = True
+            return state
         ours = (
             old is not None
             and not old.failed
@@ -72,49 +64,49 @@ class Ownership:
         return PartitionState(partition, claim, cache, connection)
 
     async def release(self, partitions: Sequence[int]) -> None:
-        """Let `partitions` go once their commits under way have been answered."""
+        """Release `partitions` once their commits in flight have been answered."""
         for partition in partitions:
-            partition_state = self.partition_states.get(partition)
-            if partition_state is not None:
-                await partition_state.drained()
+            state = self.states.get(partition)
+            if state is not None:
+                await state.drained()
 
-    def distrust(self) -> None:
-        """Fail the lanes claimed over an earlier connection: a store that was away may have come back older."""
-        for partition_state in self.partition_states.values():
-            if partition_state.connection != self._store.connections:
-                partition_state.failed = True
+    def check_connection(self) -> None:
+        """Fail the partitions claimed over an earlier connection: the store may have lost data."""
+        for state in self.states.values():
+            if state.connection != self._store.connections:
+                state.failed = True
 
     async def restore(self, still_ours: Callable[[], bool], patience_s: float) -> dict[int, int]:
-        """Bring failed lanes back to what the store holds; returns the offsets to fetch them from.
+        """Reset failed partitions to what the store holds; returns the offsets to fetch them from.
 
-        A lane whose epoch is no longer the store's may belong to another worker: it waits for `patience_s`
-        (in which the group would have told us) and claims it again only when it is `still_ours`. That
-        happens when the store itself came back older than the claim.
+        When the epoch is no longer the store's, another worker may own the partition: wait for `patience_s`
+        (within which a rebalance would have reached us), then claim it again only when it is `still_ours`. That
+        happens when the store lost the claim itself.
         """
         seeks: dict[int, int] = {}
-        for partition, partition_state in list(self.partition_states.items()):
-            if not partition_state.failed:
+        for partition, state in list(self.states.items()):
+            if not state.failed:
                 continue
-            await partition_state.drained()
+            await state.drained()
             connection = self._store.connections
             try:
-                # claimed anew: what the old connection still holds somewhere must not take effect later
-                position = await self._store.claim(partition, partition_state.epoch)
-                if position.previous != partition_state.epoch:
-                    partition_state.refused_at = partition_state.refused_at or time.monotonic()
-                    if time.monotonic() - partition_state.refused_at < patience_s or not still_ours():
+                # a new epoch fences commits that the old connection may still deliver
+                position = await self._store.claim(partition, state.epoch)
+                if position.previous != state.epoch:
+                    state.refused_at = state.refused_at or time.monotonic()
+                    if time.monotonic() - state.refused_at < patience_s or not still_ours():
                         continue
                     position = await self._store.claim(partition)
             except Unavailable:
                 continue
-            if self.partition_states.get(partition) is partition_state:
-                self.partition_states[partition] = PartitionState(
-                    partition, position, RowCache(partition_state.cache.limit), connection
+            if self.states.get(partition) is state:
+                self.states[partition] = PartitionState(
+                    partition, position, RowCache(state.cache.limit), connection
                 )
                 seeks[partition] = position.offset
         return seeks
 
     async def drain(self) -> None:
-        """Wait until everything sent has been answered."""
-        for partition_state in self.partition_states.values():
-            await partition_state.drained()
+        """Wait until every commit in flight has been answered."""
+        for state in self.states.values():
+            await state.drained()

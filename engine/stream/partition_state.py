@@ -1,4 +1,4 @@
-"""One partition as its worker sees it: where it stands, its rows, and its commits that are under way."""
+"""One partition as its worker sees it: its offsets, its rows, and its commits in flight."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class PartitionState:
     """State of one owned partition.
 
     ``next`` is the offset the next record to apply must have; ``committed`` what the store has
-    acknowledged. A lane that ``failed`` had a commit refused or lost: nothing in memory counts any more.
-    A ``closed`` one has been handed on: nothing of it may change.
+    acknowledged. After a fenced or lost commit it has ``failed``: its memory is invalid. A ``closed`` one was
+    replaced by a later assignment and must not change.
     """
 
     def __init__(self, partition: int, position: Position, cache: RowCache, connection: int = 0) -> None:
@@ -26,14 +26,14 @@ class PartitionState:
         self.next = position.offset
         self.committed = position.offset
         self.cache = cache
-        self.connection = connection  # which connection to the store it was claimed or restored over
+        self.connection = connection  # to the store, over which it was claimed or restored
         self.failed = False
         self.closed = False
-        self.refused_at = 0.0  # monotonic s of the refusal, 0: the store was away
-        self.behind: int | None = None  # records up to Kafka's end, as last looked; None: not known yet
-        self.mismatch_at = -1  # offset at which fetched records did not fit once
+        self.refused_at = 0.0  # monotonic s of the first fenced commit, 0: none
+        self.behind: int | None = None  # lag in records, as last observed; None: not known yet
+        self.mismatch_at = -1  # expected offset at which a fetch did not match, -1: none
         self.watermark = 0  # largest event time applied, epoch ms
-        self.written_at = wall_ms()  # when the newest record handled was written to Kafka; none yet: now
+        self.newest_record_at = wall_ms()  # Kafka timestamp of the newest record handled; none yet: now
         self.pending: deque[asyncio.Task[None]] = deque()
 
     @property
@@ -42,19 +42,19 @@ class PartitionState:
         return not self.failed and not self.closed
 
     async def room(self) -> None:
-        """Wait until another commit may be sent."""
+        """Backpressure: wait until another commit may be sent."""
         while len(self.pending) >= MAX_IN_FLIGHT:
             await asyncio.wait([self.pending[0]])
             self.settle()
 
     async def drained(self) -> None:
-        """Wait until every commit under way has been answered."""
+        """Wait until every commit in flight has been answered."""
         if self.pending:
             await asyncio.wait(self.pending)
             self.settle()
 
     def settle(self) -> None:
-        """Forget the commits that were answered; raises what a commit failed of, beside the store."""
+        """Forget the commits that were answered; raises any error of theirs that is not the store's."""
         while self.pending and self.pending[0].done():
             answered = self.pending.popleft()
             if not answered.cancelled():

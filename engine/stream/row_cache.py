@@ -1,6 +1,6 @@
 """The rows of one partition that a worker holds in memory: a cache in front of the store.
 
-Every change is sent to the store in the step that makes it, so a row may leave at any time.
+Write-through: every change is sent to the store in the step that makes it, so a row may be evicted at any time.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from engine.kernels.row import ROW
 from engine.state.row import as_words, mark_blank, read, write
 
 FIRST_CAPACITY = 1024
-LEAVING_SHARE = 4  # a full cache drops the least recently used quarter
+EVICTED_SHARE = 4  # a full cache evicts the least recently used quarter
 
 
 class RowCache:
-    """Rows by customer, at most `limit` of them beside those in use; the least recently used leave."""
+    """Rows by customer, at most `limit` beside those in use; the least recently used are evicted."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.evictions = 0
         self.rows: NDArray[np.void] = np.zeros(0, ROW)
-        self.timers = np.zeros(0, np.int64)  # when the store will call each slot's customer (0: not known)
+        self.timers = np.zeros(0, np.int64)  # when each slot's timer in the store is due (0: not known)
         self._slots: dict[bytes, int] = {}
         self._customers: list[bytes] = []
         self._used = np.zeros(0, np.int64)
         self._stamps = np.zeros(0, np.int64)
-        self._unmet = np.zeros(0, np.bool_)
+        self._unseen = np.zeros(0, np.bool_)
         self._tick = 0
         self._grow(FIRST_CAPACITY)
 
@@ -39,7 +39,7 @@ class RowCache:
         return len(self._slots)
 
     def locate(self, customers: Sequence[bytes]) -> NDArray[np.int32]:
-        """Slots of `customers`, -1 for one that is not here; marks those found as in use."""
+        """Slots of `customers`, -1 where not cached; marks those found as used."""
         get = self._slots.get
         found = np.array([get(customer, -1) for customer in customers], np.int32)
         self._tick += 1
@@ -47,7 +47,7 @@ class RowCache:
         return found
 
     def place(self, customers: Sequence[bytes], stored: Sequence[bytes | None]) -> None:
-        """Put rows as read from the store in (None: a customer never seen).
+        """Add rows as read from the store (None: a customer never seen).
 
         Raises `BadState`, and changes nothing, where one of them cannot be read.
         """
@@ -59,14 +59,14 @@ class RowCache:
         self._slots.update(zip(customers, range(first, end), strict=True))
         self._used[first:end] = self._tick
         mark_blank(self.rows[first:end])
-        self._unmet[first:end] = True
+        self._unseen[first:end] = True
         if known:
             slots = first + np.array(known)
             self._words[slots] = found
-            self._unmet[slots] = False
+            self._unseen[slots] = False
 
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
-        """Whose rows lie in `slots`."""
+        """The customers whose rows are in `slots`."""
         names = self._customers
         return [names[slot] for slot in slots.tolist()]
 
@@ -75,16 +75,16 @@ class RowCache:
         return write(self._words, slots)
 
     def touched(self, slots: NDArray[np.int32], outcomes: NDArray[np.uint8]) -> NDArray[np.int32]:
-        """The different slots of applied events, by first touch."""
+        """The distinct slots of applied events, in order of the first."""
         self._tick += 1
         out = np.empty(len(slots), np.int32)
         return out[: touched(slots, outcomes, self._stamps, self._tick, out)]
 
-    def first_met(self, slots: NDArray[np.int32]) -> int:
-        """How many of the (different) `slots` belong to customers never seen; they are seen from now on."""
-        new = int(np.count_nonzero(self._unmet[slots]))
+    def mark_seen(self, slots: NDArray[np.int32]) -> int:
+        """Mark the customers of the (distinct) `slots` as seen; returns how many were new."""
+        new = int(np.count_nonzero(self._unseen[slots]))
         if new:
-            self._unmet[slots] = False
+            self._unseen[slots] = False
         return new
 
     def _make_room(self, wanted: int) -> None:
@@ -100,24 +100,24 @@ class RowCache:
         self.timers, self._used, self._stamps = (
             np.concatenate([held, np.zeros(more, np.int64)]) for held in (self.timers, self._used, self._stamps)
         )
-        self._unmet = np.concatenate([self._unmet, np.zeros(more, np.bool_)])
+        self._unseen = np.concatenate([self._unseen, np.zeros(more, np.bool_)])
 
     def _evict(self, wanted: int) -> None:
         held = len(self._customers)
         idle = int(np.count_nonzero(self._used[:held] < self._tick))
-        leaving = min(idle, max(held // LEAVING_SHARE, held + wanted - self.limit))
-        if leaving == 0:
+        evicted = min(idle, max(held // EVICTED_SHARE, held + wanted - self.limit))
+        if evicted == 0:
             return
-        order = np.argpartition(self._used[:held], leaving - 1)
-        staying = np.sort(order[leaving:])
-        for column in (self._words, self.timers, self._used, self._unmet):
-            _compact(column, staying)
+        order = np.argpartition(self._used[:held], evicted - 1)
+        kept = np.sort(order[evicted:])
+        for column in (self._words, self.timers, self._used, self._unseen):
+            _compact(column, kept)
         self._stamps[:] = 0
-        self._customers = [self._customers[slot] for slot in staying.tolist()]
+        self._customers = [self._customers[slot] for slot in kept.tolist()]
         self._slots = {customer: slot for slot, customer in enumerate(self._customers)}
-        self.evictions += leaving
+        self.evictions += evicted
 
 
-def _compact(held: NDArray[Any], staying: NDArray[np.intp]) -> None:
-    held[: len(staying)] = held[staying]
-    held[len(staying) :] = 0
+def _compact(held: NDArray[Any], kept: NDArray[np.intp]) -> None:
+    held[: len(kept)] = held[kept]
+    held[len(kept) :] = 0

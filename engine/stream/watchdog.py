@@ -1,4 +1,4 @@
-"""The lag watchdog: lag that does not move must end the process, for a restart mends what logs only tell."""
+"""The lag watchdog: a partition with lag and no progress must end the process, so that it is restarted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from engine.ports.meter import Meter
 
 
 class LagWatchdog:
-    """Remembers when each partition last moved. Times are monotonic seconds, passed in."""
+    """Remembers when each partition last made progress. Times are monotonic seconds, passed in."""
 
     def __init__(self, limit_s: float, meter: Meter) -> None:
         self.limit_s = limit_s
         self._meter = meter
         self._moved: dict[int, tuple[int, float]] = {}
-        self.seen = False  # every partition's end is known: the process may call itself ready
+        self.seen = False  # every partition's end is known: the process may report ready
 
     def begin(self) -> None:
         """Forget everything: the assignment changed."""
@@ -28,7 +28,7 @@ class LagWatchdog:
     def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
         """Take (next offset, records behind) by partition; raises `Stuck`.
 
-        ``None`` is an end that is not known: a fetch that never came is told by nothing else.
+        ``None`` is an end that is not known yet: it is the only sign of a fetch that never returns.
         """
         for partition, (offset, behind) in lags.items():
             before = self._moved.get(partition)
@@ -38,6 +38,6 @@ class LagWatchdog:
             elif now - before[1] > self.limit_s:
                 how_far = "its end unknown" if behind is None else f"{behind} records behind"
                 raise Stuck(
-                    f"partition {partition} stands at offset {offset}, {how_far}, for {now - before[1]:.0f} s"
+                    f"partition {partition} has been at offset {offset}, {how_far}, for {now - before[1]:.0f} s"
                 )
         self.seen = all(behind is not None for _, behind in lags.values())

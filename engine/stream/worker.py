@@ -1,7 +1,7 @@
-"""The stream core: fetched records to rows, indicators, cues and one atomic commit a batch.
+"""The stream core: micro-batches of records to rows, indicators, cues and one atomic commit each.
 
-It knows neither Faust nor Redis: records are handed to `apply`, the store is a port. One coroutine
-drives it (`apply`, `tend`); only the commits under way run beside that.
+It knows neither Faust nor Redis: records are passed to `apply`, the store is a port. One coroutine
+drives it (`apply`, `fire_timers`); only commits in flight run concurrently.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from engine.ports.store import StatsStore, StreamStore
 from engine.settings import Stream
 from engine.stream.commit import CommitSender
 from engine.stream.decode import DecodedBatch, decode
-from engine.stream.dictionary import WordDictionary
+from engine.stream.dictionary import NameDictionary
 from engine.stream.evaluator import IndicatorEvaluator
-from engine.stream.offset_check import continuing
+from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
 
@@ -37,11 +37,11 @@ TIMERS_AT_ONCE = 512
 NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
 
 #: Sends (partition, dead letters, records for other partitions); returns once Kafka has them.
-SendAside = Callable[[int, Sequence[DeadLetter], Sequence[tuple[bytes, bytes]]], Awaitable[None]]
+SendSideOutput = Callable[[int, Sequence[DeadLetter], Sequence[tuple[bytes, bytes]]], Awaitable[None]]
 
 
 class Worker:
-    """What is done with the records of the partitions that `owned` holds."""
+    """Processes the records of the partitions in `owned`."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Worker:
         stats: StatsStore,
         clock: Clock,
         meter: Meter,
-        send_aside: SendAside,
+        send_side_output: SendSideOutput,
         sources: Sources,
         currency: str = "€",
     ) -> None:
@@ -65,18 +65,18 @@ class Worker:
         self._store = store
         self._clock = clock
         self._meter = meter
-        self._send_aside = send_aside
+        self._send_side_output = send_side_output
         self._sources = sources
         self._recent = (0, 0)  # records and dead letters of the current window
-        self._naming = WordDictionary(stats)
+        self._dictionary = NameDictionary(stats)
 
     @property
-    def partition_states(self) -> Mapping[int, PartitionState]:
+    def states(self) -> Mapping[int, PartitionState]:
         """The owned partitions."""
-        return self.owned.partition_states
+        return self.owned.states
 
     def use(self, policy: Policy) -> None:
-        """Take `policy` into use; a commit under way finishes with what it began with."""
+        """Take `policy` into use; a commit in flight finishes with the one it began with."""
         evaluator = self._use[0] if self._use else None
         if evaluator is None or evaluator.rulebook is not policy.rulebook:
             evaluator = IndicatorEvaluator(policy.rulebook)
@@ -88,41 +88,37 @@ class Worker:
         Raises `TooManyDeadLetters` before anything of a batch with too many of them is applied, and
         `LostLog`. Not before `use`.
         """
-        self.owned.distrust()
+        self.owned.check_connection()
         again: dict[int, int] = {}
         work: list[tuple[PartitionState, DecodedBatch]] = []
         for partition, records in fetched.items():
-            partition_state = self.partition_states.get(partition)
-            if partition_state is None or not partition_state.live:
+            state = self.states.get(partition)
+            if state is None or not state.live:
                 continue
-            fresh = self._continuing(partition_state, records)
+            fresh = self._next_records(state, records)
             if fresh is None:
-                again[partition] = partition_state.next
+                again[partition] = state.next
             else:
-                partition_state.written_at = fresh[-1].timestamp
-                work.append(
-                    (partition_state, decode(fresh, partition, self._partitions, self._topic, self._sources))
-                )
-        for partition_state, batch in work:
+                state.newest_record_at = fresh[-1].timestamp
+                work.append((state, decode(fresh, partition, self._partitions, self._topic, self._sources)))
+        for state, batch in work:
             self._watch_dead_letters(batch)
-            await self._put_aside(partition_state, batch)
-        await self._bring_in([(partition_state, batch.customers) for partition_state, batch in work])
-        for partition_state, batch in work:
-            await self._advance(partition_state, batch)
+            await self._divert(state, batch)
+        await self._load_rows([(state, batch.customers) for state, batch in work])
+        for state, batch in work:
+            await self._advance(state, batch)
         return again
 
-    def _continuing(
-        self, partition_state: PartitionState, records: Sequence[KafkaRecord]
-    ) -> Sequence[KafkaRecord] | None:
+    def _next_records(self, state: PartitionState, records: Sequence[KafkaRecord]) -> Sequence[KafkaRecord] | None:
         try:
-            return continuing(partition_state, records, self._meter)
+            return next_records(state, records, self._meter)
         except LostLog:
             if self._settings.lost_log == "stop":
                 raise
         evaluator, policy = self._in_use()
         first = records[0].offset
-        self._meter.add("stream_gaps", partition_state.next - first)
-        self._committer.send(partition_state, evaluator, policy, NO_SLOTS, evaluator.nothing, {}, first)
+        self._meter.add("stream_gaps", state.next - first)
+        self._committer.send(state, evaluator, policy, NO_SLOTS, evaluator.nothing, {}, first)
         return records
 
     def _in_use(self) -> tuple[IndicatorEvaluator, Policy]:
@@ -130,13 +126,13 @@ class Worker:
             raise RuntimeError("no policy is in use: call `use` first")
         return self._use
 
-    async def _put_aside(self, partition_state: PartitionState, batch: DecodedBatch) -> None:
-        """Dead letters and strangers go to Kafka before the offset passes them."""
+    async def _divert(self, state: PartitionState, batch: DecodedBatch) -> None:
+        """Write dead letters and misplaced events to Kafka before the offset passes them."""
         if batch.dead or batch.forward:
             try:
-                await self._send_aside(partition_state.partition, batch.dead, batch.forward)
+                await self._send_side_output(state.partition, batch.dead, batch.forward)
             except Unavailable:
-                partition_state.failed = True
+                state.failed = True
 
     def _watch_dead_letters(self, batch: DecodedBatch) -> None:
         records, dead = self._recent
@@ -152,54 +148,42 @@ class Worker:
             records, dead = 0, 0
         self._recent = (records, dead)
 
-    async def _bring_in(self, wanted: Sequence[tuple[PartitionState, Sequence[bytes]]]) -> None:
-        """Read the rows that memory lacks, of all lanes at once."""
+    async def _load_rows(self, wanted: Sequence[tuple[PartitionState, Sequence[bytes]]]) -> None:
+        """Read the rows that are not cached, of all partitions at once."""
         reads = []
-        for partition_state, customers in wanted:
-            found = partition_state.cache.locate(customers)
+        for state, customers in wanted:
+            found = state.cache.locate(customers)
             absent = list(dict.fromkeys(customers[i] for i in np.flatnonzero(found < 0).tolist()))
             if absent:
-                reads.append(
-                    (
-                        partition_state,
-                        absent,
-                        asyncio.ensure_future(self._store.read(partition_state.partition, absent)),
-                    )
-                )
-        for partition_state, absent, read in reads:
+                reads.append((state, absent, asyncio.ensure_future(self._store.read(state.partition, absent))))
+        for state, absent, read in reads:
             try:
                 stored = await read
             except Unavailable:
-                partition_state.failed = True
+                state.failed = True
                 continue
-            if partition_state.live:
-                before = partition_state.cache.evictions
-                partition_state.cache.place(absent, stored)
+            if state.live:
+                before = state.cache.evictions
+                state.cache.place(absent, stored)
                 self._meter.add("rows_read", len(absent))
-                self._meter.add("arena_evictions", partition_state.cache.evictions - before)
+                self._meter.add("arena_evictions", state.cache.evictions - before)
 
-    async def _advance(self, partition_state: PartitionState, batch: DecodedBatch) -> None:
-        if not partition_state.live:
+    async def _advance(self, state: PartitionState, batch: DecodedBatch) -> None:
+        if not state.live:
             return
-        self._naming.tell(batch)
-        slots, start = partition_state.cache.locate(batch.customers), 0
-        for stop in self._cuts(slots, len(partition_state.cache.rows)):
-            await partition_state.room()
-            if not partition_state.live:
+        self._dictionary.write(batch)
+        slots, start = state.cache.locate(batch.customers), 0
+        for stop in self._commit_ends(slots, len(state.cache.rows)):
+            await state.room()
+            if not state.live:
                 return
             end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
-            self._chunk(
-                partition_state,
-                slots[start:stop],
-                batch.events[start:stop],
-                batch.counts(partition_state.next, end),
-                end,
-            )
+            self._chunk(state, slots[start:stop], batch.events[start:stop], batch.counts(state.next, end), end)
             start = stop
-        partition_state.watermark = max(partition_state.watermark, batch.watermark)
+        state.watermark = max(state.watermark, batch.watermark)
 
-    def _cuts(self, slots: NDArray[np.int32], capacity: int) -> list[int]:
-        """Ends of the runs of events that are committed together."""
+    def _commit_ends(self, slots: NDArray[np.int32], capacity: int) -> list[int]:
+        """Where to split the events, so that no commit has too many rows."""
         most, ends = self._settings.rows_per_commit, []
         if len(slots) > most:
             stamps, stop = np.zeros(capacity, np.int64), 0
@@ -209,7 +193,7 @@ class Worker:
 
     def _chunk(
         self,
-        partition_state: PartitionState,
+        state: PartitionState,
         slots: NDArray[np.int32],
         events: NDArray[np.void],
         tallies: dict[str, int],
@@ -217,84 +201,63 @@ class Worker:
     ) -> None:
         """Run the kernels over events of one commit and send it."""
         evaluator, policy = self._in_use()
-        rows, began = partition_state.cache.rows, time.perf_counter()
+        rows, began = state.cache.rows, time.perf_counter()
         outcomes, activations = evaluator.advance(rows, slots, events)
-        touched = partition_state.cache.touched(slots, outcomes)
+        touched = state.cache.touched(slots, outcomes)
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
         applied = outcomes == APPLIED
         tallies["applied"] = int(np.count_nonzero(applied))
         tallies["duplicates"] = int(np.count_nonzero(outcomes == DUPLICATE))
-        tallies["customers"] = partition_state.cache.first_met(touched)
+        tallies["customers"] = state.cache.mark_seen(touched)
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
         self._committer.send(
-            partition_state, evaluator, policy, touched, activations, tallies, end, received, events["id"]
+            state, evaluator, policy, touched, activations, tallies, end, received, events["id"]
         )
 
-    async def tend(self, caught_up: Callable[[int], bool]) -> None:
-        """Judge the silence of customers whose timers are due.
+    async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:
+        """Fire the inactivity timers that are due.
 
-        Silence is judged `lateness_ms` behind the clock where a partition has no lag, and behind the
-        newest event applied where it has, so a backlog does not look like silence.
+        Their watermark is `lateness_ms` behind the clock where a partition has caught up, and behind the
+        newest event applied where it has lag, so that a backlog does not look like inactivity.
         """
         self._gauge(caught_up)
         now, lateness = self._clock.now_ms(), self._settings.lateness_ms
-        self.owned.distrust()
-        partition_states = [
-            partition_state for partition_state in self.partition_states.values() if partition_state.live
-        ]
+        self.owned.check_connection()
+        states = [state for state in self.states.values() if state.live]
         until = {
-            partition_state.partition: (
-                now if caught_up(partition_state.partition) else min(now, partition_state.watermark)
-            )
-            - lateness
-            for partition_state in partition_states
+            partition: (now if caught_up(partition) else min(now, state.watermark)) - lateness
+            for partition, state in self.states.items()
         }
-        found = await asyncio.gather(
-            *(
-                self._store.due(partition_state.partition, until[partition_state.partition], TIMERS_AT_ONCE)
-                for partition_state in partition_states
-            ),
+        replies = await asyncio.gather(
+            *(self._store.due(state.partition, until[state.partition], TIMERS_AT_ONCE) for state in states),
             return_exceptions=True,
         )
-        due = [
-            (partition_state, customers)
-            for partition_state, customers in zip(partition_states, found, strict=True)
-            if customers
-        ]
-        for partition_state, customers in due:
-            if isinstance(customers, BaseException):
-                if not isinstance(customers, Unavailable):
-                    raise customers
-                partition_state.failed = True
-        ready = [
-            (partition_state, customers)
-            for partition_state, customers in due
-            if not isinstance(customers, BaseException)
-        ]
-        await self._bring_in(ready)
-        for partition_state, customers in ready:
-            await self._fire(partition_state, customers, until[partition_state.partition])
+        due: list[tuple[PartitionState, list[bytes]]] = []
+        for state, reply in zip(states, replies, strict=True):
+            if isinstance(reply, Unavailable):
+                state.failed = True
+            elif isinstance(reply, BaseException):
+                raise reply
+            elif reply:
+                due.append((state, reply))
+        await self._load_rows(due)
+        for state, customers in due:
+            await self._fire(state, customers, until[state.partition])
 
     def _gauge(self, caught_up: Callable[[int], bool]) -> None:
-        """Rows held, and how old what waits is at the most: no older than the newest record handled."""
-        behind = [
-            partition_state.written_at
-            for partition_state in self.partition_states.values()
-            if not caught_up(partition_state.partition)
-        ]
+        """Set the gauges: rows cached, and the age of the lag, at most that of the newest record handled."""
+        behind = [state.newest_record_at for state in self.states.values() if not caught_up(state.partition)]
         self._meter.set("lag_seconds", max(wall_ms() - min(behind), 0) / 1_000 if behind else 0)
-        self._meter.set(
-            "arena_rows", sum(len(partition_state.cache) for partition_state in self.partition_states.values())
-        )
+        self._meter.set("arena_rows", sum(len(state.cache) for state in self.states.values()))
 
-    async def _fire(self, partition_state: PartitionState, customers: Sequence[bytes], until: int) -> None:
-        await partition_state.room()
-        if not partition_state.live:
+    async def _fire(self, state: PartitionState, customers: Sequence[bytes], until: int) -> None:
+        await state.room()
+        if not state.live:
             return
         evaluator, policy = self._in_use()
-        slots = partition_state.cache.locate(customers)
-        partition_state.cache.timers[slots] = CALLED
-        activations = evaluator.fire(partition_state.cache.rows, slots, until)
+        slots = state.cache.locate(customers)
+        state.cache.timers[slots] = CALLED
+        activations = evaluator.fire(state.cache.rows, slots, until)
         self._meter.add("timers_fired", len(slots))
-        self._committer.send(partition_state, evaluator, policy, slots, activations, {}, partition_state.next)
+        self._committer.send(state, evaluator, policy, slots, activations, {}, state.next)

@@ -35,7 +35,7 @@ async def test_what_a_sleeper_writes_when_it_wakes_is_refused(stores: list[Redis
     # it wakes with records in hand that the heir has applied, and some that it has not
     await sleeper.worker.apply({1: records(4, 6)})
     await sleeper.worker.owned.drain()
-    assert sleeper.worker.partition_states[1].failed
+    assert sleeper.worker.states[1].failed
     assert sleeper.meter.value("commits_fenced") == 1
     assert await redis_command(valkey.url, "HGET {p1}:o refused") == b"$1"
     assert await stores[1].position(1) == position

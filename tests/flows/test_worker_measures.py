@@ -57,12 +57,14 @@ async def worker(meter: PrometheusMeter) -> Worker:
     """It owns the only partition."""
     rulebook, store = compile_texts({"rules.yaml": RULES}), MemoryStore(1)
 
-    async def aside(partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]) -> None:
-        raise AssertionError("nothing goes aside here")
+    async def side_output(
+        partition: int, dead: Sequence[DeadLetter], forward: Sequence[tuple[bytes, bytes]]
+    ) -> None:
+        raise AssertionError("nothing goes side_output here")
 
     made = Worker(
-        Stream(rows_in_memory=1, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter, aside,
-        sources(),
+        Stream(rows_in_memory=1, rows_per_commit=64), "events", 1, store, store, StillClock(AT), meter,
+        side_output, sources(),
     )  # fmt: skip
     made.use(make_policy(rulebook, {}))
     await made.owned.own([0])
@@ -95,7 +97,7 @@ async def test_rows_held_and_rows_that_left(
     await worker.owned.own([0])
     for offset in range(16):
         await worker.apply({0: [view(offset, f"customer-{offset}")]})
-    await worker.tend(lambda partition: True)
+    await worker.fire_timers(lambda partition: True)
     assert meter.value("arena_rows") + meter.value("arena_evictions") == 16 == meter.value("rows_read")
     assert 0 < meter.value("arena_rows") <= 8
     await worker.owned.drain()
@@ -103,12 +105,12 @@ async def test_rows_held_and_rows_that_left(
 
 async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, meter: PrometheusMeter) -> None:
     began = wall_ms()
-    await worker.tend(lambda partition: False)
+    await worker.fire_timers(lambda partition: False)
     assert meter.value("lag_seconds") < 60  # none handled: since the claim
     await worker.apply({0: [view(0, "ann", written=began - 90_000)]})
-    await worker.tend(lambda partition: False)
+    await worker.fire_timers(lambda partition: False)
     assert 90 <= meter.value("lag_seconds") <= 90 + (wall_ms() - began) / 1_000
-    await worker.tend(lambda partition: True)
+    await worker.fire_timers(lambda partition: True)
     assert meter.value("lag_seconds") == 0
     await worker.owned.drain()
 
@@ -133,10 +135,10 @@ async def test_dead_letters_are_counted_by_reason_once_kafka_has_them(
     log = KafkaLog(kafka, meter)
     letters = [DeadLetter(reason, "why", i, b"k", b"v") for i, reason in enumerate(("malformed", "bad_time") * 2)]
     with pytest.raises(Unavailable):
-        await log.aside(0, letters, [])
+        await log.side_output(0, letters, [])
     assert meter.value("stream_deadletters") == 0
     await log.open()
-    await log.aside(0, letters[:3], [])
+    await log.side_output(0, letters[:3], [])
     await log.close()
     assert not log.is_open
     assert meter.value("stream_deadletters", "malformed") == 2

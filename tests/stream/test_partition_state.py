@@ -93,4 +93,4 @@ async def test_partitions_share_the_rows_in_memory(rows_in_memory: int, partitio
     owned = Ownership(setting.store, rows_in_memory, setting.meter)
     await owned.own(range(partitions))
     assert partitions < PARTITIONS
-    assert {one.cache.limit for one in owned.partition_states.values()} == {limit}
+    assert {one.cache.limit for one in owned.states.values()} == {limit}

@@ -33,8 +33,8 @@ def test_what_is_read_back_is_what_was_stored_whatever_leaves(batches: list[list
         assert cache.rows["events"][slots].tolist() == [store.get(c, 0) for c in customers]
         touched = cache.touched(slots, np.full(len(slots), APPLIED, np.uint8))
         assert cache.customers(touched) == list(dict.fromkeys(customers))
-        assert cache.first_met(touched) == len(set(customers) - set(store))
-        assert cache.first_met(touched) == 0
+        assert cache.mark_seen(touched) == len(set(customers) - set(store))
+        assert cache.mark_seen(touched) == 0
         for customer, slot in zip(cache.customers(touched), touched.tolist(), strict=True):
             store[customer] = store.get(customer, 0) + 1
             cache.rows["version"][slot], cache.rows["events"][slot] = VERSION, store[customer]

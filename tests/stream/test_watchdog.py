@@ -19,7 +19,7 @@ def watch() -> LagWatchdog:
 def test_lag_that_stands_for_longer_than_the_limit_is_told(watch: LagWatchdog) -> None:
     for now in (0.0, 30.0, LIMIT_S):
         watch.look({3: (7, 20), 4: (9, 0)}, now)
-    with pytest.raises(Stuck, match="partition 3 stands at offset 7, 20 records behind"):
+    with pytest.raises(Stuck, match="partition 3 has been at offset 7, 20 records behind"):
         watch.look({3: (7, 20), 4: (9, 0)}, LIMIT_S + 1)
 
 
@@ -38,7 +38,7 @@ def test_an_end_that_stays_unknown_is_told_and_keeps_the_worker_unready(watch: L
     watch.look({3: (7, None), 4: (9, 0)}, 0.0)
     assert not watch.seen
     watch.look({3: (7, None), 4: (9, 0)}, LIMIT_S)
-    with pytest.raises(Stuck, match="partition 3 stands at offset 7, its end unknown"):
+    with pytest.raises(Stuck, match="partition 3 has been at offset 7, its end unknown"):
         watch.look({3: (7, None), 4: (9, 0)}, LIMIT_S + 1)
 
 

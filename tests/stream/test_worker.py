@@ -50,7 +50,7 @@ def records(first: int, count: int) -> list[KafkaRecord]:
     return [KafkaRecord(first + i, event(first + i, START + 1_000 * (first + i))) for i in range(count)]
 
 
-class Aside:
+class SideOutput:
     """Where dead letters and strangers go; `away` while Kafka is."""
 
     def __init__(self) -> None:
@@ -68,10 +68,14 @@ class Aside:
 
 
 class Setting:
-    """A worker, its store and what it put aside."""
+    """A worker, its store and its side output."""
 
     def __init__(self, store: MemoryStore | RedisStore | None = None, **settings: object) -> None:
-        self.store, self.aside, self.meter = store or MemoryStore(PARTITIONS), Aside(), PrometheusMeter()
+        self.store, self.side_output, self.meter = (
+            store or MemoryStore(PARTITIONS),
+            SideOutput(),
+            PrometheusMeter(),
+        )
         self.clock = EngineClock()
         self.clock.anchor = ClockAnchor(START, 0, 0)
         self.worker = self.another(**settings)
@@ -85,7 +89,7 @@ class Setting:
             self.store,
             self.clock,
             self.meter,
-            self.aside,
+            self.side_output,
             sources(),
         )
         worker.use(make_policy(RULEBOOK, {}))
@@ -140,14 +144,14 @@ async def test_or_goes_on_from_there_when_that_is_wanted() -> None:
 async def test_nothing_is_passed_while_dead_letters_cannot_be_written() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
-    setting.aside.away = True
+    setting.side_output.away = True
     await setting.worker.apply({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]})
     assert await setting.events() == 0
-    setting.aside.away = False
+    setting.side_output.away = False
     assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
     await setting.worker.apply({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]})
     assert await setting.events() == 3
-    assert [letter.reason for letter in setting.aside.dead] == ["malformed"]
+    assert [letter.reason for letter in setting.side_output.dead] == ["malformed"]
     assert (await setting.store.tallies())["deadletters"] == 1
 
 
@@ -157,7 +161,7 @@ async def test_too_many_dead_letters_stop_before_any_is_written() -> None:
     await setting.worker.apply({1: [*records(0, 9), KafkaRecord(9, b"\xff")]})
     with pytest.raises(TooManyDeadLetters):
         await setting.worker.apply({1: [*records(10, 7), *(KafkaRecord(17 + i, b"\xff") for i in range(3))]})
-    assert len(setting.aside.dead) == 1
+    assert len(setting.side_output.dead) == 1
     assert await setting.events() == 9
 
 
@@ -166,7 +170,7 @@ async def test_a_strangers_record_is_sent_on() -> None:
     await setting.worker.owned.own([2])
     await setting.worker.apply({2: records(0, 1)})
     assert await setting.events() == 0
-    assert setting.aside.forward == [(CUSTOMER, records(0, 1)[0].value)]
+    assert setting.side_output.forward == [(CUSTOMER, records(0, 1)[0].value)]
     assert (await setting.store.tallies())["forwarded"] == 1
 
 
@@ -179,7 +183,7 @@ async def test_who_lost_the_partition_commits_nothing_more() -> None:
     await heir.owned.own([1])
     await setting.worker.apply({1: records(2, 2)})
     assert await setting.events() == 2
-    assert setting.worker.partition_states[1].failed
+    assert setting.worker.states[1].failed
     assert setting.meter.value("commits_fenced") == 1
     assert await setting.worker.owned.restore(lambda: True, 60) == {}
     assert await setting.worker.owned.restore(lambda: False, 0) == {}
@@ -192,12 +196,12 @@ async def test_rows_are_kept_over_a_claim_that_nobody_came_between() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
     await setting.worker.apply({1: records(0, 2)})
-    cache = setting.worker.partition_states[1].cache
+    cache = setting.worker.states[1].cache
     assert await setting.worker.owned.own([1, 2]) == {1: 2, 2: 0}
-    assert setting.worker.partition_states[1].cache is cache
+    assert setting.worker.states[1].cache is cache
     await setting.another().owned.own([1])
     await setting.worker.owned.own([1])
-    assert setting.worker.partition_states[1].cache is not cache
+    assert setting.worker.states[1].cache is not cache
 
 
 async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
@@ -209,7 +213,7 @@ async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
     activated = []
     for minutes in (14, 15, 15.09, 16, 30):
         setting.clock.anchor = ClockAnchor(START + int(minutes * 60_000), 0, 0)
-        await setting.worker.tend(lambda partition: True)
+        await setting.worker.fire_timers(lambda partition: True)
         await setting.worker.owned.drain()
         activated.append((await setting.store.tallies()).get("risen", 0))
     assert activated == [0, 0, 1, 1, 1]
@@ -238,7 +242,7 @@ async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
     await setting.worker.owned.drain()
     before = deepcopy({"_partitions": store._partitions})
     setting.clock.anchor = ClockAnchor(START + 16 * 60_000, 0, 0)
-    await setting.worker.tend(lambda partition: True)
+    await setting.worker.fire_timers(lambda partition: True)
     await setting.worker.owned.drain()
     assert (await store.tallies())["cues"] == 1
     store.come_back(before)  # at the same offset: no commit of events tells
@@ -261,7 +265,7 @@ async def test_a_commit_that_fails_of_a_fault_of_ours_ends_the_worker() -> None:
     await setting.worker.apply({1: records(0, 3)})
     with pytest.raises(ZeroDivisionError):
         await setting.worker.owned.drain()
-    assert not setting.worker.partition_states[1].live
+    assert not setting.worker.states[1].live
 
 
 async def test_what_an_old_connection_still_holds_does_not_take_effect_after_all() -> None:
@@ -293,7 +297,7 @@ async def test_a_backlog_does_not_look_like_silence() -> None:
     await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]})
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
-    await setting.worker.tend(lambda partition: False)
+    await setting.worker.fire_timers(lambda partition: False)
     await setting.worker.owned.drain()
     assert (await setting.store.tallies()).get("risen", 0) == 0
 
@@ -305,7 +309,7 @@ async def test_nor_does_it_behind_an_event_whose_clock_is_ahead() -> None:
     await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0)), ahead]})
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
-    await setting.worker.tend(lambda partition: False)
+    await setting.worker.fire_timers(lambda partition: False)
     await setting.worker.owned.drain()
     assert (await setting.store.tallies()).get("risen", 0) == 0
 
@@ -321,5 +325,5 @@ async def test_the_future_begins_a_day_after_the_engines_time_whenever_a_record_
         await setting.worker.owned.own([1])
         await setting.worker.apply({1: fetched})
         assert await setting.events() == 1
-        assert [letter.reason for letter in setting.aside.dead] == ["bad_time"]
-        assert setting.worker.partition_states[1].watermark == START + month
+        assert [letter.reason for letter in setting.side_output.dead] == ["bad_time"]
+        assert setting.worker.states[1].watermark == START + month

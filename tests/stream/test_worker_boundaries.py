@@ -76,11 +76,11 @@ async def test_every_commit_goes_on_where_the_one_before_it_ended(
         for one in store.commits
     ]
     assert found == expected
-    state = setting.worker.partition_states[1]
+    state = setting.worker.states[1]
     assert (state.next, state.committed, state.pending) == (len(customers), len(customers), type(state.pending)())
     assert (await store.position(1)).offset == len(customers)
-    assert len(setting.aside.dead) == customers.count(b"")
-    assert len(setting.aside.forward) == customers.count(ELSEWHERE)
+    assert len(setting.side_output.dead) == customers.count(b"")
+    assert len(setting.side_output.forward) == customers.count(ELSEWHERE)
 
 
 async def test_another_worker_goes_on_at_the_record_after_the_last_committed() -> None:
@@ -119,7 +119,7 @@ async def test_dead_letters_are_not_judged_before_a_window_is_full() -> None:
     setting = Setting(dead_letter_window=10, dead_letter_ratio=0.2)
     await setting.worker.owned.own([1])
     await setting.worker.apply({1: records_of([b""] * 9)})
-    assert len(setting.aside.dead) == 9
+    assert len(setting.side_output.dead) == 9
     with pytest.raises(TooManyDeadLetters, match="9 of the last 10 records"):
         await setting.worker.apply({1: records_of([A], first=9)})
 
@@ -135,7 +135,7 @@ async def test_silence_is_looked_at_as_late_as_events_may_come(now: int, activat
     await setting.worker.apply({1: [CART]})
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(now, 0, 0)
-    await setting.worker.tend(lambda partition: True)
+    await setting.worker.fire_timers(lambda partition: True)
     await setting.worker.owned.drain()
     assert (await setting.store.tallies()).get("risen", 0) == activated
     assert setting.meter.value("timers_fired") == activated
@@ -151,7 +151,7 @@ async def test_and_behind_the_newest_event_where_there_is_a_backlog(newest: int,
     await setting.worker.apply({1: [CART, ahead]})
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 300 * MINUTE, 0, 0)
-    await setting.worker.tend(lambda partition: False)
+    await setting.worker.fire_timers(lambda partition: False)
     await setting.worker.owned.drain()
     assert (await setting.store.tallies()).get("risen", 0) == activated
 
@@ -163,7 +163,7 @@ async def test_a_backlog_whose_events_lie_ahead_of_the_clock_does_not_hurry_it()
     await setting.worker.apply({1: [CART, ahead]})
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(DUE, 0, 0)
-    await setting.worker.tend(lambda partition: False)
+    await setting.worker.fire_timers(lambda partition: False)
     await setting.worker.owned.drain()
     assert (await setting.store.tallies()).get("risen", 0) == 0
 
