@@ -211,9 +211,7 @@ class Worker:
         tallies["customers"] = state.cache.mark_seen(touched)
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
-        self._committer.send(
-            state, evaluator, policy, touched, activations, tallies, end, received, events["id"]
-        )
+        self._committer.send(state, evaluator, policy, touched, activations, tallies, end, received, events["id"])
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:
         """Fire the inactivity timers that are due.
