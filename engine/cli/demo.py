@@ -45,8 +45,11 @@ def demo(
         float, typer.Option(callback=_long_enough, help="End by itself after this long, 5 at least (0: never).")
     ] = 0,
     port: Annotated[int, typer.Option(help="Of the page; 0 picks a free one.")] = 8080,
-    speed: Annotated[float, typer.Option(min=0, help="Engine seconds per second; 0 fits the input in.")] = 0,
-    rate: Annotated[float, typer.Option(min=1, help="Events per second of the made-up traffic.")] = 400,
+    speed: Annotated[
+        float,
+        typer.Option(min=0, help="Engine seconds per second; 0: 5 for made-up shoppers, what fits for a log."),
+    ] = 0,
+    rate: Annotated[float, typer.Option(min=1, help="Events per second of the made-up traffic.")] = 100,
     seed: Annotated[int, typer.Option(help="Of the made-up traffic.")] = 7,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False, help="Rule files.")] = Path("rules"),
     directory: Annotated[

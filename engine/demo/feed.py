@@ -19,8 +19,10 @@ from engine.sources.segment.logged import logged
 from engine.traffic.generator import Traffic
 
 FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
-TRAFFIC_SPEED = 60.0
-CUSTOMERS = 20_000
+TRAFFIC_SPEED = 5.0  # a customer made up by hand at reading speed has a session and a cue; shoppers have several
+LEAST_CUSTOMERS, MOST_CUSTOMERS = 20_000, 250_000
+RETURNS_AFTER_S = 3 * 3_600  # engine time between a shopper's visits: longer than the silence that ends a session
+EVENTS_A_VISIT = 4
 #: Few requests keep the log in tansu's memory short for longer. A fast log's are smaller: what comes in together
 #: waits for the last of it, 160 events for some 30 ms.
 LOG_SLICE_MS, TRAFFIC_SLICE_MS = 40, 200
@@ -41,14 +43,23 @@ class Input(msgspec.Struct, frozen=True):
     def lateness_ms(self) -> int:
         """How far behind the clock silence is to be judged: events of one slice come in together, the earliest
         of them late by the slice, and a slice is long in engine time."""
-        speed = self.speed or (TRAFFIC_SPEED if self.file is None else FILE_SPEED)
-        return max(LEAST_LATENESS_MS, round(2 * TRAFFIC_SLICE_MS * speed))
+        return max(LEAST_LATENESS_MS, round(2 * TRAFFIC_SLICE_MS * self._usual_speed))
+
+    @property
+    def customers(self) -> int:
+        """How many shoppers are made up: so many that each stays away for long enough."""
+        visits_per_s = self.rate / self._usual_speed / EVENTS_A_VISIT
+        return min(max(round(visits_per_s * RETURNS_AFTER_S), LEAST_CUSTOMERS), MOST_CUSTOMERS)
 
     @property
     def redis_bytes(self) -> int:
         """What Redis may take for made-up customers, 0 for no bound: a log has as many customers as it has. Rows
         are kept; records of decisions, a day's worth of which would be gigabytes, go before their time."""
-        return RECORD_BYTES + CUSTOMERS * CUSTOMER_BYTES if self.file is None else 0
+        return RECORD_BYTES + self.customers * CUSTOMER_BYTES if self.file is None else 0
+
+    @property
+    def _usual_speed(self) -> float:
+        return self.speed or (TRAFFIC_SPEED if self.file is None else FILE_SPEED)
 
 
 class Feed:
@@ -92,7 +103,7 @@ class Feed:
         anchor = ClockAnchor(wall_ms(), wall_ms(), speed)
         await self._set_clock(anchor)
         rng = np.random.default_rng(self._chosen.seed)
-        traffic = Traffic(rng, anchor.engine_ms, CUSTOMERS, self._chosen.rate / speed)
+        traffic = Traffic(rng, anchor.engine_ms, self._chosen.customers, self._chosen.rate / speed)
         report = await send_paced(traffic, self._sender, anchor, self._saw, self._over, TRAFFIC_SLICE_MS)
         self.sent = report.sent
 
