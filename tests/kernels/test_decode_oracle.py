@@ -149,7 +149,7 @@ EVENTS = st.tuples(
     st.integers(-(2**63), 2**63 - 1),
     WORDS,
     st.just(0),
-    st.integers(-(2**63), 2**64 - 1) | st.dictionaries(st.text(max_size=2), st.floats(), max_size=2),
+    st.integers(-(2**63), 2**64 - 1) | st.dictionaries(st.text(max_size=2), st.floats(width=32), max_size=2),
 ).flatmap(lambda fields: st.integers(4, len(fields)).map(lambda size: list(fields[:size])))
 PACKED = st.tuples(st.booleans(), EVENTS).map(lambda made: packer(made[0])(made[1]))
 
@@ -164,7 +164,7 @@ ODD = (
     st.none()
     | st.booleans()
     | st.integers(-(2**63), 2**64 - 1)
-    | st.floats()
+    | st.floats(width=32)
     | st.text(max_size=3)
     | st.text(min_size=MAX_ID_BYTES - 1, max_size=MAX_ID_BYTES + 2)
     | st.binary(max_size=3)
