@@ -369,3 +369,27 @@ def test_at_most_twenty_four_indicators_are_active(indicators: int) -> None:
     assert activations["indicator"].tolist() == ([24] if indicators == 25 else [])
     assert rows["active_count"][0] == indicators - 1
     assert rows["active"][0].tolist() == [*codes[1:], *[0] * (25 - indicators)]
+
+
+def test_an_event_in_the_same_millisecond_is_evaluated_then() -> None:
+    rows, activated = run(IndicatorEvaluator(rulebook(second="customer.events >= 2")), views(START, START))
+    assert activated == [(0, START)]
+    assert rows["silence_ms"][0] == 0
+
+
+def test_a_silence_of_less_than_a_unit_is_due_to_the_millisecond() -> None:
+    evaluator = IndicatorEvaluator(
+        rulebook(
+            half="idle.seconds >= 0.5",
+            soon="idle.seconds >= 1",
+            later="idle.seconds > 1.25",
+            twenty="contact.hours_since >= minutes(20)",
+        )
+    )
+    rows, _ = run(evaluator, [Happening(START, Kind.CONTACT_STARTED, 1)])
+    expected = {500: 0, 1_000: 1, 1_251: 2, 20 * MINUTE: 3}
+    for after_ms, indicator in expected.items():
+        slots = np.zeros(1, np.int32)
+        assert len(evaluator.fire(rows, slots, START + after_ms - 1)) == 0
+        (found,) = evaluator.fire(rows, slots, START + after_ms)
+        assert (int(found["indicator"]), int(found["at"])) == (indicator, START + after_ms)

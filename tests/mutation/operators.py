@@ -1,7 +1,7 @@
 """What may be changed in Python source: comparisons, bounds, constants, statements, arguments, arithmetic.
 
 Every operator is a function (source, node, place) -> edits. Left alone are texts (messages, log lines, format
-strings), annotations and decorators, and what could only fail by name: a slip that any call of the function
+strings), annotations, decorators and a class's options, and what could only fail by name: a slip that any call of the function
 would show proves nothing about its tests.
 """
 
@@ -271,8 +271,9 @@ def _children(node: ast.AST) -> Iterator[ast.AST]:
         return
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         left_alone = set(map(id, node.decorator_list))
+    declared = ("bases", "keywords") if isinstance(node, ast.ClassDef) else ("annotation", "returns")
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "type_params"):
+        if name in declared:
             continue
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST) and id(child) not in left_alone and not _is_left_alone(child):

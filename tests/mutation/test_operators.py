@@ -38,6 +38,7 @@ PYTHON = [
     ("constant", "a = True", {"a = False"}),
     ("constant", "a = 'text'", set()),
     ("constant", "a: Wide[3]", set()),
+    ("constant", "class C(Base, frozen=True): ...", set()),
     ("constant", "@cached(3)\ndef f() -> None: ...", set()),
     ("constant", "raise ValueError(f'more than {x:3} of {5}', 7)", set()),
     ("arithmetic", "a + b * c", {"a - b * c", "a + b / c"}),
