@@ -1,8 +1,8 @@
 """What may be changed in Python source: comparisons, bounds, constants, statements, arguments, arithmetic.
 
 Every operator is a function (source, node, place) -> edits. Left alone are texts (messages, log lines, format
-strings), annotations, decorators and a class's options, and what could only fail by name: a slip that any call of the function
-would show proves nothing about its tests.
+strings), annotations, decorators and a class's options, and what could only fail by name: a slip that any call
+of the function would show proves nothing about its tests.
 """
 
 from __future__ import annotations
