@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.kernels.units import DAY, HOUR, MINUTE
+from engine.kernels.windows import RINGS
 from engine.state.row import blank
-
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
 def names(count: int) -> list[str]:
@@ -60,9 +60,9 @@ def _session(made: NDArray[np.void], chance: np.random.Generator) -> None:
 
 
 def _windows(made: NDArray[np.void], chance: np.random.Generator) -> None:
-    for pane, width in (("30s", 30_000), ("5m", 5 * MINUTE), ("1h", HOUR), ("1d", DAY)):
-        made[f"pane_{pane}_newest"] = made["last_at"] // width
-        made[f"pane_{pane}"] = chance.poisson(0.8, made[f"pane_{pane}"].shape)
+    for ring in RINGS:
+        made[ring.newest] = made["last_at"] // ring.width_ms
+        made[ring.field] = chance.poisson(0.8, made[ring.field].shape)
 
 
 def _purchases(made: NDArray[np.void], chance: np.random.Generator) -> None:
