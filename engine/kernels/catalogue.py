@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any, NamedTuple
 
+from engine.kernels.row import BURST_GAP_MS, SESSION_SET
 from engine.kernels.units import DAY, HOUR, SECOND
 from engine.kernels.windows import RINGS
 
@@ -38,15 +39,21 @@ _WINDOWS = tuple(
     for window in ring.windows
 )
 
+_BURST_S = BURST_GAP_MS // SECOND
+
 ENTRIES: tuple[Entry, ...] = (
     Entry("session.seconds", "s", "length of the current session so far"),
     Entry("session.events", "", "events in the current session"),
     Entry("session.pages", "", "pages, lists and items viewed in the session"),
     Entry("session.items", "", "item views in the session"),
-    Entry("session.distinct_items", "", "different items viewed (exact up to 16)"),
-    Entry("session.categories", "", "different categories viewed (exact up to 16)"),
+    Entry("session.distinct_items", "", f"different items viewed (exact up to {SESSION_SET})"),
+    Entry("session.categories", "", f"different categories viewed (exact up to {SESSION_SET})"),
     Entry("session.top_category_views", "", "item views in the session's most viewed category"),
-    Entry("session.bursts", "", "bursts: three or more views, each within 10 s of the one before"),
+    Entry(
+        "session.bursts",
+        "",
+        f"bursts: three or more views, each within {_BURST_S} s of the one before",
+    ),
     Entry("session.longest_pause", "s", "longest pause between two events of the session"),
     Entry("session.reviews", "", "reviews read in the session"),
     Entry("session.searches", "", "searches in the session"),

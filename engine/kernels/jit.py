@@ -48,7 +48,7 @@ def in_turn(*steps: Any) -> Any:
 def inlined(function: F) -> F:
     """Like `kernel`, but numba copies the body into every kernel that calls it.
 
-    For small hot kernels with many array arguments, whether one by one or in a tuple.
+    For small hot kernels that take many arrays: to hand `match` its program costs 9 ns of 42.
     """
     compiled = numba.njit(nogil=True, error_model="numpy", inline="always")(function)
     return cast(F, cached(compiled))
