@@ -113,6 +113,8 @@ async def test_its_agent_goes_on_after_the_api_was_killed(start: Demos) -> None:
         out, _ = await demo.communicate()
     assert demo.returncode == 0, out
     result = json.loads(out.splitlines()[-1])
+    assert b"api: died (killed by SIGKILL), is started again" in out
+    assert result["restarts"] == 1
     assert result["decisions"] > 10  # at twenty a second, a few of them before the end of the first process
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
@@ -140,8 +142,9 @@ async def test_it_is_exact_although_redis_was_killed(start: Demos) -> None:
         os.kill(await child(demo.pid, "valkey"), signal.SIGKILL)
         out, _ = await demo.communicate()
     assert demo.returncode == 0, out
-    assert b"redis: died" in out
+    assert b"redis: died (killed by SIGKILL), is started again" in out
     result = json.loads(out.splitlines()[-1])
+    assert result["restarts"] == 1
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
