@@ -96,7 +96,7 @@ class Web(Section):
     )
 
 
-class Rules(Section):
+class RuleFiles(Section):
     """The rulebook."""
 
     directory: Path = Path("rules")
@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     stream: Stream = Stream()
     web: Web = Web()
-    rules: Rules = Rules()
+    rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @classmethod

@@ -13,7 +13,7 @@ import msgspec
 from engine.errors import Unavailable
 from engine.local.loopback import HOST
 from loadtest.compare_stream import Spent, StreamTrial, samples
-from loadtest.http_load import Connection, Load, closed_loop, connect, post
+from loadtest.http_load import HttpConnection, Load, closed_loop, connect, post
 from loadtest.process_time import cpu_seconds
 from loadtest.servers import Valkey
 from loadtest.side import Side, api
@@ -66,7 +66,7 @@ class DecisionsTrial:
                 line.close()
         return spent_on(load, spent)
 
-    async def _ask(self, side: Side, lines: list[Connection], count: int) -> Load:
+    async def _ask(self, side: Side, lines: list[HttpConnection], count: int) -> Load:
         asked = self._asked.setdefault(side.name, itertools.cycle(questions(self._customers)))
         return await closed_loop(lines, itertools.islice(asked, count), WITHIN_S)
 

@@ -15,7 +15,7 @@ import msgspec
 from engine.errors import Unavailable
 from engine.kafka.topics import make_topics
 from loadtest.servers import Broker, Valkey, tansu
-from loadtest.side import Process, Sample, Side, worker
+from loadtest.side import MeasuredProcess, ProcessSample, Side, worker
 from loadtest.stream import fill
 
 APPLIED = "stream_applied"
@@ -67,7 +67,7 @@ class StreamTrial:
             return window(await samples(process, self._events), self._events)
 
     @asynccontextmanager
-    async def reading(self, side: Side, valkey: Valkey) -> AsyncIterator[Process]:
+    async def reading(self, side: Side, valkey: Valkey) -> AsyncIterator[MeasuredProcess]:
         """A worker of `side` that reads the topic from its beginning into `valkey`."""
         settings = {
             "CUELINE_KAFKA__BROKERS": self.broker.bootstrap,
@@ -88,7 +88,7 @@ class StreamTrial:
             valkey.kill()
 
 
-async def samples(process: Process, events: int) -> list[Sample]:
+async def samples(process: MeasuredProcess, events: int) -> list[ProcessSample]:
     """What the worker did, time after time, until it has applied `events`."""
     seen, moved = [await process.sample(APPLIED)], time.monotonic()
     while seen[-1].done < events:
@@ -101,7 +101,7 @@ async def samples(process: Process, events: int) -> list[Sample]:
     return seen
 
 
-def window(seen: Sequence[Sample], events: int) -> Spent:
+def window(seen: Sequence[ProcessSample], events: int) -> Spent:
     """Between the first sample after the warm-up and the last. Raises `Unavailable` for less than half of the
     events between them: too few samples."""
     first = next((sample for sample in seen if sample.done >= WARM_UP * events), seen[-1])

@@ -43,7 +43,7 @@ WARM_UP_S = 2.0
 MSET_ROWS = 1_000
 
 
-class Side(msgspec.Struct, frozen=True, rename="camel"):
+class EndpointLatency(msgspec.Struct, frozen=True, rename="camel"):
     """One server's figures: good answers a second over its turns, quantiles of the time to them, and how many
     requests failed: an answer that is not 200, or a fallback."""
 
@@ -57,8 +57,8 @@ class DecisionResult(msgspec.Struct, frozen=True, rename="camel"):
     """Both sides and ``ratio`` = engine / bare in answers a second. ``ratios`` are those of each pair of
     turns: how far they spread tells how quiet the machine was."""
 
-    engine: Side
-    bare: Side
+    engine: EndpointLatency
+    bare: EndpointLatency
     ratio: float
     ratios: tuple[float, ...]
     connections: int
@@ -100,12 +100,12 @@ def bench_decisions(
     )
 
 
-def side(loads: Sequence[Load]) -> Side:
+def side(loads: Sequence[Load]) -> EndpointLatency:
     """One server's figures over all its turns. Raises `Unavailable` when it answered nothing well."""
     load = joined(loads)
     if not len(load.latencies):
         raise Unavailable(f"none of {load.failed} requests was answered well")
-    return Side(load.per_second, load.quantile_ms(0.5), load.quantile_ms(0.99), load.failed)
+    return EndpointLatency(load.per_second, load.quantile_ms(0.5), load.quantile_ms(0.99), load.failed)
 
 
 def machine() -> dict[str, str | int | float]:

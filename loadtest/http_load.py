@@ -48,13 +48,13 @@ def joined(loads: Sequence[Load]) -> Load:
     return Load(latencies, sum(load.failed for load in loads), sum(load.seconds for load in loads))
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One connection with one request under way at a time. `answered` hears of each answer whether it was
     good: its status 200, and `refused` (bytes; empty for none) not at its end."""
 
     def __init__(self, refused: bytes = b"") -> None:
         self._refused = refused
-        self.answered: Callable[[Connection, bool], None] = _nobody
+        self.answered: Callable[[HttpConnection, bool], None] = _nobody
         self.asked_at = 0.0
         self._busy = False
         self._buffer = b""
@@ -97,14 +97,16 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-async def connect(host: str, port: int, connections: int, refused: bytes = b"") -> list[Connection]:
+async def connect(host: str, port: int, connections: int, refused: bytes = b"") -> list[HttpConnection]:
     """Open `connections` of them. Raises OSError when nobody listens."""
     loop = asyncio.get_running_loop()
-    opened = [await loop.create_connection(lambda: Connection(refused), host, port) for _ in range(connections)]
+    opened = [
+        await loop.create_connection(lambda: HttpConnection(refused), host, port) for _ in range(connections)
+    ]
     return [connection for _, connection in opened]
 
 
-async def closed_loop(connections: Sequence[Connection], requests: Iterator[bytes], seconds: float) -> Load:
+async def closed_loop(connections: Sequence[HttpConnection], requests: Iterator[bytes], seconds: float) -> Load:
     """Each connection asks, one request after the other, for `seconds`, or until there are no more `requests` or
     the server hangs up on it; one that it hung up on before has failed once. The last answer ends it."""
     latencies: list[float] = []
@@ -112,7 +114,7 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
     until, failed, busy = start + seconds, 0, len(connections)
     finished = asyncio.get_running_loop().create_future()
 
-    def answered(connection: Connection, good: bool) -> None:
+    def answered(connection: HttpConnection, good: bool) -> None:
         nonlocal failed
         now = time.perf_counter()
         if good:
@@ -122,7 +124,7 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
         if not (now < until and ask(connection)):
             leave(now)
 
-    def ask(connection: Connection) -> bool:
+    def ask(connection: HttpConnection) -> bool:
         request = next(requests, None) if connection.connected else None
         if request is not None:
             connection.ask(request)
@@ -144,7 +146,7 @@ async def closed_loop(connections: Sequence[Connection], requests: Iterator[byte
     return Load(np.array(latencies), failed, ended - start)
 
 
-def _nobody(connection: Connection, good: bool) -> None:
+def _nobody(connection: HttpConnection, good: bool) -> None:
     """Nobody listens."""
 
 

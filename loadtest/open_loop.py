@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.http_load import Connection
+from loadtest.http_load import HttpConnection
 
 #: One that left this much after its plan is counted as late: no connection was free, or the generator was busy.
 LATE_S = 0.001
@@ -52,7 +52,7 @@ class OpenLoop:
     """One turn of load over `connections` (each with one request under way), `planned` as `poisson` gives it."""
 
     def __init__(
-        self, connections: Sequence[Connection], requests: Iterator[bytes], planned: NDArray[np.float64]
+        self, connections: Sequence[HttpConnection], requests: Iterator[bytes], planned: NDArray[np.float64]
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._free = deque(connection for connection in connections if connection.connected)
@@ -60,7 +60,7 @@ class OpenLoop:
         self._planned = planned.tolist()
         self._due = 0  # how many of `planned` have come
         self._waiting: deque[float] = deque()  # for a free connection
-        self._under_way: dict[Connection, float] = {}
+        self._under_way: dict[HttpConnection, float] = {}
         self._latencies: list[float] = []
         self._failed = self._late = 0
         self._finished = asyncio.Event()
@@ -101,7 +101,7 @@ class OpenLoop:
             connection.ask(next(self._requests))
         self._end_when_done()
 
-    def _answered(self, connection: Connection, good: bool) -> None:
+    def _answered(self, connection: HttpConnection, good: bool) -> None:
         planned = self._under_way.pop(connection, None)
         if planned is None:
             return

@@ -50,14 +50,14 @@ class Side(msgspec.Struct, frozen=True):
         }
 
 
-class Sample(msgspec.Struct, frozen=True):
+class ProcessSample(msgspec.Struct, frozen=True):
     """What a process had done and used so far: a counter, and seconds of processor time."""
 
     done: float
     cpu_seconds: float
 
 
-class Process(Service):
+class MeasuredProcess(Service):
     """``cueline COMMAND`` of a side on a port of its own, which serves ``/metrics``; started once `probe` (a path)
     is answered with 200."""
 
@@ -77,7 +77,7 @@ class Process(Service):
             base_url=f"http://{HOST}:{self.port}", timeout=SCRAPE_WITHIN_S, trust_env=False
         )
 
-    async def __aenter__(self) -> Process:
+    async def __aenter__(self) -> MeasuredProcess:
         try:
             await self.start(START_WITHIN_S)
         except BaseException:
@@ -89,14 +89,14 @@ class Process(Service):
         self.kill()
         await self._http.aclose()
 
-    async def sample(self, metric: str) -> Sample:
+    async def sample(self, metric: str) -> ProcessSample:
         """The counter `metric` and the processor time now. Raises `Unavailable` when the process is gone."""
         self.check()
         done = 0.0
         with suppress(httpx.TransportError):
             done = total((await self._http.get("/metrics")).text, metric)
         self.check()
-        return Sample(done, cpu_seconds(self.pid))
+        return ProcessSample(done, cpu_seconds(self.pid))
 
     async def _answers(self) -> bool:
         with suppress(httpx.TransportError):
@@ -104,13 +104,15 @@ class Process(Service):
         return False
 
 
-def worker(side: Side, folder: Path, settings: Mapping[str, str]) -> Process:
+def worker(side: Side, folder: Path, settings: Mapping[str, str]) -> MeasuredProcess:
     """``cueline work``, which keeps its files in `folder`."""
     command, log = ["work", "--directory", str(folder / "worker")], folder / f"{side.name}-worker.log"
     # not until it is ready: by then it has begun to read
-    return Process(side, command, "CUELINE_STREAM__METRICS_PORT", "/health/live", log, settings)
+    return MeasuredProcess(side, command, "CUELINE_STREAM__METRICS_PORT", "/health/live", log, settings)
 
 
-def api(side: Side, folder: Path, settings: Mapping[str, str]) -> Process:
+def api(side: Side, folder: Path, settings: Mapping[str, str]) -> MeasuredProcess:
     """``cueline api``."""
-    return Process(side, ["api"], "CUELINE_WEB__PORT", "/health/ready", folder / f"{side.name}-api.log", settings)
+    return MeasuredProcess(
+        side, ["api"], "CUELINE_WEB__PORT", "/health/ready", folder / f"{side.name}-api.log", settings
+    )

@@ -24,14 +24,16 @@ from engine.state.catalogue import CATALOGUE
 def record_of(
     result: FunnelResult,
     customer: CustomerId,
+    given: Sequence[int],
+    capped: Sequence[int],
     placements: Sequence[str] = (),
     indicator: str = "",
     activated: tuple[str, ...] = (),
     features: bytes = b"",
 ) -> DecisionRecord:
-    """The record of a decision or cue that gives what `result` gives; ``features`` where they are packed
-    already."""
-    ranking, rulebook, survivors = result.ranking, result.policy.rulebook, result.survivors
+    """The record of a decision or cue that gives the offers `given` (positions), best first, where caps held
+    `capped` back; ``features`` where they are packed already."""
+    ranking, rulebook = result.ranking, result.policy.rulebook
     offers = rulebook.offers
     return DecisionRecord(
         RECORD_VERSION,
@@ -39,10 +41,10 @@ def record_of(
         ranking.channel,
         result.now,
         rulebook.revision,
-        tuple([ranking.given[offer] for offer in survivors.given])
+        tuple([ranking.given[offer] for offer in given])
         if result.weights is None and not placements
-        else _noted(result, placements),
-        tuple([offers[offer].id for offer in survivors.capped]),
+        else _noted(result, given, placements),
+        tuple([offers[offer].id for offer in capped]) if capped else (),
         features or pack_features(result.features),
         indicator,
         activated,
@@ -50,7 +52,7 @@ def record_of(
     )
 
 
-def _noted(result: FunnelResult, placements: Sequence[str]) -> tuple[Given, ...]:
+def _noted(result: FunnelResult, given: Sequence[int], placements: Sequence[str]) -> tuple[Given, ...]:
     offers = result.policy.rulebook.offers
     return tuple(
         Given(
@@ -60,7 +62,7 @@ def _noted(result: FunnelResult, placements: Sequence[str]) -> tuple[Given, ...]
             result.propensity(offer),
             result.weight(offer),
         )
-        for rank, offer in enumerate(result.given)
+        for rank, offer in enumerate(given)
     )
 
 

@@ -30,13 +30,16 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
 
     def reservation(self) -> Reservation:
         """What to ask of the store now."""
-        candidates = self.result.policy.candidates
+        candidates, survivors = self.result.policy.candidates, self.result.survivors
+        record = record_of(
+            self.result, self.request.customer, survivors.given, survivors.capped, self.request.placements
+        )
         return Reservation(
             self.request.customer,
             self.decision_id,
             self.result.now,
             tuple([candidates[offer] for offer in self._wanted]),
-            encode_record(record_of(self.result, self.request.customer, self.request.placements)),
+            encode_record(record),
         )
 
     def answer(self, currency: str) -> Answer:

@@ -32,7 +32,7 @@ CANDIDATES = 3
 _encode = msgspec.json.Encoder().encode
 
 
-class Moment(msgspec.Struct, frozen=True, eq=False, gc=False):
+class TriggerMoment(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The indicators (positions) that one event, or silence up to a moment, activated for one customer.
 
     ``at`` is event time, ``received_at`` the wall time at which the event came in (both epoch ms; 0: silence).
@@ -49,14 +49,14 @@ class Moment(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 def moments(
     customers: Sequence[bytes], activations: NDArray[np.void], event_ids: NDArray[np.uint64]
-) -> list[Moment]:
+) -> list[TriggerMoment]:
     """`activations` (`ACTIVATION`, N, as the kernels wrote them, each of ``customers[i]``) by moment.
 
     ``event_ids`` are those of the events that ``activations["event"]`` counts. ``row`` of a moment is the first of
     its activations: all of them carry the same features.
     """
     columns = [activations[name].tolist() for name in ("slot", "event", "at", "received_at", "indicator")]
-    found: list[Moment] = []
+    found: list[TriggerMoment] = []
     last, indicators = None, []
     for row, (slot, event, at, received_at, indicator) in enumerate(zip(*columns, strict=True)):
         if (slot, event, at) == last:
@@ -65,7 +65,7 @@ def moments(
             continue
         last, indicators = (slot, event, at), [indicator]
         event_id = int(event_ids[event]) if event >= 0 else 0
-        found.append(Moment(customers[row], event_id, at, received_at, (indicator,), row))
+        found.append(TriggerMoment(customers[row], event_id, at, received_at, (indicator,), row))
     return found
 
 
@@ -90,7 +90,7 @@ def choose(
 
 def _choice(
     policy: Policy,
-    moment: Moment,
+    moment: TriggerMoment,
     features: NDArray[np.float64],
     holds: NDArray[np.bool_],
     currency: str,
@@ -146,7 +146,7 @@ class _Asked(msgspec.Struct, frozen=True, eq=False, gc=False):
     indicators by name, ``results`` those of `CUE_CHANNELS`."""
 
     policy: Policy
-    moment: Moment
+    moment: TriggerMoment
     customer: CustomerId
     values: list[float]
     packed: bytes
@@ -169,36 +169,41 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         policy.candidates[position],
         policy.rulebook.revision,
     )
-    indicator = _named(asked, policy.rulebook.mentions[position])
+    indicator, expires_at = _named(asked, policy.rulebook.mentions[position]), moment.at + offer.expires_ms
     say, reasons = (
         render(offer.say, asked.values, asked.currency),
         tuple(why(policy.clauses[position], asked.values)),
     )
     for way in ways:
-        results = [asked.results[slot] for slot in way.slots]
-        if len(results) > 1:
-            results.sort(key=lambda result: -result.priority(position))
-        best = results[0]
+        slots = _most_promising_first(asked, way.slots, position)
+        best = asked.results[slots[0]]
         decision_id = f"{asked.name}-{best.ranking.channel}"
         cue = Cue(
             asked.customer,
             indicator,
             offer.id,
             offer.kind,
-            tuple([result.ranking.channel for result in results]),
+            tuple([CUE_CHANNELS[slot] for slot in slots]),
             say,
             reasons,
             moment.at,
-            moment.at + offer.expires_ms,
+            expires_at,
             moment.received_at,
             decision_id,
             revision,
         )
-        record = record_of(best.giving(position), asked.customer, (), indicator, asked.activated, asked.packed)
+        capped = best.survivors.contactable[: way.places[slots[0]] - 1]
+        record = record_of(best, asked.customer, (position,), capped, (), indicator, asked.activated, asked.packed)
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
             encode_record(record),
         )  # fmt: skip
+
+
+def _most_promising_first(asked: _Asked, slots: tuple[int, ...], position: int) -> Sequence[int]:
+    if len(slots) == 1:
+        return slots
+    return sorted(slots, key=lambda slot: -asked.results[slot].ranking.given[position].priority)
 
 
 def _named(asked: _Asked, mentioned: Collection[int]) -> str:

@@ -22,7 +22,7 @@ class Position(msgspec.Struct, frozen=True):
     previous: int = 0
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap)."""
 
     offer_id: str
@@ -30,7 +30,7 @@ class Candidate(msgspec.Struct, frozen=True):
     cap_period_ms: int
 
 
-class CueCandidate(msgspec.Struct, frozen=True):
+class CueCandidate(msgspec.Struct, frozen=True, gc=False):
     """An offer as the cue that fills certain slots of a `CueChoice` and no other.
 
     ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``payload`` (opaque
@@ -47,7 +47,7 @@ class CueCandidate(msgspec.Struct, frozen=True):
     record: bytes = b""
 
 
-class CueChoice(msgspec.Struct, frozen=True):
+class CueChoice(msgspec.Struct, frozen=True, gc=False):
     """Cues to send to one customer at one moment, one for each slot at most.
 
     Each slot is filled by the offer with the lowest place in it whose cap allows it. An offer that fills several
@@ -121,7 +121,7 @@ class StreamStore(Protocol):
         """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
 
 
-class View(msgspec.Struct, frozen=True):
+class View(msgspec.Struct, frozen=True, gc=False):
     """What a decision reads of one customer: the row (None: unknown) and when each offer was given
     (epoch ms, ascending)."""
 
@@ -129,7 +129,7 @@ class View(msgspec.Struct, frozen=True):
     history: Mapping[str, Sequence[int]]
 
 
-class Reservation(msgspec.Struct, frozen=True):
+class Reservation(msgspec.Struct, frozen=True, gc=False):
     """Take each of `candidates` for a customer whose cap still allows it.
 
     ``record`` is stored under the decision's id for a day, for outcomes and look-ups.

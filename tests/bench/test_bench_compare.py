@@ -23,7 +23,7 @@ from loadtest.interpreters import fits, pins
 from loadtest.interval import T_975, interval, t_975
 from loadtest.layouts import Layouts, remove_stale
 from loadtest.process_time import cpu_seconds
-from loadtest.side import Sample, Side
+from loadtest.side import ProcessSample, Side
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -80,8 +80,8 @@ async def test_turns_alternate_and_pairs_belong_together() -> None:
     assert [(ours.cpu_seconds, theirs.cpu_seconds) for ours, theirs in found] == [(1, 2), (4, 3), (5, 6)]
 
 
-def seen(*samples: tuple[float, float]) -> Sequence[Sample]:
-    return [Sample(*sample) for sample in samples]
+def seen(*samples: tuple[float, float]) -> Sequence[ProcessSample]:
+    return [ProcessSample(*sample) for sample in samples]
 
 
 def test_the_window_begins_after_the_warm_up() -> None:

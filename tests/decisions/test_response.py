@@ -15,7 +15,7 @@ from engine.decisions.funnel.stages import History
 from engine.decisions.funnel.survivors import drop_counts
 from engine.decisions.log import recall, record_of
 from engine.decisions.policy import make_policy
-from engine.decisions.record import encode_record, pack_features, read_record
+from engine.decisions.record import DecisionRecord, encode_record, pack_features, read_record
 from engine.decisions.request import Answer, DecisionRequest, encode
 from engine.decisions.reservation import PendingDecision
 from engine.decisions.response import answer, fallback
@@ -32,6 +32,10 @@ FULL: History = {"chat": [NOW - 2, NOW - 1]}
 
 def ranked(request: DecisionRequest, history: History | None = None, **row: float) -> FunnelResult:
     return decide_many(POLICY, [request], rows(BUSY | row), [history or {}], NOW)[0]
+
+
+def noted(found: FunnelResult, *placements: str) -> DecisionRecord:
+    return record_of(found, customer_id("ada"), found.given, found.survivors.capped, placements)
 
 
 def pending(request: DecisionRequest) -> PendingDecision:
@@ -123,7 +127,7 @@ def test_the_log_tells_what_the_answer_told() -> None:
     request = DecisionRequest("web", customer_id("ada"), limit=1, placements=("hero",), explain=True)
     found = ranked(request, FULL)
     live = answer(request, found, "3-id", 0, "€")
-    record = read_record(encode_record(record_of(found, customer_id("ada"), ("hero",))))
+    record = read_record(encode_record(noted(found, "hero")))
     logged = recall("3-id", record, BOOK)
     assert logged.complete
     assert logged.suppressed == live.suppressed
@@ -136,7 +140,7 @@ def test_the_log_tells_what_the_answer_told() -> None:
 
 def test_without_its_rulebook_the_log_says_that_it_is_not_complete() -> None:
     found = ranked(DecisionRequest("web", customer_id("ada"), limit=2))
-    logged = recall("3-id", record_of(found, customer_id("ada")), None)
+    logged = recall("3-id", noted(found), None)
     assert not logged.complete
     assert [offer.offer_id for offer in logged.offers] == ["cart-help", "chat"]
     assert logged.suppressed == ()
@@ -149,8 +153,8 @@ values = st.floats(allow_nan=True, allow_infinity=True)
 @given(st.lists(st.one_of(st.just(0.0), values), min_size=FEATURES, max_size=FEATURES))
 def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
     vector = np.array(features)
-    record = record_of(
-        ranked(DecisionRequest("web", customer_id("a"))), customer_id("a"), features=pack_features(vector)
+    record = msgspec.structs.replace(
+        noted(ranked(DecisionRequest("web", customer_id("a")))), features=pack_features(vector)
     )
     back = record.vector()
     np.testing.assert_array_equal(back, vector)
@@ -158,7 +162,7 @@ def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
 
 def test_features_the_catalogue_got_since_have_no_value() -> None:
     found = ranked(DecisionRequest("web", customer_id("a")))
-    record = record_of(found, customer_id("a"), features=pack_features(np.array([0.0, 2.0])))
+    record = msgspec.structs.replace(noted(found), features=pack_features(np.array([0.0, 2.0])))
     assert record.vector()[:2].tolist() == [0.0, 2.0]
     assert np.isnan(record.vector()[2:]).all()
     assert len(record.vector()) == FEATURES

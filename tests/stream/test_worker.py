@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from engine.clock import EngineClock
+from engine.customer_id import customer_id
 from engine.decisions.policy import make_policy
 from engine.errors import Fenced, LostLog, TooManyDeadLetters, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
@@ -327,3 +328,33 @@ async def test_the_future_begins_a_day_after_the_engines_time_whenever_a_record_
         assert await setting.events() == 1
         assert [letter.reason for letter in setting.side_output.dead] == ["bad_time"]
         assert setting.worker.states[1].watermark == START + month
+
+
+async def test_one_event_that_activates_two_indicators_gives_a_channel_one_cue() -> None:
+    """The sixth item of one category, seen within seconds, is both a burst and a comparison; one offer of the
+    shipped rules names both."""
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    for number in range(8):
+        viewed = Event(
+            WIRE_VERSION,
+            int(Kind.ITEM_VIEWED),
+            START + number * 1_000,
+            f"t{number}",
+            f"item-{number}",
+            "tv",
+            400.0,
+        )
+        await setting.worker.apply({1: [KafkaRecord(number, msgspec.msgpack.encode(viewed))]})
+    await setting.worker.owned.drain()
+    tallies = await setting.store.tallies()
+    assert (tallies["risen.bursty_session"], tallies["risen.comparing_in_category"]) == (1, 1)
+    cues = [entry.cue for entry in await setting.store.since(customer_id(CUSTOMER.decode()), "")]
+    assert len({cue.at for cue in cues}) == 1
+    assert [cue.offer_id for cue in cues if "web" in cue.channels] == ["compare_side_by_side"]
+    assert [cue.offer_id for cue in cues if "agent" in cue.channels] == ["chat_with_expert"]
+    (view,) = await setting.store.views([customer_id(CUSTOMER.decode())])
+    assert {offer: len(given) for offer, given in view.history.items()} == {
+        "compare_side_by_side": 1,
+        "chat_with_expert": 1,
+    }

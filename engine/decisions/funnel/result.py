@@ -45,11 +45,6 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
             self.priorities,
         )  # fmt: skip
 
-    def giving(self, offer: int) -> FunnelResult:
-        """The same, had the caps of all before `offer` been reached."""
-        queue = self.survivors.contactable
-        return self if queue[0] == offer else self.without(queue[: queue.index(offer)])
-
     def weight(self, offer: int) -> float:
         """The context weight of an offer."""
         return 1.0 if self.weights is None else float(self.weights[offer])

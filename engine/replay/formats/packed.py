@@ -39,7 +39,7 @@ MOST_WORDS = MAX_EVENT_BYTES - 1_024  # the rest of an event takes less
 KINDS = frozenset(map(int, Kind))
 
 
-class _Record(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class _PackedRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     customer: str
     event: Event
 
@@ -83,7 +83,7 @@ def read(record: object, identity: MessageIds) -> list[Message]:
     """The message of one record, under the event's own id; under one of this run where `identity` has a salt.
     Raises `BadEvent`."""
     try:
-        found = msgspec.convert(record, _Record)
+        found = msgspec.convert(record, _PackedRecord)
     except msgspec.ValidationError as error:
         raise BadEvent("malformed", str(error)) from None
     customer = customer_id(found.customer, "customer")

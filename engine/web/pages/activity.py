@@ -31,7 +31,7 @@ class Point(msgspec.Struct, frozen=True, array_like=True, gc=False):
     cues: int
 
 
-class Sample(msgspec.Struct, frozen=True):
+class ActivitySample(msgspec.Struct, frozen=True):
     """The counters as last read and how fast each grew; ``stalled_seconds`` as of `StallDetector`."""
 
     tallies: Mapping[str, int]
@@ -50,7 +50,7 @@ class Activity:
         now: Callable[[], float] = time.monotonic,
         wall: Callable[[], int] = wall_ms,
     ) -> None:
-        self.latest = Sample({}, {}, 0.0)
+        self.latest = ActivitySample({}, {}, 0.0)
         self.taken = 0
         self._stats, self._meter = stats, meter
         self._now, self._wall = now, wall
@@ -88,11 +88,11 @@ class Activity:
         speeds = {name: number / spent for name, number in grown.items()} if spent > 0 else {}
         self._add(speeds.get("events"), self._sampled(tallies, speeds), grown.get("cues", 0) if speeds else 0)
 
-    def _sampled(self, tallies: Mapping[str, int], speeds: Mapping[str, float]) -> Sample:
+    def _sampled(self, tallies: Mapping[str, int], speeds: Mapping[str, float]) -> ActivitySample:
         accepted, applied = self._meter.value("events_accepted"), tallies.get("events", 0)
-        return Sample(tallies, speeds, self._standstill.look(accepted, applied, self._now()))
+        return ActivitySample(tallies, speeds, self._standstill.look(accepted, applied, self._now()))
 
-    def _add(self, events_per_second: float | None, sample: Sample, cues: int = 0) -> None:
+    def _add(self, events_per_second: float | None, sample: ActivitySample, cues: int = 0) -> None:
         self.latest = sample
         self.taken += 1
         self._points.append(Point(self._wall(), events_per_second, cues))
