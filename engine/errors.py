@@ -3,17 +3,17 @@
 ::
 
     CuelineError
-    ├── BadEvent            -> 4xx at a door, dead letter on the stream
+    ├── BadEvent            -> 4xx at the API, dead letter on the stream
     ├── BadRule             -> keep the old rulebook, show the fault
     ├── BadRequest          -> 4xx that names the field
     │   ├── NotAuthorised   -> 401
     │   └── NotFound        -> 404
     ├── Overloaded          -> 503 with Retry-After: slow down
-    ├── Unavailable         -> a service behind us is away: fall back, retry
+    ├── Unavailable         -> a service we depend on is away: fall back, retry
     ├── Fenced              -> another worker owns the partition: drop its rows
     ├── TooManyDeadLetters  -> stop the worker, the topic is not what it should be
-    ├── LostLog             -> stop the worker until an operator says that the log is gone
-    ├── Stuck               -> end the process: a restart mends what waiting does not
+    ├── LostLog             -> stop the worker until an operator confirms that the log is gone
+    ├── Stuck               -> end the process: only a restart recovers
     ├── BadState            -> a stored row is not of a layout we know: stop
     └── BadSettings         -> say what to change, exit
 """
@@ -50,7 +50,7 @@ class BadRule(CuelineError):
 
 
 class BadRequest(CuelineError):
-    """A caller's mistake; ``field`` names what to mend."""
+    """A caller's mistake; ``field`` names what to correct."""
 
     def __init__(self, detail: str, field: str = "") -> None:
         super().__init__(detail)
@@ -91,7 +91,7 @@ class LostLog(CuelineError):
 
 
 class Stuck(CuelineError):
-    """A partition has lag and its offset has not moved for too long."""
+    """A partition has lag and has made no progress for too long."""
 
 
 class BadState(CuelineError):

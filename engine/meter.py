@@ -51,16 +51,16 @@ METRICS: dict[str, Metric] = {
         Metric("http_seconds", "histogram", "route", "seconds", "request received to answer sent"),
         Metric("http_errors", "counter", "status", "", "answers with a 4xx or 5xx status"),
         Metric("http_in_flight", "gauge", "", "", "requests being answered"),
-        Metric("events_accepted", "counter", "", "", "events that Kafka acknowledged for a door"),
-        Metric("events_rejected", "counter", "code", "", "events a door refused, by code"),
+        Metric("events_accepted", "counter", "", "", "events that Kafka acknowledged for the API"),
+        Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),
-        Metric("cues_dropped_slow_clients", "counter", "", "", "cues a reader was too slow to take"),
+        Metric("cues_dropped_slow_clients", "counter", "", "", "cues dropped for slow consumers"),
         Metric("cue_seconds", "histogram", "", "seconds", "event received to its cue pushed to a client"),
         Metric("decisions", "counter", "", "", "decisions answered"),
         Metric("decision_seconds", "histogram", "", "seconds", "decision asked to decision ready"),
-        Metric("decision_staleness_seconds", "histogram", "", "seconds", "age of the row a decision was made on"),
+        Metric("decision_staleness_seconds", "histogram", "", "seconds", "age of the row a decision used"),
         Metric("decision_batch_requests", "gauge", "", "", "decisions that shared the last read of the store"),
-        Metric("decision_fallbacks", "counter", "reason", "", "decisions that became the fallback offer"),
+        Metric("decision_fallbacks", "counter", "reason", "", "decisions answered with the fallback"),
         Metric("offers_given", "counter", "offer", "", "offers given in decisions"),
         Metric("offers_suppressed", "counter", "code", "", "offers not given, by reason code"),
         Metric("outcomes", "counter", "outcome", "", "outcomes reported"),
@@ -69,37 +69,53 @@ METRICS: dict[str, Metric] = {
         Metric("stream_applied", "counter", "", "", "events applied to a row and committed"),
         Metric("stream_duplicates", "counter", "", "", "events seen before and dropped"),
         Metric("stream_forwarded", "counter", "", "", "records sent on to the partition they belong to"),
-        Metric("stream_gaps", "counter", "", "", "offsets the log no longer holds or never held, passed over"),
+        Metric("stream_gaps", "counter", "", "", "offsets skipped because the log does not hold them"),
         Metric("stream_deadletters", "counter", "reason", "", "records that went to the dead-letter topic"),
-        Metric("stream_customers", "counter", "", "", "rows made for customers never seen before"),
+        Metric("stream_customers", "counter", "", "", "new customers"),
         Metric("freshness_seconds", "histogram", "", "seconds", "event received to its row committed"),
         Metric("row_seconds", "histogram", "", "seconds", "event received to its row changed in memory"),
-        Metric("indicator_seconds", "histogram", "", "seconds", "indicators risen to their cues chosen, a batch"),
+        Metric(
+            "indicator_seconds",
+            "histogram",
+            "",
+            "seconds",
+            "indicators activated to their cues chosen, per micro-batch",
+        ),
         Metric("commit_seconds", "histogram", "", "seconds", "one commit to the store, sent to answered"),
-        Metric("commits", "counter", "", "", "commits the store took"),
+        Metric("commits", "counter", "", "", "commits that the store accepted"),
         Metric("commits_fenced", "counter", "", "", "commits refused: another worker owns the partition"),
         Metric("commit_rows", "counter", "", "rows", "rows written by commits"),
         Metric(
-            "kernel_seconds", "histogram", "", "seconds", "one compiled call: a batch's windows and indicators"
+            "kernel_seconds",
+            "histogram",
+            "",
+            "seconds",
+            "one kernel call: windows and indicators of a micro-batch",
         ),
         Metric("lag_records", "gauge", "partition", "records", "records not yet applied"),
-        Metric("lag_seconds", "gauge", "", "seconds", "age above which nothing waits; 0 without lag"),
+        Metric(
+            "lag_seconds",
+            "gauge",
+            "",
+            "seconds",
+            "upper bound of the age of records not yet applied; 0 without lag",
+        ),
         Metric("partitions_owned", "gauge", "", "", "partitions this worker owns"),
-        Metric("arena_rows", "gauge", "", "rows", "rows held in memory"),
-        Metric("arena_evictions", "counter", "", "", "rows that left memory for want of room"),
-        Metric("rows_read", "counter", "", "", "rows read from the store because memory lacked them"),
-        Metric("indicators_risen", "counter", "indicator", "", "indicators that rose"),
+        Metric("arena_rows", "gauge", "", "rows", "rows in the cache"),
+        Metric("arena_evictions", "counter", "", "", "rows evicted from the cache"),
+        Metric("rows_read", "counter", "", "", "rows read from the store (cache misses)"),
+        Metric("indicators_risen", "counter", "indicator", "", "activations of an indicator"),
         Metric("cues_sent", "counter", "offer", "", "cues written to the cue stream"),
         Metric("cues_capped", "counter", "", "", "cues not written because their cap was reached"),
-        Metric("timers_fired", "counter", "", "", "customers looked at again because of silence"),
+        Metric("timers_fired", "counter", "", "", "inactivity timers fired"),
         # every process
         Metric("rulebook_info", "state", "revision", "", "1 for the revision in use"),
         Metric("rulebook_loaded_timestamp", "gauge", "", "seconds", "when the rulebook in use was loaded, epoch"),
         Metric(
-            "rulebook_faults", "gauge", "", "", "faults in the rule files as they lie; above 0 the old rules hold"
+            "rulebook_faults", "gauge", "", "", "faults in the rule files; above 0 the previous rules stay in use"
         ),
         Metric("rulebook_reloads", "counter", "", "", "rulebooks taken into use after the first"),
-        Metric("process_ready", "gauge", "", "", "1 when the process does its work"),
+        Metric("process_ready", "gauge", "", "", "1 when the process is ready"),
     )
 }
 
@@ -107,7 +123,7 @@ METRICS: dict[str, Metric] = {
 class PrometheusMeter(Collector):
     """The meter of one process (`engine.ports.meter.Meter`), with a registry of its own. Safe between threads.
 
-    An unknown name, a verb that is not the metric's, or a label where none belongs (or none where one
+    An unknown name, a method that is not for the metric's kind, or a label where none belongs (or none where one
     belongs) is a KeyError: it is a mistake in the program.
     """
 
@@ -127,7 +143,7 @@ class PrometheusMeter(Collector):
         GCCollector(registry=self.registry)
 
     def add(self, name: str, amount: float = 1, label: str = "") -> None:
-        """Raise a counter by `amount` (>= 0), or move a gauge."""
+        """Increase a counter by `amount` (>= 0), or move a gauge."""
         key = _key(name, label, "counter", "gauge")
         with self._lock:
             self._values[key] = self._values.get(key, 0.0) + amount
@@ -161,7 +177,7 @@ class PrometheusMeter(Collector):
         return found
 
     def value(self, name: str, label: str = "") -> float:
-        """A counter or gauge as it stands; without `label` the sum over all labels."""
+        """The value of a counter or gauge; without `label` the sum over all labels."""
         _metric(name, "counter", "gauge", "state")
         with self._lock:
             return sum(v for (n, own), v in self._values.items() if n == name and label in ("", own))
@@ -181,7 +197,7 @@ class PrometheusMeter(Collector):
         return generate_latest(self.registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def collect(self) -> Iterator[Family]:
-        """What the registry asks for at a scrape."""
+        """Called by the registry at a scrape."""
         with self._lock:
             values = dict(self._values)
             histograms = {key: (np.cumsum(h.coarse), h.sum) for key, h in self._histograms.items()}

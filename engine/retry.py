@@ -1,7 +1,7 @@
-"""Trying again what failed because something behind us was away: the one way to do it.
+"""Retry with backoff: the one way to repeat what failed because a service was unavailable.
 
-stamina decides when: pauses that double up to a longest one, spread so that those who were refused together do
-not come back together.
+stamina computes the delays: exponential up to a maximum, with jitter, so that clients refused together do not
+retry together.
 
     async for attempt in attempts("an outcome", Unavailable):
         with attempt:
@@ -38,10 +38,9 @@ def attempts(
 ) -> AsyncIterator[stamina.Attempt]:
     """Attempts until one ends without an error of `on`; any other error, and a cancellation, passes at once.
 
-    Before the second it waits `first_s` to twice as long, then ever longer, never longer than `longest_s`; an
-    `Overloaded` that says when to come back is waited for as it says, and up to a fifth longer. An attempt that
-    fails after `patience_s` (None: for ever), or is to be repeated later than that, lets its error through.
-    `what` waits, says the log: no customer's name in it.
+    The first delay is `first_s` to twice as long, then it grows up to `longest_s`; the Retry-After of an
+    `Overloaded` is respected, plus up to a fifth. An attempt that fails after `patience_s` (None: for ever), or
+    would be repeated later than that, raises its error. `what` is for the log: no customer's name in it.
     """
     _silence()
     give_up = math.inf if patience_s is None else time.monotonic() + patience_s

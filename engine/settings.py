@@ -21,7 +21,7 @@ OTHERS = ("config", "write_key", "api_key", "kafka_jars", "data")
 
 
 class Section(BaseModel):
-    """A group of settings; a name that is not one is an error, not silence."""
+    """A group of settings; an unknown name is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,7 +36,9 @@ class Kafka(Section):
     outcomes_topic: str = "cueline.outcomes"
     deadletters_topic: str = "cueline.deadletters"
     group: str = Field("cueline", description="consumer group of the workers")
-    session_timeout_s: float = Field(8.0, gt=0, description="a silent worker loses its partitions after this")
+    session_timeout_s: float = Field(
+        8.0, gt=0, description="a worker without heartbeats loses its partitions after this"
+    )
     rebalance_timeout_s: float = Field(6.0, gt=0)
     heartbeat_s: float = Field(1.0, gt=0)
     fetch_wait_ms: int = Field(
@@ -59,21 +61,23 @@ class Stream(Section):
     """The worker."""
 
     rows_in_memory: int = Field(
-        400_000, ge=1, description="rows held by one worker; least recently used ones leave"
+        400_000, ge=1, description="rows held by one worker; the least recently used are evicted"
     )
     rows_per_commit: int = Field(
         2_048,
         ge=1,
         description="bounds how long one commit occupies Redis: 2,048 rows about 5 ms, in a backlog only",
     )
-    lateness_ms: int = Field(5_000, ge=0, description="silence is judged this much behind the clock")
+    lateness_ms: int = Field(
+        5_000, ge=0, description="how late events may be: the watermark is this far behind the clock"
+    )
     dead_letter_ratio: float = Field(
         0.2, ge=0, le=1, description="above this share of bad records the worker stops"
     )
     dead_letter_window: int = Field(1_000, ge=1)
-    lag_watchdog_s: float = Field(60.0, gt=0, description="lag that does not move for this long ends the process")
+    lag_watchdog_s: float = Field(60.0, gt=0, description="lag without progress for this long ends the process")
     lost_log: Literal["stop", "restart"] = Field(
-        "stop", description="when the topic begins again below what was applied: stop, or go on from there"
+        "stop", description="when the topic begins again below what was applied: stop, or resume from there"
     )
     clock: Literal["wall", "replay"] = Field("wall", description="replay: follow the clock a replay sets in Redis")
     metrics_port: int = Field(9109, ge=0, le=65_535, description="0 picks a free one")

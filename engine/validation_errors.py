@@ -1,4 +1,4 @@
-"""What msgspec says of a value that does not fit, taken apart. It tells the field in its text alone."""
+"""Parse msgspec's validation errors, which name the field only in their text."""
 
 from __future__ import annotations
 

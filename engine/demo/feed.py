@@ -116,7 +116,7 @@ class _Noting:
     """A sender that notes whose events it sends."""
 
     def __init__(self, sender: Sender, customers: set[str]) -> None:
-        self.judges_time = sender.judges_time
+        self.checks_time = sender.checks_time
         self._sender = sender
         self._customers = customers
 

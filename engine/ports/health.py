@@ -1,4 +1,4 @@
-"""Signs of life: what a worker reports of its partitions, how far the store is, and what people are shown."""
+"""Health: what a worker reports of its partitions, how far the store is, and the state of each component."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Literal, Protocol
 
 import msgspec
 
-REPORT_KEPT_MS = 4_000  # after which a worker that said nothing more counts as gone
+REPORT_KEPT_MS = 4_000  # a worker without a report for this long is gone
 
 
 class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
-    """What the worker of a partition says of it.
+    """What the worker of a partition reports of it.
 
     ``worker`` names the process, ``connection`` its connection to the store, ``beat`` counts its reports. ``lag``
-    is how many records it is behind Kafka's end, None while it does not know. ``problems`` are the process's own.
+    is in records, None while not known. ``problems`` are those of the process.
     """
 
     worker: str
@@ -35,8 +35,9 @@ class WorkerReports(Protocol):
 
 
 class CommitPoint(msgspec.Struct, frozen=True):
-    """How far the store is with a partition, all of one commit: records ``settled`` ever (applied, dropped or put
-    aside: the tally ``events``, which goes on when a log begins anew), ``customers`` met, next ``offset``."""
+    """A consistent snapshot of a partition's progress in the store: records ``settled`` ever (applied, dropped or
+    sent to a side output: the tally ``events``, which continues when a log is recreated), ``customers`` seen, next
+    ``offset``."""
 
     settled: int
     customers: int
@@ -44,18 +45,18 @@ class CommitPoint(msgspec.Struct, frozen=True):
 
 
 class ComponentHealth(msgspec.Struct, frozen=True):
-    """How a part of the deployment is, and why (empty when ``ok``)."""
+    """Health of a part of the deployment, and why (empty when ``ok``)."""
 
     state: Literal["ok", "degraded", "down", "unknown"]
     reason: str = ""
 
 
 OK = ComponentHealth("ok")
-UNKNOWN = ComponentHealth("unknown", "not looked at yet")
+UNKNOWN = ComponentHealth("unknown", "not probed yet")
 
 
 class SystemHealth(msgspec.Struct, frozen=True):
-    """The parts that everything rests on."""
+    """The parts that everything depends on."""
 
     worker: ComponentHealth = UNKNOWN
     redis: ComponentHealth = UNKNOWN

@@ -38,8 +38,8 @@ class DeadLetter(msgspec.Struct, frozen=True):
 
 
 class PartitionProgress(Protocol):
-    """How far one owned partition is: the ``next`` offset to apply, what the store has ``committed``, how many
-    records it is ``behind`` the log's end (None: not known), and whether its rows may be changed (``live``)."""
+    """Progress of one owned partition: the ``next`` offset to apply, what the store has ``committed``, its lag
+    ``behind`` the log's end in records (None: not known), and whether its rows may be changed (``live``)."""
 
     partition: int
     next: int
@@ -54,13 +54,13 @@ class PartitionOwnership(Protocol):
     """Which partitions are ours, as a rebalance assigns and revokes them."""
 
     async def own(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Claim `partitions`, and no others; returns the offset at which each goes on."""
+        """Claim `partitions`, and no others; returns the offset to resume each from."""
 
     async def release(self, partitions: Sequence[int]) -> None:
         """Give `partitions` up once their commits in flight have been answered."""
 
     async def restore(self, still_ours: Callable[[], bool], patience_s: float) -> dict[int, int]:
-        """Bring failed partitions back to what the store holds; returns the offsets to fetch them from."""
+        """Reset failed partitions to what the store holds; returns the offsets to fetch them from."""
 
     async def drain(self) -> None:
         """Wait until every commit in flight has been answered."""
@@ -79,11 +79,11 @@ class MicroBatchHandler(Protocol):
         """Apply records by partition; returns partitions that must be fetched again, and from where."""
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:
-        """Do what is due without a record: timers."""
+        """Fire the timers that are due; ``caught_up(partition)``: whether it has no lag."""
 
 
 class LagMonitor(Protocol):
-    """Watches that lag moves."""
+    """Watches the lag."""
 
     def begin(self) -> None:
         """The assignment changed: forget everything."""
@@ -93,7 +93,7 @@ class LagMonitor(Protocol):
 
 
 class EventLog(Protocol):
-    """Kafka, as doors see it."""
+    """Kafka, as the API and replays write to it."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Returns once Kafka has acknowledged all; raises `Unavailable` or `Overloaded`."""

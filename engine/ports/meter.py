@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Meter(Protocol):
-    """Where measurements go, and what a counter or gauge stands at. Names are those of `engine.meter.METRICS`;
+    """Where measurements go, and the value of a counter or gauge. Names are those of `engine.meter.METRICS`;
     an unknown one raises KeyError."""
 
     def add(self, name: str, amount: float = 1, label: str = "") -> None: ...

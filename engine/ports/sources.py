@@ -1,4 +1,4 @@
-"""What every adapter of a foreign event format can do."""
+"""What every adapter of an external event format provides."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 
 from engine.events import Message
 
-#: The header by which a JSON record on Kafka says whose format it has, and the one of records without it.
+#: The header that names the source format of a JSON record on Kafka, and the format of records without it.
 SOURCE_HEADER = "source"
 DEFAULT_SOURCE = "segment"
 
 
 class Source(Protocol):
-    """One foreign event format. Methods raise `BadEvent`."""
+    """One external event format. Methods raise `BadEvent`."""
 
     @property
     def name(self) -> str:
@@ -34,7 +34,7 @@ class Source(Protocol):
         """The event in one payload; `received_at` is wall time and `now` engine time (epoch ms)."""
 
     def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
-        """The payloads of a batch, and when it was sent, as the sender says it."""
+        """The payloads of a batch, and when it was sent, as the sender states it."""
 
     def write_key(self, payload: bytes) -> str:
         """The write key in a body; empty when there is none."""
@@ -43,7 +43,7 @@ class Source(Protocol):
         self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
     ) -> tuple[bytes, bytes]:
         """Customer and canonical event (MessagePack) of a record on Kafka with `key`, stamped `received_at` (epoch
-        ms). `fallback_id`, the same at every reading, stands in for a missing id."""
+        ms). `fallback_id`, the same at every reading, replaces a missing id."""
 
 
 #: By name.

@@ -1,4 +1,4 @@
-"""The store, by who asks it: the stream worker, decisions, the cue streams, and people."""
+"""The store, by who asks it: the stream worker, decisions, the cue streams, and displays."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from engine.ports.health import CommitPoint
 
 
 class Position(msgspec.Struct, frozen=True):
-    """Where a partition stands in the store: the epoch that may write, the next offset to apply, and (of a
-    claim) the epoch it replaced."""
+    """A partition's position in the store: the fencing epoch, the next offset to apply, and (of a claim) the epoch
+    it replaced."""
 
     epoch: int
     offset: int
@@ -68,12 +68,12 @@ class Timers(msgspec.Struct, frozen=True):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """What one batch of one partition changes; all of it happens or none.
+    """What one micro-batch of one partition changes, atomically.
 
     ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
     (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``activated``, and
-    ``activated.<indicator>`` of each that rose). ``connection``, when not 0, is the value of
-    `StreamStore.connections` on which all this rests.
+    ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
+    `StreamStore.connections` that all this is based on.
     """
 
     partition: int
@@ -89,18 +89,18 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class StreamStore(Protocol):
-    """What the stream worker asks of the store. Every verb raises `Unavailable` when the store is away."""
+    """The stream worker's view of the store. Every method raises `Unavailable` when the store is away."""
 
     @property
     def connections(self) -> int:
-        """How often a connection was made: a change says that the store may have lost something."""
+        """How often a connection was made: after a reconnect the store may have lost data."""
 
     async def claim(self, partition: int, held: int | None = None) -> Position:
-        """Take the partition over: raise its epoch, so that every earlier owner is fenced, and every commit
-        that was sent before. With `held` only if its epoch is still that; else ``epoch`` and ``previous`` of
-        the answer are equal.
+        """Take the partition over: increase its epoch, which fences every earlier owner and every commit sent
+        before. With `held` only if its epoch is still that; else ``epoch`` and ``previous`` of the answer are
+        equal.
 
-        Epochs are wall times (ms) or larger, so that none comes twice even when the store comes back older.
+        Epochs are wall times (ms) or larger, so that none is issued twice even when the store lost the last.
         """
 
     async def position(self, partition: int) -> Position:
@@ -112,7 +112,7 @@ class StreamStore(Protocol):
     async def commit(self, commit: Commit) -> list[list[int]]:
         """Apply it; returns for each of its cues the candidates written (positions), none where caps allowed none.
         Sent in call order before the first await. Raises `Unavailable` also when it would go over another
-        connection than the commit names: a store that was away may have lost what no offset tells of.
+        connection than the commit names: since a reconnect the store may have lost data that no offset shows.
 
         Raises `Fenced` when epoch or expected offset differ from the store's.
         """
@@ -143,7 +143,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
 
 
 class DecisionStore(Protocol):
-    """What decisions ask of the store. Verbs raise `Unavailable`."""
+    """The decisions' view of the store. Methods raise `Unavailable`."""
 
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """Row and offer history of each customer, in one round trip."""
@@ -156,7 +156,7 @@ class DecisionStore(Protocol):
         """The record of a decision, None when unknown or older than a day."""
 
     async def learn(self, outcome: Outcome, success: bool | None) -> bool:
-        """Note an outcome once per (decision, offer, outcome); False when it was noted before.
+        """Record an outcome, idempotent per (decision, offer, outcome); False when it was recorded before.
 
         An offer of a decision is one trial: `success` counts once, and replaces a failure counted before.
         """
@@ -173,7 +173,7 @@ class CueEntry(msgspec.Struct, frozen=True):
 
 
 class CueStore(Protocol):
-    """The cue streams. Verbs raise `Unavailable`."""
+    """The cue streams. Methods raise `Unavailable`."""
 
     def tail(self) -> AsyncIterator[CueEntry]:
         """Every cue of every partition from now on, until cancelled."""
@@ -189,13 +189,13 @@ class CueStore(Protocol):
 
 
 class StatsStore(Protocol):
-    """Counters and names for people, and the clock of a replay."""
+    """Counters and names for display, and the clock of a replay."""
 
     async def set_clock(self, anchor: ClockAnchor | None) -> None:
         """Let every process that follows the replay clock run by `anchor`; None: by the wall."""
 
     async def clock(self) -> ClockAnchor | None:
-        """The anchor as set, None when the wall rules."""
+        """The anchor as set, None for wall time."""
 
     async def tallies(self) -> Mapping[str, int]:
         """Sum over the partitions of the counters named at `Commit`, and ``cues``."""
@@ -207,4 +207,4 @@ class StatsStore(Protocol):
         """Remember what category and item hashes stand for."""
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
-        """Look the words for hashes up."""
+        """The names behind hashes, where known."""

@@ -1,1 +1,1 @@
-"""What the processes are made of, how they live, and when they are ready."""
+"""The processes: composition, life cycle, health and readiness."""

@@ -1,4 +1,4 @@
-"""The HTTP process, composed: events in, decisions and cues out."""
+"""Composition of the HTTP process: events in, decisions and cues out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from engine.web.services import Services
 
 
 async def run_api(settings: Settings) -> None:
-    """The HTTP process, until a signal. Raises a `CuelineError` that says what is wrong."""
+    """Run the HTTP process until a signal. Raises a `CuelineError` that says what is wrong."""
     process = Process(settings)
     warm_up_decisions()
     async with process.open():
@@ -53,7 +53,7 @@ async def run_api(settings: Settings) -> None:
 
 
 async def _rehearse(process: Process, in_use: PolicyInUse, guard: StalenessGuard) -> None:
-    """Before anybody is listened to. What it measures is not the process's: nobody asked."""
+    """Warm up before requests are accepted; the measurements are discarded."""
     store, meter = ReadOnlyStore(guard), PrometheusMeter()
     await rehearse(DecisionBatcher(store, lambda: in_use.policy, process.clock, meter, process.settings).decide)
 

@@ -1,4 +1,4 @@
-"""Whether a deployment's parts are there, can do what is asked of them, and agree."""
+"""Checks of a deployment: whether its parts are there, work, and agree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SKEW_WARNED_MS, SKEW_BAD_MS = 250, 2_000
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What one look found. A ``warning`` may be meant so; ``bad`` is not."""
+    """The result of one check. A ``warning`` may be intended; ``bad`` is not."""
 
     name: str
     state: State
@@ -46,7 +46,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; nothing that does not answer is waited for longer than `PATIENCE_S`."""
+    """Run all checks; nothing is waited for longer than `PATIENCE_S`."""
     ends, (functions, held) = await asyncio.gather(_kafka(settings.kafka), _redis(settings))
     return [
         *_settings(settings),
@@ -77,7 +77,7 @@ def _rules(settings: Settings) -> Finding:
 
 
 class _Log(msgspec.Struct, frozen=True):
-    """What Kafka told: findings, and where each partition of the events topic ends (empty: unknown)."""
+    """Findings about Kafka, and the end offset of each partition of the events topic (empty: unknown)."""
 
     findings: list[Finding]
     offsets: Mapping[int, int] = {}
@@ -97,7 +97,7 @@ async def _kafka(kafka: Kafka) -> _Log:
 
 
 async def _topics(kafka: Kafka) -> dict[str, int]:
-    """Topic -> partitions. All are asked for, because asking for one by name may make it."""
+    """Topic -> partitions. Lists all, because asking for one by name may create it."""
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka.brokers, request_timeout_ms=int(PATIENCE_S * 1000))
     async with _started(admin.start, admin.close):
         return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
@@ -153,10 +153,10 @@ async def _redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
 def _version(server: Mapping[str, Any]) -> Finding:
     version = str(server.get("redis_version", "0"))
     name = server.get("server_name", "redis")
-    told = f"{name} {server.get('valkey_version', version)} answers"
+    answer = f"{name} {server.get('valkey_version', version)} answers"
     if int(version.split(".")[0]) < LEAST_REDIS:
-        return Finding("redis", "bad", f"{told}: functions need Redis {LEAST_REDIS} or Valkey")
-    return Finding("redis", "good", told)
+        return Finding("redis", "bad", f"{answer}: functions need Redis {LEAST_REDIS} or Valkey")
+    return Finding("redis", "good", answer)
 
 
 async def _functions(settings: Settings) -> Finding:
@@ -182,11 +182,11 @@ async def _times(client: redis.asyncio.Redis) -> tuple[float, float, float]:
 
 
 def _skew(before: float, theirs: float, after: float) -> Finding:
-    """How far the clocks differ at the least: what the call took may lie on either side of it."""
+    """The least possible clock skew, given the call's round trip."""
     skew = round(1_000 * max(before - theirs, theirs - after, 0.0))
     state: State = "good" if skew < SKEW_WARNED_MS else "warning" if skew < SKEW_BAD_MS else "bad"
-    told = "agrees with this machine's" if not skew else f"{skew} ms away from this machine's: set both by NTP"
-    return Finding("redis clock", state, told)
+    detail = "agrees with this machine's" if not skew else f"{skew} ms away from this machine's: set both by NTP"
+    return Finding("redis clock", state, detail)
 
 
 async def _held(client: redis.asyncio.Redis) -> dict[int, int]:
@@ -205,12 +205,14 @@ def _agreement(kafka: Kafka, ends: Mapping[int, int], held: Mapping[int, int]) -
     name, beyond = "kafka and redis", [partition for partition in held if partition >= kafka.partitions]
     ahead = [partition for partition, offset in held.items() if partition in ends and offset > ends[partition]]
     if beyond:
-        told = f"Redis holds partition {max(beyond)}, the settings have {kafka.partitions}"
-        yield Finding(name, "bad", f"{told}: customers would be sought in the wrong place; their number is fixed")
+        detail = f"Redis holds partition {max(beyond)}, the settings have {kafka.partitions}"
+        yield Finding(
+            name, "bad", f"{detail}: customers would be looked up in the wrong partition; their number is fixed"
+        )
     if ahead:
         at = ahead[0]
-        told = f"partition {at}: Redis stands at offset {held[at]}, the topic ends at {ends[at]}"
+        detail = f"partition {at}: Redis is at offset {held[at]}, the topic ends at {ends[at]}"
         cause = "the topic lost its records (see CUELINE_STREAM__LOST_LOG), or this Redis belongs to another"
-        yield Finding(name, "bad", f"{told}: {cause}")
+        yield Finding(name, "bad", f"{detail}: {cause}")
     if not beyond and not ahead:
         yield Finding(name, "good", f"{len(held)} partitions held, none beyond the topic's end")

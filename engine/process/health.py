@@ -1,4 +1,4 @@
-"""How worker, Redis and Kafka are, as an api process sees them: each asked for itself, with a reason in words."""
+"""Health of worker, Redis and Kafka as an api process sees them: each probed by itself, with a reason."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from engine.store.staleness import BEHIND, Loss, StalenessGuard
 
 log = logging.getLogger("cueline")
 
-LOOK_EVERY_S = 0.5  # at the store
+LOOK_EVERY_S = 0.5  # the store and the reports in it
 PING_EVERY_S = 2.0  # Kafka
 KAFKA_SILENT_S = 5.0
-KEEPS_CHANGING, WITHIN_S = 3, 60.0  # a partition that had so many new workers within this time is not well
+KEEPS_CHANGING, WITHIN_S = 3, 60.0  # so many new workers for a partition within this time: they keep crashing
 
 
 class WorkerWatch:
-    """What the workers report, looked at now and then: who is there, and who has applied all of Kafka's log."""
+    """The workers' reports, polled: which workers are alive, and which have applied all of Kafka's log."""
 
     def __init__(self, partitions: int) -> None:
         self._partitions = partitions
         self._connection = 0
         self._newest: list[WorkerReport | None] = [None] * partitions
-        self._before: list[WorkerReport | None] = [None] * partitions  # when the store was connected to anew
-        self._without_lag: list[set[int]] = [set() for _ in range(partitions)]  # beats that said so, since then
+        self._before: list[WorkerReport | None] = [None] * partitions  # at the last reconnect to the store
+        self._without_lag: list[set[int]] = [set() for _ in range(partitions)]  # beats with lag 0 since then
         self._new_workers: list[deque[float]] = [deque(maxlen=KEEPS_CHANGING) for _ in range(partitions)]
         self._known = [""] * partitions
         self._now: float | None = None
@@ -54,13 +54,13 @@ class WorkerWatch:
             self._without_lag[partition].add(report.beat)
 
     def _is_fresh(self, partition: int, report: WorkerReport) -> bool:
-        """Made over a connection newer than the loss: a store that came back may hold a report from before it."""
+        """Made after the reconnect: a restored store may still hold a report from before it."""
         before = self._before[partition]
         return before is None or (report.worker, report.connection) != (before.worker, before.connection)
 
     def caught_up(self, connection: int) -> list[bool]:
-        """Of each partition, whether its worker has twice said, since `connection` to the store was made, that
-        nothing in Kafka waits: the first time it may not have known of the newest records yet."""
+        """Of each partition, whether its worker has reported zero lag twice over `connection` to the store: at
+        the first it may not have known of the newest records yet."""
         return [len(beats) >= 2 for beats in self._without_lag] if connection == self._connection else []
 
     def health(self) -> ComponentHealth:
@@ -84,8 +84,8 @@ class WorkerWatch:
 
 
 class HealthMonitor:
-    """Asks store and Kafka at its own pace, so that whoever wants to know need not wait. `look` and `ping` are to
-    be called again and again; both raise `Unavailable`. `timeout_s` is the store's."""
+    """Probes store and Kafka periodically, so that health checks need not wait. `look` and `ping` are to be
+    called periodically; both raise `Unavailable`. `timeout_s` is the store's."""
 
     def __init__(
         self,
@@ -104,11 +104,11 @@ class HealthMonitor:
         self._notices: list[str] = []
 
     async def look(self) -> None:
-        """See how the store and the workers are."""
+        """Probe the store and read the workers' reports."""
         await self._redis_heartbeat.beat()
 
     async def ping(self) -> None:
-        """See how Kafka is."""
+        """Probe Kafka."""
         await self._kafka_heartbeat.beat()
 
     async def _look(self) -> None:
@@ -125,7 +125,7 @@ class HealthMonitor:
         return SystemHealth(worker, redis, self.kafka())
 
     def redis(self) -> ComponentHealth:
-        """The store: whether it answers, and is not behind itself."""
+        """The store: whether it answers, and has recovered what it lost."""
         if (silent := self._redis_heartbeat.seconds_ago) > self._store_silent_s:
             return ComponentHealth("down", f"Redis has not answered for {silent:.0f} s")
         return ComponentHealth("degraded", BEHIND) if self._guard.behind else OK
@@ -140,7 +140,7 @@ class HealthMonitor:
         return OK
 
     def notices(self) -> Sequence[str]:
-        """What happened and stays true."""
+        """Losses since this process started."""
         for loss in self._guard.losses[len(self._notices) :]:
             self._notices.append(notice(loss, wall_ms()))
             log.error("%s", self._notices[-1])
@@ -148,7 +148,7 @@ class HealthMonitor:
 
 
 def notice(loss: Loss, at: int) -> str:
-    """A loss in words; `at` is wall time (epoch ms)."""
+    """The text for a loss; `at` is wall time (epoch ms)."""
     when = datetime.fromtimestamp(at / 1_000, UTC).strftime("%H:%M:%S UTC")
     return (
         f"{when}: Redis came back without {loss.records:,} events that Kafka no longer holds either: "

@@ -1,4 +1,4 @@
-"""Signs of life: of a service, asked now and then so that a probe need not wait for it, and of a loop."""
+"""Liveness of a service, probed periodically so that a health check need not wait for it, and of a loop."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from engine.errors import Unavailable
 
 
 class Heartbeat:
-    """When a service last answered; `ping` raises `Unavailable` when it does not in time. ``fault`` is what it
-    raised last, empty while it answers."""
+    """When a service last answered; `ping` raises `Unavailable` when it does not in time. ``fault`` is the last
+    error, empty while it answers."""
 
     def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
         self._ping = ping
@@ -18,7 +18,7 @@ class Heartbeat:
         self.fault = ""
 
     async def beat(self) -> None:
-        """Ask now. Raises `Unavailable`."""
+        """Probe now. Raises `Unavailable`."""
         try:
             await self._ping()
         except Unavailable as error:
@@ -33,7 +33,7 @@ class Heartbeat:
 
 
 class LoopLiveness:
-    """When a loop, which calls it, last turned."""
+    """When a loop, which calls it, last completed an iteration."""
 
     def __init__(self) -> None:
         self._at = time.monotonic()
@@ -43,5 +43,5 @@ class LoopLiveness:
 
     @property
     def seconds_ago(self) -> float:
-        """Seconds since."""
+        """Seconds since the last iteration."""
         return time.monotonic() - self._at

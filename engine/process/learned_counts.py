@@ -1,4 +1,4 @@
-"""What outcomes have taught, read from the store again and again."""
+"""The learned counts of outcomes, polled from the store."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class LearnedCounts:
             self.on_change()
 
     async def follow(self, stop: asyncio.Event) -> None:
-        """Read them again and again until `stop`."""
+        """Poll until `stop`."""
         await every(LEARNED_EVERY_S, self.refresh, stop)
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """No listener yet."""

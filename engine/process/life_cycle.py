@@ -1,4 +1,4 @@
-"""How a process lives: what it opens, what runs beside its work, what ends it."""
+"""Life cycle of a process: what it opens, which tasks run, what ends it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from engine.store.redis import RedisStore
 
 
 class Process:
-    """What both kinds of process have: store, Kafka, clock, meter, and a stop that signals set."""
+    """What both kinds of process share: store, Kafka, clock, meter, and a stop event set by signals."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -52,7 +52,7 @@ class Process:
             await self.store.close()
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run beside the rest; when it fails the process stops with that failure."""
+        """Run `work` as a task; when it fails the process stops with that failure."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -64,7 +64,7 @@ class Process:
             self.stop.set()
 
     async def follow_policy(self, on_change: Callable[[Policy], None] = lambda policy: None) -> PolicyInUse:
-        """Load the rules and what was learned, and follow both. Raises `BadRule` and `Unavailable`."""
+        """Load the rules and the learned counts, and follow both. Raises `BadRule` and `Unavailable`."""
         rules, learned = RulebookInUse(self.settings.rules.directory, self.meter), LearnedCounts(self.store)
         await learned.refresh()
         in_use = PolicyInUse(rules, learned, on_change)
@@ -85,6 +85,6 @@ class Process:
 
 
 def settle_memory() -> None:
-    """What exists now stays: the collector need not look at it again."""
+    """Exempt the objects that exist now from garbage collection."""
     gc.collect()
     gc.freeze()

@@ -13,13 +13,13 @@ log = logging.getLogger("cueline")
 
 
 class Step(Protocol):
-    """Something to be done again and again."""
+    """Something to be repeated."""
 
     def __call__(self) -> Coroutine[object, object, None]: ...
 
 
 async def every(seconds: float, step: Step, stop: asyncio.Event, asked: str = "store") -> None:
-    """Run `step` every so often until `stop`; an absent service, which the log calls `asked`, is waited out."""
+    """Run `step` every `seconds` until `stop`, also while a service (`asked` in the log) is `Unavailable`."""
     away = False
     while not stop.is_set():
         try:

@@ -1,4 +1,4 @@
-"""The policy in use: the rulebook and what was learned, joined again whenever one of them changes."""
+"""The policy in use: rulebook and learned counts, joined again whenever one of them changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a process is ready: what each kind asks of its parts, and the gauge that shows it."""
+"""Readiness of each kind of process, and the gauge that shows it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ALIVE_S = 10.0  # a drain loop without an iteration for this long is not ready
 
 
 def api_problems(kafka: KafkaLog, monitor: HealthMonitor, whole: bool) -> Mapping[str, str]:
-    """What keeps an api process from its work: the store. Events are refused one by one while Kafka is away, and
-    decisions go on; they go on without a worker too. `whole`: the process speaks for all of the deployment, as the
-    demo's does, so that it is ready only when everything is.
+    """Why an api process is not ready: the store. Without Kafka each event is refused but decisions continue, and
+    they continue without a worker. `whole`: the process represents the whole deployment, as the demo's does, so
+    it is ready only when every part is.
 
-    There is a rulebook always: a process without one does not start, and a bad file changes none.
+    There always is a rulebook: a process without one does not start, and a bad file does not replace it.
     """
     health = monitor.health()
     asked = {"store": health.redis}
@@ -37,7 +37,7 @@ def worker_problems(worker: Worker, watch: LagWatchdog, loop_liveness: LoopLiven
     if not watch.seen:
         problems["assignment"] = "no partitions have been assigned yet, or their ends are not known"
     if loop_liveness.seconds_ago > ALIVE_S:
-        problems["drain"] = f"the drain loop has not turned for {loop_liveness.seconds_ago:.0f} s"
+        problems["drain"] = f"the drain loop has made no iteration for {loop_liveness.seconds_ago:.0f} s"
     failed = [str(state.partition) for state in worker.states.values() if state.failed]
     if failed:
         problems["store"] = f"partitions {', '.join(failed)} wait for the store"
@@ -50,6 +50,6 @@ def exposition(meter: PrometheusMeter, problems: Callable[[], Mapping[str, str]]
 
 
 async def watch_liveness(loop_liveness: LoopLiveness, limit_s: float) -> None:
-    """From outside the drain loop, for one that waits for ever cannot watch itself. Raises `Stuck`."""
+    """Check liveness from outside the drain loop, since a blocked loop cannot. Raises `Stuck`."""
     if loop_liveness.seconds_ago > limit_s:
-        raise Stuck(f"the drain loop has not turned for {loop_liveness.seconds_ago:.0f} s")
+        raise Stuck(f"the drain loop has made no iteration for {loop_liveness.seconds_ago:.0f} s")

@@ -9,14 +9,14 @@ from engine.ports.store import StatsStore
 from engine.process.periodic import every
 
 CLOCK_EVERY_S = 0.2
-FORGET_AFTER = 3  # looks; together less than a replay waits after it set the clock
+FORGET_AFTER = 3  # polls; together shorter than a replay waits after it set the clock
 
 
 async def follow_clock(clock: EngineClock, stats: StatsStore, stop: asyncio.Event) -> None:
     """Keep `clock` on the anchor that a replay sets, until `stop`.
 
-    One that is gone is believed to be gone after `FORGET_AFTER` looks: a store that came back without it is
-    given it again, and time must not jump meanwhile.
+    A missing anchor counts only after `FORGET_AFTER` polls: a restarted store is given it again by the replay, and
+    time must not jump meanwhile.
     """
     missed = 0
 

@@ -1,4 +1,4 @@
-"""Where a replay sends to, composed: an API over HTTP, or the events topic itself."""
+"""Composition of a replay's target: an API over HTTP, or the events topic itself."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def open_target(where: ReplayDestination, settings: Settings) -> AsyncIter
             held = ClockKeeper(store.set_clock)
             await stack.enter_async_context(held.kept())
             set_clock = held.set
-        opened = _into_kafka(where, settings) if where.to == "kafka" else _through_the_door(where, settings)
+        opened = _into_kafka(where, settings) if where.to == "kafka" else _over_http(where, settings)
         yield ReplayTarget(await stack.enter_async_context(opened), set_clock)
 
 
@@ -52,14 +52,14 @@ async def _into_kafka(where: ReplayDestination, settings: Settings) -> AsyncIter
 
 
 @asynccontextmanager
-async def _through_the_door(where: ReplayDestination, settings: Settings) -> AsyncIterator[Sender]:
+async def _over_http(where: ReplayDestination, settings: Settings) -> AsyncIterator[Sender]:
     keys = [key.get_secret_value() for key in settings.web.write_keys]
     if not (key := where.write_key or next(iter(keys), "")):
-        raise BadSettings("the HTTP door needs a write key: --write-key, CUELINE_WRITE_KEY or web.write_keys")
+        raise BadSettings("the API needs a write key: --write-key, CUELINE_WRITE_KEY or web.write_keys")
     url = where.url or f"http://127.0.0.1:{settings.web.port}"
     if not url.startswith(("http://", "https://")):
-        raise BadSettings(f"--url {url}: the HTTP door's address begins with http:// or https://")
+        raise BadSettings(f"--url {url}: the address of the API begins with http:// or https://")
     async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
         sender = HttpSender(client, key, web=settings.web)
-        await sender.knock()
+        await sender.probe()
         yield sender

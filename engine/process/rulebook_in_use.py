@@ -18,8 +18,8 @@ log = logging.getLogger("cueline")
 
 
 class RulebookInUse:
-    """``rulebook`` is replaced whole, by one assignment; ``faults`` are those of files that were not taken into
-    use. `on_change` is called after every change. Raises `BadRule` when the rule files do not compile at the
+    """``rulebook`` is replaced whole, by one assignment; ``faults`` are those of files that were not
+    loaded. `on_change` is called after every change. Raises `BadRule` when the rule files do not compile at the
     start; later a bad file keeps the rulebook that was in use."""
 
     def __init__(self, directory: Path, meter: Meter) -> None:
@@ -28,20 +28,20 @@ class RulebookInUse:
         self.on_change: Callable[[], None] = _nothing
         self.rulebook = load(directory)
         self.faults: list[str] = []
-        self._took_effect()
+        self._activate()
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Watch the rule files until `stop`."""
         await watch(self._directory, self._loaded, self._faulty, stop)
 
     def _loaded(self, rulebook: Rulebook) -> None:
-        mended, self.faults = bool(self.faults), []
+        recovered, self.faults = bool(self.faults), []
         self._meter.set("rulebook_faults", 0)
         if rulebook.revision != self.rulebook.revision:
             self.rulebook = rulebook
             self._meter.add("rulebook_reloads")
-            self._took_effect()
-        if mended:
+            self._activate()
+        if recovered:
             log.info("the rule files have no faults any more: rulebook %s in use", self.rulebook.revision)
 
     def _faulty(self, fault: BadRule) -> None:
@@ -50,7 +50,7 @@ class RulebookInUse:
         for line in fault.faults:
             log.error("rulebook kept at %s: %s", self.rulebook.revision, line)
 
-    def _took_effect(self) -> None:
+    def _activate(self) -> None:
         self._meter.set("rulebook_info", 1, self.rulebook.revision)
         self._meter.set("rulebook_loaded_timestamp", time.time())
         log.info("rulebook %s in use", self.rulebook.revision)
@@ -58,4 +58,4 @@ class RulebookInUse:
 
 
 def _nothing() -> None:
-    """Nobody listens."""
+    """No listener yet."""

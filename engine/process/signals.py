@@ -1,4 +1,4 @@
-"""What SIGINT and SIGTERM do. Until there is something to end in order, they end the process at once."""
+"""Handling of SIGINT and SIGTERM. Until there is something to shut down, they end the process at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def end_at_once() -> None:
     """Die of the signal, without a traceback: while modules are imported, kernels compiled, services connected to.
 
-    A signal that was ignored when the process began stays ignored, as shells wish for what runs in the background.
+    A signal that was ignored when the process began stays ignored, as shells want it for background jobs.
     """
     for number in SIGNALS:
         if signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL):
@@ -33,6 +33,6 @@ def interrupt() -> None:
 
 
 def stop_on_signals(stop: asyncio.Event) -> None:
-    """From now on a signal sets `stop`, and whoever awaits it ends in order."""
+    """From now on a signal sets `stop`, for a graceful shutdown."""
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

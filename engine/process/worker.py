@@ -1,4 +1,4 @@
-"""The stream process, composed: events to rows, indicators and cues."""
+"""Composition of the stream process: events to rows, indicators and cues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STOP_WITHIN_S = 15.0
 
 
 async def run_worker(settings: Settings) -> None:
-    """The stream process, until a signal. Raises a `CuelineError` that says what is wrong."""
+    """Run the stream process until a signal. Raises a `CuelineError` that says what is wrong."""
     process = Process(settings)
     warm_up()
     async with process.open():
@@ -71,7 +71,7 @@ async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:
     for waiting in ended:
         waiting.cancel()
     crash = app.crash_reason
-    with contextlib.suppress(TimeoutError):  # a loop that hangs is left behind: nothing of it can be committed
+    with contextlib.suppress(TimeoutError):  # a loop that hangs is abandoned: it cannot commit any more
         async with asyncio.timeout(STOP_WITHIN_S):
             await app.core.worker.owned.drain()
             await app.stop()

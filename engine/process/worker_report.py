@@ -1,4 +1,4 @@
-"""What a worker reports of its partitions, once a second, for api processes to see that it is there."""
+"""Heartbeats of a worker: what it reports of its partitions, once a second, to the api processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REPORT_EVERY_S = 1.0
 
 
 class Reporter:
-    """Reports `partitions` (those owned now) and `problems` to the store, over its `connection` of now."""
+    """Reports `partitions` (those owned now) and `problems` to the store, over its current `connection`."""
 
     def __init__(
         self,
@@ -42,5 +42,5 @@ class Reporter:
 
 
 def _lag(state: PartitionState, connection: int) -> int | None:
-    """Known of a partition that was claimed over this very connection: another's store may have lost something."""
+    """None unless the partition was claimed over this connection: after a reconnect its store may lack data."""
     return state.behind if state.live and state.connection == connection else None

@@ -1,4 +1,4 @@
-"""What to do about a replay that went wrong, by what went wrong. Pure."""
+"""Advice for a failed replay, by its errors. Pure."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from engine.errors import BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
 
 _TO_NOW = "--shift-to-now with --speed 1 lets the log begin now"
-_REPLAY_CLOCK = "processes started with CUELINE_STREAM__CLOCK=replay take the log's time for theirs"
+_REPLAY_CLOCK = "processes started with CUELINE_STREAM__CLOCK=replay run on the log's time"
 
 Advice = tuple[tuple[str, ...], str]
 
-#: words in the reason of a refusal -> what to do; the first that is found counts
+#: words in the reason of a refusal -> advice; the first match counts
 _ON_REFUSALS: tuple[Advice, ...] = (
     (("before 2000", "not between"), f"no time before 2000 is kept, whatever the clock: {_TO_NOW}"),
     (("days ago",), f"the engine's clock is far past the log: {_TO_NOW}, or {_REPLAY_CLOCK}"),
@@ -19,14 +19,14 @@ _ON_REFUSALS: tuple[Advice, ...] = (
     (("bad_time",), "the times of these events cannot be used: see the reasons above"),
     (("too_large",), "these events are larger than web.max_event_bytes of the engine allows"),
 )
-#: the same of a log whose times have been shifted, which then run away from a clock that does not follow
+#: the same for a log whose times were shifted, which then drift away from a clock that does not follow
 _ON_SHIFTED: tuple[Advice, ...] = (
     (("in the future", "days ago"), f"at another speed than 1 the engine's clock has to follow: {_REPLAY_CLOCK}"),
 )
 
 
 def on_refusals(reasons: Iterable[str], shifted: bool) -> str:
-    """What helps against refusals for `reasons`, of a log `shifted` to now or not; empty where they say it."""
+    """Advice for refusals with `reasons`, of a log `shifted` to now or not; empty where they say enough."""
     text = "\n".join(reasons)
     for words, advice in (*(_ON_SHIFTED if shifted else ()), *_ON_REFUSALS):
         if any(word in text for word in words):
@@ -35,7 +35,7 @@ def on_refusals(reasons: Iterable[str], shifted: bool) -> str:
 
 
 def on_error(error: CuelineError, sent: int) -> str:
-    """What to do about what ended a replay, `sent` events into it; empty where the error says it."""
+    """Advice for the error that ended a replay after `sent` events; empty where the error says enough."""
     match error:
         case NotAuthorised():
             return "give one of the engine's web.write_keys in --write-key or CUELINE_WRITE_KEY; a demo prints its"

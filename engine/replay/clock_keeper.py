@@ -1,4 +1,4 @@
-"""A replay's clock that stays set although the store loses it."""
+"""Keeps a replay's clock set although the store may lose it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AGAIN_EVERY_S = 0.25
 
 
 class ClockKeeper:
-    """The engine's clock, set by `set_clock`: what was set last is set again and again while it is kept."""
+    """The engine's clock, set by `set_clock`: the last anchor is set again periodically while it is kept."""
 
     def __init__(self, set_clock: SetClock) -> None:
         self._set_clock = set_clock
@@ -27,7 +27,7 @@ class ClockKeeper:
         await self._set_clock(anchor)
 
     async def keep(self) -> None:
-        """Until cancelled. A store that is away is waited out."""
+        """Set it periodically until cancelled, also across outages of the store."""
         while True:
             await asyncio.sleep(AGAIN_EVERY_S)
             if self._anchor is not None:
@@ -36,7 +36,7 @@ class ClockKeeper:
 
     @asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
-        """Keep it for as long as ``async with`` lasts."""
+        """Keep it while ``async with`` lasts."""
         task = asyncio.create_task(self.keep(), name="replay clock")
         try:
             yield

@@ -1,4 +1,4 @@
-"""Messages through the HTTP door, as a website's SDK would send them."""
+"""Messages through the HTTP API, as a website's SDK would send them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from engine.settings import Web
 RETRIED = frozenset({429, 502, 503, 504})
 FIRST_S = 0.05
 LONGEST_WAIT_S = 60
-KNOCK_S = 5.0
+PROBE_S = 5.0
 
 
 class HttpSender:
-    """``POST /v1/batch`` with the write key; the same message ids on every attempt, so nothing counts twice.
+    """``POST /v1/batch`` with the write key; idempotent: the same message ids on every attempt.
 
     `client` has the base URL and connection limits. After `patience_s` of refusals it raises
     `Overloaded` (429, 503) or `Unavailable`; a wrong key is `NotAuthorised`, any other 4xx `BadRequest`.
-    `web` are the door's settings, as far as they are known here: they say what it takes at once.
+    `web` are the API's settings, as far as they are known here, for the size of a batch.
     """
 
-    judges_time = True
+    checks_time = True
 
     def __init__(
         self, client: httpx.AsyncClient, write_key: str, patience_s: float = 60.0, web: Web | None = None
@@ -37,28 +37,28 @@ class HttpSender:
         self._client, self._auth, self._patience_s = client, httpx.BasicAuth(write_key, ""), patience_s
         self._batch_bytes = (web or Web()).max_batch_bytes
 
-    async def knock(self) -> None:
-        """Raises `Unavailable` where nobody listens: a wrong address is told at once, for `send` is patient."""
+    async def probe(self) -> None:
+        """Raises `Unavailable` where nothing listens, so that a wrong address fails at once."""
         try:
-            await self._client.get("/health/live", timeout=KNOCK_S)
+            await self._client.get("/health/live", timeout=PROBE_S)
         except httpx.ConnectError:
             raise Unavailable(f"nothing answers at {self._client.base_url}") from None
         except httpx.TransportError:
-            return  # somebody is there, and busy
+            return  # it listens, and is busy
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Send in order, in as many requests as the door's limit asks for; returns when Kafka has them."""
+        """Send in order, in as many requests as the API's limit requires; returns when Kafka has them."""
         calls, refused = _calls(messages)
         for body in payload.batches(calls, self._batch_bytes):
-            refused.extend(_refusals(await self._until_taken(body)))
+            refused.extend(_refusals(await self._until_accepted(body)))
         return Sent(len(messages) - len(refused), len(refused), tuple(refused))
 
-    async def _until_taken(self, body: bytes) -> httpx.Response:
+    async def _until_accepted(self, body: bytes) -> httpx.Response:
         retried = attempts("a batch", (Overloaded, Unavailable), patience_s=self._patience_s, first_s=FIRST_S)
         async for attempt in retried:
             with attempt:
                 return await self._taken(body)
-        raise AssertionError("the last attempt lets its error through")
+        raise AssertionError("the last attempt raises its error")
 
     async def _taken(self, body: bytes) -> httpx.Response:
         try:
@@ -69,11 +69,11 @@ class HttpSender:
             raise Unavailable(f"{type(error).__name__}: {error}") from error
         if answer.status_code in RETRIED:
             raise Overloaded(f"{answer.status_code} from {answer.url}", _retry_after(answer))
-        return _judged(answer)
+        return _checked(answer)
 
 
 def _calls(messages: Sequence[Message]) -> tuple[list[bytes], list[str]]:
-    """The calls for the messages, as JSON, and why some cannot go this way."""
+    """The calls for the messages, as JSON, and why some have none."""
     calls, reasons = [], []
     for message in messages:
         try:
@@ -89,7 +89,7 @@ def _retry_after(answer: httpx.Response) -> int:
     return min(int(stated), LONGEST_WAIT_S) if stated.isdigit() and len(stated) < 9 else 0
 
 
-def _judged(answer: httpx.Response) -> httpx.Response:
+def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.status_code in (401, 403):
         raise NotAuthorised(f"{answer.status_code}: the write key was refused", "--write-key")
     if answer.is_error and not _refusals(answer):
@@ -98,7 +98,7 @@ def _judged(answer: httpx.Response) -> httpx.Response:
 
 
 def _refusals(answer: httpx.Response) -> list[str]:
-    """The per-item errors of a batch: of one that was taken otherwise, or refused because all failed."""
+    """The per-item errors of a batch: of one accepted in part, or refused because all failed."""
     try:
         body: Any = answer.json()
     except json.JSONDecodeError:

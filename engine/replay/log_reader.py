@@ -40,14 +40,14 @@ class LineFaults(msgspec.Struct):
 
 
 class ReadPosition:
-    """How much of a file has been read. Asked for while it is read, which costs the reading nothing."""
+    """How much of a file has been read, without cost to the reader."""
 
     def __init__(self) -> None:
         self._file: BinaryIO | None = None
         self._size = 0
 
     def follow(self, file: BinaryIO) -> None:
-        """From now on that of `file`, as it lies on the disk."""
+        """From now on of `file`, in bytes on disk."""
         self._file, self._size = file, os.fstat(file.fileno()).st_size
 
     @property
@@ -61,7 +61,7 @@ class ReadPosition:
 class LogReader(msgspec.Struct, frozen=True):
     """A file to replay.
 
-    ``decode`` turns one Segment payload into its message (the door's own decoding, passed in; only
+    ``decode`` turns one Segment payload into its message (the Segment source's own decoding, passed in; only
     Segment files need it). ``salt`` goes into the message ids: equal salt, equal ids, so that a second
     replay of the same file adds nothing. With ``strict`` the first bad line is an error.
     """
@@ -119,7 +119,7 @@ class LogReader(msgspec.Struct, frozen=True):
                 return otto.read, 0
             case _:
                 if self.decode is None:
-                    raise BadRequest(f"{self.path.name}: a Segment file needs the Segment door", "FILE")
+                    raise BadRequest(f"{self.path.name}: a Segment file needs the Segment source", "FILE")
                 return segment.reader(self.decode), 0
 
     def _one(self, read: Read[T], what: T, identity: MessageIds, faults: LineFaults) -> list[Message]:
@@ -153,7 +153,7 @@ class LogReader(msgspec.Struct, frozen=True):
 
 
 def sniff(name: str, first: bytes) -> Format:
-    """The format that begins with the line `first`. Raises `BadRequest` that says what is understood."""
+    """The format that begins with the line `first`. Raises `BadRequest` that lists the known formats."""
     if first.startswith(packed.FIRST):
         return "packed"
     line = first.removeprefix(b"\xef\xbb\xbf").strip()

@@ -1,4 +1,4 @@
-"""Message ids that a second reading of the same file makes again."""
+"""Deterministic message ids: reading the same file again gives the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class MessageIds(msgspec.Struct, frozen=True, gc=False):
-    """Where an event stands in a file: number of its line or record (from 1) and the line itself."""
+    """Where an event is in a file: number of its line or record (from 1) and the line itself."""
 
     salt: str
     line: int

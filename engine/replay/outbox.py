@@ -1,5 +1,5 @@
-"""What is due and not yet sent: batches that may be on their way together without a customer's events
-overtaking each other. Pure: no I/O, no clock."""
+"""Messages due and not yet sent: batches that may be in flight together and keep the order of each customer's
+events. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from engine.events import Message
 
 
 class Outbox:
-    """First in, first out for each customer, and as nearly so as that allows for all.
+    """First in, first out per customer, and nearly so overall.
 
-    A customer whose events are on their way is busy: further ones wait until `done`.
+    A customer with events in flight is busy: further ones are held until `done`.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Outbox:
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to try taking."""
+        """Whether `take` may return something."""
         return bool(self._ready)
 
     def add(self, message: Message) -> None:
@@ -49,7 +49,7 @@ class Outbox:
         return batch
 
     def done(self, batch: Iterable[Message]) -> None:
-        """A batch arrived: what waited for its customers goes to the front, being older than all that is ready."""
+        """A batch was acknowledged: held messages of its customers, older than the ready ones, go first."""
         for customer in {message.customer for message in batch}:
             self._busy.discard(customer)
             held = self._held.pop(customer, deque())

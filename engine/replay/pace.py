@@ -1,4 +1,4 @@
-"""When an event of a log is due on the wall's clock. Pure: time is an argument."""
+"""When an event of a log is due in wall time. Pure: time is an argument."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def due(at: int, anchor: ClockAnchor) -> int:
     """
     if anchor.speed == 0:
         return anchor.wall_ms
-    # the engine rounds down, so one millisecond more keeps a door from seeing an event of the future
+    # the engine rounds down, so one millisecond more keeps the API from seeing a future event
     return anchor.wall_ms + math.floor((at - anchor.engine_ms) / anchor.speed) + 1
 
 

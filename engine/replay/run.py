@@ -1,4 +1,4 @@
-"""A replay: a log's events sent at the pace they happened, or faster, or as fast as they are taken."""
+"""A replay: a log's events sent at their original pace, or faster, or as fast as they are accepted."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from engine.replay.outbox import Outbox
 from engine.replay.pace import due
 from engine.replay.sender import Sender, Sent
 
-SLICE_MS = 20  # events due within one slice travel together
+SLICE_MS = 20  # events due within one slice are sent together
 BATCH = 500  # events of one request
-SENDERS = 4  # requests on their way at once
+SENDERS = 4  # requests in flight
 READ_STEP = 10_000  # messages between two reports while the log is read ahead
 STEP_MS = 200  # how often an unpaced replay moves the engine's clock
 
@@ -70,14 +70,14 @@ async def replay(
     stop: asyncio.Event | None = None,
     slice_ms: int = SLICE_MS,
 ) -> ReplayReport:
-    """Send `log_reader` through `sender`; `speed` 0 is as fast as it is taken. With `stop` it ends early: what is
-    on its way still arrives, so the report is exact.
+    """Send `log_reader` through `sender`; `speed` 0 is as fast as it is accepted. With `stop` it ends early: what
+    is in flight still arrives, so the report is exact.
 
     The engine's clock is set by `set_clock` to run as fast as the replay, from `settle_s` (wall) after
-    now, so that every process has heard of it before the first event; it is left running. Unpaced, the
-    clock stands at the newest event that arrived, or, for a receiver that judges times, at the file's
-    last event from the start (silences are then due early). With `shift_to_now` the first event happens now,
-    and the message ids are this run's own. Raises what `log_reader` and `sender` raise.
+    now, so that every process follows it before the first event; it is left running. Unpaced, the clock
+    is at the newest event that arrived, or, for a receiver that checks times, at the file's last event
+    from the start (inactivity timers are then due early). With `shift_to_now` the first event happens now,
+    and the message ids are unique to this run. Raises what `log_reader` and `sender` raise.
     """
     faults, began = LineFaults(), wall_ms()
     starts = began + round(settle_s * 1_000) if set_clock else began
@@ -87,7 +87,7 @@ async def replay(
     messages = islice(log_reader.messages(faults, position), limit)
     shift = starts - first.event.at if shift_to_now else 0
     anchor = ClockAnchor(first.event.at + shift, starts, speed)
-    if speed == 0 and sender.judges_time:
+    if speed == 0 and sender.checks_time:
         anchor = msgspec.structs.replace(anchor, engine_ms=_newest(log_reader, limit, on_progress) + shift)
     if set_clock:
         await set_clock(None if shift_to_now and speed == 1 else anchor)
@@ -153,7 +153,7 @@ class _ReplayRun:
         slice_ms: int,
     ) -> None:
         self._sender, self._anchor, self._on_progress = sender, anchor, on_progress
-        self._set_clock = set_clock if anchor.speed == 0 and not sender.judges_time else None
+        self._set_clock = set_clock if anchor.speed == 0 and not sender.checks_time else None
         self._stop = stop or asyncio.Event()
         self._slice_ms = slice_ms
         self._outbox, self._moved, self._finished = Outbox(), asyncio.Condition(), False

@@ -1,7 +1,7 @@
-"""An event as the Segment call that stands for it: the inverse of the Segment door.
+"""An event as a Segment call: the inverse of the Segment source.
 
-No ``sentAt`` and no ``originalTimestamp``, so that the door has no clock skew to take out and the time stays
-exact to the millisecond. What a door does not keep for a kind (the item of a page view) is not sent.
+No ``sentAt`` and no ``originalTimestamp``, so that the source has no clock skew to correct and the time stays
+exact to the millisecond. What the source does not keep for a kind (the item of a page view) is not sent.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import orjson
 from engine.errors import BadEvent
 from engine.events import Event, Kind, Message
 
-#: The name of the track call, by kind; `Kind.OTHER` is any name that the door does not know.
+#: The name of the track call, by kind; `Kind.OTHER` is any name that the source does not know.
 NAMES: dict[Kind, str] = {
     Kind.OTHER: "Other",
     Kind.PAGE_VIEWED: "Page Viewed",
@@ -46,7 +46,7 @@ _ORDERS = frozenset({Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED, Kind.ORDER_REF
 def batches(calls: Iterable[bytes], limit: int) -> Iterator[bytes]:
     """The bodies of ``POST /v1/batch`` for encoded `calls`, in order, each of at most `limit` bytes.
 
-    A call that is larger by itself travels alone, for the door to judge.
+    A call that is larger by itself is sent alone, for the API to refuse.
     """
     held: list[bytes] = []
     size = len(_batch(held))
@@ -76,8 +76,8 @@ def call(message: Message) -> dict[str, Any]:
     common = {"messageId": event.id, "userId": message.customer, "timestamp": rfc3339(event.at)}
     if event.kind == Kind.IDENTIFIED:
         return {"type": "identify", **common}
-    if (lacking := _NOT_KEPT.get(Kind(event.kind))) is not None:
-        raise BadEvent("missing_id", f"Segment's call needs {lacking}, which an event does not keep", lacking)
+    if (missing := _NOT_KEPT.get(Kind(event.kind))) is not None:
+        raise BadEvent("missing_id", f"Segment's call needs {missing}, which an event does not keep", missing)
     name = NAMES.get(Kind(event.kind))
     if name is None:
         raise BadEvent("unknown_type", f"Segment has no call for {Kind(event.kind).name}")

@@ -16,7 +16,7 @@ _AHEAD = "more than 24 hours in the future"
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """What became of a batch: taken, and refused with the first reasons."""
+    """The result of a batch: accepted, and refused with the first reasons."""
 
     accepted: int
     refused: int = 0
@@ -26,32 +26,32 @@ class Sent(msgspec.Struct, frozen=True):
 class Sender(Protocol):
     """One way into the engine.
 
-    ``judges_time``: whether the receiver compares event times with the engine's clock (a door does).
+    ``checks_time``: whether the receiver compares event times with the engine's clock (the API does).
     """
 
-    judges_time: bool
+    checks_time: bool
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Send in order and return when they are safe.
+        """Send in order and return when they are acknowledged.
 
-        Retries what is `Overloaded` or `Unavailable` for a while with the same message ids; raises it then.
+        Retries `Overloaded` and `Unavailable` with backoff and the same message ids, then raises it.
         """
 
 
 class LogSender:
-    """Straight into Kafka, past the door. `wall_ms` stamps when the events came in.
+    """Directly into Kafka, past the API. `wall_ms` stamps when the events were received.
 
     `sets_clock`: the engine's time follows the replay, so an event comes in when it happens.
     """
 
-    judges_time = False
+    checks_time = False
 
     def __init__(self, log: EventLog, wall_ms: Callable[[], int], sets_clock: bool = False) -> None:
         self._log, self._wall_ms, self._sets_clock = log, wall_ms, sets_clock
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Publish in order; returns when Kafka has acknowledged all. Times that the worker takes for wrong are
-        refused here: past the API it would make dead letters of them, unseen by who replays."""
+        """Publish in order; returns when Kafka has acknowledged all. Times that the worker would not accept are
+        refused here: they would become dead letters, unseen by the user of the replay."""
         now, taken, reasons = self._wall_ms(), list[Message](), list[str]()
         for message in messages:
             if fault := self._fault(message.event.at, now):

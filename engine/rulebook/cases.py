@@ -1,10 +1,10 @@
-"""Cases: features of a customer and what the rules must say to them, as an operator writes them down.
+"""Cases: features of a customer and the expected result of the rules, written by an operator.
 
 ::
 
     cases:
       - name: three bursts
-        features: {session.bursts: 3, session.items: 12}   # the others as of a customer never seen
+        features: {session.bursts: 3, session.items: 12}   # the others as of a new customer
         indicators: [bursty_session]    # exactly these hold
         offers: [chat_now]              # these hold
         without: [free_delivery]        # these indicators and offers do not
@@ -26,7 +26,7 @@ from engine.kernels.predicates import match
 from engine.rulebook.directory import CASES, texts_of
 from engine.rulebook.document import Document
 from engine.rulebook.explain import explain
-from engine.rulebook.faults import RuleFaults, Spot, meant, shown
+from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
 from engine.state.row import blank
@@ -44,7 +44,7 @@ class Case(msgspec.Struct, frozen=True):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """What came of a case; ``misses`` is empty when it passed."""
+    """The result of a case; ``misses`` is empty when it passed."""
 
     name: str
     spot: str
@@ -104,7 +104,7 @@ def _misses(rulebook: Rulebook, case: Case) -> list[str]:
 
 
 def _wanted(rulebook: Rulebook, case: Case, names: list[str]) -> dict[int, bool]:
-    """What the case says of each rule it speaks of, by position in the program."""
+    """Expected result of each rule that the case names, by position in the program."""
     wanted: dict[int, bool] = {}
     for rule, name in enumerate(names):
         if rule < rulebook.offer_rule and case.indicators is not None:
@@ -149,7 +149,7 @@ def _names(document: Document, node: Node | None, name: str, known: list[str]) -
     for member in document.items(node, name, "names"):
         text = document.text_of(member, name, "name", 200)
         if text is not None and text not in known:
-            document.faults.add(document.spot(member), name, f"no rule {shown(text)}{meant(text, known)}")
+            document.faults.add(document.spot(member), name, f"no rule {shown(text)}{suggestion(text, known)}")
         elif text is not None:
             found.append(text)
     return tuple(found)
@@ -165,7 +165,9 @@ def _features(document: Document, node: Node | None, name: str) -> dict[str, flo
     for key, value in node.value:
         feature = key.value if isinstance(key, ScalarNode) else "?"
         if feature not in BY_NAME:
-            document.faults.add(document.spot(key), name, f"no feature {shown(feature)}{meant(feature, BY_NAME)}")
+            document.faults.add(
+                document.spot(key), name, f"no feature {shown(feature)}{suggestion(feature, BY_NAME)}"
+            )
         elif (number := document.number_of(value, name, feature)) is not None:
             found[feature] = number
     return found

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from engine.kernels.predicates import Program
-from engine.rulebook.faults import RuleFaults, meant, shown
+from engine.rulebook.faults import RuleFaults, shown, suggestion
 from engine.rulebook.language.clauses import MOST, Clause, Forms, TooManyClauses, mentions
 from engine.rulebook.language.condition import Predicate, Truth
 from engine.rulebook.model import Indicator, Rulebook
 from engine.rulebook.schema import RuleDraft, RuleDrafts
-from engine.rulebook.timers import timer_thresholds, unheard
+from engine.rulebook.timers import timer_thresholds, unwatched
 from engine.state.catalogue import CATALOGUE
 
 
@@ -32,7 +32,7 @@ def compile_drafts(drafts: RuleDrafts, faults: RuleFaults) -> Rulebook | None:
             _named_exist(rule, drafts.declared, faults)
     forms = _indicator_forms(rules, faults)
     clauses = {draft.name: _clauses(draft, forms[draft.name], faults) for draft in rules if draft.name in forms}
-    _heard(rules, clauses, faults)
+    _check_timers(rules, clauses, faults)
     of_offers = [_offer_clauses(draft.rule, forms, faults) for draft in offers]
     if faults:
         return None
@@ -85,7 +85,7 @@ def _codes(rules: Iterable[RuleDraft], faults: RuleFaults) -> list[int]:
 
 
 def _indicator_forms(rules: Sequence[RuleDraft], faults: RuleFaults) -> dict[str, Forms]:
-    """The forms of the indicators whose names all lead somewhere, those they name first."""
+    """The forms of the indicators whose names are all defined, in dependency order."""
     by_name = {rule.name: rule for rule in rules}
     graph = {rule.name: {one.name for one in mentions(rule.condition)} for rule in by_name.values()}
     forms: dict[str, Forms] = {}
@@ -110,7 +110,7 @@ def _without_cycles(graph: dict[str, set[str]], by_name: Mapping[str, RuleDraft]
 
 
 def _settle(rule: RuleDraft, forms: Forms, faults: RuleFaults) -> None:
-    """Work out both forms now: whoever names this indicator finds them ready, however long the chain."""
+    """Compute both forms now, so that indicators that name this one find them ready, however long the chain."""
     for wanted in (True, False):
         try:
             forms.clauses(wanted)
@@ -124,7 +124,7 @@ def _named_exist(rule: RuleDraft, declared: set[str], faults: RuleFaults) -> Non
         if one.name not in declared:
             known = [*sorted(declared), *(feature.name for feature in CATALOGUE)]
             faults.add(
-                rule.place(one.offset), rule.name, f"no indicator {shown(one.name)}{meant(one.name, known)}"
+                rule.place(one.offset), rule.name, f"no indicator {shown(one.name)}{suggestion(one.name, known)}"
             )
 
 
@@ -145,9 +145,9 @@ def _offer_clauses(rule: RuleDraft, forms: Mapping[str, Forms], faults: RuleFaul
     return _clauses(rule, Forms(rule.condition, forms), faults)
 
 
-def _heard(rules: Iterable[RuleDraft], clauses: Mapping[str, list[Clause]], faults: RuleFaults) -> None:
+def _check_timers(rules: Iterable[RuleDraft], clauses: Mapping[str, list[Clause]], faults: RuleFaults) -> None:
     for rule in rules:
-        for reason in unheard(clauses.get(rule.name, [])):
+        for reason in unwatched(clauses.get(rule.name, [])):
             faults.add(rule.spot, rule.name, reason)
 
 

@@ -13,7 +13,7 @@ import unicodedata
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from engine.rulebook.faults import RuleFaults, Spot, meant, shown
+from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 
 LONGEST_FILE = 1 << 18
 DEEPEST = 24
@@ -84,7 +84,7 @@ class Document:
         return self._spot_of_index(at)
 
     def peek(self, node: Node, key: str, fallback: str) -> str:
-        """What a mapping has under `key`, to call it by in messages; `fallback` when that is no short word."""
+        """What a mapping has under `key`, as its name in messages; `fallback` when that is no short word."""
         if isinstance(node, MappingNode):
             for key_node, value in node.value:
                 if isinstance(value, ScalarNode) and key_node.value == key and WORD.fullmatch(value.value):
@@ -102,7 +102,7 @@ class Document:
             if self.faults.full:
                 break
             if key not in known:
-                reason = f"unknown key {shown(key)}{meant(key, known)}"
+                reason = f"unknown key {shown(key)}{suggestion(key, known)}"
                 self.faults.add(self.spot(key_node), name, reason)
             elif key in found:
                 self.faults.add(self.spot(key_node), name, f"{key} is given twice")

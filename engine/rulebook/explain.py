@@ -23,9 +23,9 @@ UNITS = {feature.index: f" {feature.unit}" for feature in CATALOGUE if feature.u
 
 
 class Literal(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """A predicate of a clause, as in `Program`, and whether it must be true or must not be. Its words are cut
-    once: ``need`` is what it asks, ``>= 3``, or only the relation where it asks for another of the customer's
-    numbers."""
+    """A predicate of a clause, as in `Program`, and whether it must be true or must not be. Its text is made
+    once: ``need`` is its requirement, ``>= 3``, or only the relation where it compares with another of the
+    customer's numbers."""
 
     feature: int
     compare: Callable[[float, float], bool]
@@ -45,7 +45,7 @@ def explain(rulebook: Rulebook, rule: int, features: NDArray[np.float64] | Seque
     """One line for each predicate that decides `rule` (position in the program) for `features` (F).
 
     A rule that holds: the predicates of its first clause that does, ``session.bursts is 3 (needs >= 3)``.
-    One that does not: what its closest clause lacks, ``needs session.bursts >= 3, has 2``.
+    One that does not: what its closest clause is missing, ``needs session.bursts >= 3, has 2``.
     """
     clauses = clauses_of(rulebook)[rule]
     values = features if isinstance(features, list) else np.asarray(features).tolist()
@@ -69,9 +69,9 @@ def why(clauses: Clauses, values: Sequence[float]) -> list[str]:
 
 
 def why_not(clauses: Clauses, values: Sequence[float]) -> list[str]:
-    """A line for each predicate that the closest of `clauses` lacks; for a rule that does not hold."""
-    lacking = [[literal for literal in clause if not _fits(literal, values)] for clause in clauses]
-    return [_lack(literal, values) for literal in min(lacking, key=len)] if lacking else ["never holds"]
+    """A line for each unmet predicate of the closest of `clauses`; for a rule that does not hold."""
+    unmet = [[literal for literal in clause if not _fits(literal, values)] for clause in clauses]
+    return [_missing(literal, values) for literal in min(unmet, key=len)] if unmet else ["never holds"]
 
 
 @functools.lru_cache(maxsize=4)
@@ -126,7 +126,7 @@ def _fact_of_two(literal: Literal, values: Sequence[float]) -> str:
     return f"{literal.name} is {has} (needs {_need(literal, values)})"
 
 
-def _lack(literal: Literal, values: Sequence[float]) -> str:
+def _missing(literal: Literal, values: Sequence[float]) -> str:
     has = _number(values[literal.feature], literal.unit)
     return f"needs {literal.name} {literal.need if literal.other < 0 else _need(literal, values)}, has {has}"
 

@@ -1,4 +1,4 @@
-"""Where a rule file is wrong and why: every fault of every file is gathered before any is shown."""
+"""Where a rule file is wrong and why: faults of all files are collected before any is shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 LONGEST_SHOWN = 60
-MOST = 500  # more help nobody, and the search for similar names is slow
+MOST = 500  # more do not help, and the search for similar names is slow
 
 
 class Spot(msgspec.Struct, frozen=True, order=True):
@@ -37,7 +37,7 @@ class RuleFaults:
         return len(self._found) >= MOST
 
     def add(self, spot: Spot, name: str, reason: str) -> None:
-        """Note that the thing called `name` is wrong at `spot` because of `reason`."""
+        """Record that `name` is wrong at `spot` because of `reason`."""
         if not self.full:
             self._found.add((spot, name, reason))
 
@@ -51,7 +51,7 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "…")
 
 
-def meant(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, known: Iterable[str]) -> str:
     """``; did you mean x?`` for names of `known` that look like `name`, else nothing."""
     known = list(known)
     tails = [other for other in known if other.rpartition(".")[2] == name]

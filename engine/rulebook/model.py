@@ -32,7 +32,7 @@ class Indicator(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True):
     """An action that may be chosen. ``propensity`` is the prior's mean, ``evidence`` its weight in
-    observations (alpha = propensity * evidence). ``expires_ms``: how long a cue of it is worth showing."""
+    observations (alpha = propensity * evidence). ``expires_ms``: lifetime of a cue of it."""
 
     id: str
     kind: str

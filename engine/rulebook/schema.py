@@ -11,7 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from engine.events import CHANNELS
 from engine.rulebook.document import Document
-from engine.rulebook.faults import Spot, meant, shown
+from engine.rulebook.faults import Spot, shown, suggestion
 from engine.rulebook.language import condition, say
 from engine.rulebook.language.condition import Condition
 from engine.rulebook.language.quantity import DURATIONS
@@ -28,7 +28,7 @@ PERIOD = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)", re.ASCII)
 
 
 class RuleDraft(msgspec.Struct, frozen=True):
-    """What indicators and offers share. ``place`` tells where character n of `when` stands."""
+    """What indicators and offers share. ``place`` gives the spot of character n of `when`."""
 
     name: str
     spot: Spot
@@ -181,7 +181,7 @@ def _choice(document: Document, node: Node | None, name: str, what: str, known: 
     choice = document.text_of(node, name, what, 1_000)
     if node is None or choice is None or choice in known:
         return choice
-    reason = f"no {what} {shown(choice)}{meant(choice, known)} (there are {', '.join(known)})"
+    reason = f"no {what} {shown(choice)}{suggestion(choice, known)} (there are {', '.join(known)})"
     document.faults.add(document.spot(node), name, reason)
     return None
 

@@ -1,5 +1,5 @@
-"""What silence alone can change: thresholds on features that grow while a customer does nothing, and the
-end of the session. Windows that empty and the hour of the day are seen at the next event only."""
+"""What inactivity alone can change: thresholds on features that grow while a customer does nothing, and the end
+of the session. Windows that empty and the hour of the day are evaluated at the next event only."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _session_end_fits(clause: Clause) -> bool:
 
 
 def _moments_ms(predicate: Predicate) -> list[int]:
-    """Milliseconds of silence after which the predicate turns true or false."""
+    """Milliseconds of inactivity after which the predicate changes."""
     step = FEATURES[predicate.feature].grows_ms
     if not step:
         return []
@@ -75,8 +75,8 @@ def _exact(milliseconds: float) -> float:
     return nearest if math.isclose(milliseconds, nearest, rel_tol=1e-12) else milliseconds
 
 
-def unheard(clauses: Sequence[Clause]) -> list[str]:
-    """Why these clauses would become true in silence without anybody looking: reasons, mostly none."""
+def unwatched(clauses: Sequence[Clause]) -> list[str]:
+    """Why these clauses could become true during inactivity without a timer: reasons, mostly none."""
     reasons = []
     for predicate in sorted(_predicates([clauses])):
         if predicate.other >= 0:

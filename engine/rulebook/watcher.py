@@ -50,7 +50,7 @@ async def _follow(directory: Path, follower: _Follower, stop: asyncio.Event) -> 
         stop_event=stop,
         recursive=False,
     )
-    unseen = True  # what changed between the last look and the first event
+    unseen = True  # changes between the last load and the first event
     async for changed in changes:
         if _identity(directory) != same:
             return
@@ -73,7 +73,7 @@ def _identity(directory: Path) -> tuple[int, int]:
 
 
 class _Follower:
-    """What was told last, so that nothing is told twice."""
+    """Loads, and remembers what was reported last, so that nothing is reported twice."""
 
     def __init__(
         self, directory: Path, on_load: Callable[[Rulebook], None], on_fault: Callable[[BadRule], None]
@@ -81,16 +81,16 @@ class _Follower:
         self._directory = directory
         self._on_load = on_load
         self._on_fault = on_fault
-        self._told: object = None
+        self._reported: object = None
 
     async def look(self) -> None:
         try:
             rulebook = await asyncio.to_thread(load, self._directory)
         except BadRule as bad:
-            if bad.faults != self._told:
-                self._told = bad.faults
+            if bad.faults != self._reported:
+                self._reported = bad.faults
                 self._on_fault(bad)
             return
-        if rulebook.revision != self._told:
-            self._told = rulebook.revision
+        if rulebook.revision != self._reported:
+            self._reported = rulebook.revision
             self._on_load(rulebook)

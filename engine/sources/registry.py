@@ -1,4 +1,4 @@
-"""Every foreign event format that Cueline takes. A new one is a folder beside `segment` and an entry here."""
+"""Every external event format that Cueline accepts. A new one is a folder beside `segment` and an entry here."""
 
 from __future__ import annotations
 

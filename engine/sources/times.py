@@ -45,7 +45,7 @@ def _number(text: str, field: str) -> float:
 
 def _from_number(value: float, field: str) -> int:
     ms = value * SECOND if abs(value) < _SECONDS_BELOW else value
-    if not _FIRST_MS <= ms <= _LAST_MS:  # NaN is not either, nor a whole number that no float holds
+    if not _FIRST_MS <= ms <= _LAST_MS:  # also refuses NaN and integers too large for a float
         raise BadEvent("bad_time", "not a time", field)
     return round(ms)
 
@@ -59,14 +59,14 @@ def happened_at(original: int | None, sent_at: int | None, received_at: int) -> 
 
 
 def engine_time(received_at: int, now: int) -> int:
-    """`now` (engine time) for the event to bring along, 0 where the wall's `received_at` says the same or nothing:
-    production is spared the bytes."""
+    """`now` (engine time) to store in the event, 0 where it equals the wall's `received_at` or that is missing: in
+    production it takes no bytes."""
     return now if received_at and abs(now - received_at) >= SECOND else 0
 
 
 def within(at: int, now: int, field: str) -> int:
     """`at`, but not after `now`; raises `BadEvent` when it is over 24 h ahead or older than 400 days."""
-    if at > now + AHEAD_MS:  # no clock that runs fast, but a wrong time
+    if at > now + AHEAD_MS:  # not a fast clock, but a wrong time
         raise BadEvent("bad_time", "more than 24 hours in the future", field)
     if at < now - AGE_MS:
         raise BadEvent("bad_time", "more than 400 days ago", field)

@@ -1,4 +1,4 @@
-"""What the HTTP process works with: the ports and objects handed to `engine.web.server.app.build_app`."""
+"""What the HTTP process works with: the ports and objects passed to `engine.web.server.app.build_app`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from engine.rulebook.model import Rulebook
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the routes use. ``rule_faults`` are those of files that were not taken into use,
-    ``metrics`` gives the exposition and its content type, ``ready`` the problems by name (empty: ready),
-    ``health`` how the parts of the deployment are, ``notices`` what happened and stays true."""
+    """Everything the routes use. ``rule_faults`` are those of files that were not loaded, ``metrics``
+    gives the exposition and its content type, ``ready`` the problems by name (empty: ready), ``health`` that of
+    the parts of the deployment, ``notices`` the losses of data since the start."""
 
     source: Source
     log: EventLog

@@ -222,7 +222,7 @@ def test_the_command_says_at_once_that_nothing_listens(tmp_path: Path, free_port
     path.write_text(TAOBAO)
     refused = CliRunner().invoke(app, ["replay", str(path), "--url", url, "--write-key", WRITE])
     assert (refused.exit_code, refused.stdout) == (1, "")
-    # in the words of the first knock: a sender whose patience has ended names the connection's error
+    # in the words of the first probe: a sender whose patience has ended names the connection's error
     assert f"nothing answers at {url}" in refused.stderr
 
 

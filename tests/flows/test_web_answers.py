@@ -532,7 +532,7 @@ async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
 
 
 async def test_the_pulse_tells_of_events_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.pages.stall_detector.TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr("engine.web.pages.stall_detector.STALLED_AFTER_S", 0.0)
     process = Process(settings(demo_page=True))
     async with serving(process) as api, api.stream("GET", "/v1/live", headers=AGENT) as answer:
         pulses = (seen.data["stalledSeconds"] async for seen in frames(answer) if seen.event == "pulse")

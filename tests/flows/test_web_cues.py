@@ -270,12 +270,12 @@ async def test_a_slow_client_is_let_go_and_counted() -> None:
         (cue,) = await quick.wait(10)
         assert cue.entry.cue.say == f"{number}"
     assert await slow.wait(0) == []
-    assert slow.farewell is not None
-    assert slow.farewell.startswith(b": too slow")
+    assert slow.last_frame is not None
+    assert slow.last_frame.startswith(b": too slow")
     assert process.meter.value("cues_dropped_slow_clients") == 4
-    assert quick.farewell is None
+    assert quick.last_frame is None
     await feed.stop()
-    assert quick.farewell == b": closing\n\n"
+    assert quick.last_frame == b": closing\n\n"
 
 
 async def test_a_burst_ends_no_client_that_keeps_up() -> None:
@@ -300,7 +300,7 @@ async def test_a_burst_ends_no_client_that_keeps_up() -> None:
     got: list[str] = []
     async with asyncio.timeout(PATIENCE_S):
         while len(got) < 1_000:
-            assert listener.farewell is None
+            assert listener.last_frame is None
             got += [cue.entry.cue.say for cue in await listener.wait(1)]
     await feed.stop()
     assert got == [f"{number}" for number in range(1_000)]

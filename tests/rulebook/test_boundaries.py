@@ -10,7 +10,7 @@ import pytest
 from engine.errors import BadRule
 from engine.rulebook.cases import load_cases, run
 from engine.rulebook.directory import compile_texts, load
-from engine.rulebook.faults import RuleFaults, Spot, meant, shown
+from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language.clauses import Forms, TooManyClauses
 from engine.rulebook.language.condition import All, Condition, Named, Not, Predicate, Some, Truth
 from engine.rulebook.model import Offer, Rulebook
@@ -254,9 +254,9 @@ def test_a_long_word_is_shown_up_to_its_sixtieth_character() -> None:
 
 def test_a_name_that_looks_like_none_is_not_guessed() -> None:
     known = ["cart.items", "cart.value"]
-    assert meant("zzz", known) == ""
-    assert meant("items", known) == "; did you mean cart.items?"
-    assert meant("cart.item", known) == "; did you mean cart.items or cart.value?"
+    assert suggestion("zzz", known) == ""
+    assert suggestion("items", known) == "; did you mean cart.items?"
+    assert suggestion("cart.item", known) == "; did you mean cart.items or cart.value?"
 
 
 CASES = """\

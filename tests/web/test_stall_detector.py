@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.web.pages.stall_detector import TOLD_AFTER_S, StallDetector
+from engine.web.pages.stall_detector import STALLED_AFTER_S, StallDetector
 
 
 def test_an_engine_that_reads_is_not_told() -> None:
@@ -20,7 +20,7 @@ def test_events_that_nobody_reads_are_told_from_the_first_on() -> None:
     standstill.look(10, 10, 0.0)
     standstill.look(10, 10, 60.0)  # silence until here
     assert standstill.look(11, 10, 61.0) == 0.0
-    assert standstill.look(12, 10, 60.0 + TOLD_AFTER_S) == 0.0
+    assert standstill.look(12, 10, 60.0 + STALLED_AFTER_S) == 0.0
     assert standstill.look(12, 10, 67.0) == 7.0
     assert standstill.look(99, 10, 90.0) == 30.0
 

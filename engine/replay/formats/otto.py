@@ -64,10 +64,10 @@ def _same_order(before: Event, event: Event) -> bool:
 
 
 def in_time_order(visitors: Iterable[list[Message]]) -> Iterator[list[Message]]:
-    """Interleave the visitors' events by time, holding only visits under way.
+    """Interleave the visitors' events by time, holding only the open visits.
 
-    OTTO's lines are in order of each visitor's first event, so what lies before the next line's first
-    event can go. Should a line break that order, its events come late but in their own order.
+    OTTO's lines are in order of each visitor's first event, so events before the next line's first
+    event can be sent. Should a line break that order, its events come late but in their own order.
     """
     held: list[tuple[int, int, int, list[Message]]] = []  # time, line, position, the visitor's messages
     for line, messages in enumerate(visitors):

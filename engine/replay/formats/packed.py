@@ -1,11 +1,11 @@
-"""Files of packed records: MessagePack values one behind the other, each ``[customer, event]``.
+"""Files of packed records: MessagePack values one after the other, each ``[customer, event]``.
 
-``customer`` is a string of 1 to 256 bytes, ``event`` the array that lies on Kafka (`engine.events.Event`): its
-first four fields are needed, later releases may append. It is what a producer of one's own, or a dump of the
-topic, writes without any reader: ``file.write(msgpack.packb([customer, event]))``.
+``customer`` is a string of 1 to 256 bytes, ``event`` the array as on Kafka (`engine.events.Event`): its
+first four fields are needed, later releases may append. A custom producer or a dump of the topic can write it:
+``file.write(msgpack.packb([customer, event]))``.
 
-A record that is no event is a fault of that record. Bytes that are no MessagePack, or a value beyond the bounds
-below, end the file: where the next record begins cannot be known then.
+A record that is no event is a fault of that record. Bytes that are no MessagePack, or a value beyond the limits
+below, end the file: the beginning of the next record is unknown then.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Segment jsonl: one payload a line, bare or as ``{"payload": …}``.
 
-What a payload means is the Segment door's business, so its decoding is passed in.
+The decoding of a payload belongs to the Segment source, so it is passed in.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DECODER = msgspec.json.Decoder(_Line)
 
 
 def reader(decode: Decode) -> Callable[[bytes, MessageIds], list[Message]]:
-    """How to read a line with the door's `decode`."""
+    """How to read a line with the source's `decode`."""
 
     def read(line: bytes, identity: MessageIds) -> list[Message]:
         try:

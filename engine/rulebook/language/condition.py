@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from engine.rulebook.faults import meant, shown
+from engine.rulebook.faults import shown, suggestion
 from engine.rulebook.language.quantity import UNIT_SECONDS, Quantity, Refused, dotted, quantity, word
 from engine.state.catalogue import BY_NAME, Feature
 
@@ -69,7 +69,7 @@ Report = Callable[[int, str], None]
 
 
 def parse(text: str, report: Report) -> Condition | None:
-    """The condition that `text` says, or None after every fault went to `report` (offset, reason)."""
+    """The condition in `text`, or None after every fault went to `report` (offset, reason)."""
     if len(text) > LONGEST:
         report(0, f"longer than {LONGEST} characters")
     elif (comment := text.find("#")) >= 0:
@@ -83,7 +83,7 @@ def _tree(text: str, report: Report) -> ast.expr | None:
     # a condition may be folded over lines, and Python takes leading blanks for an indentation
     line = "".join(" " if character.isspace() else character for character in text).lstrip()
     try:
-        with warnings.catch_warnings(action="ignore"):  # "3and" is legal, and Python grumbles at nobody's terminal
+        with warnings.catch_warnings(action="ignore"):  # "3and" is legal, but Python warns on stderr
             tree = ast.parse(line, mode="eval").body
     except SyntaxError as error:
         offset = len(text) - len(line) + max((error.offset or 1) - 1, 0)
@@ -149,7 +149,7 @@ class _Reader:
         if name in BY_NAME:
             raise Refused(node, f"{name} is a number: compare it, as in {name} > 0")
         if "." in name:
-            raise Refused(node, f"no feature {shown(name)}{meant(name, BY_NAME)}")
+            raise Refused(node, f"no feature {shown(name)}{suggestion(name, BY_NAME)}")
         return Named(name, self.offset(node))
 
     def _comparison(self, node: ast.Compare) -> Condition | None:
@@ -220,5 +220,5 @@ class _Reader:
             return quantity(node)
         if name not in BY_NAME:
             kind = "feature" if "." in name else "feature or number"
-            raise Refused(node, f"no {kind} {shown(name)}{meant(name, BY_NAME)}")
+            raise Refused(node, f"no {kind} {shown(name)}{suggestion(name, BY_NAME)}")
         return BY_NAME[name]

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.rulebook.faults import meant, shown
+from engine.rulebook.faults import shown, suggestion
 
 ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -93,7 +93,9 @@ def _duration(node: ast.Call) -> Quantity:
     if not name:
         raise Refused(node, "no function: only minutes(n), hours(n) and days(n) can be called")
     if name not in DURATIONS:
-        raise Refused(node, f"no function {shown(name)}{meant(name, DURATIONS)} (there are minutes, hours, days)")
+        raise Refused(
+            node, f"no function {shown(name)}{suggestion(name, DURATIONS)} (there are minutes, hours, days)"
+        )
     if len(node.args) != 1 or node.keywords:
         raise Refused(node, f"{name}(n) takes one number")
     value, is_time = quantity(node.args[0])

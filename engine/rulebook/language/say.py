@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.rulebook.faults import meant, shown
+from engine.rulebook.faults import shown, suggestion
 from engine.rulebook.language.quantity import UNIT_SECONDS
 from engine.state.catalogue import BY_NAME
 
@@ -42,11 +42,12 @@ def faults(say: str) -> Iterator[tuple[int, str]]:
 def _fault(field: str) -> str:
     name, colon, form = field.partition(":")
     if name not in BY_NAME:
-        return f"no feature {shown(name)}{meant(name, BY_NAME)}"
+        return f"no feature {shown(name)}{suggestion(name, BY_NAME)}"
     if form == "duration" and BY_NAME[name].unit not in UNIT_SECONDS:
         return f"{name} is not a time"
     if colon and form not in ("money", "duration") and not DECIMALS.fullmatch(form):
-        return f"no format {shown(form)}{meant(form, ('money', 'duration'))}; there are .0f, ,.2f, money, duration"
+        known = "there are .0f, ,.2f, money, duration"
+        return f"no format {shown(form)}{suggestion(form, ('money', 'duration'))}; {known}"
     return ""
 
 

@@ -63,7 +63,7 @@ CATEGORIES = frozenset({Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.SEARCHED})
 
 
 class Properties(msgspec.Struct, frozen=True, gc=False):
-    """What is read of `properties`; judged only where the kind of the event needs it."""
+    """What is read of `properties`; validated only where the kind of the event needs it."""
 
     product_id: Any = None
     product_id_camel: Any = msgspec.field(default=None, name="productId")

@@ -1,4 +1,4 @@
-"""Segment payloads that lie in a log: read as the door read them when they came in."""
+"""Segment payloads from a log, read as the API read them on arrival."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _TIMES = msgspec.json.Decoder(_Times)
 def logged(payload: bytes, fallback_id: str = "") -> Message:
     """The event in a logged payload; `fallback_id` is its messageId when it has none. Raises `BadEvent`.
 
-    The door's "now" is when the payload was sent, by its own word (``sentAt``, else its time), so that no
-    skew is taken out and no age refused. A payload without any time cannot be replayed.
+    "Now" is when the payload was sent, as it states itself (``sentAt``, else its time), so that no clock skew
+    is corrected and no age refused. A payload without any time cannot be replayed.
     """
     return message(payload, 0, _sent(payload), _ANY_TIME, fallback_id=fallback_id)
 

@@ -33,7 +33,7 @@ from engine.validation_errors import describe_validation_error
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What is taken: bytes of an event, events of a batch, event times (epoch ms)."""
+    """What is accepted: bytes of an event, events of a batch, event times (epoch ms)."""
 
     event_bytes: int = MAX_EVENT_BYTES
     batch_events: int = 2_500
@@ -111,7 +111,7 @@ def message(
 
     `received_at` is wall time and `now` engine time (epoch ms). `call` is the call when the address
     named it, else `type` says. `sent_at` is the batch's, for events without their own. The fallbacks
-    stand in for a missing messageId and missing ids. Raises `BadEvent`.
+    replace a missing messageId and missing ids. Raises `BadEvent`.
     """
     body = _decode(_PAYLOAD, payload, limits.event_bytes)
     kind = _kind(body, call)
@@ -149,7 +149,7 @@ def canonical(
     now: int | None = None,
     limits: Limits = LIMITS,
 ) -> tuple[bytes, bytes]:
-    """Customer and canonical event (MessagePack) of Segment JSON that lies on Kafka.
+    """Customer and canonical event (MessagePack) of Segment JSON on Kafka.
 
     `received_at` is the record's time, also taken for `now` when that is not given. The record's key is
     the customer when the payload names none; `fallback_id` (made from topic, partition and offset, so
@@ -205,7 +205,7 @@ class SegmentSource:
     def canonical(
         self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
     ) -> tuple[bytes, bytes]:
-        """Customer and canonical event of a payload that lies on Kafka."""
+        """Customer and canonical event of a payload on Kafka."""
         return canonical(value, key, received_at, fallback_id, limits=self._limits)
 
 
@@ -282,10 +282,10 @@ def _decode(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw, limi
     except RecursionError:
         raise BadEvent("malformed", "nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        mended = _whole(bytes(payload))
-        if mended == payload:
-            raise _malformed(mended, str(fault)) from None
-        return _decode(decoder, mended, len(mended))
+        repaired = _whole(bytes(payload))
+        if repaired == payload:
+            raise _malformed(repaired, str(fault)) from None
+        return _decode(decoder, repaired, len(repaired))
 
 
 def _whole(payload: bytes) -> bytes:
@@ -304,7 +304,7 @@ def _bad(fault: str) -> BadEvent:
 
 
 def _malformed(payload: bytes, detail: str) -> BadEvent:
-    """Not JSON; where only a bare NaN or Infinity stands in the way, the field that holds it is named."""
+    """Not JSON; when only because of a bare NaN or Infinity, names the field that holds it."""
     try:
         found = _not_finite(json.loads(payload))
     except (ValueError, RecursionError):

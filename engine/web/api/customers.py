@@ -33,7 +33,7 @@ class TimelineEvent(TypedDict):
 
 
 class Identities(TypedDict):
-    """Under which ids the customer is known."""
+    """The ids of the customer."""
 
     customerId: str
 
@@ -55,13 +55,13 @@ class Customer(TypedDict):
 
 
 class CustomerRoutes:
-    """The customer's page."""
+    """The customer's profile."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
 
     async def get(self, request: Request) -> Response:
-        """Features with unit and meaning, indicators that stand, the last events."""
+        """Features with unit and meaning, active indicators, the last events."""
         customer, services = named(request), self._services
         (view,) = await services.decisions.views([customer])
         if view.row is None:

@@ -14,10 +14,10 @@ from engine.web.services import Services
 
 
 class DecisionRoutes:
-    """Decisions made, and told again."""
+    """Decisions made, and looked up."""
 
     def __init__(self, services: Services, web: Web, gate: Gate) -> None:
-        self._desk = services.batcher
+        self._batcher = services.batcher
         self._gate = gate
         self._limit = web.max_event_bytes
 
@@ -25,11 +25,11 @@ class DecisionRoutes:
         """The best offers for a customer on a channel, now."""
         question = read_request(await read_body(request, self._limit))
         with self._gate:
-            return replies.ready_json(await self._desk.decide(question))
+            return replies.ready_json(await self._batcher.decide(question))
 
     async def get(self, request: Request) -> Response:
         """A decision or cue of the last day: every candidate, every reason."""
-        told = await self._desk.recall(named(request))
-        if told is None:
+        decision = await self._batcher.recall(named(request))
+        if decision is None:
             raise NotFound("no such decision, or it is older than a day", "id")
-        return replies.json(told)
+        return replies.json(decision)

@@ -20,11 +20,11 @@ from engine.web.server.problems import TooLarge, respond
 from engine.web.services import Services
 
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
-AT_A_STRETCH = 100  # events of a batch read before others get a turn: about a millisecond
+YIELD_EVERY = 100  # events of a batch between two yields to the event loop: about a millisecond
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel"):
-    """One event was taken; its id, made here when the sender gave none."""
+    """One event was accepted; its id, made here when the sender gave none."""
 
     message_id: str
     accepted: int = 1
@@ -40,7 +40,7 @@ class ItemError(msgspec.Struct, frozen=True):
 
 
 class BatchAnswer(msgspec.Struct, frozen=True):
-    """What became of a batch."""
+    """The result of a batch."""
 
     accepted: int
     rejected: int
@@ -48,7 +48,7 @@ class BatchAnswer(msgspec.Struct, frozen=True):
 
 
 class BatchProblem(msgspec.Struct, frozen=True):
-    """None of a batch was taken: a problem document with the same members."""
+    """None of a batch was accepted: a problem document with the same members."""
 
     title: str
     status: int
@@ -86,7 +86,7 @@ class EventRoutes:
         return replies.json(Accepted(message.event.id))
 
     async def batch(self, request: Request) -> Response:
-        """Many at once; what is wrong with one does not stop the others."""
+        """Many at once; an invalid one does not stop the others."""
         body = await self._authorised(request, self._web.max_batch_bytes)
         with self._gate:
             return await self._take(body)
@@ -100,7 +100,7 @@ class EventRoutes:
         messages: list[Message] = []
         errors: list[ItemError] = []
         for index, payload in enumerate(payloads):
-            if index % AT_A_STRETCH == AT_A_STRETCH - 1:
+            if index % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             try:
                 messages.append(self._read(payload, "", sent_at))
@@ -138,6 +138,6 @@ class EventRoutes:
 def _nothing_taken(errors: list[ItemError]) -> Response:
     first = errors[0]
     field = f"batch[{first.index}]" + (f".{first.field}" if first.field else "")
-    detail = f"none of the events could be taken: {first.detail}"
-    told = BatchProblem("Bad batch", 400, detail, first.code, field, 0, len(errors), errors)
-    return respond(told, 400, [])
+    detail = f"none of the events could be accepted: {first.detail}"
+    problem = BatchProblem("Bad batch", 400, detail, first.code, field, 0, len(errors), errors)
+    return respond(problem, 400, [])

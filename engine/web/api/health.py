@@ -1,4 +1,4 @@
-"""``/metrics`` and ``/health/*``: what machines ask of every process."""
+"""``/metrics`` and ``/health/*``: liveness, readiness and metrics of every process."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Describe = Callable[[], tuple[SystemHealth, Sequence[str]]]
 
 
 class Health(msgspec.Struct, frozen=True):
-    """``problems`` by the name of what is amiss; none: all is well."""
+    """``problems`` by the name of the failing check; empty when there is none."""
 
     status: str
     problems: Mapping[str, str]
 
 
 class DeploymentHealth(Health, frozen=True):
-    """Of an api process also how the parts of the deployment are, and what happened and stays true."""
+    """Of an api process also the health of the parts of the deployment, and losses of data since its start."""
 
     health: SystemHealth
     notices: Sequence[str]
@@ -34,7 +34,7 @@ class DeploymentHealth(Health, frozen=True):
 
 class HealthRoutes:
     """Probes and scrapes: ``metrics`` gives the exposition and its content type, ``ready`` the problems by
-    name, ``describe`` what else is known."""
+    name, ``describe`` the health of the deployment."""
 
     def __init__(self, metrics: Metrics, ready: Ready, describe: Describe | None = None) -> None:
         self._metrics = metrics
@@ -42,11 +42,11 @@ class HealthRoutes:
         self._describe = describe
 
     async def live(self, request: Request) -> Response:
-        """The process answers."""
+        """Liveness: the process answers."""
         return replies.json(Health("live", {}))
 
     async def ready(self, request: Request) -> Response:
-        """200 when the process can do its work, else 503 with what is amiss."""
+        """Readiness: 200 when the process can do its work, else 503 with the problems."""
         problems = self._ready()
         status, code = ("not ready", 503) if problems else ("ready", 200)
         if self._describe is None:
@@ -55,12 +55,12 @@ class HealthRoutes:
 
     async def metrics(self, request: Request) -> Response:
         """Prometheus' exposition."""
-        told, content_type = self._metrics()
-        return replies.body(content_type, told)
+        exposition, content_type = self._metrics()
+        return replies.body(content_type, exposition)
 
 
 def build_health_app(metrics: Metrics, ready: Ready) -> Application:
-    """An application of nothing but these, for a process that serves nobody else."""
+    """An application with only these routes, for a process without an API."""
     app, health = Application(router=Router()), HealthRoutes(metrics, ready)
     served = {"/metrics": health.metrics, "/health/live": health.live, "/health/ready": health.ready}
     for path, answer in served.items():
@@ -71,7 +71,7 @@ def build_health_app(metrics: Metrics, ready: Ready) -> Application:
 
 
 def _handler(answer: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
-    """A plain function, for BlackSheep marks its handlers and a method cannot be marked."""
+    """A plain function, because BlackSheep sets attributes on its handlers."""
 
     async def handle(request: Request) -> Response:
         return await answer(request)

@@ -92,7 +92,7 @@ def _content(answer: type | str, named: dict[type, dict[str, Any]]) -> dict[str,
 
 
 class Documentation:
-    """The document and a page that shows it, without anything from other hosts."""
+    """The document and a page that shows it, without resources from other hosts."""
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._document = msgspec.json.encode(document(routes))

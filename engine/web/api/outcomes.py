@@ -30,7 +30,7 @@ class OutcomeReport(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class Taken(msgspec.Struct, frozen=True, rename="camel"):
-    """The outcome is on its way; a second report of the same counts once."""
+    """The outcome was accepted; reports are idempotent: the same one counts once."""
 
     decision_id: str
     offer_id: str
@@ -51,7 +51,7 @@ class OutcomeRoutes:
         self._limit = web.max_event_bytes
 
     async def post(self, request: Request) -> Response:
-        """Check against the decision, then hand to Kafka: 202 means that it has it."""
+        """Check against the decision, then publish: 202 means that Kafka has it."""
         visitor = self._keys.visitor(request)
         report = read_report(await read_body(request, self._limit))
         with self._gate:
@@ -88,8 +88,8 @@ def read_report(body: bytes) -> OutcomeReport:
 
 
 def moment(stated: int | datetime | None, record: DecisionRecord, now: int) -> int:
-    """When the outcome came about (epoch ms): not before its decision and not after now, within what clocks
-    may differ. Raises `BadRequest` beyond a day."""
+    """Time of the outcome (epoch ms), clamped to between its decision and now to allow for clock skew. Raises
+    `BadRequest` beyond a day."""
     if stated is None:
         return now
     at = _epoch_ms(stated) if isinstance(stated, datetime) else stated

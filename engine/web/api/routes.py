@@ -36,10 +36,10 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Route:
     """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
-    may also lie in the body or the query, by the handler. ``gated``: counts as a request under way from its
+    may also be in the body or the query, by the handler. ``gated``: counts as a request in flight from its
     arrival on; a handler that reads a body enters the gate itself, once it has it.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
-    ``parameters`` are told there too."""
+    ``parameters`` are documented there too."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -53,8 +53,8 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
 
     @property
-    def foreign(self) -> bool:
-        """Whether browsers may call it from other sites: whatever a write key opens."""
+    def cross_origin(self) -> bool:
+        """Whether browsers may call it from other origins: whatever a write key permits."""
         return self.key in ("write", "stream")
 
 
@@ -64,7 +64,7 @@ _CALL: dict[str, Any] = {
     "properties": {
         "type": {"type": "string", "description": "needed in a batch"},
         "event": {"type": "string", "description": "of a track call: Product Viewed, Order Completed …"},
-        "messageId": {"type": "string", "maxLength": 100, "description": "makes repeats harmless"},
+        "messageId": {"type": "string", "maxLength": 100, "description": "makes retries idempotent"},
         "userId": {"type": "string"},
         "anonymousId": {"type": "string"},
         "timestamp": {"type": "string", "format": "date-time"},
@@ -85,7 +85,7 @@ _STREAM = "text/event-stream"
 _KEY = Parameter("query", "key", "an API key, or a write key; for browsers, which can set no header here")
 _AGENTS_KEY = Parameter("query", "key", "an API key; for browsers, which can set no header here")
 _RESUMED = (
-    Parameter("header", "Last-Event-ID", "the id of the last cue seen: what was missed since comes first"),
+    Parameter("header", "Last-Event-ID", "the id of the last cue seen: resume after it"),
     Parameter("query", "lastEventId", "the same, where no header can be set; the header wins"),
 )
 _ONE = Parameter("query", "customer", "only the cues of this customer")
@@ -139,7 +139,7 @@ def table(
             "GET",
             "/v1/decisions/{id}",
             decisions.get,
-            "A decision of the last day, told again",
+            "A decision of the last day, looked up",
             answer=LoggedDecision,
         ),
         Route(

@@ -43,7 +43,7 @@ class OfferRule(msgspec.Struct, frozen=True, rename="camel"):
 
 class RulebookAnswer(msgspec.Struct, frozen=True, rename="camel"):
     """All rules; equal rules have an equal revision. ``faults``, as ``file:line:column: name: reason``, are of
-    newer files that were therefore not taken into use; none: the files and these rules are the same."""
+    newer files that were therefore not loaded; none: the files and these rules are the same."""
 
     revision: str
     faults: list[str]
@@ -52,7 +52,7 @@ class RulebookAnswer(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class RulebookRoutes:
-    """The rulebook, told."""
+    """The rulebook in use."""
 
     def __init__(self, services: Services) -> None:
         self._rulebook = services.rulebook

@@ -1,4 +1,4 @@
-"""Who may ask: write keys for events, API keys for everything else."""
+"""Authorisation: write keys for events, API keys for everything else."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from blacksheep import Request
 from engine.errors import BadRequest, NotAuthorised
 from engine.settings import Web
 
-COOKIE = b"cueline_key"  # how the demo page's own browser shows the API key
+COOKIE = b"cueline_key"  # by which the demo page's own browser sends the API key
 
 
 class ApiKeys:
-    """The keys of one deployment. With none configured nobody is let in."""
+    """The keys of one deployment. With none configured every request is refused."""
 
     def __init__(self, web: Web) -> None:
         self._write = tuple(key.get_secret_value().encode() for key in web.write_keys if key)
@@ -94,7 +94,7 @@ def ask(request: Request, name: str) -> str:
 
 
 def _known(shown: bytes, keys: Sequence[bytes]) -> bool:
-    """Compare with every key, each in constant time, so that the time taken tells nothing."""
+    """Compare with every key, each in constant time, so that timing reveals nothing."""
     found = False
     for key in keys:
         found |= hmac.compare_digest(shown, key)

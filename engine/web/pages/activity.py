@@ -1,4 +1,4 @@
-"""How fast the counters grow, sampled whoever looks, with the last minutes kept for those who come late."""
+"""Rates of the counters, sampled in the background, with the last minutes kept for pages opened late."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ActivitySample(msgspec.Struct, frozen=True):
 
 class Activity:
     """Samples `stats` from `start` to `stop`. ``latest`` is the newest sample, ``taken`` how many there were;
-    `now` is in seconds of a clock that only goes on, `wall` in epoch ms."""
+    `now` is a monotonic clock in seconds, `wall` in epoch ms."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Activity:
         self._stats, self._meter = stats, meter
         self._now, self._wall = now, wall
         self._read_at: float | None = None  # when the counters were last read
-        self._standstill = StallDetector()
+        self._stalls = StallDetector()
         self._points: deque[Point] = deque(maxlen=KEPT)
         self._sampling: asyncio.Task[None] | None = None
 
@@ -78,7 +78,7 @@ class Activity:
         """Take one sample."""
         try:
             tallies = dict(await self._stats.tallies())
-        except Unavailable:  # what was last known stands
+        except Unavailable:  # keep the last sample
             self._add(None, self._sampled(self.latest.tallies, {}))
             return
         now, before = self._now(), self.latest.tallies
@@ -90,7 +90,7 @@ class Activity:
 
     def _sampled(self, tallies: Mapping[str, int], speeds: Mapping[str, float]) -> ActivitySample:
         accepted, applied = self._meter.value("events_accepted"), tallies.get("events", 0)
-        return ActivitySample(tallies, speeds, self._standstill.look(accepted, applied, self._now()))
+        return ActivitySample(tallies, speeds, self._stalls.look(accepted, applied, self._now()))
 
     def _add(self, events_per_second: float | None, sample: ActivitySample, cues: int = 0) -> None:
         self.latest = sample
@@ -101,6 +101,6 @@ class Activity:
         while True:
             try:
                 await self.sample()
-            except Exception:  # the outermost loop of the task: the page must not stand still in silence
+            except Exception:  # the outermost loop of the task: it must go on
                 log.exception("a sample of the counters failed")
             await asyncio.sleep(EVERY_S)

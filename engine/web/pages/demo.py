@@ -27,9 +27,9 @@ THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
     """The state of the engine. ``perSecond``: how fast each tally grew since the sample before; ``ruleFaults``:
-    why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long events that came in
-    here have been waiting to be read (0: they are read); ``points``: the chart's since the pulse before;
-    ``health``: how worker, Redis and Kafka are; ``notices``: what happened and stays true."""
+    why the newest rule files are not in use (none: they are); ``stalledSeconds``: how long events accepted here
+    have been waiting to be read (0: they are read); ``points``: the chart's since the last pulse; ``health``: of
+    worker, Redis and Kafka; ``notices``: losses of data since the start."""
 
     engine_now: int
     tallies: Mapping[str, int]
@@ -46,7 +46,7 @@ class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class History(msgspec.Struct, frozen=True):
-    """What went before, for a page that is opened late: the chart's ``points`` and the newest ``cues``, each with
+    """A snapshot for a page that is opened late: the chart's ``points`` and the newest ``cues``, each with
     the id that it has as an event. Both oldest first."""
 
     points: list[Point]
@@ -72,7 +72,7 @@ class DemoPage:
     async def index(self, request: Request) -> Response:
         """The page; its browser is given the API key as a cookie.
 
-        Only under a name of this machine: another name may be anybody's that was made to lead here.
+        Only under a name of this machine, against DNS rebinding.
         """
         if not _of_this_machine(request):
             raise BadRequest("the live page is for this machine: open it under localhost or 127.0.0.1", "Host")
@@ -85,25 +85,25 @@ class DemoPage:
         return self._file((request.route_values or {}).get("tail") or "")
 
     async def live(self, request: Request) -> Response:
-        """What went before, then a pulse every half second, and each cue as it comes."""
+        """The history, then a pulse every half second, and each cue live."""
         self._keys.api(request, query=True)
-        listener = self._cues.feed.listen(None, lambda cue: True)  # before the past is read: nothing falls between
+        listener = self._cues.feed.listen(None, lambda cue: True)  # before the past is read: no cue is missed
 
         async def frames() -> AsyncIterator[bytes]:
-            with self._cues.attended(request, None, listener):
+            with self._cues.until_disconnected(request, None, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
                 seen, history = self._activity.taken, await self._history()
                 yield _event(b"history", history)
                 due = 0.0
-                while listener.farewell is None:
+                while listener.last_frame is None:
                     if (now := time.monotonic()) >= due:
                         due = now + EVERY_S
                         live_stats, seen = self._live_stats(seen), self._activity.taken
                         yield _event(b"pulse", live_stats)
                     for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                         yield cue.frame
-                if listener.farewell:
-                    yield listener.farewell
+                if listener.last_frame:
+                    yield listener.last_frame
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
 
@@ -111,7 +111,7 @@ class DemoPage:
         points = self._activity.points()
         try:
             return History(points, await self._services.cues.newest(NEWEST))
-        except Unavailable:  # the pulse says what is amiss
+        except Unavailable:  # the pulse shows the outage
             return History(points, [])
 
     def _live_stats(self, seen: int) -> LiveStats:

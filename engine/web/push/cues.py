@@ -1,8 +1,7 @@
 """``GET /v1/customers/{id}/cues`` and ``GET /v1/agents/{id}/cues``: cues as server-sent events.
 
-The format is https://html.spec.whatwg.org/multipage/server-sent-events.html: a reader that lost its
-connection comes back with ``Last-Event-ID`` and is first given what it missed, then what comes. What has
-expired is not shown.
+The format is https://html.spec.whatwg.org/multipage/server-sent-events.html: a client that
+reconnects with ``Last-Event-ID`` first catches up, then gets live cues. Expired cues are not sent.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from engine.events import Cue
 from engine.ports.store import CueEntry
 from engine.web.api.customers import asked_for, named
 from engine.web.auth.keys import ApiKeys, ask
-from engine.web.push.feed import CueFeed, Listener, past, pushed
+from engine.web.push.feed import CueFeed, Listener, as_frame, past
 from engine.web.server.limits import chunks
 from engine.web.services import Services
 
 RETRY_MS = 2_000
-HEARTBEAT_S = 15.0  # under the 30 s after which many proxies close what is silent
-GRACE_S = 10.0  # for a client that was let go to take its last words
+HEARTBEAT_S = 15.0  # under the 30 s after which many proxies close idle connections
+GRACE_S = 10.0  # for a client that was disconnected to take its last frame
 
 HEADERS = [(b"Cache-Control", b"no-cache, no-transform"), (b"X-Accel-Buffering", b"no")]
 
@@ -43,7 +42,7 @@ class CueRoutes:
         self._heartbeat_s = heartbeat_s
 
     async def of_customer(self, request: Request) -> Response:
-        """The cues of one customer; with no more than a write key only those meant for the website."""
+        """The cues of one customer; with only a write key those for the channel web."""
         customer, visitor = named(request), self._keys.visitor(request)
         return self._stream(request, customer, (lambda cue: "web" in cue.channels) if visitor else _any)
 
@@ -58,27 +57,27 @@ class CueRoutes:
     def _stream(self, request: Request, customer: CustomerId | None, wants: Callable[[Cue], bool]) -> Response:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")
         last = last or ask(request, "lastEventId")
-        listener = self.feed.listen(customer, wants)  # before the past is read: nothing falls between
+        listener = self.feed.listen(customer, wants)  # before the past is read, so that no cue is missed
 
         async def frames() -> AsyncIterator[bytes]:
-            with self.attended(request, customer, listener):
+            with self.until_disconnected(request, customer, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
                 seen: set[str] = set()
-                async for entry in self._before(customer, last):
+                async for entry in self._missed(customer, last):
                     seen.add(entry.id)
                     if wants(entry.cue) and self._alive(entry):
-                        yield pushed(entry).frame
-                async for frame in self._coming(listener, seen):
+                        yield as_frame(entry).frame
+                async for frame in self._live(listener, seen):
                     yield frame
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
 
-    async def _before(self, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
-        """What a reader missed. One that saw nothing yet is given its customer's newest cue: it may have gone
-        out while the page was being loaded, or while the visitor was away.
+    async def _missed(self, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
+        """Catch up after `last`. Without it: the customer's newest cue, which may have been sent while the page
+        was loading or the visitor was away.
 
-        Of a customer the stream is read only when there is something newer than `last`: it holds every
-        customer's cues, and a website comes back with each page.
+        For a customer the stream is read only when there is something newer than `last`: it holds every
+        customer's cues, and a website reconnects with each page.
         """
         newest = None if customer is None else await self._services.cues.latest(customer)
         if last and (customer is None or (newest is not None and newest.id != last)):
@@ -88,13 +87,15 @@ class CueRoutes:
             yield newest
 
     @contextmanager
-    def attended(self, request: Request, customer: CustomerId | None, listener: Listener) -> Iterator[None]:
-        """End the stream when its client goes, and cut a client off that does not even take its farewell."""
+    def until_disconnected(
+        self, request: Request, customer: CustomerId | None, listener: Listener
+    ) -> Iterator[None]:
+        """End the stream when its client disconnects, and cut off one that does not even take its last frame."""
         loop, sender = asyncio.get_running_loop(), asyncio.current_task()
         timers: list[asyncio.TimerHandle] = []
         if sender is not None:
             listener.closed = lambda: timers.append(loop.call_later(GRACE_S, sender.cancel))
-        gone = asyncio.create_task(_until_gone(request, lambda: self.feed.leave(customer, listener)))
+        gone = asyncio.create_task(_wait_for_disconnect(request, lambda: self.feed.leave(customer, listener)))
         try:
             yield
         finally:
@@ -103,19 +104,19 @@ class CueRoutes:
             for timer in timers:
                 timer.cancel()
 
-    async def _coming(self, listener: Listener, seen: set[str]) -> AsyncIterator[bytes]:
+    async def _live(self, listener: Listener, seen: set[str]) -> AsyncIterator[bytes]:
         due = time.monotonic() + self._heartbeat_s
-        while listener.farewell is None:
+        while listener.last_frame is None:
             for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                 if cue.entry.id not in seen and self._alive(cue.entry):
                     yield cue.frame
                     self._measure(cue.entry.cue)
                     due = time.monotonic() + self._heartbeat_s
-            if time.monotonic() >= due and listener.farewell is None:
+            if time.monotonic() >= due and listener.last_frame is None:
                 yield b": heartbeat\n\n"
                 due = time.monotonic() + self._heartbeat_s
-        if listener.farewell:
-            yield listener.farewell
+        if listener.last_frame:
+            yield listener.last_frame
 
     def _alive(self, entry: CueEntry) -> bool:
         return entry.cue.expires_at > self._services.clock.now_ms()
@@ -125,10 +126,10 @@ class CueRoutes:
             self._services.meter.observe("cue_seconds", (wall_ms() - cue.received_at) / 1_000)
 
 
-async def _until_gone(request: Request, leave: Callable[[], None]) -> None:
+async def _wait_for_disconnect(request: Request, leave: Callable[[], None]) -> None:
     """Wait until the client closes the connection.
 
-    Without this a client that went away would be noticed only at the next write, if at all.
+    Without this a disconnect would be noticed only at the next write, if at all.
     """
     try:
         async for _ in chunks(request):

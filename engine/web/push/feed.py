@@ -1,7 +1,7 @@
-"""One reader of the cue streams per process, fanned out to the clients that listen.
+"""Fan-out of the cue streams: one reader per process, a bounded queue per client.
 
-Each client has a bounded queue. A client that cannot keep up is let go rather than waited for: it comes
-back with the id of the last cue it saw and is given what it missed from the store.
+A slow consumer is disconnected rather than waited for: it resumes with the id of the last cue it saw and
+catches up from the store.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 
 MOST_CLIENTS = 10_000
 QUEUE = 2_048  # cues waiting for one client; they are shared, so that many stalled clients cost little
-AT_ONCE = 64  # cues passed on before the clients get a turn: a page of a thousand comes without a pause
-REMEMBERED = 4_096  # ids of cues passed on, so that catching up after an outage repeats none
+AT_ONCE = 64  # cues passed on between two yields to the event loop: a page of a thousand arrives at once
+REMEMBERED = 4_096  # ids of cues passed on, for deduplication when catching up after an outage
 PAGE = 1_000  # cues read at once when catching up
-PAUSE_S = 0.5  # before the store is asked again after it was away
+PAUSE_S = 0.5  # between retries while the store is away
 
 
-class Pushed(msgspec.Struct, frozen=True, gc=False):
-    """A cue as it goes out: encoded once, whatever the number of clients."""
+class CueFrame(msgspec.Struct, frozen=True, gc=False):
+    """A cue encoded once for all clients."""
 
     entry: CueEntry
     frame: bytes
@@ -39,10 +39,10 @@ class Pushed(msgspec.Struct, frozen=True, gc=False):
 _encode = msgspec.json.Encoder().encode
 
 
-def pushed(entry: CueEntry) -> Pushed:
+def as_frame(entry: CueEntry) -> CueFrame:
     """`entry` as a server-sent event."""
     frame = b"id: %b\nevent: cue\ndata: %b\n\n" % (entry.id.encode(), _encode(entry.cue))
-    return Pushed(entry, frame)
+    return CueFrame(entry, frame)
 
 
 async def past(cues: CueStore, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
@@ -60,19 +60,19 @@ async def past(cues: CueStore, customer: CustomerId | None, last: str) -> AsyncI
 
 
 class Listener:
-    """One client's queue. Ends by `close`, which gives the client's last words."""
+    """One client's queue. Ended by `close`, with a last frame for the client."""
 
     def __init__(self, wants: Callable[[Cue], bool], room: int) -> None:
         self.wants = wants
-        self.farewell: bytes | None = None
+        self.last_frame: bytes | None = None
         self.closed: Callable[[], object] = _nothing  # called once, at the end
         self._room = room
-        self._waiting: deque[Pushed] = deque()
-        self._stirred = asyncio.Event()
+        self._waiting: deque[CueFrame] = deque()
+        self._changed = asyncio.Event()
 
-    def offer(self, cue: Pushed) -> int:
-        """Queue `cue`; returns how many cues were lost because the client is too slow."""
-        if self.farewell is not None:
+    def offer(self, cue: CueFrame) -> int:
+        """Queue `cue`; returns how many cues were dropped because the client is too slow."""
+        if self.last_frame is not None:
             return 0
         if len(self._waiting) >= self._room:
             lost = len(self._waiting) + 1
@@ -80,34 +80,34 @@ class Listener:
             self.close(b": too slow, come back with Last-Event-ID\n\n")
             return lost
         self._waiting.append(cue)
-        self._stirred.set()
+        self._changed.set()
         return 0
 
-    def close(self, farewell: bytes = b": closing\n\n") -> None:
-        """No more cues; the first farewell stands."""
-        if self.farewell is None:
-            self.farewell = farewell
+    def close(self, last_frame: bytes = b": closing\n\n") -> None:
+        """No more cues; only the first call counts."""
+        if self.last_frame is None:
+            self.last_frame = last_frame
             self.closed()
-        self._stirred.set()
+        self._changed.set()
 
-    async def wait(self, seconds: float) -> list[Pushed]:
-        """The cues that came, at once or within `seconds`; none: nothing came, or it is over (`farewell`)."""
-        if not self._waiting and self.farewell is None:
+    async def wait(self, seconds: float) -> list[CueFrame]:
+        """The cues that came, at once or within `seconds`; none: nothing came, or it is over (`last_frame`)."""
+        if not self._waiting and self.last_frame is None:
             try:
                 async with asyncio.timeout(seconds):
-                    await self._stirred.wait()
+                    await self._changed.wait()
             except TimeoutError:
                 return []
-        came = list(self._waiting)
+        received = list(self._waiting)
         self._waiting.clear()
-        self._stirred.clear()
-        return came
+        self._changed.clear()
+        return received
 
 
 class CueFeed:
-    """The reader. `start` and `stop` belong to the process, `end` lets every client go and takes no more.
+    """The reader. `start` and `stop` belong to the process, `end` disconnects every client and refuses new ones.
 
-    `room` is how many cues may wait for one client that listens from now on.
+    `room` is the queue length of clients from now on.
     """
 
     def __init__(self, cues: CueStore, meter: Meter, room: int = QUEUE) -> None:
@@ -123,22 +123,22 @@ class CueFeed:
 
     @property
     def clients(self) -> int:
-        """Streams that are open."""
+        """Open event streams."""
         return len(self._of_all) + sum(map(len, self._by_customer.values()))
 
     async def start(self) -> None:
-        """Begin to read: cues of commits sent after this call are passed on."""
+        """Start reading: cues of commits sent after this call are passed on."""
         self._reader = asyncio.create_task(self._read(self._cues.tail()), name="cue feed")
 
     async def stop(self) -> None:
-        """Let the clients go and stop reading."""
+        """Disconnect the clients and stop reading."""
         self.end()
         if self._reader is not None:
             self._reader.cancel()
             await asyncio.gather(self._reader, return_exceptions=True)
 
     def end(self) -> None:
-        """Let every client go; new ones are refused."""
+        """Disconnect every client; new ones are refused."""
         self._ended = True
         for listener in [*self._of_all, *(one for some in self._by_customer.values() for one in some)]:
             listener.close()
@@ -156,7 +156,7 @@ class CueFeed:
         return listener
 
     def leave(self, customer: CustomerId | None, listener: Listener) -> None:
-        """The client is gone."""
+        """The client disconnected."""
         listener.close(b"")
         self._group(customer).discard(listener)
         if customer is not None and not self._by_customer[customer]:
@@ -172,14 +172,14 @@ class CueFeed:
                 await self._follow(tail)
             except Unavailable as fault:
                 log.warning("cues wait for the store: %s", fault)
-            except Exception:  # the outermost loop of the feed: clients must not starve in silence
-                log.exception("the cue feed begins again")
+            except Exception:  # the outermost loop of the feed: it must go on
+                log.exception("the cue feed restarts")
             await asyncio.sleep(PAUSE_S)
             tail = self._cues.tail()
 
     async def _follow(self, tail: AsyncIterator[CueEntry]) -> None:
-        """Pass on what was missed, if the reader broke off before, and what comes. The tail was begun before
-        the past is read, so nothing falls between."""
+        """Catch up if the reader failed before, then follow. The tail was opened before the past is read, so no
+        cue is missed."""
         if self._passed:
             await self._pass_all_on(past(self._cues, None, self._passed[-1]))
         await self._pass_all_on(tail)
@@ -200,7 +200,7 @@ class CueFeed:
         wanting = [listener for listener in interested if listener.wants(entry.cue)]
         if not wanting:
             return
-        cue = pushed(entry)
+        cue = as_frame(entry)
         lost = sum(listener.offer(cue) for listener in wanting)
         if lost:
             self._meter.add("cues_dropped_slow_clients", lost)
@@ -213,4 +213,4 @@ class CueFeed:
 
 
 def _nothing() -> None:
-    """Nobody is to be told."""
+    """No callback."""

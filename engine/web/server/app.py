@@ -53,12 +53,12 @@ class Api(Application):
 
     def end_streams(self) -> None:
         """Let every event stream end and take no new ones: a server waits for open connections before it
-        tells the application to stop, and these would never close by themselves."""
+        stops the application, and these would never close by themselves."""
         self.feed.end()
 
 
 def build_app(services: Services, settings: Settings, heartbeat_s: float = HEARTBEAT_S) -> Api:
-    """The application over `services`. `heartbeat_s` is how long an event stream may be silent."""
+    """The application over `services`. `heartbeat_s` is the longest interval without a byte on an event stream."""
     web = settings.web
     keys, gate, feed = ApiKeys(web), Gate(web.max_in_flight), CueFeed(services.cues, services.meter)
     cues = CueRoutes(services, keys, feed, heartbeat_s)
@@ -109,7 +109,7 @@ OPEN = contextlib.nullcontext()
 
 
 class Frame:
-    """What happens around every handler: gate, key, error to answer, measurement."""
+    """Middleware of every handler: concurrency limit, authorisation, errors to responses, measurement."""
 
     def __init__(self, services: Services, keys: ApiKeys, gate: Gate) -> None:
         self._meter = services.meter
@@ -118,7 +118,7 @@ class Frame:
 
     def around(self, route: Route) -> Handler:
         """The handler of `route`, framed. It never raises."""
-        label, handler, foreign = route.path, route.handler, route.foreign
+        label, handler, cross_origin = route.path, route.handler, route.cross_origin
         gate, guarded = self._gate if route.gated else OPEN, route.key == "api"
 
         async def framed(request: Request) -> Response:
@@ -133,11 +133,11 @@ class Frame:
                 if response.status == 500:
                     log.exception("%s %s", request.method, label)
             except MessageAborted:
-                response = Response(499)  # the caller hung up; nobody reads this
-            except Exception as error:  # the outermost loop of a request: the fault is ours, the answer a 500
+                response = Response(499)  # the client disconnected; nobody reads this
+            except Exception as error:  # the outermost handler of a request: our fault, a 500
                 log.exception("%s %s", request.method, label)
                 response = problem(error)
-            if foreign:
+            if cross_origin:
                 for header in CORS_ANSWER:
                     response.add_header(*header)
             self._meter.observe("http_seconds", time.perf_counter() - started, label)
@@ -155,7 +155,7 @@ def _serve(app: Api, route: Route, frame: Frame) -> None:
     app.router.add(route.method, route.path, framed)
     if route.method == "GET" and route.answer != "text/event-stream":
         app.router.add("HEAD", route.path, framed)
-    if route.foreign:
+    if route.cross_origin:
         app.router.add("OPTIONS", route.path, _preflight)
 
 
@@ -167,7 +167,7 @@ _preflight.__annotations__ = {"request": Request, "return": Response}
 
 
 def _refuse_the_rest(app: Api, frame: Frame) -> None:
-    """404 for an address that is not served, 405 for one that is, but not so."""
+    """404 for a path that is not served, 405 for one with another method."""
 
     async def refuse(request: Request) -> Response:
         methods = ("GET", "POST", "HEAD", "OPTIONS")

@@ -1,4 +1,4 @@
-"""How much one request may weigh, how long it may take to arrive, and how many may be under way."""
+"""Limits: size of a request, time for it to arrive, and requests in flight."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from engine.errors import BadRequest, Overloaded
 from engine.web.server.problems import TooLarge, TooSlow, WrongEncoding
 
 ARRIVES_WITHIN_S = 10.0
-GZIP = zlib.MAX_WBITS | 16  # zlib's word for: with gzip's header and checksum
+GZIP = zlib.MAX_WBITS | 16  # zlib: with gzip's header and checksum
 
 
 class Gate:
-    """Counts the requests under way and refuses one too many: ``with gate: …``. One event loop's, so no lock.
+    """Limits the requests in flight: ``with gate: …``. Used by one event loop, so no lock.
 
-    A request that is still arriving is not under way: who sends slowly, or never ends, keeps nobody out.
+    A request that is still arriving does not count, so a slow client keeps nobody out.
     """
 
     def __init__(self, most: int) -> None:
@@ -30,7 +30,7 @@ class Gate:
     def __enter__(self) -> None:
         """Let a request in; raises `Overloaded`."""
         if self.inside >= self._most:
-            raise Overloaded(f"{self._most} requests are under way")
+            raise Overloaded(f"{self._most} requests are in flight")
         self.inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -39,8 +39,8 @@ class Gate:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, unpacked when it is gzip, at most `limit` bytes; more is neither read nor unpacked but refused
-    with `TooLarge`. Raises `TooSlow` for one that does not arrive, `WrongEncoding` and `BadRequest`."""
+    """The body, unpacked when it is gzip, at most `limit` bytes; beyond it neither reads nor unpacks but raises
+    `TooLarge`. Raises `TooSlow` for one that does not arrive, `WrongEncoding` and `BadRequest`."""
     packed = _is_gzip(request)
     body = await _in_time(_read(request, limit))
     return unpack(body, limit) if packed else body
@@ -55,7 +55,7 @@ def _is_gzip(request: Request) -> bool:
 
 
 def unpack(body: bytes, limit: int) -> bytes:
-    """`body` (one gzip member, RFC 1952) unpacked. A bomb goes off no further than the byte above `limit`:
+    """`body` (one gzip member, RFC 1952) unpacked. Stops at the byte above `limit`, also for a zip bomb:
     `TooLarge`. Raises `BadRequest` for what is damaged, cut short or followed by more."""
     unpacker = zlib.decompressobj(GZIP)
     try:
@@ -71,11 +71,11 @@ def unpack(body: bytes, limit: int) -> bytes:
 
 async def _in_time(reading: Coroutine[Any, Any, bytes]) -> bytes:
     """What `reading` returns. Raises `TooSlow`."""
-    # most bodies came with their head and are had at the first step; a timeout takes 5 µs of a decision's 65
+    # most bodies arrive with their head and complete in the first step; a timeout takes 5 µs of a decision's 65
     try:
         awaited = reading.send(None)
-    except StopIteration as had:
-        return cast("bytes", had.value)
+    except StopIteration as done:
+        return cast("bytes", done.value)
     try:
         async with asyncio.timeout(ARRIVES_WITHIN_S):
             return await _rest(reading, awaited)
@@ -90,12 +90,12 @@ def _rest(begun: Coroutine[Any, Any, bytes], awaited: object) -> Generator[Any, 
         while True:
             try:
                 sent = yield awaited
-            except BaseException as fault:  # also a cancellation: it is the coroutine's to answer
+            except BaseException as fault:  # also a cancellation: the coroutine handles it
                 awaited = begun.throw(fault)
             else:
                 awaited = begun.send(sent)
-    except StopIteration as had:
-        return cast("bytes", had.value)
+    except StopIteration as done:
+        return cast("bytes", done.value)
 
 
 async def _read(request: Request, limit: int) -> bytes:
@@ -106,11 +106,11 @@ async def _read(request: Request, limit: int) -> bytes:
         raise BadRequest("not a number", "Content-Length")
     if len(stated) > 15 or int(stated) > limit:
         raise TooLarge(f"larger than {limit} bytes")
-    return await request.read() or b""  # the server holds the sender to the stated length
+    return await request.read() or b""  # the server enforces the stated length
 
 
 def chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes; raises `MessageAborted` when the caller hangs up."""
+    """The body as it arrives; raises `MessageAborted` when the client disconnects."""
     return cast("AsyncIterator[bytes]", request.stream())  # BlackSheep's stub has another type
 
 

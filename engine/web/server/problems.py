@@ -1,4 +1,4 @@
-"""Errors as answers: one table from error to status, `application/problem+json` (RFC 9457)."""
+"""Errors as responses: one table from error to status, `application/problem+json` (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class TooSlow(BadRequest):
 
 
 class WrongEncoding(BadRequest):
-    """A body packed in a way that is not taken."""
+    """A content encoding that is not supported."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, "Content-Encoding")
 
 
 class WrongMethod(BadRequest):
-    """The address exists, but not with this method; ``allowed`` are those it has."""
+    """The path exists, but not with this method; ``allowed`` are those it has."""
 
     def __init__(self, allowed: str) -> None:
         super().__init__(f"this address takes {allowed}")
@@ -60,7 +60,7 @@ STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
 
 
 class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What went wrong; ``field`` names what the caller must mend, ``code`` is for programs."""
+    """What went wrong; ``field`` names what the caller must correct, ``code`` is for programs."""
 
     title: str
     status: int
@@ -73,7 +73,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def problem(error: Exception) -> Response:
-    """The answer that tells `error`."""
+    """The response for `error`."""
     for kind, status, title, code in STATUS:
         if isinstance(error, kind):
             code, field = getattr(error, "code", code), getattr(error, "field", "")
@@ -81,9 +81,9 @@ def problem(error: Exception) -> Response:
     return respond(Problem("Internal error", 500, "the fault is ours and has been logged", "internal"), 500, [])
 
 
-def respond(told: object, status: int, headers: list[tuple[bytes, bytes]]) -> Response:
-    """`told` as a problem document."""
-    return Response(status, headers, Content(b"application/problem+json", _encode(told)))
+def respond(document: object, status: int, headers: list[tuple[bytes, bytes]]) -> Response:
+    """`document` as application/problem+json."""
+    return Response(status, headers, Content(b"application/problem+json", _encode(document)))
 
 
 def _detail(error: CuelineError) -> str:

@@ -1,4 +1,4 @@
-"""The connection under every request: bounds on a head, refusals in the words of the rest, packets joined."""
+"""uvicorn's protocol with limits on heads, refusals as problem documents, and joined packets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AT_ONCE = 64 * 1024  # bytes
 
 
 class Corked:
-    """A transport that sends what is written in one turn of the event loop together.
+    """A transport that sends what is written in one event-loop iteration together.
 
     uvicorn writes a head and its body one after the other, uvloop sends each at once: two packets and two
     system calls an answer, of which one is saved (60 to 53 µs for a bare endpoint).
@@ -32,8 +32,8 @@ class Corked:
         self._bytes = 0
 
     def write(self, data: bytes) -> None:
-        """Send `data` when this turn of the loop is over; at once when `AT_ONCE` bytes wait, for a sender must
-        be paused in time."""
+        """Send `data` at the end of this event-loop iteration; at once when `AT_ONCE` bytes wait, so that
+        backpressure works."""
         if not self._parts:
             self._loop.call_soon(self._send)
         self._parts.append(data)
@@ -48,7 +48,7 @@ class Corked:
 
     def _send(self) -> None:
         parts, self._parts, self._bytes = self._parts, [], 0
-        if parts and not self._transport.is_closing():  # the caller may have hung up within this turn
+        if parts and not self._transport.is_closing():  # the client may have disconnected meanwhile
             self._transport.write(b"".join(parts))
 
     def __getattr__(self, name: str) -> Any:
@@ -56,21 +56,21 @@ class Corked:
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's, which bounds neither the size of a head nor the time it may take."""
+    """uvicorn's protocol, which limits neither the size of a head nor its time."""
 
     _in_head = _begun = False  # a head; in this read
     _unread = 0  # bytes since, or since the last answer
-    _patience: asyncio.TimerHandle | None = None
+    _timeout: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody connected, and has to say something soon."""
+        """A client connected: start the timeout for its first head."""
         loop = asyncio.get_running_loop()
         super().connection_made(cast("asyncio.Transport", Corked(transport, loop)))
-        self._patience = loop.call_later(HEAD_WITHIN_S, self._out_of_patience)
+        self._timeout = loop.call_later(HEAD_WITHIN_S, self._timed_out)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Somebody went."""
-        self._be_patient()
+        """The connection closed."""
+        self._clear_timeout()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -79,51 +79,51 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._answering and not self._in_head:  # the handler bounds the body, but not what follows its chunks
+        if self._answering and not self._in_head:  # the handler limits the body, but not its trailers
             if len(self.headers) > MOST_HEADERS:
                 self.transport.close()
             return
         self._bound(len(data))
 
     def on_message_begin(self) -> None:
-        """The parser met a request."""
+        """A request begins."""
         self._in_head = self._begun = True
         self._unread = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """The parser has its head."""
+        """Its head is complete."""
         self._in_head, self._unread = False, 0
-        if self._patience is not None:
-            self._be_patient()
+        if self._timeout is not None:
+            self._clear_timeout()
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """What came is no HTTP. (Called by uvicorn.)"""
+        """Refuse what is not HTTP. (Called by uvicorn.)"""
         self._refuse(BadRequest("this is no HTTP/1.1 request"))
 
     def _bound(self, arrived: int) -> None:
-        """Bytes arrived that no handler sees: of a head, or of a request that has been answered."""
+        """Limit the bytes that no handler sees: of a head, or of a request that has been answered."""
         if not self._begun:
             self._unread += arrived
         if self._in_head and self._unread > HEAD_BYTES:
             self._refuse(HeadTooLarge(f"line and headers are larger than {HEAD_BYTES} bytes"))
         elif self._unread > LEFT_BYTES:
             self.transport.close()
-        elif self._patience is None:
-            self._patience = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._out_of_patience)
+        elif self._timeout is None:
+            self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
 
-    def _be_patient(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _clear_timeout(self) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()
+            self._timeout = None
 
-    def _out_of_patience(self) -> None:
-        self._patience = None
+    def _timed_out(self) -> None:
+        self._timeout = None
         if self._answering:
-            return  # and so perhaps not reading; afterwards uvicorn waits for 5 s
+            return  # perhaps not reading; afterwards uvicorn's keep-alive timeout applies, 5 s
         if not self._in_head:
-            self.transport.close()  # who said nothing is told nothing: browsers connect in advance
+            self.transport.close()  # no bytes, no response: browsers connect in advance
         else:
             self._refuse(TooSlow(f"the head of a request has not arrived within {HEAD_WITHIN_S:.0f} s"))
 
@@ -132,7 +132,7 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, error: BadRequest) -> None:
-        """Answer with `error`, unless another answer is under way, and hang up."""
+        """Respond with `error`, unless another response is in progress, and close."""
         if not self._answering and not self.transport.is_closing():
             self.transport.write(_raw(error))
         self.transport.close()
@@ -140,10 +140,10 @@ class Protocol(HttpToolsProtocol):
 
 def _raw(error: BadRequest) -> bytes:
     """The problem document of `error` as a whole HTTP/1.1 response."""
-    told = problem(error)
-    body = told.content.body if told.content else b""
+    response = problem(error)
+    body = response.content.body if response.content else b""
     lines = (
-        b"HTTP/1.1 %d %b" % (told.status, HTTPStatus(told.status).phrase.encode()),
+        b"HTTP/1.1 %d %b" % (response.status, HTTPStatus(response.status).phrase.encode()),
         b"content-type: application/problem+json",
         b"content-length: %d" % len(body),
         b"connection: close",

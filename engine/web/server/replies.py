@@ -1,4 +1,4 @@
-"""Good answers."""
+"""Successful responses."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from blacksheep import Content, Response
 _encode = msgspec.json.Encoder().encode
 
 
-def json(told: object, status: int = 200) -> Response:
-    """`told` (a Struct or plain values) as JSON."""
-    return Response(status, None, Content(b"application/json", _encode(told)))
+def json(answer: object, status: int = 200) -> Response:
+    """`answer` (a Struct or plain values) as JSON."""
+    return Response(status, None, Content(b"application/json", _encode(answer)))
 
 
 def plain_json(answer: Mapping[str, object]) -> Response:
@@ -22,11 +22,11 @@ def plain_json(answer: Mapping[str, object]) -> Response:
     return Response(200, None, Content(b"application/json", orjson.dumps(answer)))
 
 
-def ready_json(told: bytes) -> Response:
+def ready_json(encoded: bytes) -> Response:
     """JSON that is encoded already."""
-    return Response(200, None, Content(b"application/json", told))
+    return Response(200, None, Content(b"application/json", encoded))
 
 
-def body(content_type: str, told: bytes, status: int = 200) -> Response:
+def body(content_type: str, content: bytes, status: int = 200) -> Response:
     """Bytes of a type."""
-    return Response(status, None, Content(content_type.encode(), told))
+    return Response(status, None, Content(content_type.encode(), content))

@@ -1,4 +1,4 @@
-"""Runs an app on uvicorn inside the loop that is there, until told to stop."""
+"""Runs an app on uvicorn in the running event loop, until a stop event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GRACE_S = 2  # open streams are cut off after this
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to the process, and lets event streams go before it waits for connections to close."""
+    """Leaves signals to the process, and ends event streams before it waits for connections to close."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
