@@ -39,7 +39,7 @@ from engine.settings import Redis
 from engine.store.redis import RedisStore
 
 PARTITIONS = 4  # tansu reads a fetch from the beginning of a partition: few fetches keep it fresh for longer
-READY_WITHIN_S = 60.0
+READY_WITHIN_S = 180.0  # after an update in place the kernels are compiled first
 SETTLE_S = 10.0  # how long the last events may take to be counted
 STOP_S = 1.0  # the same, and how long requests under way may take, once somebody wants it to end
 END_S = 2.0  # of the seconds given, those kept for ending
