@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from engine.demo import kernels
 from engine.demo.children import Children
 from engine.demo.feed import Feed, Input
 from engine.demo.log_rotation import LONGEST, LogRotation
@@ -39,7 +40,8 @@ from engine.settings import Redis
 from engine.store.redis import RedisStore
 
 PARTITIONS = 4  # tansu reads a fetch from the beginning of a partition: few fetches keep it fresh for longer
-READY_WITHIN_S = 180.0  # after an update in place the kernels are compiled first
+READY_WITHIN_S = 180.0
+COMPILED_WITHIN_S = 300.0  # where each process compiles the kernels for itself
 SETTLE_S = 10.0  # how long the last events may take to be counted
 STOP_S = 1.0  # the same, and how long requests under way may take, once somebody wants it to end
 END_S = 2.0  # of the seconds given, those kept for ending
@@ -107,6 +109,7 @@ class Demo:
             )
 
     async def _start_and_feed(self) -> Result:
+        await kernels.compile_kernels(self._say)
         self._say("starting Kafka (tansu) and Valkey …")
         async with LocalServices(
             self._wishes.directory,
@@ -132,11 +135,12 @@ class Demo:
 
     async def _start_engine(self, services: LocalServices) -> None:
         environment, engine = self._environment(services), [sys.executable, "-m", "engine"]
+        within = READY_WITHIN_S if kernels.kept() else COMPILED_WITHIN_S
         work, run = [*engine, "work", "--directory", str(services.directory / "worker")], services.supervisor.run
         await asyncio.gather(
-            run("worker", work, environment, lambda: _answers(self._worker_port, "ready"), READY_WITHIN_S),
+            run("worker", work, environment, lambda: _answers(self._worker_port, "ready"), within),
             # ready says whether the worker is too: an api process must not be ended because a worker is
-            run("api", [*engine, "api"], environment, lambda: _answers(self._port, "live"), READY_WITHIN_S),
+            run("api", [*engine, "api"], environment, lambda: _answers(self._port, "live"), within),
         )
 
     def _environment(self, services: LocalServices) -> dict[str, str]:

@@ -33,6 +33,22 @@ async def test_without_arguments_it_runs_until_it_is_interrupted(start: Demos) -
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
+@pytest.mark.slow
+async def test_kernels_are_compiled_before_anything_is_started(
+    start: Demos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cold := tmp_path / "kernels").mkdir(mode=0o700)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cold))
+    demo = await start("--seconds", "5")
+    async with asyncio.timeout(2 * START_S):
+        seen = [line async for line in until(demo, b"ready in")]
+    said = [place for place, line in enumerate(seen) if line.startswith(b"compiling")]
+    started = [place for place, line in enumerate(seen) if line.startswith(b"starting")]
+    assert len(said) == 1, seen
+    assert said < started, seen
+    assert any(cold.iterdir())
+
+
 async def test_another_needs_a_directory_of_its_own(start: Demos) -> None:
     first = await start()
     async with asyncio.timeout(START_S):
