@@ -14,6 +14,7 @@ from engine.events import Kind
 from engine.kernels import decode
 from engine.kernels import row as layout
 from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.state.catalogue import BY_NAME
 from engine.stream.evaluator import IndicatorEvaluator
 from tests.kernels.builders import (
     DAY,
@@ -393,3 +394,21 @@ def test_a_silence_of_less_than_a_unit_is_due_to_the_millisecond() -> None:
         assert len(evaluator.fire(rows, slots, START + after_ms - 1)) == 0
         (found,) = evaluator.fire(rows, slots, START + after_ms)
         assert (int(found["indicator"]), int(found["at"])) == (indicator, START + after_ms)
+
+
+def test_an_activation_says_what_brought_it_about() -> None:
+    evaluator = IndicatorEvaluator(rulebook(many="customer.events >= 2", quiet="idle.seconds >= 60"))
+    rows, slots = np.zeros(2, layout.ROW), np.array([1, 0, 1], np.int32)
+    batch = columns(views(START, START + 1, START + 2))
+    batch["received_at"] = [7, 8, 9]
+    _, (by_event,) = evaluator.advance(rows, slots, batch)
+    assert [int(by_event[name]) for name in ("event", "slot", "indicator", "at", "received_at")] == [
+        2, 1, 0, START + 2, 9,
+    ]  # fmt: skip
+    _, by_silence = evaluator.fire(rows, np.array([0, 1], np.int32), START + MINUTE + 2)
+    assert [int(by_silence[name]) for name in ("event", "slot", "indicator", "at", "received_at")] == [
+        -1, 1, 1, START + MINUTE + 2, 0,
+    ]  # fmt: skip
+    expected = features(rows[1:], START + MINUTE + 2)
+    found = {name: float(by_silence["features"][feature.index]) for name, feature in BY_NAME.items()}
+    assert found == pytest.approx(expected, nan_ok=True)

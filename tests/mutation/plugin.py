@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import hypothesis
 import numba
@@ -14,6 +15,8 @@ from tests.mutation import interpreted
 #: A failure is enough; which is the smallest does not matter.
 PHASES = (Phase.explicit, Phase.generate)
 INTERPRETED_EXAMPLES = 50
+#: Processor time of one test; the first compiled one may have to compile all kernels.
+INTERPRETED_S, COMPILED_S = 12.0, 60.0
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,6 +47,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if _is_interpreted():
         for item in filter(_is_property, items):
             _shorten(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """A test that uses more of the processor than any does will not end: the process is killed by SIGPROF."""
+    signal.setitimer(signal.ITIMER_PROF, INTERPRETED_S if _is_interpreted() else COMPILED_S)
 
 
 def _is_interpreted() -> bool:

@@ -33,10 +33,12 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of tests ended: ``failed`` are the names of those that did."""
+    """How a run of tests ended: ``failed`` are the names of those that did; ``timeout`` that it took too long,
+    ``endless`` that a test used up its share of the processor."""
 
     passed: bool
     timeout: bool
+    endless: bool
     failed: tuple[str, ...]
     seconds: float
     output: str
@@ -138,7 +140,10 @@ class _Server:
         output = Path(order["output"]).read_text(errors="replace")
         if code == NO_TESTS:
             raise RuntimeError(f"no test was run:\n{output[-2000:]}")
-        return Outcome(code == 0, seconds >= limit_s, tuple(_FAILED.findall(output)), seconds, output)
+        endless = code == -signal.SIGPROF
+        return Outcome(
+            code == 0, endless or seconds >= limit_s, endless, tuple(_FAILED.findall(output)), seconds, output
+        )
 
     def _answer(self) -> int:
         assert self._process.stdout is not None
