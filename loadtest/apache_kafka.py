@@ -76,7 +76,7 @@ def _properties(port: int, controller: int, log: Path) -> str:
         # a killed broker may register again once its last session is over
         "broker.session.timeout.ms": 1000,
         "broker.heartbeat.interval.ms": 250,
-        # a worker that dies is missed after seconds, and nobody waits for members that may yet come
+        # a dead worker leaves the group after seconds, and a rebalance does not wait for more members
         "group.initial.rebalance.delay.ms": 0,
         "group.min.session.timeout.ms": 500,
         "num.network.threads": 2,

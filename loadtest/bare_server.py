@@ -1,4 +1,4 @@
-"""The peer of ``cueline bench decisions``: the least that could be called a state lookup.
+"""The baseline of ``cueline bench decisions``: the least that could be called a state lookup.
 
 ``python -m loadtest.bare_server`` is an ASGI function that does one Redis GET for the key in its path and answers
 a constant, on the server and the configuration that Cueline's HTTP process has (`engine.web.server`).
@@ -22,7 +22,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-#: redis-py takes one for each request under way, and has 100 unless told otherwise.
+#: redis-py uses one for each request in flight, 100 by default.
 MOST_CONNECTIONS = 10_000
 
 

@@ -128,7 +128,7 @@ def _targets(text: str) -> tuple[KillTarget, ...]:
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """What goes wrong in words."""
+    """Print errors as text, without a traceback."""
     try:
         yield
     except CuelineError as error:

@@ -1,8 +1,8 @@
 """``cueline bench compare``: this checkout beside another commit, by the processor time of the engine's processes.
 
-The two are measured in turns (A B, B A, A B …), each turn with fresh processes, so that neither drift of the
-machine nor the luck of one start decides. Time on the clock says as much of the neighbours as of the code;
-processor time says less of them, and a ratio of two turns that follow each other least.
+The two are measured in turns (A B, B A, A B …), each turn with fresh processes, which cancels drift of the
+machine and variation between starts. Wall time depends on noisy neighbours; processor time does less, and a
+ratio of two adjacent turns least.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Trial(Protocol):
         """What is counted."""
 
     def open(self, progress: Callable[[float], None]) -> AbstractAsyncContextManager[object]:
-        """Make ready what both sides share."""
+        """Set up what both sides share."""
 
     async def measure(self, side: Side) -> Spent:
         """One turn of one side."""

@@ -50,7 +50,7 @@ class StreamTrial:
 
     @asynccontextmanager
     async def open(self, progress: Callable[[float], None]) -> AsyncIterator[StreamTrial]:
-        """Start the broker and fill its topic, `progress` (0 to 1) told; on leaving, end it."""
+        """Start the broker and fill its topic, reporting `progress` (0 to 1); on leaving, end it."""
         await self.broker.start()
         try:
             await make_topics(self.broker.bootstrap, {"cueline.events": self._partitions})
@@ -89,7 +89,7 @@ class StreamTrial:
 
 
 async def samples(process: MeasuredProcess, events: int) -> list[ProcessSample]:
-    """What the worker did, time after time, until it has applied `events`."""
+    """Samples of the worker until it has applied `events`."""
     seen, moved = [await process.sample(APPLIED)], time.monotonic()
     while seen[-1].done < events:
         await asyncio.sleep(POLL_S)
@@ -97,7 +97,7 @@ async def samples(process: MeasuredProcess, events: int) -> list[ProcessSample]:
         if seen[-1].done != seen[-2].done:
             moved = time.monotonic()
         elif time.monotonic() - moved > STUCK_S:
-            raise process.failure(f"the worker stands at {seen[-1].done:.0f} of {events} events")
+            raise process.failure(f"the worker is stuck at {seen[-1].done:.0f} of {events} events")
     return seen
 
 

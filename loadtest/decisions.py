@@ -2,8 +2,8 @@
 
 Two servers run side by side: Cueline's HTTP process as it is deployed (``cueline api``), and an ASGI function
 that does one Redis GET and answers a constant (`loadtest.bare_server`), both on one server configuration and one
-Valkey. One generator loads them in turns of a second (A B B A …), so that whatever else the machine does
-meets both alike.
+Valkey. One generator loads them in turns of a second (A B B A …), so that other load on the machine
+affects both alike.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class EndpointLatency(msgspec.Struct, frozen=True, rename="camel"):
 
 class DecisionResult(msgspec.Struct, frozen=True, rename="camel"):
     """Both sides and ``ratio`` = engine / bare in answers a second. ``ratios`` are those of each pair of
-    turns: how far they spread tells how quiet the machine was."""
+    turns: their spread shows the noise of the machine."""
 
     engine: EndpointLatency
     bare: EndpointLatency
@@ -137,13 +137,13 @@ def requests_for(side: str, customers: Sequence[str], channels: Sequence[str]) -
 
 
 def row_key(keys: RedisKeys, customer: str) -> bytes:
-    """Where the store keeps a customer's row."""
+    """The key of a customer's row."""
     key = customer.encode()
     return keys.row_prefix[keys.of_customer(key)] + key
 
 
 def channels_of(rulebook: Rulebook) -> list[str]:
-    """The channels that its offers are meant for."""
+    """The channels of its offers."""
     return sorted({channel for offer in rulebook.offers for channel in offer.channels})
 
 
@@ -176,7 +176,7 @@ async def _measure(
 
 
 async def _fill(url: str, customers: Sequence[str]) -> None:
-    """Write the rows where the engine looks for them."""
+    """Write the rows to the store's keys."""
     keys, rows = RedisKeys(Settings().kafka.partitions), people.rows(len(customers), wall_ms())
     client = redis.asyncio.Redis.from_url(url)
     for start in range(0, len(customers), MSET_ROWS):

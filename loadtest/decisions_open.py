@@ -33,7 +33,7 @@ SHARE = 0.5  # of the bare endpoint's peak
 TURN_S = 2.0
 PEAK_CONNECTIONS = 16
 PEAK_TURNS = 3  # of a second each: the best is the peak
-POOL = 64  # connections of the open loop: more than are ever under way while the server keeps up
+POOL = 64  # connections of the open loop: more than are ever in flight while the server keeps up
 SEED = 1
 LONGEST_US = 60_000_000
 DIGITS = 3
@@ -120,14 +120,14 @@ def histogram() -> Any:
 
 def latency(loads: Sequence[OpenLoad]) -> Latency:
     """The figures of several turns together. Raises `Unavailable` when nothing was answered well."""
-    told, failed = histogram(), sum(turn.failed for turn in loads)
+    recorded, failed = histogram(), sum(turn.failed for turn in loads)
     seen = np.concatenate([turn.latencies for turn in loads]) * 1e6
     for microseconds in np.clip(seen, 1, LONGEST_US).round().astype(int).tolist():
-        told.record_value(microseconds)
-    good = told.get_total_count()
+        recorded.record_value(microseconds)
+    good = recorded.get_total_count()
     if not good:
         raise Unavailable(f"none of {failed} requests was answered well")
-    p50, p99, p999 = (told.get_value_at_percentile(percentile) / 1_000 for percentile in (50, 99, 99.9))
+    p50, p99, p999 = (recorded.get_value_at_percentile(percentile) / 1_000 for percentile in (50, 99, 99.9))
     return Latency(p50, p99, p999, good + failed, failed, sum(turn.late for turn in loads))
 
 
@@ -182,7 +182,7 @@ async def _by_turns(
 
 
 async def _turn(port: int, requests: Iterator[bytes], planned: NDArray[np.float64]) -> OpenLoad:
-    """Over connections of its own: a server hangs up on one that was idle during the other's turn."""
+    """Over its own connections: the server closes one that was idle during the other side's turn."""
     lines = await connect(HOST, port, POOL, FALLBACK)
     load = await OpenLoop(lines, requests, planned).run()
     for line in lines:

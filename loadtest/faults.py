@@ -1,8 +1,8 @@
 """``cueline bench faults``: kill -9 at random moments while a log is replayed, then compare every row.
 
-Two workers read what one sender writes. After the last kill everything is let drain, and the same topic is
+Two workers read what one sender writes. After the last kill everything drains, and the same topic is
 read once more by an undisturbed worker into an empty database of the same Redis. Rows must be equal byte
-for byte, every customer must have had exactly the events that were sent, and the same cues must have gone out.
+for byte, every customer must have exactly the events that were sent, and the same cues must have been written.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class RecoveryTimes(msgspec.Struct, frozen=True):
 
 
 class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
-    """What came of it. All of ``rowsDifferent``, ``eventsLost``, ``eventsDoubled`` and ``cuesDifferent`` (lost,
+    """The result. All of ``rowsDifferent``, ``eventsLost``, ``eventsDoubled`` and ``cuesDifferent`` (lost,
     doubled or other than undisturbed) must be 0."""
 
     kills: dict[str, int]
@@ -145,7 +145,7 @@ class _FaultRun:
         finally:
             self._ending.set()
             await sending
-        with contextlib.suppress(Unavailable):  # what is missing then, the comparison tells
+        with contextlib.suppress(Unavailable):  # the comparison reports what is missing
             await self._applied(self._sent.total())
         await self._quiet(0)
         fenced = await self._refused()
@@ -156,7 +156,7 @@ class _FaultRun:
         return await self._compare(fenced)
 
     async def _freeze_clock(self) -> None:
-        """The engine's clock stands at the first event: no timer depends on when anything was killed."""
+        """Freeze the engine's clock at the first event: no timer depends on when anything was killed."""
         first = next(self._log(0))
         for database in (0, 1):
             store = RedisStore(Redis(url=self._stage.url(database)), self._stage.partitions)
@@ -164,7 +164,7 @@ class _FaultRun:
             await store.close()
 
     async def _send(self) -> None:
-        """Write the log again and again, each time later and under new ids, until the kills are over."""
+        """Write the log repeatedly, each time later and under new ids, until the kills are over."""
         log = KafkaLog(self._stage.kafka)
         began, sent = time.monotonic(), 0
         await log.open()
@@ -181,7 +181,7 @@ class _FaultRun:
             await log.close()
 
     async def _write(self, log: KafkaLog, batch: list[Message]) -> None:
-        """Until Kafka has it: with the same ids, as every sender should. Raises `Unavailable` in the end."""
+        """Retry until Kafka has it, idempotent by the same ids. Raises `Unavailable` after `PATIENCE_S`."""
         give_up = time.monotonic() + PATIENCE_S
         while True:
             try:
@@ -258,7 +258,7 @@ class _FaultRun:
             raise Unavailable(f"{applied} of {events} events applied after {PATIENCE_S:.0f} s") from error
 
     async def _quiet(self, database: int) -> None:
-        """Wait until the store's offsets have begun and then stood still for a while."""
+        """Wait until the store's offsets have begun and then not changed for a while."""
         before, since = [0], time.monotonic()
         while time.monotonic() - since < QUIET_S or not any(before):
             await asyncio.sleep(POLL_S)

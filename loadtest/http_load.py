@@ -1,4 +1,4 @@
-"""HTTP load that costs little itself: prebuilt requests on kept-alive connections, answers told apart by
+"""HTTP load that costs little itself: prebuilt requests on kept-alive connections, answers delimited by
 their ``content-length`` alone, so that a generator sharing the machine takes little from the server.
 
 It is a closed loop: each connection asks again as soon as it is answered. That finds the highest rate; while
@@ -49,7 +49,7 @@ def joined(loads: Sequence[Load]) -> Load:
 
 
 class HttpConnection(asyncio.Protocol):
-    """One connection with one request under way at a time. `answered` hears of each answer whether it was
+    """One connection with one request in flight. `answered` is called for each answer with whether it was
     good: its status 200, and `refused` (bytes; empty for none) not at its end."""
 
     def __init__(self, refused: bytes = b"") -> None:
@@ -91,7 +91,7 @@ class HttpConnection(asyncio.Protocol):
             self.answered(self, False)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close it."""
         self.answered = _nobody
         if self._transport is not None:
             self._transport.close()
@@ -108,7 +108,7 @@ async def connect(host: str, port: int, connections: int, refused: bytes = b"") 
 
 async def closed_loop(connections: Sequence[HttpConnection], requests: Iterator[bytes], seconds: float) -> Load:
     """Each connection asks, one request after the other, for `seconds`, or until there are no more `requests` or
-    the server hangs up on it; one that it hung up on before has failed once. The last answer ends it."""
+    the server closes it; one that was closed before has failed once. The last answer ends it."""
     latencies: list[float] = []
     start = time.perf_counter()
     until, failed, busy = start + seconds, 0, len(connections)
@@ -147,7 +147,7 @@ async def closed_loop(connections: Sequence[HttpConnection], requests: Iterator[
 
 
 def _nobody(connection: HttpConnection, good: bool) -> None:
-    """Nobody listens."""
+    """No listener."""
 
 
 def _end(buffer: bytes) -> int:

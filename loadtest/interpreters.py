@@ -14,7 +14,7 @@ from loadtest.layouts import ROOT, remove_stale
 
 LOCK = "requirements.lock"
 KEPT = 2
-TOLD_OF_LOG = 1_500  # characters
+LOG_TAIL = 1_500  # characters
 BUILT_WITHIN_S = 900.0
 
 
@@ -57,14 +57,14 @@ def _make(python: Path, lock: Path, log: Path) -> None:
         if uv.exists()
         else [str(python), "-m", "pip", "install"]
     )
-    with log.open("wb") as told:
+    with log.open("wb") as output:
         for command in (
             [sys.executable, "-m", "venv", str(folder)],
             [*install, "--quiet", "--require-hashes", "-r", str(lock)],
         ):
             try:
-                subprocess.run(command, stdout=told, stderr=told, check=True, timeout=BUILT_WITHIN_S)
+                subprocess.run(command, stdout=output, stderr=output, check=True, timeout=BUILT_WITHIN_S)
             except (OSError, subprocess.SubprocessError) as error:
-                end = log.read_text(errors="replace")[-TOLD_OF_LOG:]
+                end = log.read_text(errors="replace")[-LOG_TAIL:]
                 raise Unavailable(f"no environment for {lock}: {error}; {log} ends:\n{end}") from error
     (python.parent / "ready").touch()

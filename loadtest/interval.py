@@ -32,7 +32,7 @@ class Interval(msgspec.Struct, frozen=True):
 
 def interval(ratios: Sequence[float]) -> Interval:
     """The geometric mean of paired ratios (all above 0) and its 95 % interval. Raises ValueError for fewer
-    than two, of which no spread can be told."""
+    than two, of which there is no spread."""
     count = len(ratios)
     if count < 2:
         raise ValueError("an interval needs two pairs at least")

@@ -40,7 +40,7 @@ def precise_loop() -> asyncio.AbstractEventLoop:
 
 
 def poisson(per_second: float, seconds: float, chance: np.random.Generator) -> NDArray[np.float64]:
-    """When requests are to leave (s from the start, ascending) as callers who do not know of each other send them:
+    """When requests are to leave (s from the start, ascending) as independent callers send them:
     exponential gaps of mean 1 / `per_second`, up to `seconds`."""
     expected = per_second * seconds
     gaps = chance.exponential(1 / per_second, int(expected + 10 * np.sqrt(expected) + 10))
@@ -49,7 +49,7 @@ def poisson(per_second: float, seconds: float, chance: np.random.Generator) -> N
 
 
 class OpenLoop:
-    """One turn of load over `connections` (each with one request under way), `planned` as `poisson` gives it."""
+    """One turn of load over `connections` (each with one request in flight), `planned` as `poisson` gives it."""
 
     def __init__(
         self, connections: Sequence[HttpConnection], requests: Iterator[bytes], planned: NDArray[np.float64]
@@ -60,7 +60,7 @@ class OpenLoop:
         self._planned = planned.tolist()
         self._due = 0  # how many of `planned` have come
         self._waiting: deque[float] = deque()  # for a free connection
-        self._under_way: dict[HttpConnection, float] = {}
+        self._in_flight: dict[HttpConnection, float] = {}
         self._latencies: list[float] = []
         self._failed = self._late = 0
         self._finished = asyncio.Event()
@@ -77,11 +77,11 @@ class OpenLoop:
             async with asyncio.timeout_at(self._start + last + PATIENCE_S):
                 await self._finished.wait()
         except TimeoutError:
-            self._failed += len(self._waiting) + len(self._under_way)
+            self._failed += len(self._waiting) + len(self._in_flight)
         return OpenLoad(np.array(self._latencies), self._failed, self._late)
 
     def _tick(self) -> None:
-        """Send what is due, and come again when the next is."""
+        """Send what is due, and schedule the next."""
         now = self._loop.time() - self._start
         while self._due < len(self._planned) and self._planned[self._due] <= now:
             self._waiting.append(self._planned[self._due])
@@ -97,12 +97,12 @@ class OpenLoop:
                 continue
             planned = self._waiting.popleft()
             self._late += self._loop.time() - self._start - planned > LATE_S
-            self._under_way[connection] = planned
+            self._in_flight[connection] = planned
             connection.ask(next(self._requests))
         self._end_when_done()
 
     def _answered(self, connection: HttpConnection, good: bool) -> None:
-        planned = self._under_way.pop(connection, None)
+        planned = self._in_flight.pop(connection, None)
         if planned is None:
             return
         if good:
@@ -114,8 +114,8 @@ class OpenLoop:
         self._send()
 
     def _end_when_done(self) -> None:
-        nobody = not self._free and not self._under_way  # every connection was hung up
-        if self._due == len(self._planned) and not self._under_way and (nobody or not self._waiting):
+        nobody = not self._free and not self._in_flight  # every connection was closed
+        if self._due == len(self._planned) and not self._in_flight and (nobody or not self._waiting):
             self._failed += len(self._waiting)
             self._waiting.clear()
             self._finished.set()

@@ -1,5 +1,5 @@
-"""Servers as tests and benchmarks hold them: plain processes that can be killed and started again, and
-that die with whoever started them."""
+"""Servers for tests and benchmarks: plain processes that can be killed and started again, and that die with
+their parent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from engine.local.parent_death import dying_with_parent
 from engine.local.probes import kafka_answers, redis_answers
 from engine.local.services import tansu_command, valkey_command
 
-TOLD_OF_LOG = 3_000  # characters
+LOG_TAIL = 3_000  # characters
 
 
 class Service:
@@ -56,13 +56,13 @@ class Service:
             raise self.failure("no answer") from error
 
     def check(self) -> None:
-        """Raises `Unavailable`, with the log's end, when it was started and is no more."""
+        """Raises `Unavailable`, with the log's end, when it was started and has ended."""
         if self._process and (code := self._process.poll()) is not None:
             raise self.failure(f"exit {code}")
 
     def failure(self, what: str) -> Unavailable:
         """`what` went wrong with it, and the end of its log."""
-        return Unavailable(f"{what}; {self._log} ends:\n{self._log.read_text(errors='replace')[-TOLD_OF_LOG:]}")
+        return Unavailable(f"{what}; {self._log} ends:\n{self._log.read_text(errors='replace')[-LOG_TAIL:]}")
 
     async def _until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         while True:

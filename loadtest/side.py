@@ -1,7 +1,7 @@
-"""One of two commits that are compared: started only as anyone may start it, asked only what anyone may ask.
+"""One of two commits that are compared, used through its public interfaces only.
 
-Commands, settings, the bytes on Kafka, HTTP and the names of metrics hold from commit to commit; modules,
-classes and the layout of rows do not, so nothing of a side is imported.
+Commands, settings, the bytes on Kafka, HTTP and the names of metrics are stable across commits; modules,
+classes and the layout of rows are not, so nothing of a side is imported.
 """
 
 from __future__ import annotations

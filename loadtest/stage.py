@@ -1,4 +1,4 @@
-"""Where faults are made: a broker, a Redis with an append-only file, and workers that come back when they die."""
+"""The services for fault injection: a broker, a Redis with an append-only file, and supervised workers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from engine.settings import Kafka
 from loadtest.apache_kafka import apache_kafka
 from loadtest.servers import Broker, Valkey, tansu
 
-#: The shortest session that Kafka takes unless told otherwise.
+#: The shortest session timeout that Kafka accepts by default.
 KAFKA_GROUP = {
     "CUELINE_KAFKA__SESSION_TIMEOUT_S": "6",
     "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "4",
@@ -61,7 +61,7 @@ class Stage:
         return self.redis.socket_url.replace("?db=0", f"?db={database}")
 
     async def work(self, name: str, group: str, database: int) -> None:
-        """Run a worker as a child that comes back when it dies."""
+        """Run a worker as a child that is restarted when it dies."""
         environment = {
             "CUELINE_KAFKA__BROKERS": self.kafka.brokers,
             "CUELINE_KAFKA__PARTITIONS": str(self.partitions),
@@ -92,7 +92,7 @@ class Stage:
             await client.aclose()
 
     async def cues(self, database: int) -> Counter[bytes]:
-        """How often each cue, as it was written, stands in the cue streams."""
+        """How often each cue is in the cue streams."""
         client = redis.asyncio.Redis.from_url(self.url(database))
         found: Counter[bytes] = Counter()
         try:

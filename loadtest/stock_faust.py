@@ -1,4 +1,4 @@
-"""The peer of the stream benchmark: a Faust agent as its documentation writes one.
+"""The baseline of the stream benchmark: a Faust agent as its documentation writes one.
 
 Decode, count per customer, write to Redis. What an ordinary agent can do for speed is done: events are
 taken in batches (`take`) and a batch is one pipelined round trip. `python -m loadtest.stock_faust DIRECTORY`

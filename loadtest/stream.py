@@ -29,7 +29,7 @@ from loadtest.process_time import cpu_seconds
 
 POLL_S = 0.02
 STUCK_S = 60.0
-TOLD_OF_LOG = 1_500  # characters of a stuck reader's log
+LOG_TAIL = 1_500  # characters of a stuck reader's log
 SHOP = (Kind.ITEM_VIEWED, Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.SEARCHED, Kind.CART_ADDED, Kind.ORDER_COMPLETED)
 SHARES = (0.70, 0.12, 0.07, 0.05, 0.045, 0.015)
 
@@ -192,7 +192,7 @@ def _check(supervisor: Supervisor, changes: Sequence[Change], moved: float) -> N
     died = any(change.state is State.DIED for change in changes)
     if died or time.monotonic() - moved > STUCK_S:
         why = "the reader died" if died else f"no progress for {STUCK_S:.0f} s"
-        end = supervisor.log("reader").read_text()[-TOLD_OF_LOG:]
+        end = supervisor.log("reader").read_text()[-LOG_TAIL:]
         raise Unavailable(f"{why}; its log ends:\n{end}")
 
 

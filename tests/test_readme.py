@@ -43,8 +43,8 @@ def test_the_readmes_rules_are_good_and_its_cases_hold(tmp_path: Path) -> None:
     (tmp_path / "visits.yaml").write_text(rules)
     (tmp_path / "visits.cases.yaml").write_text(cases)
     for command in ("check", "test"):
-        told = CliRunner().invoke(app, ["rules", command, str(tmp_path)])
-        assert told.exit_code == 0, told.output
+        result = CliRunner().invoke(app, ["rules", command, str(tmp_path)])
+        assert result.exit_code == 0, result.output
 
 
 def test_the_table_has_conditions_to_try() -> None:

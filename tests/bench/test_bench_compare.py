@@ -184,9 +184,9 @@ def test_a_commit_is_laid_out_once(checkout: Path) -> None:
 
 @pytest.mark.parametrize("revision", ["nothing", "--all", "HEAD:engine", ""])
 def test_an_unknown_revision_is_named(checkout: Path, revision: str) -> None:
-    with pytest.raises(BadSettings, match="no commit") as told:
+    with pytest.raises(BadSettings, match="no commit") as printed:
         Layouts(checkout).resolve(revision)
-    assert repr(revision) in str(told.value)
+    assert repr(revision) in str(printed.value)
 
 
 def test_no_checkout_is_said(tmp_path: Path, checkout: Path) -> None:
@@ -251,8 +251,8 @@ def test_this_checkout_beside_its_commit(subject: str) -> None:
     small = ["--events", "100000", "--decisions", "2000", "--customers", "2000"]
     result = CliRunner().invoke(app, ["bench", "compare", "HEAD", subject, "--pairs", "2", *small, "--json"])
     assert result.exit_code == 0, result.output
-    told = msgspec.json.decode(result.stdout)
-    assert 0 < told["low"] <= told["ratio"] <= told["high"]
-    assert len(told["ratios"]) == told["pairs"] == 2
-    assert told["this"] > 0
-    assert told["commit"] == told["thisCommit"] == git(ROOT, "rev-parse", "HEAD")
+    printed = msgspec.json.decode(result.stdout)
+    assert 0 < printed["low"] <= printed["ratio"] <= printed["high"]
+    assert len(printed["ratios"]) == printed["pairs"] == 2
+    assert printed["this"] > 0
+    assert printed["commit"] == printed["thisCommit"] == git(ROOT, "rev-parse", "HEAD")

@@ -172,16 +172,16 @@ def test_a_variable_that_is_no_setting_is_told_with_the_closest(
     monkeypatch: pytest.MonkeyPatch, name: str, closest: str
 ) -> None:
     monkeypatch.setenv(name, "secret")
-    told = CliRunner().invoke(app, ["doctor"])
-    assert (told.exit_code, told.stdout) == (2, "")
-    assert told.stderr == f"setting {name.upper()} is no setting; the closest is {closest}\n"
+    ran = CliRunner().invoke(app, ["doctor"])
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert ran.stderr == f"setting {name.upper()} is no setting; the closest is {closest}\n"
 
 
 def test_a_misspelt_name_in_a_section_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_KAFKA__BROKRS", "kafka:9092")
-    told = CliRunner().invoke(app, ["doctor"])
-    assert told.exit_code == 2
-    assert "CUELINE_KAFKA__BROKRS" in told.stderr
+    ran = CliRunner().invoke(app, ["doctor"])
+    assert ran.exit_code == 2
+    assert "CUELINE_KAFKA__BROKRS" in ran.stderr
 
 
 def test_a_variable_that_is_no_setting_does_not_tell_its_value(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_a_socket_has_its_path() -> None:
 def test_tls_is_a_connection_with_a_context() -> None:
     end = endpoint("rediss://store.example")
     assert isinstance(end, SSLConnection)
-    assert isinstance(end, Connection)  # told apart in this order
+    assert isinstance(end, Connection)  # distinguished in this order
     context = end.ssl_context.get()
     assert isinstance(context, ssl.SSLContext)
     assert context.verify_mode == ssl.CERT_REQUIRED

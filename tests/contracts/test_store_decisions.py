@@ -1,4 +1,4 @@
-"""The verbs of decisions: views, caps, records, lessons."""
+"""The decisions' methods: views, caps, records, learned counts."""
 
 from __future__ import annotations
 

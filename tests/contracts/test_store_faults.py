@@ -47,9 +47,9 @@ async def own_store(own: Valkey) -> AsyncIterator[RedisStore]:
 
 
 async def every_verb(store: RedisStore) -> list[object]:
-    """Each verb once; what each came to."""
+    """Each method once; the result of each."""
     (customer,) = customers_of(1, 1)
-    verbs: list[Awaitable[object]] = [
+    commands: list[Awaitable[object]] = [
         store.claim(1),
         store.position(1),
         store.read(1, [b"a"]),
@@ -67,7 +67,7 @@ async def every_verb(store: RedisStore) -> list[object]:
         store.clock(),
         store.set_clock(None),
     ]
-    return await asyncio.gather(*verbs, return_exceptions=True)
+    return await asyncio.gather(*commands, return_exceptions=True)
 
 
 async def test_every_verb_says_that_redis_is_away(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ async def test_after_kill_and_restart_it_goes_on_where_it_was(own: Valkey, own_s
 
 
 async def test_killed_at_any_moment_a_commit_is_whole_or_absent(own: Valkey, own_store: RedisStore) -> None:
-    """Commits in flight while Redis is killed: rows, timers, cues and offset tell the same story after."""
+    """Commits in flight while Redis is killed: rows, timers, cues and offset are consistent after."""
     (customer,) = customers_of(1, 1)
     epoch, at = (await own_store.claim(1)).epoch, 0
     for _ in range(4):
@@ -216,7 +216,7 @@ async def test_the_library_is_replaced_only_when_it_differs(redis_settings: Redi
 
 
 async def committed(store: RedisStore, commit: Commit) -> None:
-    """As a worker does it: what was Unavailable may have happened, and the position tells."""
+    """As a worker does it: what was Unavailable may have happened, and the position shows it."""
     try:
         await store.commit(commit)
     except Unavailable:
@@ -264,17 +264,17 @@ async def test_tail_waits_for_a_redis_that_is_not_there_yet(own: Valkey, monkeyp
 async def test_close_ends_what_is_under_way(redis_store: RedisStore) -> None:
     tail = redis_store.tail()
     waiting = asyncio.ensure_future(anext(tail))
-    verb = asyncio.ensure_future(redis_store.position(0))
+    command = asyncio.ensure_future(redis_store.position(0))
     await asyncio.sleep(0)
     await redis_store.close()
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(waiting, PATIENCE_S)
-    for late in (verb, redis_store.position(0)):
+    for late in (command, redis_store.position(0)):
         with pytest.raises(Unavailable, match="closed"):
             await late
 
 
-async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again() -> None:
+async def test_a_connection_that_breaks_after_the_handshake_is_made_again() -> None:
     """The server answers all that a new connection asks, and what follows in the same packet is no protocol."""
     dials = 0
 
@@ -303,12 +303,12 @@ async def test_a_connection_that_breaks_behind_the_last_greeting_is_made_again()
 
 async def test_a_caller_that_gives_up_disturbs_nobody(redis_store: RedisStore) -> None:
     await redis_store.open()
-    verbs = [asyncio.ensure_future(redis_store.name({i: str(i)})) for i in range(10)]
+    commands = [asyncio.ensure_future(redis_store.name({i: str(i)})) for i in range(10)]
     await asyncio.sleep(0)
-    for verb in verbs[::2]:
-        verb.cancel()
+    for command in commands[::2]:
+        command.cancel()
     assert await redis_store.names([0, 9]) == {0: "0", 9: "9"}
-    await asyncio.gather(*verbs[1::2])
+    await asyncio.gather(*commands[1::2])
 
 
 async def test_calls_made_while_connecting_keep_their_order(redis_store: RedisStore, look: redis.Redis) -> None:
@@ -316,9 +316,9 @@ async def test_calls_made_while_connecting_keep_their_order(redis_store: RedisSt
         look.client_kill_filter(_type="normal", skipme=True)
         with contextlib.suppress(Unavailable):
             await redis_store.clock()
-        verbs = [redis_store.name({1: f"{i}-{j}"}) for j in range(20)]
+        commands = [redis_store.name({1: f"{i}-{j}"}) for j in range(20)]
         words = [redis_store.names([1]) for _ in range(2)]
-        results = await asyncio.gather(*verbs, *words)
+        results = await asyncio.gather(*commands, *words)
         assert results[-2:] == [{1: f"{i}-19"}] * 2
 
 

@@ -1,4 +1,4 @@
-"""The stream worker's verbs: fencing, offsets, rows, timers."""
+"""The stream worker's methods: fencing, offsets, rows, timers."""
 
 from __future__ import annotations
 
@@ -111,15 +111,15 @@ async def test_partitions_do_not_fence_one_another(store: AnyStore) -> None:
 
 async def test_a_read_sees_commits_sent_before_it(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
-    verbs = []
+    calls = []
     for i in range(30):
-        verbs += [store.commit(change(epoch, i, i + 1, rows={b"a": b"%d" % i})), store.read(1, [b"a"])]
-    results = await asyncio.gather(*verbs)
+        calls += [store.commit(change(epoch, i, i + 1, rows={b"a": b"%d" % i})), store.read(1, [b"a"])]
+    results = await asyncio.gather(*calls)
     assert results[1::2] == [[b"%d" % i] for i in range(30)]
 
 
 async def test_rows_come_back_bit_by_bit(store: AnyStore) -> None:
-    """2,600 rows as views of one arena, with every byte value, line ends among them, and odd customers."""
+    """2,600 rows as views of one array, with every byte value, line ends among them, and odd customers."""
     epoch = (await store.claim(1)).epoch
     cache = np.random.default_rng(1).integers(0, 256, (2_600, ROW_BYTES), np.uint8)
     cache[7, :4] = np.frombuffer(b"\r\n$1", np.uint8)

@@ -37,7 +37,7 @@ Chosen = tuple[int, int, list[Placed], bool]
 
 
 class Twins(RuleBasedStateMachine):
-    """Random verbs on both stores; offsets and epochs are mostly, not always, those expected."""
+    """Random method calls on both stores; offsets and epochs are mostly, not always, those expected."""
 
     server: Valkey
 
@@ -57,15 +57,15 @@ class Twins(RuleBasedStateMachine):
             self.loop.run_until_complete(self.redis.close())
             self.loop.close()
 
-    def both(self, verb: str, *arguments: object) -> object:
+    def both(self, method: str, *arguments: object) -> object:
         """The answer of both, which is one."""
-        answers = [self.loop.run_until_complete(self.ask(store, verb, *arguments)) for store in self.stores]
+        answers = [self.loop.run_until_complete(self.ask(store, method, *arguments)) for store in self.stores]
         assert answers[0] == answers[1]
         return answers[0]
 
-    async def ask(self, store: AnyStore, verb: str, *arguments: object) -> object:
+    async def ask(self, store: AnyStore, method: str, *arguments: object) -> object:
         try:
-            return await getattr(store, verb)(*arguments)
+            return await getattr(store, method)(*arguments)
         except Fenced:
             return Fenced
 

@@ -42,12 +42,14 @@ def pending(request: DecisionRequest) -> PendingDecision:
     return PendingDecision(request, ranked(request), "3-id", 0)
 
 
-def told(request: DecisionRequest, history: History | None = None, **row: float) -> Answer:
+def answered(request: DecisionRequest, history: History | None = None, **row: float) -> Answer:
     return answer(request, ranked(request, history, **row), "3-id", 1_000, "€")
 
 
 def test_offers_carry_the_customers_own_numbers_and_the_parts_of_their_priority() -> None:
-    found = told(DecisionRequest("web", customer_id("ada"), placements=("hero", "side"), context={"serve": 3.0}))
+    found = answered(
+        DecisionRequest("web", customer_id("ada"), placements=("hero", "side"), context={"serve": 3.0})
+    )
     first, second = found.offers
     assert (first.offer_id, first.kind, first.placement, first.rank) == ("cart-help", "serve", "hero", 1)
     assert first.priority == pytest.approx(0.2 * 3.0 * 40 * 1)
@@ -61,7 +63,7 @@ def test_offers_carry_the_customers_own_numbers_and_the_parts_of_their_priority(
 
 
 def test_every_other_offer_has_its_reason() -> None:
-    found = told(DecisionRequest("web", customer_id("ada"), limit=1, explain=True), FULL, cart_items=0)
+    found = answered(DecisionRequest("web", customer_id("ada"), limit=1, explain=True), FULL, cart_items=0)
     assert [offer.offer_id for offer in found.offers] == ["guide"]
     reasons = {one.offer_id: (f"{one.stage}.{one.code}", one.detail) for one in found.suppressed}
     assert reasons == {
@@ -81,7 +83,7 @@ def test_each_offer_is_given_or_suppressed_once(
     channel: str, limit: int, bursts: int, items: int, full: bool
 ) -> None:
     request = DecisionRequest(channel, customer_id("ada"), limit=limit, explain=True)
-    found = told(request, FULL if full else None, session_bursts=bursts, cart_items=items)
+    found = answered(request, FULL if full else None, session_bursts=bursts, cart_items=items)
     names = [offer.offer_id for offer in found.offers] + [one.offer_id for one in found.suppressed]
     assert sorted(names) == sorted(offer.id for offer in BOOK.offers)
     assert len(found.offers) <= limit
@@ -93,7 +95,7 @@ def test_each_offer_is_given_or_suppressed_once(
 
 
 def test_it_is_camel_case_json() -> None:
-    body = msgspec.json.decode(encode(told(DecisionRequest("web", customer_id("ada"), explain=True))))
+    body = msgspec.json.decode(encode(answered(DecisionRequest("web", customer_id("ada"), explain=True))))
     assert list(body) == [
         "decisionId", "customerId", "revision", "asOf", "stalenessMs", "arm", "offers", "suppressed", "fallback",
     ]  # fmt: skip

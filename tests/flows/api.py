@@ -159,7 +159,7 @@ class Process:
 
     async def cue(self, customer: str, say: str = "Hi", **fields: Any) -> Cue:
         """Let a cue be written for `customer`."""
-        told = {
+        defaults = {
             "customer": customer,
             "indicator": "bursty_session",
             "offer_id": "help_chat",
@@ -173,7 +173,7 @@ class Process:
             "decision_id": "",
             "revision": "r",
         }
-        cue = Cue(**{**told, **fields})
+        cue = Cue(**{**defaults, **fields})
         choice = CueChoice(
             customer.encode(), cue.at, (CueCandidate("help_chat", 0, 0, (1,), "", msgspec.json.encode(cue)),)
         )

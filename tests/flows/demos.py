@@ -60,8 +60,8 @@ async def events_applied(metrics: bytes) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         while True:
             with contextlib.suppress(httpx.TransportError):
-                told = (await client.get(address)).text
-                if re.search(r"^cueline_stream_applied_total [1-9]", told, re.MULTILINE):
+                exposition = (await client.get(address)).text
+                if re.search(r"^cueline_stream_applied_total [1-9]", exposition, re.MULTILINE):
                     return
             await asyncio.sleep(0.1)
 

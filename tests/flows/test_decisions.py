@@ -1,4 +1,4 @@
-"""The desk on both stores: joined reads, caps under concurrency, deadlines, and services that are away."""
+"""The batcher on both stores: joined reads, caps under concurrency, deadlines, and services that are away."""
 
 from __future__ import annotations
 
@@ -59,15 +59,15 @@ class CountingStore(MemoryStore):
 
 
 class SilentStore(MemoryStore):
-    """Answers a read when `told` is set."""
+    """Answers a read when `released` is set."""
 
     def __init__(self) -> None:
         super().__init__(PARTITIONS)
-        self.told = asyncio.Event()
+        self.released = asyncio.Event()
         self.reserved = 0
 
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
-        await self.told.wait()
+        await self.released.wait()
         return await super().views(customers)
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
@@ -129,11 +129,11 @@ BUSY_ROW = rows(BUSY)[0].tobytes()
 async def test_a_customer_gets_offers_and_a_stranger_an_ordinary_answer(store: Store) -> None:
     await put(store, BUSY_ROW, "ada")
     at = batcher(store)
-    known, stranger = await asyncio.gather(ask(at), ask(at, "nobody", explain=True))
+    known, unknown = await asyncio.gather(ask(at), ask(at, "nobody", explain=True))
     assert ids(known) == ["cart-help", "chat", "guide"]
     assert (known.as_of, known.staleness_ms, known.fallback) == (NOW, 1_000, False)
-    assert ids(stranger) == ["newsletter"]
-    assert (stranger.staleness_ms, stranger.fallback) == (0, False)
+    assert ids(unknown) == ["newsletter"]
+    assert (unknown.staleness_ms, unknown.fallback) == (0, False)
     assert known.decision_id.startswith(f"{RedisKeys(PARTITIONS).of_customer(b'ada')}-")
 
 
@@ -222,7 +222,7 @@ async def test_a_decision_that_is_late_is_the_fallback_and_takes_nothing() -> No
     assert (late.fallback, ids(late)) == (True, ["newsletter"])
     assert [(one.stage, one.code) for one in late.suppressed] == [("runtime", "deadline")]
     assert meter.value("decision_fallbacks", "runtime.deadline") == 1
-    store.told.set()
+    store.released.set()
     assert not (await patient).fallback
     assert store.reserved == 1
 
@@ -299,7 +299,7 @@ async def test_who_hung_up_is_forgotten() -> None:
     stays = asyncio.create_task(ask(at, "nobody"))
     await asyncio.sleep(0)
     gone.cancel()
-    store.told.set()
+    store.released.set()
     assert ids(await stays) == ["newsletter"]
     assert store.reserved == 1
 

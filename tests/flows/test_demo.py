@@ -54,10 +54,10 @@ async def test_another_needs_a_directory_of_its_own(start: Demos) -> None:
     async with asyncio.timeout(START_S):
         _ = [line async for line in until(first, b"starting")]
         refused = await start()
-        told, _ = await refused.communicate()
+        printed, _ = await refused.communicate()
         assert refused.returncode == 2
-        assert b"demo is in use by another demo" in told
-        assert b"--port 0 --directory .cueline/demo-2" in told
+        assert b"demo is in use by another demo" in printed
+        assert b"--port 0 --directory .cueline/demo-2" in printed
 
         second = await start("--directory", "second")
         _ = [line async for line in until(second, b"ready in")]
@@ -67,11 +67,11 @@ async def test_another_needs_a_directory_of_its_own(start: Demos) -> None:
 async def test_a_port_that_is_taken_is_told_before_anything_is_started(start: Demos) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         demo = await start("--port", str(taken.getsockname()[1]))
-        told, _ = await asyncio.wait_for(demo.communicate(), END_S)
+        printed, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 2
-    assert b"is in use" in told
-    assert b"--port 0 --directory" in told
-    assert b"starting" not in told
+    assert b"is in use" in printed
+    assert b"--port 0 --directory" in printed
+    assert b"starting" not in printed
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ async def test_a_long_log_begins_anew_and_nothing_is_lost(
         Wishes(chosen, 30, 0, ROOT / "rules", tmp_path / "demo", as_json=True, browser=False, log_batches=30)
     ).run()
     assert result is not None
-    told = capsys.readouterr()
-    assert "begins anew" in told.err
-    assert "is lost" not in told.err
+    printed = capsys.readouterr()
+    assert "begins anew" in printed.err
+    assert "is lost" not in printed.err
     assert result.events_applied == result.events_sent > 0
     assert (result.events_duplicate, result.events_dead_lettered) == (0, 0)
 
@@ -203,6 +203,6 @@ async def test_cues_for_the_website_alone_are_measured_too(start: Demos, tmp_pat
 @pytest.mark.parametrize("seconds", ["4", "-1", "nan", "inf"])
 async def test_a_time_that_is_too_short_or_none_is_told(start: Demos, seconds: str) -> None:
     demo = await start("--seconds", seconds)
-    told, _ = await asyncio.wait_for(demo.communicate(), END_S)
+    printed, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 2
-    assert b"5 at least" in told
+    assert b"5 at least" in printed

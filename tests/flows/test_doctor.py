@@ -1,4 +1,4 @@
-"""`cueline doctor` on real services: what is right is called so, and each thing amiss is found and named."""
+"""`cueline doctor` on real services: what is right is reported so, and each problem is found and named."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def hold(valkey: Valkey, partition: int, offset: int) -> None:
         client.hset(f"{{p{partition}}}:o", mapping={"epoch": 1, "offset": offset})
 
 
-async def amiss(settings: Settings) -> dict[str, Finding]:
+async def problems(settings: Settings) -> dict[str, Finding]:
     return {finding.name: finding for finding in await examine(settings) if finding.state != "good"}
 
 
@@ -89,25 +89,25 @@ async def test_a_sound_deployment(settings: Settings, valkey: Valkey) -> None:
 
 async def test_a_first_start_is_no_fault_and_looking_makes_no_topic(settings: Settings) -> None:
     for _ in range(2):
-        found = await amiss(settings)
+        found = await problems(settings)
         assert set(found) == {f"topic {topic}" for topic in topics_of(settings.kafka)}
         assert {finding.state for finding in found.values()} == {"warning"}
 
 
 async def test_services_that_are_away(settings: Settings) -> None:
     away = changed(changed(settings, "kafka", brokers="127.0.0.1:1"), "redis", url="redis://127.0.0.1:1/0")
-    found = await amiss(away)
+    found = await problems(away)
     assert (found["kafka"].state, found["redis"].state) == ("bad", "bad")
     assert "127.0.0.1:1" in found["kafka"].detail
 
 
 async def test_a_url_that_is_none(settings: Settings) -> None:
-    assert "redis.url" in (await amiss(changed(settings, "redis", url="nonsense")))["redis"].detail
+    assert "redis.url" in (await problems(changed(settings, "redis", url="nonsense")))["redis"].detail
 
 
 async def test_brokers_that_are_no_addresses(settings: Settings) -> None:
     wrong = changed(settings, "kafka", brokers="localhost:9092,localhost:abc")
-    finding = (await amiss(wrong))["kafka"]
+    finding = (await problems(wrong))["kafka"]
     assert finding.state == "bad"
     assert "kafka.brokers: localhost:9092,localhost:abc" in finding.detail
     with pytest.raises(BadSettings, match=r"kafka\.brokers: localhost:9092,localhost:abc"):
@@ -123,7 +123,7 @@ def test_a_process_says_that_its_brokers_are_no_addresses(
     valkey: Valkey, tmp_path: Path, command: list[str]
 ) -> None:
     environment = {"CUELINE_KAFKA__BROKERS": "localhost:abc", "CUELINE_REDIS__URL": valkey.url}
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "engine", *command],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(RULES.parent), **environment},
@@ -131,15 +131,15 @@ def test_a_process_says_that_its_brokers_are_no_addresses(
         text=True,
         timeout=60,
     )
-    assert told.returncode == 2, told.stderr
-    assert "kafka.brokers: localhost:abc" in told.stderr
-    assert "Traceback" not in told.stderr
+    assert result.returncode == 2, result.stderr
+    assert "kafka.brokers: localhost:abc" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 async def test_rules_that_do_not_compile_are_told_in_full(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("indicators:\n  - {name: a, when: nothing.known > 1}\n")
     (tmp_path / "b.yaml").write_text("indicators: [")
-    found = (await amiss(changed(settings, "rules", directory=tmp_path)))["rules"]
+    found = (await problems(changed(settings, "rules", directory=tmp_path)))["rules"]
     assert found.state == "bad"
     assert "a.yaml:2:" in found.detail
     assert "b.yaml:1:" in found.detail
@@ -152,11 +152,11 @@ def test_brackets_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> N
 
 async def test_partitions_that_do_not_agree(settings: Settings, valkey: Valkey) -> None:
     await made(settings)
-    other = await amiss(changed(settings, "kafka", partitions=2))
+    other = await problems(changed(settings, "kafka", partitions=2))
     assert other[f"topic {settings.kafka.events_topic}"].state == "bad"
     assert "CUELINE_KAFKA__PARTITIONS=4" in other[f"topic {settings.kafka.events_topic}"].detail
     hold(valkey, 7, 0)
-    found = await amiss(settings)
+    found = await problems(settings)
     assert set(found) == {"kafka and redis"}
     assert "partition 7" in found["kafka and redis"].detail
 
@@ -164,7 +164,7 @@ async def test_partitions_that_do_not_agree(settings: Settings, valkey: Valkey) 
 async def test_a_store_ahead_of_its_topic_belongs_to_another(settings: Settings, valkey: Valkey) -> None:
     await made(settings)
     hold(valkey, AT, 2)
-    found = await amiss(settings)
+    found = await problems(settings)
     assert found["kafka and redis"].state == "bad"
     assert "offset 2, the topic ends at 1" in found["kafka and redis"].detail
 
@@ -173,14 +173,14 @@ async def test_a_redis_that_takes_no_functions(settings: Settings, valkey: Valke
     with redis.Redis.from_url(valkey.url) as client:
         client.execute_command("ACL", "SETUSER", "weak", "on", ">x", "~*", "+@all", "-function", "-fcall")
     weak = changed(settings, "redis", url=valkey.url.replace("//", "//weak:x@"))
-    found = await amiss(weak)
+    found = await problems(weak)
     assert found["redis functions"].state == "bad"
     assert "redis" not in found
 
 
 async def test_keys_that_are_missing_and_a_replays_clock_are_warned_of(settings: Settings) -> None:
     bare = changed(changed(settings, "web", write_keys=[], api_keys=[]), "stream", clock="replay")
-    found = await amiss(bare)
+    found = await problems(bare)
     assert {found[name].state for name in ("web.write_keys", "web.api_keys", "clock")} == {"warning"}
 
 
@@ -216,9 +216,9 @@ def test_the_command_tells_and_its_exit_code_too(
     monkeypatch.setenv("CUELINE_KAFKA__BROKERS", "127.0.0.1:1")
     monkeypatch.setenv("CUELINE_REDIS__URL", settings.redis.url)
     monkeypatch.setenv("CUELINE_RULES__DIRECTORY", str(RULES))
-    told = CliRunner().invoke(app, ["doctor", "--json"])
-    assert told.exit_code == 1
-    answer = json.loads(told.stdout)
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
     assert answer["good"] is False
     assert {"name": "kafka", "state": "bad"}.items() <= next(
         finding for finding in answer["findings"] if finding["name"] == "kafka"
@@ -231,6 +231,6 @@ def test_the_command_is_content_with_warnings(settings: Settings, monkeypatch: p
     monkeypatch.setenv("CUELINE_KAFKA__EVENTS_TOPIC", settings.kafka.events_topic)
     monkeypatch.setenv("CUELINE_REDIS__URL", settings.redis.url)
     monkeypatch.setenv("CUELINE_RULES__DIRECTORY", str(RULES))
-    told = CliRunner().invoke(app, ["doctor", "--json"])
-    assert told.exit_code == 0, told.stdout
-    assert json.loads(told.stdout)["good"] is True
+    result = CliRunner().invoke(app, ["doctor", "--json"])
+    assert result.exit_code == 0, result.stdout
+    assert json.loads(result.stdout)["good"] is True

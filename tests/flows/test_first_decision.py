@@ -52,9 +52,9 @@ async def test_a_rehearsal_decides_and_leaves_nothing(away: bool) -> None:
     batcher = DecisionBatcher(ReadOnlyStore(store), lambda: policy, StillClock(), meter, settings())
 
     async def decide(request: DecisionRequest) -> bytes:
-        told = await batcher.decide(request)
-        answers.append(msgspec.json.decode(told, type=Answer))
-        return told
+        encoded = await batcher.decide(request)
+        answers.append(msgspec.json.decode(encoded, type=Answer))
+        return encoded
 
     await rehearse(decide)
     assert len(answers) == 2 * len(CHANNELS) + 1
@@ -85,8 +85,8 @@ async def test_the_first_decision_finds_everything_made(
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, env={**os.environ, **environment}, stdout=pipe, stderr=pipe
     )
-    told, errors = await process.communicate()
+    encoded, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
-    found = msgspec.json.decode(told, type=Firsts)
+    found = msgspec.json.decode(encoded, type=Firsts)
     assert found.kernels_before > 0
     assert (found.kernels, found.modules, found.connections, found.fallback) == (0, [], 0, False)

@@ -1,4 +1,4 @@
-"""Outcomes on their topic: they teach, once, and what is none of ours becomes a dead letter beside them."""
+"""Outcomes on their topic: they count once, and invalid records become a dead letter beside them."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ async def deployment(
 
 async def test_an_outcome_teaches_once_whatever_lies_before_it(deployment: Deployment) -> None:
     await deployment.store.reserve([Reservation(customer_id(CUSTOMER), DECISION, START, (), b"record")])
-    told = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, customer_id(CUSTOMER), "web")
+    accepted = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, customer_id(CUSTOMER), "web")
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
     await producer.start()
-    for value in (*NONE_OF_OURS, msgspec.json.encode(told), msgspec.json.encode(told)):
+    for value in (*NONE_OF_OURS, msgspec.json.encode(accepted), msgspec.json.encode(accepted)):
         await producer.send_and_wait(deployment.kafka.outcomes_topic, value, key=CUSTOMER.encode())
-    last = msgspec.structs.replace(told, offer_id="call", outcome=OutcomeName.REJECTED)
+    last = msgspec.structs.replace(accepted, offer_id="call", outcome=OutcomeName.REJECTED)
     await producer.send_and_wait(deployment.kafka.outcomes_topic, msgspec.json.encode(last), key=CUSTOMER.encode())
     await producer.stop()
     await deployment.work("worker")

@@ -69,18 +69,18 @@ async def until(client: httpx.AsyncClient, status: int) -> httpx.Response:
             await asyncio.sleep(0.05)
 
 
-async def told(client: httpx.AsyncClient) -> float:
+async def gauge(client: httpx.AsyncClient) -> float:
     return total((await client.get("/metrics")).text, "process_ready")
 
 
 async def test_ready_is_told_while_redis_goes_and_comes_back(own: Valkey, process: httpx.AsyncClient) -> None:
     assert (await until(process, 200)).json()["problems"] == {}
-    assert await told(process) == 1
+    assert await gauge(process) == 1
     own.kill()
     answer = await until(process, 503)
     assert set(answer.json()["problems"]) == {"store"}
-    assert await told(process) == 0
+    assert await gauge(process) == 0
     assert (await process.get("/health/live")).status_code == 200
     await own.start()
     await until(process, 200)
-    assert await told(process) == 1
+    assert await gauge(process) == 1

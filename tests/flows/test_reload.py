@@ -92,7 +92,7 @@ class Rules:
         how(self.file, text.encode())
 
     async def taken(self) -> None:
-        """Wait until the rules last written are in use and no fault is told."""
+        """Wait until the rules last written are in use and no fault is reported."""
         await self.meter.until(
             lambda: (
                 self.in_use.policy.rulebook.revision == self.revision and not self.meter.value("rulebook_faults")
@@ -100,7 +100,7 @@ class Rules:
         )
 
     async def spoil(self, text: str, how: Callable[[Path, bytes], None]) -> None:
-        """Write a broken file and wait until its fault is told."""
+        """Write a broken file and wait until its fault is reported."""
         how(self.file, text.encode("latin-1"))
         await self.meter.until(lambda: self.meter.value("rulebook_faults") > 0)
 
@@ -171,9 +171,9 @@ async def test_a_hundred_reloads_while_decisions_run(tmp_path: Path) -> None:
                 await deployed.taken()
                 await asking.until(deployed.revision)
             asking.stop.set()
-        # the HTTP process tells the same
-        told = (await client.get("/v1/rulebook", headers=AGENT)).json()
-    assert told["revision"] == deployed.revision
+        # the HTTP process reports the same
+        shown = (await client.get("/v1/rulebook", headers=AGENT)).json()
+    assert shown["revision"] == deployed.revision
     assert set(asking.statuses) == {200}
     assert set(asking.fallbacks) == {False}
     assert set(asking.revisions) <= deployed.written

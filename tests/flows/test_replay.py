@@ -1,4 +1,4 @@
-"""`cueline replay` into the real HTTP door and into a real Kafka: each format arrives as what it says."""
+"""`cueline replay` into the real HTTP API and into a real Kafka: each format arrives as what it says."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Deployment:
         return {**values, "idempotent": str(values["idempotent"]).lower()}
 
     async def owns(self, name: str) -> int:
-        """How many partitions a worker owns, as its metrics tell; 0 while it does not answer."""
+        """How many partitions a worker owns, from its metrics; 0 while it does not answer."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
             try:
                 answer = await client.get(f"http://127.0.0.1:{self.ports[name]}/metrics")
@@ -225,7 +225,7 @@ async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_
         ("bad_field", b"\xff\xfe", encode([1, 1, START, "x8"])),
         ("missing_customer", None, b'{"type":"track","event":"Product Viewed","messageId":"j2"}'),
     ]
-    large = b"\xff" * 1_040_000  # with the headers that tell where it lay, more than a producer may send
+    large = b"\xff" * 1_040_000  # with the headers of its origin, more than a producer may send
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
     await producer.start()
     await deployment.work("worker")

@@ -47,7 +47,7 @@ async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def told(answer: httpx.Response, status: int) -> dict[str, Any]:
+def checked(answer: httpx.Response, status: int) -> dict[str, Any]:
     """The problem document of a refusal."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -99,12 +99,12 @@ async def test_for_an_unknown_customer_a_decision_is_an_ordinary_answer(api: htt
 async def test_a_bad_question_is_a_400_that_names_the_field(
     api: httpx.AsyncClient, body: bytes, field: str
 ) -> None:
-    assert told(await api.post("/v1/decisions", content=body), 400).get("field", "") == field
+    assert checked(await api.post("/v1/decisions", content=body), 400).get("field", "") == field
 
 
 async def test_a_question_too_large_is_a_413(api: httpx.AsyncClient) -> None:
     for path in ("/v1/decisions", "/v1/outcomes"):
-        assert told(await api.post(path, content=b" " * 33 * 1024), 413)["code"] == "too_large"
+        assert checked(await api.post(path, content=b" " * 33 * 1024), 413)["code"] == "too_large"
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -112,14 +112,14 @@ async def test_a_question_too_large_is_a_413(api: httpx.AsyncClient) -> None:
 async def test_answers_need_an_api_key(
     api: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]
 ) -> None:
-    assert told(await api.request(method, path, headers=headers), 401)["code"] == "not_authorised"
+    assert checked(await api.request(method, path, headers=headers), 401)["code"] == "not_authorised"
 
 
 async def test_an_api_key_is_taken_as_bearer_too_but_not_from_the_query(api: httpx.AsyncClient) -> None:
     key = AGENT["x-api-key"]
     bearer = {"x-api-key": "", "authorization": f"Bearer {key}"}
     assert (await api.get("/v1/rulebook", headers=bearer)).status_code == 200
-    told(await api.get("/v1/rulebook", headers={"x-api-key": ""}, params={"key": key}), 401)
+    checked(await api.get("/v1/rulebook", headers={"x-api-key": ""}, params={"key": key}), 401)
 
 
 async def test_a_decision_is_told_again(process: Process, api: httpx.AsyncClient) -> None:
@@ -131,7 +131,7 @@ async def test_a_decision_is_told_again(process: Process, api: httpx.AsyncClient
     assert [one["offerId"] for one in again["suppressed"]] == ["newsletter"]
     assert again["features"]["session.bursts"] == 3
     for unknown in ("0-0-0", "nonsense", "99-1-1", "%00"):
-        assert told(await api.get(f"/v1/decisions/{unknown}"), 404)["field"] == "id"
+        assert checked(await api.get(f"/v1/decisions/{unknown}"), 404)["field"] == "id"
 
 
 async def test_an_outcome_goes_to_kafka_with_its_decisions_customer_and_channel(
@@ -156,12 +156,12 @@ async def test_a_website_may_tell_what_became_of_an_offer_on_the_web_and_no_othe
     mine, agents = [(await decided(api, channel=channel))["decisionId"] for channel in ("web", "agent")]
     report = {"decisionId": mine, "offerId": "help_chat", "outcome": "accepted"}
     api.headers.clear()
-    told(await api.post("/v1/outcomes", json=report), 401)
-    told(await api.post("/v1/outcomes", json=report, headers={"x-api-key": "guess"}), 401)
+    checked(await api.post("/v1/outcomes", json=report), 401)
+    checked(await api.post("/v1/outcomes", json=report, headers={"x-api-key": "guess"}), 401)
     answer = await api.post("/v1/outcomes", json=report, headers={**WRITER, "origin": "https://shop.example"})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, "*")
     assert (await api.post("/v1/outcomes", json=report, params={"key": WRITE})).status_code == 202
-    told(await api.post("/v1/outcomes", json={**report, "decisionId": agents}, headers=WRITER), 401)
+    checked(await api.post("/v1/outcomes", json={**report, "decisionId": agents}, headers=WRITER), 401)
     assert [one.decision_id for one in process.log.outcomes] == [mine, mine]
 
 
@@ -210,18 +210,18 @@ async def test_a_bad_outcome_names_the_field(
         "offerId": "help_chat",
         "outcome": "accepted",
     }
-    assert told(await api.post("/v1/outcomes", json={**report, **change}), status)["field"] == field
+    assert checked(await api.post("/v1/outcomes", json={**report, **change}), status)["field"] == field
     assert process.log.outcomes == []
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"{}"])
 async def test_an_outcome_that_is_none_is_a_400(api: httpx.AsyncClient, body: bytes) -> None:
-    told(await api.post("/v1/outcomes", content=body), 400)
+    checked(await api.post("/v1/outcomes", content=body), 400)
 
 
 async def test_what_an_outcome_may_be_is_told(api: httpx.AsyncClient) -> None:
     report = {"decisionId": "1-1", "offerId": "help_chat", "outcome": "meh"}
-    problem = told(await api.post("/v1/outcomes", json=report), 400)
+    problem = checked(await api.post("/v1/outcomes", json=report), 400)
     assert problem["field"] == "outcome"
     assert "accepted, " in problem["detail"]
 
@@ -229,7 +229,7 @@ async def test_what_an_outcome_may_be_is_told(api: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize("path", ["/v1/decisions", "/v1/outcomes", "/v1/track", "/v1/batch"])
 async def test_a_body_without_anything_is_told_so(api: httpx.AsyncClient, path: str) -> None:
     key = {"x-api-key": "", **WRITER} if path in ("/v1/track", "/v1/batch") else {}
-    assert "empty" in told(await api.post(path, content=b"", headers=key), 400)["detail"]
+    assert "empty" in checked(await api.post(path, content=b"", headers=key), 400)["detail"]
 
 
 async def test_an_outcome_that_kafka_does_not_take_is_a_503(process: Process, api: httpx.AsyncClient) -> None:
@@ -281,8 +281,8 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
 
 async def test_a_customer_never_seen_is_a_404(api: httpx.AsyncClient) -> None:
     for name in ("nobody", "%00", "..%2f..", "%ff"):
-        assert told(await api.get(f"/v1/customers/{name}"), 404)["field"] == "id"
-    assert told(await api.get("/v1/customers/" + "x" * 257), 400)["field"] == "id"
+        assert checked(await api.get(f"/v1/customers/{name}"), 404)["field"] == "id"
+    assert checked(await api.get("/v1/customers/" + "x" * 257), 400)["field"] == "id"
 
 
 async def test_the_rulebook_is_told(process: Process, api: httpx.AsyncClient) -> None:
@@ -319,7 +319,7 @@ async def test_a_process_without_an_api_serves_machines_only() -> None:
         assert (await client.get("/metrics")).text == "up 1\n"
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/health/ready")).status_code == 503
-        told(await client.get("/v1/customers/ann"), 404)
+        checked(await client.get("/v1/customers/ann"), 404)
     await app.stop()
 
 
@@ -342,7 +342,7 @@ async def test_what_is_not_served_is_a_problem_too(
     api: httpx.AsyncClient, method: str, path: str, status: int, allow: str
 ) -> None:
     answer = await api.request(method, path)
-    told(answer, status)
+    checked(answer, status)
     assert answer.headers.get("allow", "") == allow
 
 
@@ -439,7 +439,7 @@ async def test_a_fault_of_ours_is_a_500_without_its_insides(
     faulty.policy = None  # type: ignore[assignment]
     async with calling(faulty) as client:
         answer = await client.get("/v1/rulebook", headers=AGENT)
-    told(answer, 500)
+    checked(answer, 500)
     assert "NoneType" not in answer.text
     assert "Traceback" in caplog.text
 
@@ -504,7 +504,7 @@ async def test_the_demo_gives_its_own_browser_a_key_and_a_pulse() -> None:
         assert (await api.get("/v1/live")).status_code == 401
         assert (await api.get("/v1/customers/ann")).status_code == 401
         for name in ("evil.example:8080", "evil.example", "127.0.0.1.evil.example", ""):
-            assert told(await api.get("/", headers={"host": name}), 400)["field"] == "Host"
+            assert checked(await api.get("/", headers={"host": name}), 400)["field"] == "Host"
         for name in ("localhost", "localhost:1", "127.0.0.1:8080", "[::1]:8080"):
             assert (await api.get("/", headers={"host": name})).status_code == 200
         api.cookies.clear()

@@ -46,7 +46,7 @@ def view(**fields: Any) -> dict[str, Any]:
     return {"type": "track", "event": "Product Viewed", "userId": "ann", "messageId": "m1", **fields}
 
 
-def told(answer: httpx.Response, status: int) -> dict[str, Any]:
+def checked(answer: httpx.Response, status: int) -> dict[str, Any]:
     """The problem document of a refusal."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
@@ -111,15 +111,17 @@ async def test_a_write_key_may_lie_in_the_body(process: Process, api: httpx.Asyn
 async def test_a_wrong_key_is_refused(
     process: Process, api: httpx.AsyncClient, headers: dict[str, str], path: str
 ) -> None:
-    problem = told(await api.post(path, json={**view(writeKey="guess"), "batch": [view()]}, headers=headers), 401)
+    problem = checked(
+        await api.post(path, json={**view(writeKey="guess"), "batch": [view()]}, headers=headers), 401
+    )
     assert (problem["code"], problem["field"]) == ("not_authorised", "Authorization")
     assert process.log.messages == []
 
 
 async def test_without_configured_keys_nobody_is_let_in() -> None:
     async with calling(Process(settings(write_keys=[], api_keys=[""]))) as api:
-        told(await api.post("/v1/track", json=view(), headers={"authorization": "Bearer "}), 401)
-        told(await api.get("/v1/rulebook", headers={"x-api-key": ""}), 401)
+        checked(await api.post("/v1/track", json=view(), headers={"authorization": "Bearer "}), 401)
+        checked(await api.get("/v1/rulebook", headers={"x-api-key": ""}), 401)
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,7 @@ async def test_without_configured_keys_nobody_is_let_in() -> None:
 async def test_a_bad_event_is_a_400_that_names_the_field(
     process: Process, api: httpx.AsyncClient, body: bytes, code: str, field: str
 ) -> None:
-    problem = told(await api.post("/v1/track", content=body, headers=WRITER), 400)
+    problem = checked(await api.post("/v1/track", content=body, headers=WRITER), 400)
     assert (problem["code"], problem.get("field", "")) == (code, field)
     assert process.meter.value("events_rejected", code) == 1
     assert process.log.messages == []
@@ -155,7 +157,7 @@ async def test_a_log_from_before_2000_is_refused_under_a_replays_clock() -> None
     batch = [view(messageId=f"m{i}", timestamp=at + i) for i in range(5)]
     async with calling(process) as api:
         answer = (await api.post("/v1/batch", json={"batch": batch}, headers=WRITER)).json()
-        alone = told(await api.post("/v1/track", json=batch[1], headers=WRITER), 400)
+        alone = checked(await api.post("/v1/track", json=batch[1], headers=WRITER), 400)
     assert (answer["accepted"], answer["rejected"]) == (3, 2)
     assert [(fault["index"], fault["code"], fault["field"]) for fault in answer["errors"]] == [
         (0, "bad_time", "timestamp"),
@@ -194,7 +196,7 @@ async def test_a_batch_may_weigh_500_kilobytes(process: Process) -> None:
     sixteen = b'{"batch":[' + b",".join([item] * 16) + b"]}"
     async with serving(process) as api:
         assert (await api.post("/v1/batch", content=sixteen, headers=WRITER)).status_code == 200
-        told(
+        checked(
             await api.post("/v1/batch", content=sixteen + b" " * (501 * 1024 - len(sixteen)), headers=WRITER), 413
         )
     assert len(process.log.messages) == 16
@@ -227,14 +229,14 @@ async def test_a_gzipped_event_may_weigh_32_kilobytes_unpacked(process: Process,
     for size, status in ((32 * 1024, 200), (32 * 1024 + 1, 413)):
         answer = await api.post("/v1/track", content=gzip.compress(heavy(size)), headers=GZIPPED)
         assert answer.status_code == status
-    assert told(answer, 413)["code"] == "too_large"
+    assert checked(answer, 413)["code"] == "too_large"
     assert process.meter.value("events_rejected", "too_large") == 1
 
 
 async def test_a_bomb_is_refused(process: Process, api: httpx.AsyncClient) -> None:
     bomb = gzip.compress(bytes(64 << 20), 9)
     assert len(bomb) < 500 * 1024  # small enough to be read
-    assert told(await api.post("/v1/batch", content=bomb, headers=GZIPPED), 413)["code"] == "too_large"
+    assert checked(await api.post("/v1/batch", content=bomb, headers=GZIPPED), 413)["code"] == "too_large"
     assert process.log.messages == []
 
 
@@ -268,7 +270,7 @@ PACKED = gzip.compress(json.dumps(view()).encode())
 async def test_damaged_gzip_is_a_400_that_names_the_header(
     process: Process, api: httpx.AsyncClient, body: bytes
 ) -> None:
-    assert told(await api.post("/v1/track", content=body, headers=GZIPPED), 400)["field"] == "Content-Encoding"
+    assert checked(await api.post("/v1/track", content=body, headers=GZIPPED), 400)["field"] == "Content-Encoding"
     assert process.log.messages == []
 
 
@@ -281,7 +283,7 @@ async def test_no_other_encoding_is_taken(api: httpx.AsyncClient, coding: str, s
     answer = await api.post("/v1/track", json=view(), headers=headers)  # type: ignore[arg-type]
     assert answer.status_code == status
     if status == 415:
-        problem = told(answer, 415)
+        problem = checked(answer, 415)
         assert (problem["code"], problem["field"]) == ("wrong_encoding", "Content-Encoding")
         assert answer.headers["accept-encoding"] == "gzip"
 
@@ -290,7 +292,7 @@ async def test_a_batch_may_hold_2500_events(process: Process, api: httpx.AsyncCl
     item = {"type": "page", "userId": "a"}
     answer = await api.post("/v1/batch", json={"batch": [item] * 2_500}, headers=WRITER)
     assert answer.json() == {"accepted": 2_500, "rejected": 0, "errors": []}
-    problem = told(await api.post("/v1/batch", json={"batch": [item] * 2_501}, headers=WRITER), 400)
+    problem = checked(await api.post("/v1/batch", json={"batch": [item] * 2_501}, headers=WRITER), 400)
     assert (problem["code"], problem["field"]) == ("too_large", "batch")
     assert len(process.log.messages) == 2_500
 
@@ -322,11 +324,11 @@ async def test_what_is_wrong_with_one_event_of_a_batch_does_not_stop_the_others(
 
 
 async def test_a_batch_of_which_nothing_can_be_taken_is_a_400(process: Process, api: httpx.AsyncClient) -> None:
-    problem = told(await api.post("/v1/batch", json={"batch": [view(userId=None), 7]}, headers=WRITER), 400)
+    problem = checked(await api.post("/v1/batch", json={"batch": [view(userId=None), 7]}, headers=WRITER), 400)
     assert (problem["accepted"], problem["rejected"], problem["field"]) == (0, 2, "batch[0].userId")
     assert len(problem["errors"]) == 2
     for body in (b"{}", b'{"batch":[]}', b'{"batch":{}}', b'{"batch":[{]}', b"["):
-        told(await api.post("/v1/batch", content=body, headers=WRITER), 400)
+        checked(await api.post("/v1/batch", content=body, headers=WRITER), 400)
     assert process.log.messages == []
 
 
@@ -354,7 +356,7 @@ async def test_when_the_log_is_away_the_sender_is_told_when_to_come_back(
 ) -> None:
     process.log.fault = fault  # type: ignore[assignment]
     answer = await api.post(path, json={**view(), "batch": [view()]}, headers=WRITER)
-    told(answer, 503)
+    checked(answer, 503)
     assert answer.headers["retry-after"] == wait
     assert process.meter.value("events_accepted") == 0
 
@@ -367,7 +369,7 @@ async def test_one_request_too_many_is_told_to_come_back() -> None:
         for _ in under_way:
             await process.log.asked.acquire()
         refused = await api.post("/v1/page", json=view(), headers=WRITER)
-        problem = told(refused, 503)
+        problem = checked(refused, 503)
         assert (problem["code"], refused.headers["retry-after"]) == ("overloaded", "1")
         assert (await api.get("/health/live")).status_code == 200
         assert "cueline_http_in_flight 2.0" in (await api.get("/metrics")).text
@@ -403,7 +405,7 @@ async def test_a_body_that_comes_after_its_head_is_waited_for(process: Process, 
         reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
         writer.write(f"POST /v1/page HTTP/1.1\r\nHost: x\r\nX-Api-Key: {WRITE}\r\n".encode())
         writer.write(f"Expect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n".encode())
-        # told when the body is asked for, so it cannot have been there
+        # reported when the body is asked for, so it cannot have been there
         assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).startswith(b"HTTP/1.1 100")
         for piece in range(pieces):
             writer.write(body[piece * size : (piece + 1) * size])

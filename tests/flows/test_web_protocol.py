@@ -74,8 +74,8 @@ async def test_a_head_without_an_end_is_refused(api: httpx.AsyncClient, before: 
             for _ in range(HEAD_BYTES // 1_024 + 1):
                 writer.write(b"a" * 1_024)
                 await writer.drain()
-            status, told = await answered(reader)
-            assert (status, told["code"]) == (431, "head_too_large")
+            status, refusal = await answered(reader)
+            assert (status, refusal["code"]) == (431, "head_too_large")
         assert await hung_up(reader)
     assert (await api.get("/health/live")).status_code == 200
 
@@ -151,8 +151,8 @@ async def test_a_head_that_does_not_arrive_is_told_so(
         if said:
             assert (await answered(reader))[0] == 200
         writer.write(b"GET /health/live HTTP/1.1\r\nHost:")
-        status, told = await answered(reader)
-        assert (status, told["code"]) == (408, "too_slow")
+        status, refusal = await answered(reader)
+        assert (status, refusal["code"]) == (408, "too_slow")
         assert await hung_up(reader)
 
 

@@ -91,7 +91,7 @@ async def test_cues_are_counted_by_the_offer_that_was_taken(worker: Worker, mete
 async def test_rows_held_and_rows_that_left(
     worker: Worker, meter: PrometheusMeter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A lane's arena holds the least there is; twice as many customers come by."""
+    """A partition's cache has the least capacity; twice as many customers appear."""
     monkeypatch.setattr(ownership, "LEAST_ROWS", 8)
     await worker.owned.own([])
     await worker.owned.own([0])

@@ -186,14 +186,14 @@ def test_labels_are_escaped() -> None:
 
 def test_durations_are_all_counted_however_many_come_and_whenever_somebody_looks() -> None:
     meter = PrometheusMeter()
-    told = 0
+    expected = 0
     for i in range(1_300):
         meter.observe("freshness_seconds", 0.001)
         meter.observe_many("freshness_seconds", np.full(i % 3, 0.001))
-        told += 1 + i % 3
+        expected += 1 + i % 3
         if i % 100 == 0:
-            assert scrape(meter)["cueline_freshness_seconds_count", ()] == told
+            assert scrape(meter)["cueline_freshness_seconds_count", ()] == expected
     meter.observe_many("freshness_seconds", np.full(2_000, 1.0))
     found = scrape(meter)
-    assert found["cueline_freshness_seconds_count", ()] == told + 2_000
-    assert found["cueline_freshness_seconds_sum", ()] == pytest.approx(told * 0.001 + 2_000)
+    assert found["cueline_freshness_seconds_count", ()] == expected + 2_000
+    assert found["cueline_freshness_seconds_sum", ()] == pytest.approx(expected * 0.001 + 2_000)

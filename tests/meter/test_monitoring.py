@@ -77,10 +77,10 @@ def promtool() -> str:
 
 @pytest.mark.parametrize("arguments", [("rules", "alerts.yml"), ("config", "prometheus.yml")])
 def test_promtool_finds_no_fault(arguments: list[str]) -> None:
-    told = subprocess.run(
+    result = subprocess.run(
         [promtool(), "check", *arguments], cwd=CONFIG, capture_output=True, text=True, timeout=30
     )
-    assert told.returncode == 0, told.stdout + told.stderr
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_promtool_may_be_missing_on_a_machine_but_not_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,5 +145,5 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
         del rule["annotations"]  # their words are not what is tested
     (tmp_path / "alerts.yml").write_text(yaml.safe_dump(rules))
     file.write_text(yaml.safe_dump({"rule_files": ["alerts.yml"], "evaluation_interval": "15s", "tests": [case]}))
-    told = subprocess.run([promtool(), "test", "rules", str(file)], capture_output=True, text=True, timeout=60)
-    assert told.returncode == 0, told.stdout + told.stderr
+    result = subprocess.run([promtool(), "test", "rules", str(file)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stdout + result.stderr

@@ -54,12 +54,12 @@ def test_speeds() -> None:
 def test_no_customer_is_under_way_twice_and_none_overtakes_itself(steps: list[tuple[str, int]]) -> None:
     outbox, under_way = Outbox(), list[list[Message]]()
     arrived, put = list[Message](), list[Message]()
-    for verb, number in steps:
-        if verb == "add":
+    for operation, number in steps:
+        if operation == "add":
             message = Message(customer_id(str(number)), Event(1, 2, len(put), str(len(put))))
             put.append(message)
             outbox.add(message)
-        elif verb == "take":
+        elif operation == "take":
             batch = outbox.take(number)
             assert len(batch) <= number
             customers = {message.customer for message in batch}

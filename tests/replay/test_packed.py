@@ -157,10 +157,10 @@ def test_what_is_no_messagepack_ends_the_file_and_is_named_by_its_number(tmp_pat
     path = file_of(tmp_path, [["ann", GOOD]] * 2)
     path.write_bytes(path.read_bytes() + BAD[bad])
     messages: list[Message] = []
-    with pytest.raises(BadRequest, match=r"^log\.msgpack:3: ") as told:
+    with pytest.raises(BadRequest, match=r"^log\.msgpack:3: ") as refused:
         messages.extend(LogReader(path).messages(LineFaults()))
     assert len(messages) <= 2
-    assert told.value.field == "FILE"
+    assert refused.value.field == "FILE"
 
 
 class Endless(io.RawIOBase):

@@ -1,4 +1,4 @@
-"""Whole replays: through a door that refuses at times, and into a log; what arrives and in which order."""
+"""Whole replays: through an API that refuses at times, and into a log; what arrives and in which order."""
 
 import asyncio
 import base64
@@ -79,7 +79,7 @@ class Clock:
 
 
 class Source:
-    """A minimal HTTP door: refuses with `refusals` first, then keeps what the Segment door understands."""
+    """A minimal HTTP API: refuses with `refusals` first, then keeps what the Segment source accepts."""
 
     def __init__(self, refusals: list[tuple[int, dict[str, str]]]) -> None:
         self.refusals, self.attempts, self.bodies = list(refusals), 0, list[bytes]()
@@ -112,7 +112,7 @@ class Source:
 
 
 def client(app: ASGIApp) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://door")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
 
 
 def by_customer(messages: Iterable[Message]) -> dict[str, list[Event]]:
@@ -156,7 +156,7 @@ async def test_the_door_gets_exactly_the_events_although_it_refuses_at_times(tmp
     assert report.sent == 1_200
     expected, found = by_customer(log.messages), by_customer(app.messages)
     assert {c: unstamped(e) for c, e in found.items()} == {c: unstamped(e) for c, e in expected.items()}
-    # a door judges times, so the clock is at the file's end before the first event
+    # the API checks times, so the clock is at the file's end before the first event
     assert [anchor.engine_ms for anchor in clock.anchors] == [FIRST + 1_199_000]
 
 
@@ -215,10 +215,10 @@ def test_the_command_fails_when_nothing_was_taken(tmp_path: Path) -> None:
 
     replays = typer.Typer()
     replays.command()(cli.command(open_target, lambda body, fallback: pytest.fail("no Segment payload")))
-    told = CliRunner().invoke(replays, [str(log_file(tmp_path, 10)), "--speed", "max"])
-    assert told.exit_code == 1
-    assert "bad_time: timestamp: more than 400 days ago" in told.stdout
-    assert "--shift-to-now" in told.stderr
+    ran = CliRunner().invoke(replays, [str(log_file(tmp_path, 10)), "--speed", "max"])
+    assert ran.exit_code == 1
+    assert "bad_time: timestamp: more than 400 days ago" in ran.stdout
+    assert "--shift-to-now" in ran.stderr
 
 
 def test_what_ends_a_replay_halfway_says_how_far_it_came_and_what_to_do(tmp_path: Path) -> None:
@@ -422,9 +422,9 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
     )
     path = str(log_file(tmp_path, 50))
     run = CliRunner()
-    told = run.invoke(app, [path, "--speed", "max", "--to", "kafka", "--json", "--limit", "40"])
-    assert told.exit_code == 0, told.output
-    assert json.loads(told.stdout)["sent"] == 40
+    ran = run.invoke(app, [path, "--speed", "max", "--to", "kafka", "--json", "--limit", "40"])
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.stdout)["sent"] == 40
     assert len(log.messages) == 40
     assert asked == [ReplayDestination("kafka")]
     assert "50 events" in run.invoke(app, [path, "--speed", "max"]).stdout
@@ -441,10 +441,10 @@ def test_the_command_reports_and_refuses(tmp_path: Path) -> None:
         *([name] for name in ("nowhere.csv", str(tmp_path), "/dev/zero", *files)),
         [path, "--speed", "0"],
     ):
-        told = run.invoke(app, wrong)
-        assert told.exit_code == 1
-        assert Path(wrong[-1]).name in told.stderr
-        assert len(told.stderr.splitlines()) == 1
+        ran = run.invoke(app, wrong)
+        assert ran.exit_code == 1
+        assert Path(wrong[-1]).name in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
     assert asked == []  # before anything is connected to
 
 
@@ -485,10 +485,10 @@ def test_batches_hold_every_call_in_order_and_as_many_as_fit(calls: list[bytes],
 
 @pytest.mark.parametrize(("kind", "needed"), [(Kind.GROUPED, "groupId"), (Kind.ALIASED, "previousId")])
 async def test_a_call_that_needs_what_an_event_does_not_keep_is_skipped_and_named(kind: Kind, needed: str) -> None:
-    """The door refuses such a call without it, and one made up would be a lie."""
-    lacking = {"type": "group" if kind is Kind.GROUPED else "alias", "userId": "c", "messageId": "m"}
+    """The API refuses such a call without it, and an invented one would be false."""
+    incomplete = {"type": "group" if kind is Kind.GROUPED else "alias", "userId": "c", "messageId": "m"}
     with pytest.raises(BadEvent, match=needed):
-        source(json.dumps(lacking).encode(), 0, ENGINE_NOW)
+        source(json.dumps(incomplete).encode(), 0, ENGINE_NOW)
     app = Source([])
     async with client(app) as http:
         sent = await HttpSender(http, "key").send(

@@ -1,4 +1,4 @@
-"""Every fault of a rule file is told with its place, all at once."""
+"""Every fault of a rule file is reported with its place, all at once."""
 
 from __future__ import annotations
 

@@ -19,32 +19,32 @@ def rules(*names: str) -> str:
     return "indicators:\n" + "".join(f"  - {{name: {name}, when: cart.items > 0}}\n" for name in names)
 
 
-class Told:
-    """What the watcher told, one after the other."""
+class Reported:
+    """What the watcher reported, in order."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[Rulebook | BadRule] = asyncio.Queue()
 
     async def rulebook(self) -> list[str]:
-        """The indicators of the next rulebook told; skips the faults before it."""
+        """The indicators of the next rulebook reported; skips the faults before it."""
         async with asyncio.timeout(PATIENCE_S):
-            while not isinstance(told := await self.queue.get(), Rulebook):
+            while not isinstance(reported := await self.queue.get(), Rulebook):
                 pass
-            return [indicator.name for indicator in told.indicators]
+            return [indicator.name for indicator in reported.indicators]
 
     async def fault(self) -> str:
         async with asyncio.timeout(PATIENCE_S):
-            told = await self.queue.get()
-        assert isinstance(told, BadRule)
-        return str(told)
+            reported = await self.queue.get()
+        assert isinstance(reported, BadRule)
+        return str(reported)
 
 
 @asynccontextmanager
-async def watching(directory: Path) -> AsyncIterator[Told]:
-    told, stop = Told(), asyncio.Event()
-    task = asyncio.create_task(watch(directory, told.queue.put_nowait, told.queue.put_nowait, stop))
+async def watching(directory: Path) -> AsyncIterator[Reported]:
+    reported, stop = Reported(), asyncio.Event()
+    task = asyncio.create_task(watch(directory, reported.queue.put_nowait, reported.queue.put_nowait, stop))
     try:
-        yield told
+        yield reported
     finally:
         stop.set()
         async with asyncio.timeout(PATIENCE_S):
@@ -54,64 +54,64 @@ async def watching(directory: Path) -> AsyncIterator[Told]:
 async def test_a_change_is_told_and_a_fault_too(tmp_path: Path) -> None:
     file = tmp_path / "one.yaml"
     file.write_text(rules("a"))
-    async with watching(tmp_path) as told:
-        assert await told.rulebook() == ["a"]
+    async with watching(tmp_path) as reported:
+        assert await reported.rulebook() == ["a"]
         file.write_text("indicators: [")
-        assert f"{file}:1:14: file: not YAML" in await told.fault()
+        assert f"{file}:1:14: file: not YAML" in await reported.fault()
         file.write_text(rules("a", "b"))
-        assert await told.rulebook() == ["a", "b"]
+        assert await reported.rulebook() == ["a", "b"]
 
 
 async def test_a_comment_is_not_told(tmp_path: Path) -> None:
     file = tmp_path / "one.yaml"
     file.write_text(rules("a"))
-    async with watching(tmp_path) as told:
-        assert await told.rulebook() == ["a"]
+    async with watching(tmp_path) as reported:
+        assert await reported.rulebook() == ["a"]
         file.write_text("# nothing new\n" + rules("a"))
         (tmp_path / "two.yaml").write_text(rules("c"))
-        assert await told.rulebook() == ["a", "c"]
-        assert told.queue.empty()
+        assert await reported.rulebook() == ["a", "c"]
+        assert reported.queue.empty()
 
 
 async def test_editors_write_beside_and_rename(tmp_path: Path) -> None:
     file = tmp_path / "one.yaml"
     file.write_text(rules("a"))
-    async with watching(tmp_path) as told:
-        assert await told.rulebook() == ["a"]
+    async with watching(tmp_path) as reported:
+        assert await reported.rulebook() == ["a"]
         for name in ("b", "c"):
             draft = tmp_path / ".one.yaml.swp"
             draft.write_text(rules(name))
             os.replace(draft, file)
-            assert await told.rulebook() == [name]
+            assert await reported.rulebook() == [name]
         file.rename(tmp_path / "one.yaml~")
-        assert "holds no rule files" in await told.fault()
+        assert "holds no rule files" in await reported.fault()
 
 
 async def test_a_half_written_file_is_followed_to_its_end(tmp_path: Path) -> None:
     file = tmp_path / "one.yaml"
     file.write_text(rules("a"))
-    async with watching(tmp_path) as told:
-        assert await told.rulebook() == ["a"]
+    async with watching(tmp_path) as reported:
+        assert await reported.rulebook() == ["a"]
         with file.open("w") as stream:
             stream.write("indicators:\n  - {name: b, when: cart.it")
             stream.flush()
-            assert "not YAML" in await told.fault()
+            assert "not YAML" in await reported.fault()
             stream.write("ems > 0}\n")
-        assert await told.rulebook() == ["b"]
+        assert await reported.rulebook() == ["b"]
 
 
 async def test_a_directory_may_go_and_come_back(tmp_path: Path) -> None:
     directory = tmp_path / "rules"
-    async with watching(directory) as told:
-        assert "cannot be read" in await told.fault()
+    async with watching(directory) as reported:
+        assert "cannot be read" in await reported.fault()
         directory.mkdir()
         (directory / "one.yaml").write_text(rules("a"))
-        assert await told.rulebook() == ["a"]
+        assert await reported.rulebook() == ["a"]
         shutil.rmtree(directory)
-        await told.fault()
+        await reported.fault()
         directory.mkdir()
         (directory / "one.yaml").write_text(rules("b"))
-        assert await told.rulebook() == ["b"]
+        assert await reported.rulebook() == ["b"]
 
 
 async def test_a_directory_may_be_replaced_by_another(tmp_path: Path) -> None:
@@ -119,13 +119,13 @@ async def test_a_directory_may_be_replaced_by_another(tmp_path: Path) -> None:
     for path, name in ((directory, "a"), (next_one, "b")):
         path.mkdir()
         (path / "one.yaml").write_text(rules(name))
-    async with watching(directory) as told:
-        assert await told.rulebook() == ["a"]
+    async with watching(directory) as reported:
+        assert await reported.rulebook() == ["a"]
         directory.rename(tmp_path / "old")
         next_one.rename(directory)
-        assert await told.rulebook() == ["b"]
+        assert await reported.rulebook() == ["b"]
         (directory / "one.yaml").write_text(rules("c"))
-        assert await told.rulebook() == ["c"]
+        assert await reported.rulebook() == ["c"]
 
 
 async def test_mounted_links_are_followed(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ async def test_mounted_links_are_followed(tmp_path: Path) -> None:
         (mount / version / "one.yaml").write_text(rules(f"v{version}"))
     (mount / "data").symlink_to("1")
     (mount / "one.yaml").symlink_to("data/one.yaml")
-    async with watching(mount) as told:
-        assert await told.rulebook() == ["v1"]
+    async with watching(mount) as reported:
+        assert await reported.rulebook() == ["v1"]
         (mount / "data.new").symlink_to("2")
         os.replace(mount / "data.new", mount / "data")
-        assert await told.rulebook() == ["v2"]
+        assert await reported.rulebook() == ["v2"]

@@ -52,7 +52,7 @@ def records(first: int, count: int) -> list[KafkaRecord]:
 
 
 class SideOutput:
-    """Where dead letters and strangers go; `away` while Kafka is."""
+    """The side output for dead letters and misplaced events; `away` while Kafka is."""
 
     def __init__(self) -> None:
         self.dead: list[DeadLetter] = []
@@ -246,7 +246,7 @@ async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
     await setting.worker.fire_timers(lambda partition: True)
     await setting.worker.owned.drain()
     assert (await store.tallies())["cues"] == 1
-    store.come_back(before)  # at the same offset: no commit of events tells
+    store.come_back(before)  # at the same offset: no commit of events shows it
     late = KafkaRecord(1, event(1, START + 17 * 60_000))
     await setting.worker.apply({1: [late]})
     assert await setting.worker.owned.restore(lambda: True, 0) == {1: 1}

@@ -48,7 +48,7 @@ def records_of(customers: Sequence[bytes], first: int = 0) -> list[KafkaRecord]:
     ]
 
 
-#: customers by offset, and of each commit: expected offset, offset, rows, events, dead letters, strangers, applied
+#: customers by offset, and of each commit: expected offset, offset, rows, events, dead letters, misplaced, applied
 CHAINS: list[tuple[list[bytes], list[tuple[int, int, int, int, int, int, int]]]] = [
     ([A], [(0, 1, 1, 1, 0, 0, 1)]),
     ([A, A, B], [(0, 3, 2, 3, 0, 0, 3)]),

@@ -14,7 +14,7 @@ from engine.web.pages.activity import KEPT, Activity, Point
 
 
 class Store(MemoryStore):
-    """A store that may be away, and counts as it is told."""
+    """A store that may be away, and returns the counts it is given."""
 
     def __init__(self) -> None:
         super().__init__(1)
