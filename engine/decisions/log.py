@@ -13,7 +13,7 @@ from engine.decisions.funnel.run import match_offers
 from engine.decisions.funnel.stages import applicability, availability, trigger
 from engine.decisions.funnel.survivors import Survivors
 from engine.decisions.reasons import why_not
-from engine.decisions.record import RECORD_VERSION, DecisionRecord, Given, pack_features
+from engine.decisions.record import RECORD_VERSION, DecisionRecord, Given
 from engine.decisions.request import Suppressed
 from engine.decisions.response import placement
 from engine.rulebook.explain import explain
@@ -29,10 +29,9 @@ def record_of(
     placements: Sequence[str] = (),
     indicator: str = "",
     activated: tuple[str, ...] = (),
-    features: bytes = b"",
 ) -> DecisionRecord:
     """The record of a decision or cue that gives the offers `given` (positions), best first, where caps held
-    `capped` back; ``features`` where they are packed already."""
+    `capped` back."""
     ranking, rulebook = result.ranking, result.policy.rulebook
     offers = rulebook.offers
     return DecisionRecord(
@@ -45,7 +44,7 @@ def record_of(
         if result.weights is None and not placements
         else _noted(result, given, placements),
         tuple([offers[offer].id for offer in capped]) if capped else (),
-        features or pack_features(result.features),
+        result.packed,
         indicator,
         activated,
         ranking.arm.name,

@@ -25,8 +25,6 @@ from models.propensity import Counts
 #: Where a cue can be pushed to.
 CUE_CHANNELS = ("web", "agent")
 
-_NONE = np.zeros(0, np.intp)
-
 
 class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
     """All O offers as one arm ranks them for one channel.
@@ -46,17 +44,17 @@ class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
     propensity: NDArray[np.float64]
     priority: NDArray[np.float64]
     stateless: tuple[int, ...]
-    triggers: tuple[NDArray[np.intp], ...]
+    triggers: tuple[tuple[int, ...], ...]
     given: tuple[Given, ...]
 
-    def triggered(self, indicators: Sequence[int]) -> NDArray[np.intp]:
+    def triggered(self, indicators: Sequence[int]) -> tuple[int, ...]:
         """The offers that any of `indicators` (one or more) may trigger, best first."""
         if not self.triggers:
-            return _NONE
+            return ()
         if len(indicators) == 1:
             return self.triggers[indicators[0]]
-        joined = {offer for indicator in indicators for offer in self.triggers[indicator].tolist()}
-        return np.array(sorted(joined, key=self.place.__getitem__), np.intp)
+        joined = {offer for indicator in indicators for offer in self.triggers[indicator]}
+        return tuple(sorted(joined, key=self.place.__getitem__))
 
 
 class Policy(msgspec.Struct, frozen=True, eq=False):
@@ -127,9 +125,9 @@ def _ranking(rulebook: Rulebook, arm: Arm, channel: str, scores: Scores, column:
     )
 
 
-def _triggers(rulebook: Rulebook, available: Sequence[int]) -> tuple[NDArray[np.intp], ...]:
+def _triggers(rulebook: Rulebook, available: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     indicators = range(len(rulebook.indicators))
-    return tuple(np.array(trigger(available, rulebook, (indicator,)), np.intp) for indicator in indicators)
+    return tuple(tuple(trigger(available, rulebook, (indicator,))) for indicator in indicators)
 
 
 def _needs_no_state(rulebook: Rulebook, position: int) -> bool:

@@ -6,6 +6,8 @@ are: every candidate's reason follows from it and the rulebook of that revision 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from engine.customer_id import CustomerId
 from engine.errors import BadState
 from engine.kernels.catalogue import FEATURES
-from engine.kernels.sparse import pack
+from engine.kernels.sparse import pack_many
 
 RECORD_VERSION = 1
 
@@ -53,11 +55,17 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return _unpack_features(self.features)
 
 
-def pack_features(features: NDArray[np.float64]) -> bytes:
-    """Their number (two bytes), a bit for each that is not 0, then those (float64): most of them are 0."""
-    packed = np.empty(3 + 9 * len(features), np.uint8)
-    end = pack(features, packed)
-    return packed.tobytes()[:end]
+def pack_features(features: NDArray[np.float64]) -> list[bytes]:
+    """Each of `features` (float64, N x F) as stored: how many values there are (two bytes), a bit for each that is
+    not 0, then those (float64). Most of them are 0."""
+    packed, ends = (
+        np.empty(len(features) * (3 + 9 * features.shape[1]), np.uint8),
+        np.empty(len(features), np.int64),
+    )
+    pack_many(features, packed, ends)
+    limits = [0, *ends.tolist()]
+    data = packed[: limits[-1]].tobytes()
+    return [data[start:end] for start, end in pairwise(limits)]
 
 
 def _unpack_features(packed: bytes) -> NDArray[np.float64]:

@@ -81,10 +81,9 @@ def choose(
     which no offer for a cue's channel names an activated indicator and holds."""
     found = moments(customers, activations, event_ids)
     features = activations["features"][[moment.row for moment in found]]
-    choices = [
-        _choice(policy, *one, currency, partition)
-        for one in zip(found, features, match_offers(policy.rulebook, features), strict=True)
-    ]
+    holds = match_offers(policy.rulebook, features).tolist()
+    asked = zip(found, features, features.tolist(), holds, pack_features(features), strict=True)
+    choices = [_choice(policy, *one, currency, partition) for one in asked]
     return [choice for choice in choices if choice is not None]
 
 
@@ -92,22 +91,24 @@ def _choice(
     policy: Policy,
     moment: TriggerMoment,
     features: NDArray[np.float64],
-    holds: NDArray[np.bool_],
+    values: list[float],
+    holds: list[bool],
+    packed: bytes,
     currency: str,
     partition: int,
 ) -> CueChoice | None:
-    customer, values = customer_id(moment.customer.decode()), features.tolist()
+    customer = customer_id(moment.customer.decode())
     results = []
     for channel in CUE_CHANNELS:
         ranking = policy.ranking(customer, channel)
         order = ranking.triggered(moment.indicators)
-        results.append(funnel(policy, ranking, order, features, values, holds, {}, 1, moment.at))
+        results.append(funnel(policy, ranking, order, features, values, holds, {}, 1, moment.at, packed))
     queues = [tuple(result.survivors.contactable[:CANDIDATES]) for result in results]
     if not any(queues):
         return None
     name = blake2b(moment.customer + moment.event_id.to_bytes(8, "little"), digest_size=8).hexdigest()
     asked = _Asked(
-        policy, moment, customer, values, pack_features(features), f"{partition}-{moment.at:x}-{name}", currency,
+        policy, moment, customer, values, f"{partition}-{moment.at:x}-{name}", currency,
         tuple([policy.rulebook.indicators[i].name for i in moment.indicators]), results,
     )  # fmt: skip
     candidates: list[CueCandidate] = []
@@ -149,7 +150,6 @@ class _Asked(msgspec.Struct, frozen=True, eq=False, gc=False):
     moment: TriggerMoment
     customer: CustomerId
     values: list[float]
-    packed: bytes
     name: str
     currency: str
     activated: tuple[str, ...]
@@ -164,12 +164,9 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
     it were capped: else it would not be sent.
     """
     policy, moment = asked.policy, asked.moment
-    offer, counted, revision = (
-        policy.rulebook.offers[position],
-        policy.candidates[position],
-        policy.rulebook.revision,
-    )
-    indicator, expires_at = _named(asked, policy.rulebook.mentions[position]), moment.at + offer.expires_ms
+    rulebook, counted = policy.rulebook, policy.candidates[position]
+    offer = rulebook.offers[position]
+    indicator = _named(asked, rulebook.mentions[position])
     say, reasons = (
         render(offer.say, asked.values, asked.currency),
         tuple(why(policy.clauses[position], asked.values)),
@@ -178,22 +175,13 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         slots = _most_promising_first(asked, way.slots, position)
         best = asked.results[slots[0]]
         decision_id = f"{asked.name}-{best.ranking.channel}"
+        channels = tuple([CUE_CHANNELS[slot] for slot in slots])
         cue = Cue(
-            asked.customer,
-            indicator,
-            offer.id,
-            offer.kind,
-            tuple([CUE_CHANNELS[slot] for slot in slots]),
-            say,
-            reasons,
-            moment.at,
-            expires_at,
-            moment.received_at,
-            decision_id,
-            revision,
-        )
+            asked.customer, indicator, offer.id, offer.kind, channels, say, reasons, moment.at,
+            moment.at + offer.expires_ms, moment.received_at, decision_id, rulebook.revision,
+        )  # fmt: skip
         capped = best.survivors.contactable[: way.places[slots[0]] - 1]
-        record = record_of(best, asked.customer, (position,), capped, (), indicator, asked.activated, asked.packed)
+        record = record_of(best, asked.customer, (position,), capped, (), indicator, asked.activated)
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
             encode_record(record),

@@ -27,3 +27,13 @@ def pack(features, packed):
                 packed[end + byte] = source[8 * i + byte]
             end += 8
     return end
+
+
+@kernel
+def pack_many(features, packed, ends):
+    """`pack` each of `features` (float64, N x F), one behind the other, into `packed` (uint8, long enough for N);
+    `ends` (int64, N) gets where each ends. One call for many: a call costs as much as packing several."""
+    end = 0
+    for i in range(features.shape[0]):
+        end += pack(features[i], packed[end:])
+        ends[i] = end

@@ -156,7 +156,7 @@ values = st.floats(allow_nan=True, allow_infinity=True)
 def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
     vector = np.array(features)
     record = msgspec.structs.replace(
-        noted(ranked(DecisionRequest("web", customer_id("a")))), features=pack_features(vector)
+        noted(ranked(DecisionRequest("web", customer_id("a")))), features=pack_features(vector.reshape(1, -1))[0]
     )
     back = record.vector()
     np.testing.assert_array_equal(back, vector)
@@ -164,7 +164,7 @@ def test_packed_features_come_back_bit_by_bit(features: list[float]) -> None:
 
 def test_features_the_catalogue_got_since_have_no_value() -> None:
     found = ranked(DecisionRequest("web", customer_id("a")))
-    record = msgspec.structs.replace(noted(found), features=pack_features(np.array([0.0, 2.0])))
+    record = msgspec.structs.replace(noted(found), features=pack_features(np.array([[0.0, 2.0]]))[0])
     assert record.vector()[:2].tolist() == [0.0, 2.0]
     assert np.isnan(record.vector()[2:]).all()
     assert len(record.vector()) == FEATURES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernels.sparse import pack
+from engine.kernels.sparse import pack, pack_many
 
 
 def packed(values: list[float]) -> bytes:
@@ -41,3 +42,12 @@ def test_no_value_is_a_value() -> None:
     data = packed([0.0, math.nan, -0.0])
     assert data[:3] == b"\x03\x00\x40"
     assert math.isnan(struct.unpack("=d", data[3:])[0])
+
+
+@given(st.lists(st.lists(st.sampled_from([0.0, 0.0, 1.0, -2.5]), min_size=9, max_size=9), max_size=5))
+def test_many_are_packed_as_each_alone(rows: list[list[float]]) -> None:
+    out, ends = np.full(5 * (4 + 9 * 8) + 8, 0xAA, np.uint8), np.zeros(len(rows), np.int64)
+    pack_many(np.array(rows, np.float64).reshape(-1, 9), out, ends)
+    starts = [0, *ends.tolist()]
+    parts = [out[start:end].tobytes() for start, end in itertools.pairwise(starts)]
+    assert parts == [packed(row) for row in rows]

@@ -15,8 +15,8 @@ from engine.decisions.policy import ChannelRanking, Policy
 class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What was found at ``now`` (epoch ms) for up to ``slots`` offers.
 
-    ``features`` (float64[F], ``values`` the same as a list) is what it rests on. ``weights`` are the context
-    weights of the request and ``priorities`` those that follow from it (float64[O]; None: no context).
+    ``features`` (float64[F]; ``values`` as a list, ``packed`` as stored) is what it rests on. ``weights`` are the
+    context weights of the request, ``priorities`` those that follow from them (float64[O]; None: no context).
     """
 
     policy: Policy
@@ -26,6 +26,7 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
     survivors: Survivors
     slots: int
     now: int
+    packed: bytes
     weights: NDArray[np.float64] | None = None
     priorities: NDArray[np.float64] | None = None
 
@@ -41,8 +42,8 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
         given = self.ranking.arm.arbitration.select(contactable, self.slots)
         left = Survivors(left.available, left.triggered, left.applicable, contactable, given)
         return FunnelResult(
-            self.policy, self.ranking, self.features, self.values, left, self.slots, self.now, self.weights,
-            self.priorities,
+            self.policy, self.ranking, self.features, self.values, left, self.slots, self.now, self.packed,
+            self.weights, self.priorities,
         )  # fmt: skip
 
     def weight(self, offer: int) -> float:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.decisions.funnel.result import FunnelResult
-from engine.decisions.funnel.stages import History, applicability, contact
+from engine.decisions.funnel.stages import History, Holds, Positions, applicability, contact
 from engine.decisions.funnel.survivors import Survivors
 from engine.decisions.policy import ChannelRanking, Policy
+from engine.decisions.record import pack_features
 from engine.decisions.request import DecisionRequest
 from engine.decisions.scoring import context_weights
 from engine.kernels.catalogue import FEATURES
@@ -33,8 +34,11 @@ def decide_many(
     features = np.empty((len(requests), FEATURES))
     read_many(rows, np.full(len(requests), now), features)
     holds = match_offers(policy.rulebook, features)
-    found = zip(requests, histories, features, features.tolist(), holds, strict=True)
-    return [_decide(policy, *one, now) for one in found]
+    values, packed = features.tolist(), pack_features(features)
+    return [
+        _decide(policy, request, histories[i], features[i], values[i], holds[i], packed[i], now)
+        for i, request in enumerate(requests)
+    ]
 
 
 def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -49,28 +53,29 @@ def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[n
 def funnel(
     policy: Policy,
     ranking: ChannelRanking,
-    order: NDArray[np.intp],
+    order: Positions,
     features: NDArray[np.float64],
     values: list[float],
-    holds: NDArray[np.bool_],
+    holds: Holds,
     history: History,
     slots: int,
     now: int,
+    packed: bytes,
     weights: NDArray[np.float64] | None = None,
     priorities: NDArray[np.float64] | None = None,
 ) -> FunnelResult:
     """Send the candidates in `order` (best first; those of `ranking.available` that were triggered) through the
     stages, at `now` (epoch ms).
 
-    ``features`` (float64[F], ``values`` the same as a list) and ``holds`` (bool[O], the offers' rules) are the
-    customer's, `history` is empty where only the store knows it.
+    ``features`` (float64[F]; ``values`` as a list, ``packed`` as stored) and ``holds`` (bool[O], the offers'
+    rules) are the customer's, `history` is empty where only the store knows it.
     """
-    triggered = ranking.available if len(order) == len(ranking.available) else order.tolist()
+    triggered = order if isinstance(order, tuple) else ranking.available
     applicable = applicability(order, holds)
     contactable = contact(applicable, policy.rulebook.offers, history, now)
     given = ranking.arm.arbitration.select(contactable, slots)
     survivors = Survivors(ranking.available, triggered, applicable, contactable, given)
-    return FunnelResult(policy, ranking, features, values, survivors, slots, now, weights, priorities)
+    return FunnelResult(policy, ranking, features, values, survivors, slots, now, packed, weights, priorities)
 
 
 def _decide(
@@ -80,15 +85,16 @@ def _decide(
     features: NDArray[np.float64],
     values: list[float],
     holds: NDArray[np.bool_],
+    packed: bytes,
     now: int,
 ) -> FunnelResult:
     ranking = policy.ranking(request.customer, request.channel)
     if not request.context:
-        return funnel(policy, ranking, ranking.order, features, values, holds, history, request.slots, now)
+        return funnel(policy, ranking, ranking.order, features, values, holds, history, request.slots, now, packed)
     offers, arm = policy.rulebook.offers, ranking.arm
     weights = context_weights(request.context, offers)
     priorities = arm.scoring.in_context(ranking.priority, weights)
     order = arm.arbitration.order(offers, ranking.available, priorities)
     return funnel(
-        policy, ranking, order, features, values, holds, history, request.slots, now, weights, priorities
+        policy, ranking, order, features, values, holds, history, request.slots, now, packed, weights, priorities
     )

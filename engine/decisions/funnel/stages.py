@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 
 from engine.rulebook.model import Cap, Offer, Rulebook
 
+#: Offers, best first, and which offers' rules hold: as arrays, or as a tuple and a list.
+Positions = NDArray[np.intp] | tuple[int, ...]
+Holds = NDArray[np.bool_] | list[bool]
+
 #: Offer id -> when it was given to this customer (epoch ms, ascending).
 History = Mapping[str, Sequence[int]]
 
@@ -27,9 +31,11 @@ def trigger(positions: Sequence[int], rulebook: Rulebook, indicators: Collection
     return [position for position in positions if not rulebook.mentions[position].isdisjoint(indicators)]
 
 
-def applicability(positions: NDArray[np.intp], holds: NDArray[np.bool_]) -> list[int]:
-    """Offers whose rule holds; ``holds`` is bool[O]."""
-    passed: list[int] = positions[holds[positions]].tolist()
+def applicability(positions: Positions, holds: Holds) -> list[int]:
+    """Offers whose rule holds; ``holds`` is bool[O]. (Arrays suit a decision's many, lists a cue's few.)"""
+    if isinstance(positions, tuple):
+        return [offer for offer in positions if holds[offer]]
+    passed: list[int] = positions[np.asarray(holds)[positions]].tolist()
     return passed
 
 
