@@ -18,7 +18,7 @@ key                    type    content
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries
 ``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
-``{p7}:b``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
+``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
 ``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``version`` incremented by every change
@@ -57,7 +57,7 @@ class RedisKeys:
         self.newest_cue_prefix = each("w:")
         self.timers = each("t")
         self.cues = each("q")
-        self.reports = each("b")
+        self.reports = each("a")
         self.tallies = each("n")
         self.learned = each("m")
 

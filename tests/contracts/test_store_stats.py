@@ -45,7 +45,7 @@ async def test_the_newest_report_of_each_partition_is_kept(store: AnyStore) -> N
 
 async def test_a_report_is_gone_with_its_worker(redis_store: RedisStore, look: redis.Redis) -> None:
     await redis_store.report({1: WorkerReport("a", 1, 1, 0)}, 0)
-    assert 0 < look.pttl("{p1}:b") <= REPORT_KEPT_MS
+    assert 0 < look.pttl("{p1}:a") <= REPORT_KEPT_MS
     wall = [1_000]
     memory = MemoryStore(PARTITIONS, wall=lambda: wall[0])
     await memory.report({1: WorkerReport("a", 1, 1, 0)}, 0)
