@@ -93,20 +93,24 @@ def test_a_head_answers_as_the_whole_does(program: Program, features: list[float
     assert head.feature.size <= program.feature.size
 
 
+TWO_RULES = Program(
+    feature=np.array([0, 1, 2], np.int32),
+    op=np.zeros(3, np.int8),
+    other=np.full(3, -1, np.int32),
+    threshold=np.ones(3),
+    first=np.array([0, 1, 2], np.int32),
+    required=np.array([[0b010], [0b100]], np.uint64),
+    forbidden=np.array([[0b001], [0b000]], np.uint64),
+)
+
+
 def test_a_head_leaves_out_what_only_later_rules_need() -> None:
-    program = Program(
-        feature=np.array([0, 1, 2], np.int32),
-        op=np.zeros(3, np.int8),
-        other=np.full(3, -1, np.int32),
-        threshold=np.ones(3),
-        first=np.array([0, 1, 2], np.int32),
-        required=np.array([[0b010], [0b100]], np.uint64),
-        forbidden=np.array([[0b001], [0b000]], np.uint64),
-    )
-    assert program.head(1).feature.tolist() == [0, 1]
-    assert program.head(0).required.shape == (0, 0)
+    assert TWO_RULES.head(1).feature.tolist() == [0, 1]
+    assert TWO_RULES.head(0).required.shape == (0, 0)
 
 
 def test_the_compiled_kernel_ran() -> None:
+    assert run(TWO_RULES, [2.0, 0.0, 1.0, 0.0, 0.0]) == [True, False]
+    match_many(np.zeros((1, FEATURES)), TWO_RULES, np.zeros(1, np.uint64), np.zeros((1, 2), np.bool_))
     assert match.signatures  # type: ignore[attr-defined]
     assert match_many.nopython_signatures  # type: ignore[attr-defined]

@@ -87,10 +87,14 @@ def test_a_bound_that_a_test_holds_is_killed_and_another_survives(checkout: Path
 
 
 @pytest.mark.slow
-def test_tests_that_fail_anyway_are_not_taken_for_a_kill(checkout: Path, trials: Make) -> None:
+def test_tests_that_fail_anyway_are_not_taken_for_a_kill(
+    checkout: Path, trials: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (checkout / "tests/rulebook/test_bounds.py").open("a") as file:
+        file.write("\n\ndef test_wrong() -> None:\n    assert not small(1)\n")
     tried, sandbox = trials()
-    with pytest.raises(RuntimeError, match="fail without a mutant"):
-        tried.run(boundary(checkout, "small"), sandbox)
+    assert tried.run(boundary(checkout, "big"), sandbox).outcome == SURVIVED
+    assert "left out: tests/rulebook/test_bounds.py::test_wrong" in capsys.readouterr().err
 
 
 def test_only_tests_that_reach_a_file_are_run_for_it(checkout: Path) -> None:
