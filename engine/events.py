@@ -1,8 +1,8 @@
-"""Canonical events, outcomes and reason codes: the words every part of Cueline shares.
+"""Canonical events, outcomes and reason codes: the vocabulary that every part of Cueline shares.
 
 On Kafka an event is a MessagePack *array* (`Event`, fields in order) under the customer's key (UTF-8).
 The stream core reads that array in compiled code, so the order of the fields is the wire format:
-append only, and raise ``WIRE_VERSION`` when an old reader could misread. Kinds and limits are
+append only, and increase ``WIRE_VERSION`` when an old reader could misread. Kinds and limits are
 `engine.kernels.wire`, which compiled code reads too.
 """
 
@@ -31,10 +31,10 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing a customer did; the customer is the Kafka key.
 
     ``at`` and ``received_at`` are epoch milliseconds: when it happened (event time, skew removed) and
-    when a door took it in (wall time, 0 = unknown). ``id`` identifies the event for deduplication
+    when the API accepted it (wall time, 0 = unknown). ``id`` identifies the event for deduplication
     (1..100 bytes of UTF-8). ``value`` is the unit price, or the order's total for order events, in the
     shop's currency, from 0 to 1e12. ``quantity`` counts pieces (>= 0). ``order`` identifies the order of an
-    order event: the customer's last one told again counts nothing; order events without one that come within a
+    order event: a repeat of the customer's last one is ignored; order events without one that come within a
     minute are lines of one order. ``engine_at`` is the engine's time (epoch ms) when it came in, where that is
     not the wall's (0: the Kafka record's time says it); what happened more than a day after it is refused.
     """
@@ -53,7 +53,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """An event and the customer it belongs to, as a door hands it on."""
+    """An event and the customer it belongs to, as the API publishes it."""
 
     customer: CustomerId
     event: Event
@@ -100,10 +100,10 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """An action pushed because an indicator rose.
+    """An action pushed because an indicator was activated.
 
-    ``at`` is the event time of the rise, ``expires_at`` when it is no longer worth showing (both epoch
-    ms); ``received_at`` is the wall time at which the event that caused it came in (0: a silence).
+    ``at`` is the event time of the activation, ``expires_at`` the end of its lifetime (both epoch ms);
+    ``received_at`` is the wall time at which its event was received (0: an inactivity timer).
     """
 
     customer: CustomerId

@@ -1,4 +1,4 @@
-"""``cueline bench``: hands over to `loadtest`, which an installation of the engine alone does not have."""
+"""``cueline bench``: delegates to `loadtest`, which an installation of the engine alone does not have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``cueline doctor``: what a deployment lacks, as a table."""
+"""``cueline doctor``: the checks of a deployment, as a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS: Mapping[State, str] = {"good": "[green]ok[/]", "warning": "[yellow]warni
 
 
 def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """Check settings, rules, Kafka and Redis, and that they agree; exit code 1 when something is amiss."""
+    """Check settings, rules, Kafka and Redis, and that they agree; exit code 1 when a check fails."""
     findings = asyncio.run(examine(load_settings(config)))
     show(findings, as_json)
     if any(not finding.good for finding in findings):
@@ -27,10 +27,10 @@ def doctor(config: ConfigFile = None, as_json: AsJson = False) -> None:
 
 
 def show(findings: Sequence[Finding], as_json: bool) -> None:
-    """Print them for people, or as one JSON object ``{good, findings: [{name, state, detail}]}``."""
+    """Print them as a table, or as one JSON object ``{good, findings: [{name, state, detail}]}``."""
     if as_json:
-        told = {"good": all(finding.good for finding in findings), "findings": findings}
-        print_json(told)
+        report = {"good": all(finding.good for finding in findings), "findings": findings}
+        print_json(report)
         return
     table = Table("", "what", "found", show_header=False, box=None)
     for finding in findings:

@@ -34,7 +34,7 @@ def load_settings(config: Path | None) -> Settings:
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Tell what is wrong in words, not in a traceback, with an exit code of its own."""
+    """Print errors as text, without a traceback, each kind with its own exit code."""
     try:
         yield
     except BadRule as error:

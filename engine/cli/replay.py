@@ -36,13 +36,13 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
         speed: Annotated[str, typer.Option(help="times as fast as it happened, or max")] = "1",
         limit: Annotated[int | None, typer.Option(min=1, help="events to send at most")] = None,
         shift_to_now: Annotated[bool, typer.Option(help="let the first event happen now")] = False,
-        to: Annotated[To, typer.Option(help="through the HTTP door, or straight into Kafka")] = "http",
+        to: Annotated[To, typer.Option(help="through the HTTP API, or directly into Kafka")] = "http",
         url: Annotated[
-            str | None, typer.Option(help="of the door, by default http://127.0.0.1:8080; or Kafka's brokers")
+            str | None, typer.Option(help="of the API, by default http://127.0.0.1:8080; or Kafka's brokers")
         ] = None,
         write_key: Annotated[
             str | None,
-            typer.Option(help="of the door, by default the settings' first", envvar="CUELINE_WRITE_KEY"),
+            typer.Option(help="of the API, by default the settings' first", envvar="CUELINE_WRITE_KEY"),
         ] = None,
         strict: Annotated[bool, typer.Option(help="stop at the first line that cannot be read")] = False,
         config: Annotated[
@@ -62,7 +62,7 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
             times = _speed(speed)
             log_reader = LogReader(file, decode, strict=strict)
 
-            log_reader.first()  # before anything is connected to
+            log_reader.first()  # before any connection is made
             where = ReplayDestination(to, url, write_key, config)
 
             async def all_of_it() -> run.ReplayReport:
@@ -83,11 +83,13 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
         except CuelineError as error:
             _say(str(error), advice.on_error(error, latest.sent))
             if latest.sent:
-                _say(f"{latest.sent:,} events had been taken by then")
+                _say(f"{latest.sent:,} events had been accepted by then")
             raise typer.Exit(1) from error
         print(msgspec.json.encode(report).decode() if as_json else summary(report))
         if report.skipped:
-            what = f"{report.skipped:,} lines or events were not taken" if report.sent else "nothing was taken"
+            what = (
+                f"{report.skipped:,} lines or events were not accepted" if report.sent else "nothing was accepted"
+            )
             _say(what, advice.on_refusals(report.faults, shift_to_now))
         if not report.sent:
             raise typer.Exit(1)
@@ -96,7 +98,7 @@ def command(open_target: Open, decode: Decode) -> Callable[..., None]:
 
 
 def _interrupted() -> asyncio.Event:
-    """Set by the first Ctrl-C, so that the report is still told; the second ends at once."""
+    """Set by the first Ctrl-C, so that the report is still printed; the second ends at once."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def first() -> None:
@@ -115,7 +117,7 @@ def _speed(text: str) -> float:
 
 
 def summary(report: run.ReplayReport) -> str:
-    """The report for people."""
+    """The report as text."""
     rate = report.sent / report.seconds if report.seconds > 0 else 0.0
     lines = [
         f"{report.sent:,} events in {report.seconds:.1f} s ({rate:,.0f}/s), {report.skipped:,} skipped",
@@ -127,13 +129,13 @@ def summary(report: run.ReplayReport) -> str:
 
 
 class _Latest:
-    """Keeps how many events have been taken, for when an error ends it all."""
+    """Keeps how many events have been accepted, for when an error ends the replay."""
 
     def __init__(self) -> None:
         self.sent = 0
 
     def __call__(self, progress: run.ReplayProgress) -> run.ReplayProgress:
-        """Note it and hand it on."""
+        """Record it and pass it on."""
         self.sent = progress.sent
         return progress
 

@@ -1,4 +1,4 @@
-"""How far a replay is: a bar where a person watches, a line now and then where a log is written."""
+"""How far a replay is: a progress bar in a terminal, a line at intervals in a log."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def remaining_s(share: float, elapsed_s: float) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """As people say it, rounded up.
+    """As a rounded-up text.
 
     >>> duration(0.2), duration(59.2), duration(61), duration(3_601), duration(172_800)
     ('1 s', '1 min', '2 min', '1 h 1 min', '48 h')

@@ -1,8 +1,8 @@
 """Answers decisions in micro-batches.
 
 All requests of one event-loop iteration are answered together: one read of the store, one run of the
-kernels, one reservation. While the store is asked for one batch, the next gathers. (Two batches under way at
-once left the second with one or two requests: 13.9 thousand decisions a second where one gives 15.6.)
+kernels, one reservation. While one batch waits for the store, the next gathers. (Two batches in flight
+left the second with one or two requests: 13.9 thousand decisions a second where one gives 15.6.)
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class DecisionBatcher:
             self._count(made)
 
     def _count(self, decisions: Sequence[PendingDecision]) -> None:
-        """What was given and what each stage dropped: a look gives nothing."""
+        """What was given and what each stage dropped; a peek gives nothing."""
         meter, offers = self._meter, decisions[0].result.policy.rulebook.offers
         for offer, count in Counter(offer for decision in decisions for offer in decision.result.given).items():
             meter.add("offers_given", count, offers[offer].id)

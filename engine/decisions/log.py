@@ -1,4 +1,4 @@
-"""The decision log: what is noted of a decision or cue, and every candidate's reason made from it again."""
+"""The decision log: what is recorded of a decision or cue, and every candidate's reason recomputed from it."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) 
 
 
 def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
-    """What the stages had left: the first three follow from the rulebook, caps and choice stand in the record."""
+    """What the stages had left: the first three follow from the rulebook, caps and choice are in the record."""
     position = _positions(rulebook)
     available = triggered = availability(rulebook.offers, record.channel)
     if record.indicator:

@@ -1,4 +1,4 @@
-"""What decides: a rulebook and what was learned, joined once and handed on as one immutable value.
+"""The decision policy: a rulebook and the learned counts, joined into one immutable value.
 
 Priority without context is a number per offer and channel, so the order of a channel's offers is found here, and
 a decision only strikes out what does not pass a stage.
@@ -29,8 +29,8 @@ CUE_CHANNELS = ("web", "agent")
 class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
     """All O offers as one arm ranks them for one channel.
 
-    ``available`` are the positions of the offers meant for the channel, best first (``order`` the same as an
-    array, ``place[o]`` where offer o stands in it); ``propensity`` and ``priority`` (without context) are
+    ``available`` are the positions of the offers for the channel, best first (``order`` the same as an
+    array, ``place[o]`` the position of offer o in it); ``propensity`` and ``priority`` (without context) are
     float64[O]. ``stateless`` are those of them that depend neither on the customer's state nor on a cap: what a
     fallback may give. ``triggers[i]`` are those that indicator i may trigger, best first; empty for a channel that
     takes no cues. ``given`` (O) is how a record notes each offer when its weight is 1 and it has no placement.
@@ -58,7 +58,7 @@ class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
 
 
 class Policy(msgspec.Struct, frozen=True, eq=False):
-    """A rulebook and what was learned, ready to decide with; replaced whole when either changes.
+    """A rulebook and the learned counts, ready for decisions; replaced whole when either changes.
 
     ``rankings`` are by arm and channel, ``elsewhere`` by arm for a channel that no offer names. ``clauses[o]`` are
     those of offer o's rule, ``candidates[o]`` is offer o as the store counts it.

@@ -1,4 +1,4 @@
-"""Why an offer was given or not, in words with the customer's numbers."""
+"""Why an offer was given or not: texts with the customer's numbers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNITS = ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1
 
 
 class _Case(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What the words for one offer are made of."""
+    """The input of the text for one offer."""
 
     rulebook: Rulebook
     position: int
@@ -33,7 +33,7 @@ def why_not(rulebook: Rulebook, values: list[float], survivors: Survivors) -> tu
     dropped = survivors.dropped(len(rulebook.offers))
     return tuple(
         because(
-            offer.id, dropped[position], _WORDS[dropped[position]](_Case(rulebook, position, values, survivors))
+            offer.id, dropped[position], _TEXTS[dropped[position]](_Case(rulebook, position, values, survivors))
         )
         for position, offer in enumerate(rulebook.offers)
         if position in dropped
@@ -70,8 +70,8 @@ def _outranked(case: _Case) -> str:
     return f"holds, but the {len(case.survivors.given)} given rank higher"
 
 
-#: Reason -> its words; one for each of `STAGES`.
-_WORDS: dict[Reason, Callable[[_Case], str]] = {
+#: Reason -> its text; one for each of `STAGES`.
+_TEXTS: dict[Reason, Callable[[_Case], str]] = {
     Reason.CHANNEL_MISMATCH: _other_channel,
     Reason.NOT_TRIGGERED: _not_triggered,
     Reason.NOT_APPLICABLE: _rule,

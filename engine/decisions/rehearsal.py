@@ -1,6 +1,6 @@
-"""Decisions made before anybody asks, so that the first caller does not pay for what happens only once.
+"""Warm-up: decisions before the first request, so that it does not pay for one-time costs.
 
-Compiled code is read from disk when it is first called: without a rehearsal the first decision takes hundreds of
+Compiled code is read from disk when it is first called: without a warm-up the first decision takes hundreds of
 milliseconds, longer than its deadline, and is the fallback.
 """
 
@@ -16,8 +16,8 @@ from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
 from engine.events import CHANNELS, Outcome
 from engine.ports.store import DecisionStore, Reservation, View
 
-#: A customer of whom nothing is known, and nothing will be: the rehearsal writes nothing.
-STRANGER = customer_id("cueline-rehearsal")
+#: A customer without a row, who never gets one: the warm-up writes nothing.
+NEW_CUSTOMER = customer_id("cueline-rehearsal")
 
 
 class ReadOnlyStore:
@@ -39,7 +39,7 @@ class ReadOnlyStore:
         return await self._store.decision(decision_id)
 
     async def learn(self, outcome: Outcome, success: bool | None) -> bool:
-        """Nothing is noted."""
+        """Nothing is recorded."""
         return False
 
     async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
@@ -48,17 +48,17 @@ class ReadOnlyStore:
 
 
 async def rehearse(decide: Callable[[DecisionRequest], Awaitable[bytes]]) -> None:
-    """Let `decide`, which stands on a `ReadOnlyStore`, answer for a stranger: on every channel, plainly and with
-    context and placements, in one micro-batch, and then one request alone.
+    """Let `decide`, on a `ReadOnlyStore`, answer for a new customer: on every channel, plainly and with context
+    and placements, in one micro-batch, and then one request alone.
 
-    An absent store is no error: then the answers are fallbacks.
+    An unavailable store is no error: then the answers are fallbacks.
     """
     plain = [
-        DecisionRequest(channel, customer_id=STRANGER, deadline_ms=MAX_DEADLINE_MS, explain=True)
+        DecisionRequest(channel, customer_id=NEW_CUSTOMER, deadline_ms=MAX_DEADLINE_MS, explain=True)
         for channel in CHANNELS
     ]
     weighed = [
-        msgspec.structs.replace(request, context={STRANGER: 2.0}, placements=("first", "second"))
+        msgspec.structs.replace(request, context={NEW_CUSTOMER: 2.0}, placements=("first", "second"))
         for request in plain
     ]
     await asyncio.gather(*map(decide, [*plain, *weighed]))

@@ -16,7 +16,7 @@ MAX_LIMIT = 20
 MAX_DEADLINE_MS = 10_000
 MAX_NAME = 100  # characters of a placement
 
-# For the documentation alone: `check` tells a caller in clearer words than msgspec what is allowed.
+# For the documentation alone: the messages of `check` are clearer than msgspec's.
 _Channel = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CHANNELS)})]
 _Limit = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_LIMIT})]
 _DeadlineMs = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_DEADLINE_MS})]
@@ -31,8 +31,8 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, for
 
     ``customerId`` or ``anonymousId`` names the customer (the first wins). ``placements`` are the slots
     to fill, best offer first. ``context`` weighs offers of an id or a kind by a factor (the id's goes before
-    the kind's). ``peek``: look without counting the offers as given. ``explain``: say of every other offer
-    why it was not given. ``deadlineMs``: answer by then, with the fallback if need be (0: the default).
+    the kind's). ``peek``: do not count the offers as given. ``explain``: give the reason for every
+    other offer. ``deadlineMs``: answer by then, if necessary with the fallback (0: the default).
     """
 
     channel: _Channel
@@ -76,9 +76,9 @@ class OfferAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 
 class Suppressed(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One offer not given: ``stage`` and ``code`` say where and why, ``detail`` in words.
+    """One offer not given: ``stage`` and ``code`` give where and why, ``detail`` as text.
 
-    An empty ``offerId`` speaks of the whole answer (a fallback).
+    An empty ``offerId`` refers to the whole answer (a fallback).
     """
 
     offer_id: str

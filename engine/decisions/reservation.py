@@ -1,4 +1,4 @@
-"""Where a decision takes its caps: what it would give is reserved, and where a cap refuses the next is tried."""
+"""Frequency caps of a decision: its offers are reserved, and where a cap refuses one the next is tried."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from engine.ports.store import DecisionStore, Reservation
 
 
 class PendingDecision(msgspec.Struct, eq=False, gc=False):
-    """A decision while its offers are being reserved: ask for a reservation, hand over what was refused, and it
-    turns to the next offers, until nothing is refused. ``result`` is what it would give now."""
+    """A decision while its offers are being reserved: ask for a reservation, report what was refused, and it
+    tries the next offers, until nothing is refused. ``result`` is what it would give now."""
 
     request: DecisionRequest
     result: FunnelResult
@@ -43,12 +43,12 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
         )
 
     def answer(self, currency: str) -> Answer:
-        """The answer as it stands."""
+        """The answer with the current result."""
         return answer(self.request, self.result, self.decision_id, self.staleness_ms, currency)
 
     def refused(self, taken: Sequence[bool]) -> bool:
-        """Note which of the offers asked for were taken; True when some were not and it must ask again (if
-        only to set the record right)."""
+        """Record which of the requested offers were taken; True when some were not and it must reserve again (if
+        only to correct the record)."""
         if all(taken):
             return False
         gone = [offer for offer, had in zip(self._wanted, taken, strict=True) if not had]

@@ -1,4 +1,4 @@
-"""What the funnel found, put into the answer; and the answer when state is away."""
+"""The answer from the funnel's result, and the fallback without state."""
 
 from __future__ import annotations
 

@@ -33,10 +33,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class TriggerMoment(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """The indicators (positions) that one event, or silence up to a moment, activated for one customer.
+    """The indicators (positions) that one event, or inactivity up to a moment, activated for one customer.
 
-    ``at`` is event time, ``received_at`` the wall time at which the event came in (both epoch ms; 0: silence).
-    ``event_id`` is the hash of the event's id, 0 for silence: with customer and ``at`` it names the moment.
+    ``at`` is event time, ``received_at`` the wall time at which the event was received (epoch ms; 0: inactivity).
+    ``event_id`` is the hash of the event's id, 0 for inactivity: with customer and ``at`` it names the moment.
     """
 
     customer: bytes
@@ -159,7 +159,7 @@ class _Asked(msgspec.Struct, frozen=True, eq=False, gc=False):
 def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[CueCandidate]:
     """The offer as a cue, once for each of the `ways` in which it may fill slots.
 
-    Outcomes count for the most promising of its channels, which stands first. Two cues of one moment have no
+    Outcomes count for the most promising of its channels, which comes first. Two cues of one moment have no
     channel in common, so that channel makes their ids different. The record of a cue says that the offers before
     it were capped: else it would not be sent.
     """

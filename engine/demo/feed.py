@@ -1,4 +1,4 @@
-"""The demo's input: a log, or made-up traffic, sent through the HTTP door until it, or the time, is over."""
+"""The demo's input: a log, or made-up traffic, sent through the HTTP API until it, or the time, is over."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ from engine.traffic.generator import Traffic
 FILE_SPEED = 300.0  # an eight-minute session is seen in under two seconds
 TRAFFIC_SPEED = 5.0  # a customer made up by hand at reading speed has a session and a cue; shoppers have several
 LEAST_CUSTOMERS, MOST_CUSTOMERS = 20_000, 250_000
-RETURNS_AFTER_S = 3 * 3_600  # engine time between a shopper's visits: longer than the silence that ends a session
+RETURNS_AFTER_S = (
+    3 * 3_600
+)  # engine time between a shopper's visits: longer than the inactivity that ends a session
 EVENTS_A_VISIT = 4
 #: Few requests keep the log in tansu's memory short for longer. A fast log's are smaller: what comes in together
 #: waits for the last of it, 160 events for some 30 ms.
@@ -41,8 +43,8 @@ class Input(msgspec.Struct, frozen=True):
 
     @property
     def lateness_ms(self) -> int:
-        """How far behind the clock silence is to be judged: events of one slice come in together, the earliest
-        of them late by the slice, and a slice is long in engine time."""
+        """The allowed lateness of events, for the watermark: events of one slice arrive together, the earliest of
+        them late by the slice, and a slice is long in engine time."""
         return max(LEAST_LATENESS_MS, round(2 * TRAFFIC_SLICE_MS * self._usual_speed))
 
     @property
@@ -63,7 +65,7 @@ class Input(msgspec.Struct, frozen=True):
 
 
 class Feed:
-    """Sends an `Input`; ``sent`` is how many events the door has taken so far, in how many ``requests``, and
+    """Sends an `Input`; ``sent`` is how many events the API has accepted so far, in how many ``requests``, and
     ``customers`` whose they are."""
 
     def __init__(self, chosen: Input, sender: Sender, set_clock: SetClock) -> None:
@@ -75,7 +77,7 @@ class Feed:
         self._over = asyncio.Event()
 
     def end(self) -> None:
-        """Send nothing more; `run` returns when what is on its way has been answered."""
+        """Send nothing more; `run` returns when what is in flight has been answered."""
         self._over.set()
 
     async def run(self, seconds: float | None) -> None:
@@ -113,7 +115,7 @@ class Feed:
 
 
 class _Noting:
-    """A sender that notes whose events it sends."""
+    """A sender that records whose events it sends."""
 
     def __init__(self, sender: Sender, customers: set[str]) -> None:
         self.checks_time = sender.checks_time
@@ -121,7 +123,7 @@ class _Noting:
         self._customers = customers
 
     async def send(self, messages: Sequence[Message]) -> Sent:
-        """Send and note."""
+        """Send and record."""
         self._customers.update(message.customer for message in messages)
         return await self._sender.send(messages)
 

@@ -1,8 +1,8 @@
-"""The demo's Kafka log, which lies in the broker's memory: begun anew when it was lost, and before it is too long.
+"""Rotation of the demo's Kafka log in the broker's memory: after it was lost, and before it is too long.
 
 tansu reads a partition's batches from the first one on for every fetch: 2 ms at 2,500 batches, 6 ms at 7,500, and
-at 10,000 a single fetch takes seconds. So the log is kept short. Nothing is lost by that: the api is held still
-until the worker has applied all that was acknowledged, and goes on when the new log is there.
+at 10,000 a single fetch takes seconds. So the log is kept short. Nothing is lost by that: the api process is
+suspended until the worker has applied all that was acknowledged, and resumes when the new log is there.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ PATIENCE_S = 5.0  # until it is quiet; else later
 
 
 class LogRotation:
-    """`changed` hears what becomes of the broker, `keep` does what follows from it. `reading` tells whether the
-    worker is; `longest` is how many batches a partition may hold."""
+    """`changed` receives state changes of the broker, `keep` acts on them. `reading` gives whether the worker
+    is; `longest` is how many batches a partition may hold."""
 
     def __init__(
         self,
@@ -52,11 +52,11 @@ class LogRotation:
         self._longest = longest
         self._rolling = False
         self._gone, self._back = asyncio.Event(), asyncio.Event()  # what became of the broker, with its log
-        self._seen = (0, 0, 0)  # records in the log, events and requests of the feed, when last looked at
+        self._seen = (0, 0, 0)  # records in the log, events and requests of the feed, as last observed
         self._batches = 0
 
     def changed(self, change: Change) -> None:
-        """Hear of a child's new state."""
+        """Receive a child's new state."""
         if change.name != "kafka":
             return
         if change.state is State.READY:
@@ -67,17 +67,17 @@ class LogRotation:
             self._say("what Kafka held and the worker had not read is lost: the demo's keeps its log in memory")
 
     async def keep(self) -> None:
-        """Look after the log. Until cancelled."""
+        """Rotate the log when needed, until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._gone.wait(), LOOK_EVERY_S)
             try:
                 if self._gone.is_set():
-                    await self._begin_anew()
+                    await self._reset()
                     self._gone.clear()
                 elif await self._length() >= self._longest and await self._reading():
                     await self._roll()
-            except (Unavailable, TimeoutError):  # Redis is away, or it is too busy: again
+            except (Unavailable, TimeoutError):  # Redis is away or too busy: retry
                 await asyncio.sleep(AGAIN_S)
 
     async def _length(self) -> int:
@@ -89,7 +89,7 @@ class LogRotation:
         return self._batches
 
     async def _roll(self) -> None:
-        """Nothing is acknowledged while the api is held, and all that was is applied before the log goes."""
+        """Nothing is acknowledged while the api process is suspended; all that was is applied before."""
         self._say("the log in Kafka's memory has grown long and begins anew: a few seconds")
         with self._held("api"):
             async with asyncio.timeout(PATIENCE_S):
@@ -98,7 +98,7 @@ class LogRotation:
                 return
             self._rolling = True
             try:
-                await self._begin_anew()
+                await self._reset()
                 self._back.clear()
                 self._supervisor.restart("kafka", at_once=True)
                 async with asyncio.timeout(PATIENCE_S):
@@ -106,7 +106,7 @@ class LogRotation:
             finally:
                 self._rolling = False
 
-    async def _begin_anew(self) -> None:
+    async def _reset(self) -> None:
         """Let the store expect a new log from its beginning, and end the worker: the next one fetches from there.
         tansu itself gives nothing for an offset beyond its end, and no error."""
         for partition in range(self._partitions):
@@ -130,7 +130,7 @@ class LogRotation:
 
     @contextmanager
     def _held(self, name: str) -> Iterator[None]:
-        """Stop a child and let it go on."""
+        """Suspend a child, then resume it."""
         pid = self._supervisor.pid(name)
         self._signal(pid, signal.SIGSTOP)
         try:

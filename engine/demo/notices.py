@@ -1,4 +1,4 @@
-"""What the api process says has happened to the deployment, said in the terminal too."""
+"""Notices of the api process about the deployment, printed in the terminal too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOOK_EVERY_S = 1.0
 
 
 class Notices:
-    """Follows the notices of ``/health/ready``; ``seen`` are those so far, each said once."""
+    """Follows the notices of ``/health/ready``; ``seen`` are those so far, each printed once."""
 
     def __init__(self, client: httpx.AsyncClient, say: Callable[[str], None]) -> None:
         self.seen: list[str] = []
@@ -26,10 +26,10 @@ class Notices:
             with contextlib.suppress(httpx.HTTPError, ValueError):
                 answer = (await self._client.get("/health/ready")).json()
                 for notice in answer.get("notices", ()):
-                    self._hear(notice)
+                    self._print_once(notice)
             await asyncio.sleep(LOOK_EVERY_S)
 
-    def _hear(self, notice: str) -> None:
+    def _print_once(self, notice: str) -> None:
         if notice not in self.seen:
             self.seen.append(notice)
             self._say(escape(notice))

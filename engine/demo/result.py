@@ -1,4 +1,4 @@
-"""What one demo did, as its last line tells it."""
+"""The result of one demo, its last line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Result(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def accounted(tallies: Mapping[str, int]) -> int:
-    """Events of which the store knows what became: applied, dropped as repeats, or dead letters."""
+    """Events that the store has accounted for: applied, dropped as duplicates, or dead letters."""
     return sum(tallies.get(name, 0) for name in ("applied", "duplicates", "deadletters"))
 
 
@@ -52,7 +52,7 @@ def collect(
     revision: str,
     restarts: int,
 ) -> Result:
-    """The result, from the store's tallies, what the demo's desk measured, and the worker's exposition."""
+    """The result, from the store's tallies, the simulated agent's measurements, and the worker's exposition."""
     freshness = [1_000 * seconds for seconds in quantiles(worker_metrics, "freshness_seconds", [0.5, 0.99])]
     return Result(
         events_sent=sent,

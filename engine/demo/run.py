@@ -43,7 +43,7 @@ PARTITIONS = 4  # tansu reads a fetch from the beginning of a partition: few fet
 READY_WITHIN_S = 180.0
 COMPILED_WITHIN_S = 300.0  # where each process compiles the kernels for itself
 SETTLE_S = 10.0  # how long the last events may take to be counted
-STOP_S = 1.0  # the same, and how long requests under way may take, once somebody wants it to end
+STOP_S = 1.0  # the same, and how long requests in flight may take, once somebody wants it to end
 END_S = 2.0  # of the seconds given, those kept for ending
 LEAST_S = 3.0  # of feeding
 
@@ -97,7 +97,7 @@ class Demo:
         return None
 
     def _check_place(self) -> None:
-        """Raises `BadSettings` when port or directory are another's, of which the first look tells both."""
+        """Raises `BadSettings` when port or directory are in use, for both at once."""
         if not 0 <= self._port < 65_536:
             raise BadSettings(f"{self._port} is not a port")
         taken = [] if is_free(self._port) else [f"port {self._port} is in use"]
@@ -226,8 +226,8 @@ class Demo:
             await self._stop.wait()
 
     async def _settle(self, store: RedisStore, feed: Feed) -> None:
-        """Wait until everything sent has been counted. Raises `Unavailable` when it is not, unless somebody
-        wants it to end: the result then tells."""
+        """Wait until everything sent has been counted. Raises `Unavailable` when it is not, unless a signal
+        came: the result then shows it."""
         began = time.monotonic()
         while (counted := accounted(await _tallies(store))) < feed.sent:
             waited = time.monotonic() - began
@@ -314,7 +314,7 @@ async def _asked(client: httpx.AsyncClient, url: str) -> httpx.Response:
                 return await client.get(url)
             except httpx.TransportError as error:
                 raise Unavailable(f"{url}: {error!r}") from error
-    raise AssertionError("the last attempt lets its error through")
+    raise AssertionError("the last attempt raises its error")
 
 
 async def _answers(port: int, probe: str) -> bool:

@@ -1,4 +1,4 @@
-"""The demo's agent desktop: it hears every cue, asks what to offer, and says what became of it."""
+"""The demo's simulated agent: receives every cue, requests decisions and reports outcomes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from engine.demo.sample import Sample
 from engine.events import Cue
 
 DECISIONS_PER_S = 20.0
-TAKEN_SHARE = 0.25  # of the customers the desk asks about, those it acts on
-ACCEPTED_SHARE = 0.3  # of the offers the desk shows
-AGAIN_S = 0.2  # after which a lost stream is opened again
+TAKEN_SHARE = 0.25  # of the customers asked about, those it acts on
+ACCEPTED_SHARE = 0.3  # of the offers it shows
+AGAIN_S = 0.2  # before a lost stream is reopened
 
 
 class SimulatedAgent:
@@ -63,7 +63,7 @@ class SimulatedAgent:
             self.cue_ms.add(wall_ms() - cue.received_at)
 
     async def serve(self) -> None:
-        """Ask again and again. Until cancelled."""
+        """Request decisions until cancelled."""
         while True:
             with contextlib.suppress(httpx.HTTPError):  # as a person would: asked again
                 await self._ask()
@@ -72,20 +72,24 @@ class SimulatedAgent:
     async def _ask(self) -> None:
         rng = self._rng
         customer = self._cued[-1] if self._cued else f"visitor-{rng.integers(1000)}"
-        # of most customers no more than a glance, lest caps are used up for whoever clicks on a cue of theirs
-        glance = customer == self._on_line or rng.random() > TAKEN_SHARE
+        # mostly peek, so that caps are not used up for the user who opens a cue of that customer
+        peek = customer == self._on_line or rng.random() > TAKEN_SHARE
         self._on_line = customer
         channel = "agent" if rng.random() < 0.5 else "web"
-        question = {"customerId": customer, "channel": channel, "limit": 2, "peek": glance}
+        question = {"customerId": customer, "channel": channel, "limit": 2, "peek": peek}
         began = time.perf_counter()
         answer = await self._client.post("/v1/decisions", json=question, headers=self._bearer)
         answer.raise_for_status()
         self.decision_ms.add((time.perf_counter() - began) * 1_000)
-        if not glance:
+        if not peek:
             await self._report(answer.json())
 
     async def _report(self, decision: dict[str, Any]) -> None:
         for offer in decision["offers"][:1]:
             outcome = "accepted" if self._rng.random() < ACCEPTED_SHARE else "ignored"
-            told = {"decisionId": decision["decisionId"], "offerId": offer["offerId"], "outcome": outcome}
-            await self._client.post("/v1/outcomes", json=told, headers=self._bearer)
+            outcome_report = {
+                "decisionId": decision["decisionId"],
+                "offerId": offer["offerId"],
+                "outcome": outcome,
+            }
+            await self._client.post("/v1/outcomes", json=outcome_report, headers=self._bearer)

@@ -14,7 +14,7 @@ Partitions = Mapping[str, int]
 
 
 def topics_of(kafka: Kafka) -> Partitions:
-    """Topic -> partitions. Outcomes are keyed by customer as events are; dead letters are read by people."""
+    """Topic -> partitions. Outcomes are keyed by customer as events are; dead letters are read by operators."""
     return {
         kafka.events_topic: kafka.partitions,
         kafka.outcomes_topic: kafka.partitions,

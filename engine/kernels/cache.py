@@ -102,7 +102,7 @@ def warn_once(reason: str) -> None:
 
 
 class KernelCache(_Cache):
-    """What numba asks for `function` compiled for a signature, and hands over what it has compiled."""
+    """What numba asks for `function` compiled for a signature, and gives what it has compiled."""
 
     def __init__(self, function: Any) -> None:
         self._function = function

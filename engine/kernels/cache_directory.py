@@ -61,7 +61,7 @@ def distrust(status: os.stat_result, uid: int, others_may_add: bool = False) -> 
 def distrust_path(path: Path, uid: int) -> str:
     """Why the directory `path` (absolute, without links) or one above it is not trusted; empty when they are.
 
-    Of one that does not exist yet those above it are judged.
+    For one that does not exist yet those above it are checked.
     """
     for part in (path, *path.parents):
         try:

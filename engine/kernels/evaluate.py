@@ -15,8 +15,8 @@ from engine.kernels.row_limits import U4_MAX
 
 
 class TimerThresholds(NamedTuple):
-    """Thresholds on features that grow with silence, met in an indicator: a customer whose feature
-    reaches one must be looked at again. T entries."""
+    """Thresholds of indicators on features that grow with inactivity: a customer whose feature
+    reaches one must be evaluated again. T entries."""
 
     feature: np.ndarray  #: int32[T], its index
     threshold: np.ndarray  #: float64[T]

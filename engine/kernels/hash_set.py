@@ -1,4 +1,4 @@
-"""Which hashes were met before: a bounded set, so that a word is announced once and not with every event."""
+"""A bounded set of hashes for deduplication, so that a name is written once and not with every event."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from engine.kernels.jit import kernel
 
 
 @kernel
-def meet(codes, table, out):
+def add_new(codes, table, out):
     """Put ``codes`` (uint32, N) into `table` (uint32, a power of two long, 0: free); `out` (int32, N) gets the
     places of those that were new, each once. Returns how many.
 
-    0 is no hash. A table that is three quarters full is emptied first: words are announced again then.
+    0 is no hash. A table that is three quarters full is emptied first: names are written again then.
     """
     mask = np.uint32(table.shape[0] - 1)
     room = table.shape[0] * 3 // 4 - np.count_nonzero(table)

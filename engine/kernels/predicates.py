@@ -80,13 +80,13 @@ def match(features, program, truth, holds):
     for rule in range(holds.shape[0]):
         found = False
         for clause in range(first[np.uint64(rule)], first[np.uint64(rule + 1)]):
-            amiss = np.uint64(0)
+            unmet = np.uint64(0)
             # no early exit: leaving at the first word that fails is mispredicted, and twice as slow
             for word in range(words):
                 have = truth[np.uint64(word)]
                 index = np.uint64(clause), np.uint64(word)
-                amiss |= (required[index] & ~have) | (forbidden[index] & have)
-            found |= amiss == np.uint64(0)
+                unmet |= (required[index] & ~have) | (forbidden[index] & have)
+            found |= unmet == np.uint64(0)
         holds[np.uint64(rule)] = found
 
 

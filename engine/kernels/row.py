@@ -1,7 +1,7 @@
 """Row layout v1: the numeric state of one customer as one fixed-size little-endian record.
 
 Every time is event time in epoch milliseconds (0 = never). The record is stored in Redis as it lies in
-memory, so no encoding stands between the two. Changing a field means a new ``VERSION``.
+memory, so there is no encoding in between. Changing a field means a new ``VERSION``.
 """
 
 from __future__ import annotations

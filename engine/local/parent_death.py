@@ -1,4 +1,4 @@
-"""Become a program that cannot outlive its parent: ``python tether.py PARENT LEASH PROGRAM ARGUMENT…``.
+"""Become a program that cannot outlive its parent: ``python parent_death.py PARENT LEASH PROGRAM ARGUMENT…``.
 
 A program of its own, because what has to be set between fork and exec cannot safely be set from a
 process with threads. Standard library only, started without site-packages: it costs some 20 ms.
@@ -24,7 +24,7 @@ POLL_S = 0.5
 
 
 def dying_with_parent(argv: Sequence[str], leash: int | None = None) -> list[str]:
-    """The command line that runs `argv` tethered to this process; its pid is the program's own.
+    """The command line that runs `argv` so that it dies with this process; its pid is the program's own.
 
     Linux sends the signal when the *thread* that started the program ends: start it from one that stays.
     """
@@ -32,13 +32,13 @@ def dying_with_parent(argv: Sequence[str], leash: int | None = None) -> list[str
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Tie, then exec; does not return."""
+    """Arrange for death with the parent, then exec; does not return."""
     parent, leash, argv = int(arguments[0]), arguments[1], list(arguments[2:])
     if leash == "-":
         _signal_at_parents_death()
     else:
         _fork_watcher(int(leash), os.getpid())
-    # the parent may have died before the tie was made
+    # the parent may have died before that was arranged
     if os.getppid() != parent:
         os._exit(PARENT_IS_GONE)
     try:

@@ -24,7 +24,7 @@ APPEND_ONLY = "appendonlydir"  # Valkey's name for the folder of its append-only
 
 #: What a worker's environment says of its group on tansu, which keeps a dead member, be it the leader, for its
 #: whole session, and lets every follower that joins wait for 3 s. Two workers, one killed: up to 16.7 s with a
-#: session of 6 s, up to 5.7 s with one of 3 s. Apache Kafka, unless told otherwise, takes none under 6 s.
+#: session of 6 s, up to 5.7 s with one of 3 s. Apache Kafka by default accepts none under 6 s.
 TANSU_GROUP: Mapping[str, str] = {
     "CUELINE_KAFKA__SESSION_TIMEOUT_S": "3",
     "CUELINE_KAFKA__REBALANCE_TIMEOUT_S": "2",

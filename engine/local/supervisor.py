@@ -1,4 +1,4 @@
-"""Child processes that are kept running: started, watched, started again when they die, stopped together."""
+"""Supervised child processes: started, watched, restarted with backoff, stopped together."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Change(msgspec.Struct, frozen=True):
     """A child changed its state; ``restarts`` counts how often it was started again.
 
     Of a death ``detail`` is how (an exit code, a signal's name, or that it was not ready in time), ``said`` the
-    last lines of what this very process wrote to its log, and ``planned`` whether `Supervisor.restart` wanted it.
+    last lines of this process's log, and ``planned`` whether `Supervisor.restart` caused it.
     """
 
     name: str
@@ -64,7 +64,7 @@ class BackOff(msgspec.Struct, frozen=True):
 
 
 class _Child:
-    """One child and where it stands."""
+    """One child and its state."""
 
     def __init__(
         self, name: str, argv: Sequence[str], env: Mapping[str, str], ready: Ready | None, within: float
@@ -87,7 +87,7 @@ class _Child:
 class Supervisor:
     """Runs named children with a log each in `logs`; ``async with`` stops them all, last started first.
 
-    Children are tethered: they die with this process, however it dies. They do not get the terminal's
+    Children die with this process, however it dies. They do not get the terminal's
     Ctrl-C; this process decides what stops when.
     """
 
@@ -172,7 +172,7 @@ class Supervisor:
         if child.keeper:
             await child.keeper
         self._children.pop(child.name, None)
-        self._tell(child, State.STOPPED, pid)
+        self._report(child, State.STOPPED, pid)
 
     async def _keep(self, child: _Child) -> None:
         """Until it is stopped: wait for its death, start it again."""
@@ -190,7 +190,7 @@ class Supervisor:
 
     async def _start_again(self, child: _Child, failures: int) -> bool:
         """True when nothing is left to do: it is ready, or to be stopped."""
-        self._tell_death(child)
+        self._report_death(child)
         delay = self._back_off.delay(failures, random.random())
         try:
             await asyncio.wait_for(child.stopping.wait(), delay)
@@ -208,7 +208,7 @@ class Supervisor:
         """Spawn it and wait until it is ready; on failure it is gone and `Unavailable` is raised."""
         child.planned, child.detail = False, ""
         process = child.process = await self._spawn(child)
-        self._tell(child, State.STARTED, process.pid)
+        self._report(child, State.STARTED, process.pid)
         exited, ready = asyncio.create_task(process.wait()), asyncio.create_task(_until(child.ready))
         stopping = asyncio.create_task(child.stopping.wait())
         try:
@@ -217,7 +217,7 @@ class Supervisor:
             )
             if ready.done() and not exited.done():
                 await ready
-                self._tell(child, State.READY, process.pid)
+                self._report(child, State.READY, process.pid)
                 return
             child.detail = "" if exited.done() else f"not ready within {child.within:g} s"
         finally:
@@ -243,14 +243,14 @@ class Supervisor:
             )
 
     def _pipe(self) -> int | None:
-        """The read end that children watch where the kernel does not tie them to us."""
+        """The read end that children watch where the kernel has no parent-death signal."""
         if sys.platform == "linux":
             return None
         self._leash = self._leash or os.pipe()
         return self._leash[0]
 
     def _open_log(self, name: str, first: bool) -> IO[bytes]:
-        """To append to; what an earlier supervisor's child of that name said is put aside."""
+        """To append to; the log of an earlier supervisor's child of that name is renamed."""
         self._logs.mkdir(parents=True, exist_ok=True)
         file = self.log(name)
         if file.exists() and (first or file.stat().st_size > LOG_BYTES):
@@ -265,10 +265,10 @@ class Supervisor:
             lines = log.read().decode(errors="replace").splitlines()
         return tuple(line.rstrip() for line in lines if line.strip())[-TAIL_LINES:]
 
-    def _tell(self, child: _Child, state: State, pid: int) -> None:
+    def _report(self, child: _Child, state: State, pid: int) -> None:
         self._on_change(Change(child.name, state, pid, child.restarts))
 
-    def _tell_death(self, child: _Child) -> None:
+    def _report_death(self, child: _Child) -> None:
         process = child.process
         pid, how = (process.pid, child.detail or _end(process)) if process else (0, "")
         said = self._said(child)
@@ -276,7 +276,7 @@ class Supervisor:
 
 
 def _end(process: asyncio.subprocess.Process) -> str:
-    """How it ended, in words."""
+    """How it ended, as text."""
     code = process.returncode
     if code is None or code >= 0:
         return f"exit code {code}"

@@ -66,8 +66,8 @@ def run(rulebook: Rulebook, cases: list[Case]) -> list[Verdict]:
     return [Verdict(case.name, str(case.spot), _misses(rulebook, case)) for case in cases]
 
 
-def stranger() -> NDArray[np.float64]:
-    """The features (F) of a customer of whom nothing is known, on a Thursday at midnight."""
+def new_customer() -> NDArray[np.float64]:
+    """The features (F) of a customer never seen, on a Thursday at midnight."""
     features = np.empty((1, FEATURES), np.float64)
     read_many(blank(1), np.zeros(1, np.int64), features)
     first: NDArray[np.float64] = features[0]
@@ -75,8 +75,8 @@ def stranger() -> NDArray[np.float64]:
 
 
 def vector(values: dict[str, float]) -> NDArray[np.float64]:
-    """`stranger` with the features named in `values` as given."""
-    features = stranger()
+    """`new_customer` with the features named in `values` as given."""
+    features = new_customer()
     for name, value in values.items():
         features[BY_NAME[name].index] = value
     return features

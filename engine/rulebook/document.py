@@ -1,4 +1,4 @@
-"""A YAML file as a tree that knows where everything stands.
+"""A YAML file as a tree that knows the position of everything.
 
 The values are read from the nodes directly (no YAML type is ever constructed), so no content of a file can
 run anything or grow beyond the text that was written.
@@ -63,7 +63,7 @@ class Document:
         return Spot(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
     def within(self, node: ScalarNode, offset: int) -> Spot:
-        """Where character `offset` of a scalar's value stands in the file.
+        """Where character `offset` of a scalar's value is in the file.
 
         Quoting and folding change white space and add characters but never reorder, so the value's
         visible characters are found one after the other in what was written.

@@ -83,5 +83,5 @@ def unwatched(clauses: Sequence[Clause]) -> list[str]:
             one, other = FEATURES[predicate.feature], FEATURES[predicate.other]
             if one.grows_ms != other.grows_ms:
                 growing = one if one.grows_ms else other
-                reasons.append(f"{growing.name} grows in silence: compare it with a number")
+                reasons.append(f"{growing.name} grows with inactivity: compare it with a number")
     return reasons

@@ -1,4 +1,4 @@
-"""A row put into words: its features with unit and meaning, and what the customer did last."""
+"""A row as a customer profile: its features with unit and meaning, and what the customer did last."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def profile_of(row: bytes, now: int) -> CustomerProfile:
     )
 
 
-def words(timeline: Iterable[Moment]) -> list[int]:
-    """The hashes in `timeline` that a word may be known for."""
+def named_hashes(timeline: Iterable[Moment]) -> list[int]:
+    """The hashes in `timeline` that may have a name."""
     return sorted({number for moment in timeline for number in (moment.item, moment.category) if number})
 
 

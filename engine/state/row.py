@@ -33,8 +33,8 @@ def _whole(stored: bytes) -> bytes:
     return stored
 
 
-#: A stored row's version -> what makes a row of today's version of it, or raises `BadState`. A new version adds
-#: its line and turns the others into ways to itself.
+#: A stored row's version -> the upgrade to the current version, or raises `BadState`. A new version adds its
+#: entry and changes the others to upgrade to itself.
 UPGRADES: dict[int, Callable[[bytes], bytes]] = {VERSION: _whole}
 
 

@@ -1,4 +1,4 @@
-"""One commit: rows, timers, cues and tallies of a batch, sent without waiting for the answer."""
+"""One commit: rows, timers, cues and tallies of a micro-batch, pipelined without waiting for the answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TALLIED = {
 }
 
 
-#: Before an indicator's name, the tally of how often it rose.
+#: Prefix of an indicator's name in the tally of its activations.
 ACTIVATED = "risen."
 
 
@@ -45,7 +45,7 @@ class CommitSender:
 
     def send(
         self,
-        partition_state: PartitionState,
+        state: PartitionState,
         evaluator: IndicatorEvaluator,
         policy: Policy,
         touched: NDArray[np.int32],
@@ -57,29 +57,29 @@ class CommitSender:
     ) -> None:
         """Commit the rows `touched` and the offset `end`; activations become cues.
 
-        ``received`` (wall ms) is when the applied events came in, for the freshness figure; ``event_ids`` are the
-        hashes of the ids of the events that `activations` counts.
+        ``received`` (wall ms) is when the applied events were received, for the freshness metric; ``event_ids``
+        are the hashes of the ids of the events that `activations` counts.
         """
-        cache = partition_state.cache
+        cache = state.cache
         changed = touched[evaluator.timers(cache.rows, touched, cache.timers)]
         commit = Commit(
-            partition=partition_state.partition,
-            epoch=partition_state.epoch,
-            expected=partition_state.next,
+            partition=state.partition,
+            epoch=state.epoch,
+            expected=state.next,
             offset=end,
             customers=cache.customers(touched),
             rows=cache.encode(touched),
             timers=Timers(cache.customers(changed), cache.timers[changed].tolist()),
-            cues=self._cues(partition_state, policy, activations, event_ids),
+            cues=self._cues(state, policy, activations, event_ids),
             tallies={**tallies, **_activation_tallies(policy, activations)},
-            connection=partition_state.connection,
+            connection=state.connection,
         )
-        partition_state.next = end
-        partition_state.pending.append(asyncio.ensure_future(self._commit(partition_state, commit, received)))
+        state.next = end
+        state.pending.append(asyncio.ensure_future(self._commit(state, commit, received)))
 
     def _cues(
         self,
-        partition_state: PartitionState,
+        state: PartitionState,
         policy: Policy,
         activations: NDArray[np.void],
         event_ids: NDArray[np.uint64],
@@ -88,26 +88,26 @@ class CommitSender:
         if not len(activations):
             return []
         began = time.perf_counter()
-        customers = partition_state.cache.customers(activations["slot"])
-        choices = choose(policy, customers, activations, event_ids, self._currency, partition_state.partition)
+        customers = state.cache.customers(activations["slot"])
+        choices = choose(policy, customers, activations, event_ids, self._currency, state.partition)
         self._meter.observe("indicator_seconds", time.perf_counter() - began)
         return choices
 
-    async def _commit(self, partition_state: PartitionState, commit: Commit, received: NDArray[np.int64]) -> None:
+    async def _commit(self, state: PartitionState, commit: Commit, received: NDArray[np.int64]) -> None:
         began = time.perf_counter()
         try:
             written = await self._store.commit(commit)
         except Fenced:
             self._meter.add("commits_fenced")
-            partition_state.refused_at = partition_state.refused_at or time.monotonic()
-            partition_state.failed = True
+            state.refused_at = state.refused_at or time.monotonic()
+            state.failed = True
         except Unavailable:
-            partition_state.failed = True
-        except BaseException:  # a fault of ours: `PartitionState.settle` raises it where the process ends of it
-            partition_state.failed = True
+            state.failed = True
+        except BaseException:  # a bug: `PartitionState.settle` raises it and the process ends
+            state.failed = True
             raise
         else:
-            partition_state.committed = commit.offset
+            state.committed = commit.offset
             self._count(commit, written, time.perf_counter() - began, received)
 
     def _count(
@@ -131,7 +131,7 @@ class CommitSender:
 
 
 def _activation_tallies(policy: Policy, activations: NDArray[np.void]) -> dict[str, int]:
-    """Tallies of what rose, in all and by indicator."""
+    """Tallies of activations, in total and by indicator."""
     indicators = policy.rulebook.indicators
     counts = enumerate(np.bincount(activations["indicator"]).tolist())
     return {

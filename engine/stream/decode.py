@@ -1,4 +1,4 @@
-"""Records of one partition, as the consumer hands them over, to columns: the decode step."""
+"""Records of one partition, as the consumer passes them, to columns: the decode step."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def decode(
     came_in = np.fromiter((record.timestamp for record in records), np.int64, len(records))
     data, events = _columns(values, came_in)
     faults: dict[int, BadEvent] = {}
-    foreign = np.flatnonzero(events["status"] == kernels.JSON).tolist()
-    if foreign:
-        for i in foreign:
+    external = np.flatnonzero(events["status"] == kernels.JSON).tolist()
+    if external:
+        for i in external:
             try:
                 origin = f"{topic}-{partition}-{records[i].offset}"
                 keys[i], values[i] = _source_of(records[i], sources).canonical(

@@ -7,7 +7,7 @@ import asyncio
 import numpy as np
 
 from engine.errors import Unavailable
-from engine.kernels.hash_set import meet
+from engine.kernels.hash_set import add_new
 from engine.ports.store import StatsStore
 from engine.stream.decode import DecodedBatch
 
@@ -37,7 +37,7 @@ class NameDictionary:
     def _new(self, batch: DecodedBatch, name: str) -> dict[int, str]:
         codes = np.ascontiguousarray(batch.events[name])
         places = np.empty(len(codes), np.int32)
-        events = batch.events[places[: meet(codes, self._seen, places)]]
+        events = batch.events[places[: add_new(codes, self._seen, places)]]
         starts, lengths = events[f"{name}_start"].tolist(), events[f"{name}_length"].tolist()
         texts = (batch.data[start : start + length] for start, length in zip(starts, lengths, strict=True))
         return {

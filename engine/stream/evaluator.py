@@ -55,8 +55,8 @@ class IndicatorEvaluator:
                 return outcomes, np.concatenate(parts)
 
     def fire(self, rows: NDArray[np.void], slots: NDArray[np.int32], until: int) -> NDArray[np.void]:
-        """Evaluate the silence of ``rows[slots]`` up to and including `until` (epoch ms); returns what became
-        active."""
+        """Evaluate the inactivity of ``rows[slots]`` up to and including `until` (epoch ms); returns the
+        activations."""
         parts: list[NDArray[np.void]] = []
         start = 0
         while start < len(slots):

@@ -65,11 +65,11 @@ CATEGORIES: tuple[tuple[str, float, float, float], ...] = (
 ITEMS, ZIPF = 300, 0.72  # items of a category; slope of log views over log rank (smartphones, first 100)
 
 MINUTE = 60_000
-WARM_UP = 8 * MINUTE  # visits under way at the start began within this; 95 of 100 are shorter
+WARM_UP = 8 * MINUTE  # open visits at the start began within this; 95 of 100 are shorter
 
 
 class Assumed(msgspec.Struct, frozen=True):
-    """Shares that no log at hand tells."""
+    """Shares that no available log contains."""
 
     home: float = 0.35  # sessions that open on a page before the first item
     search: float = 0.20  # sessions that begin with a search that finds
@@ -228,7 +228,7 @@ class Visit:
 class Traffic:
     """An endless iterator of `Message` in time order, from `start_ms` on (epoch ms, engine time).
 
-    `events_per_second` is the long-run mean, reached at once: visits under way at the start began before
+    `events_per_second` is the long-run mean, reached at once: open visits at the start began before
     it. At most `customers` different people; when all of them are on a visit, nobody arrives, so a
     small number bounds the rate. Equal arguments give equal traffic.
     """

@@ -14,7 +14,7 @@ from numba.core.serialize import dumps
 
 from engine.kernels import cache
 from engine.kernels.cache import KernelCache
-from engine.kernels.hash_set import meet
+from engine.kernels.hash_set import add_new
 from engine.kernels.jit import kernel
 
 
@@ -68,8 +68,8 @@ def test_the_options_exist() -> None:
 
 
 def test_a_kernel_is_kept_and_a_function_of_elsewhere_is_not() -> None:
-    meet(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
-    assert isinstance(meet._cache, KernelCache)  # type: ignore[attr-defined]
+    add_new(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
+    assert isinstance(add_new._cache, KernelCache)  # type: ignore[attr-defined]
     assert not isinstance(kernel(_elsewhere)._cache, KernelCache)  # type: ignore[attr-defined]
     assert Path(cache.__file__).parent == cache.FOLDER
 

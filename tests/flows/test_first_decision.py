@@ -14,7 +14,7 @@ import pytest
 from engine.customer_id import CustomerId
 from engine.decisions.batcher import DecisionBatcher
 from engine.decisions.policy import make_policy
-from engine.decisions.rehearsal import STRANGER, ReadOnlyStore, rehearse
+from engine.decisions.rehearsal import NEW_CUSTOMER, ReadOnlyStore, rehearse
 from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import Unavailable
 from engine.events import CHANNELS
@@ -59,7 +59,7 @@ async def test_a_rehearsal_decides_and_leaves_nothing(away: bool) -> None:
     await rehearse(decide)
     assert len(answers) == 2 * len(CHANNELS) + 1
     assert {answer.fallback for answer in answers} == {away}
-    assert {answer.customer_id for answer in answers} == {STRANGER}
+    assert {answer.customer_id for answer in answers} == {NEW_CUSTOMER}
     assert store.views_read == (0 if away else len(answers))
     assert meter.value("decisions") == len(answers)
     for answer in answers:

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.kernels.hash_set import meet
+from engine.kernels.hash_set import add_new
 
 SIZE = 16
 
@@ -17,7 +17,7 @@ def test_each_hash_is_new_once_until_the_table_is_full(batches: list[list[int]])
     known = set[int]()
     for codes in batches:
         out = np.zeros(len(codes), np.int32)
-        places = out[: meet(np.array(codes, np.uint32), table, out)].tolist()
+        places = out[: add_new(np.array(codes, np.uint32), table, out)].tolist()
         expected = []
         for place, code in enumerate(codes):
             if code and code not in known:

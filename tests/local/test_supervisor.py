@@ -149,7 +149,7 @@ async def test_a_leash_kills_where_the_kernel_does_not() -> None:
     assert await process.wait() == -signal.SIGKILL
 
 
-async def test_a_tether_whose_parent_is_gone_runs_nothing(tmp_path: Path) -> None:
+async def test_a_program_whose_parent_is_gone_does_not_run(tmp_path: Path) -> None:
     argv = dying_with_parent([sys.executable, "-c", f"open({str(tmp_path / 'ran')!r}, 'w')"])
     not_the_parent = str(os.getppid())
     argv[4] = not_the_parent

@@ -80,7 +80,7 @@ def test_faults_of_conditions(condition: str, expected: str | None) -> None:
 
 def test_faults_that_concern_a_whole_rule_stand_at_its_name() -> None:
     assert when("idle.seconds > session.longest_pause") == [
-        "-9: idle.seconds grows in silence: compare it with a number"
+        "-9: idle.seconds grows with inactivity: compare it with a number"
     ]
     assert when("x") == ["-9: depends on itself: x -> x"]
     assert when("cart.items > 1 and not cart.items > 1") == ["-9: contradicts itself: it can never hold"]

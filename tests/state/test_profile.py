@@ -1,4 +1,4 @@
-"""A row put into words."""
+"""A row put into named_hashes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.errors import BadState
 from engine.events import Kind
 from engine.kernels.row import RING, RING_EPOCH_S, ROW, VERSION
 from engine.state.catalogue import CATALOGUE
-from engine.state.profile import profile_of, words
+from engine.state.profile import named_hashes, profile_of
 
 NOW = 1_700_000_000_000
 
@@ -48,7 +48,7 @@ def test_the_timeline_is_the_ring_newest_first(events: int) -> None:
     timeline = profile_of(rows.tobytes(), NOW).timeline
     assert [moment.item for moment in timeline] == list(range(events, 0, -1))[:RING]
     assert all(moment.at == NOW + (moment.item - 1) * 1000 for moment in timeline)
-    assert words(timeline) == sorted(moment.item for moment in timeline)
+    assert named_hashes(timeline) == sorted(moment.item for moment in timeline)
 
 
 def test_a_late_event_is_where_it_belongs() -> None:

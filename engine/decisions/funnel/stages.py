@@ -1,6 +1,6 @@
 """The stages: each takes offers (positions in the rulebook) and returns those that pass, in the same order.
 
-A new stage is a function here, a field of `Survivors` with its reason, and its words in
+A new stage is a function here, a field of `Survivors` with its reason, and its text in
 `engine.decisions.reasons`.
 """
 
@@ -22,7 +22,7 @@ History = Mapping[str, Sequence[int]]
 
 
 def availability(offers: Sequence[Offer], channel: str) -> list[int]:
-    """Offers meant for the channel."""
+    """Offers for the channel."""
     return [position for position, offer in enumerate(offers) if channel in offer.channels]
 
 

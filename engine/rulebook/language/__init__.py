@@ -1,1 +1,1 @@
-"""Conditions and texts as people write them."""
+"""The rule language: conditions and texts."""

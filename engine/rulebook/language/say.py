@@ -100,7 +100,7 @@ def plain(value: float) -> str:
 
 
 def money(value: float, currency: str) -> str:
-    """€1,249.50; a word such as EUR stands apart."""
+    """€1,249.50; a word such as EUR is set apart."""
     return f"{currency}{' ' if currency[-1:].isalpha() else ''}{value:,.2f}"
 
 

@@ -10,7 +10,7 @@ from blacksheep import Request, Response
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest, NotFound
 from engine.events import Kind
-from engine.state.profile import CustomerProfile, Moment, Reading, profile_of, words
+from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
 from engine.web.server import replies
 from engine.web.services import Services
 
@@ -68,7 +68,7 @@ class CustomerRoutes:
             raise NotFound("no event of this customer has been seen", "id")
         now = services.clock.now_ms()
         profile = profile_of(view.row, now)
-        known = await services.stats.names(words(profile.timeline))
+        known = await services.stats.names(named_hashes(profile.timeline))
         return replies.plain_json(
             Customer(
                 customerId=customer,
