@@ -21,7 +21,7 @@ _BOUNDS = np.array(BOUNDS)
 
 
 class Durations:
-    """One series of durations in seconds. What comes in waits in a list and is counted when somebody looks or
+    """One series of durations in seconds. Values wait in a list and are counted when read or
     enough wait: one costs 0.1 µs then, and 2 µs (of a small array 20) if counted at once."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     (1..100 bytes of UTF-8). ``value`` is the unit price, or the order's total for order events, in the
     shop's currency, from 0 to 1e12. ``quantity`` counts pieces (>= 0). ``order`` identifies the order of an
     order event: a repeat of the customer's last one is ignored; order events without one that come within a
-    minute are lines of one order. ``engine_at`` is the engine's time (epoch ms) when it came in, where that is
+    minute are lines of one order. ``engine_at`` is the engine's time (epoch ms) of receipt, where that is
     not the wall's (0: the Kafka record's time says it); what happened more than a day after it is refused.
     """
 

@@ -122,5 +122,5 @@ class Stage:
 
 
 def _lasting(payload: bytes) -> bytes:
-    """A cue without the wall time at which its event came in."""
+    """A cue without the wall time at which its event was received."""
     return msgspec.json.encode(msgspec.structs.replace(msgspec.json.decode(payload, type=Cue), received_at=0))

@@ -112,7 +112,7 @@ class LogRotation:
         for partition in range(self._partitions):
             at = await self._store.claim(partition)
             await self._store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
-        await self._store.persisted()  # a Redis that dies now must not come back expecting the old log
+        await self._store.persisted()  # a Redis that dies now must not restart with the old offsets
         self._seen, self._batches = (0, self._feed.sent, self._feed.requests), 0
         self._supervisor.restart("worker", at_once=True)
 

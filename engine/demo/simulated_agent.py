@@ -25,8 +25,8 @@ AGAIN_S = 0.2  # before a lost stream is reopened
 
 class SimulatedAgent:
     """What it measured: samples ``decision_ms`` and ``cue_ms`` (event received to cue heard), ``first_cue_at``
-    (`time.monotonic`, None: none yet). It asks about `customers` alone: whoever tries the demo by hand has
-    the caps of their own customers for themselves."""
+    (`time.monotonic`, None: none yet). It asks about `customers` only, so that it takes no
+    caps of customers that a user of the demo makes up."""
 
     def __init__(self, client: httpx.AsyncClient, api_key: str, seed: int, customers: Container[str]) -> None:
         self._rng = np.random.default_rng(seed)

@@ -62,7 +62,7 @@ def valkey_command(
 class LocalServices:
     """Kafka and Redis as child processes on free loopback ports, for as long as ``async with`` lasts.
 
-    Both come back on the same port when they die: the broker empty, with its topics made again; Valkey
+    Both are restarted on the same port when they die: the broker empty, with its topics made again; Valkey
     empty too, or from its append-only file when `appendonly`. An earlier one's file counts unless `fresh`, which
     also removes it at the end. `redis_bytes` bounds Valkey's memory (`valkey_command`). Logs and files are kept in
     `directory`, which one `LocalServices` has at a time. Raises `BadSettings` when the platform has no binary or

@@ -52,7 +52,7 @@ class Change(msgspec.Struct, frozen=True):
 class BackOff(msgspec.Struct, frozen=True):
     """How long to wait before the n-th start in a row, in seconds: ``first * 2**n``, at most `longest`, less up to
     half of it by chance so that children that died together do not return together. A child that was
-    ready for `settled` seconds starts anew at n = 0."""
+    ready for `settled` seconds restarts at n = 0."""
 
     first: float = 0.1
     longest: float = 5.0

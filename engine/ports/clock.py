@@ -15,7 +15,7 @@ class Clock(Protocol):
 
 
 class ClockAnchor(msgspec.Struct, frozen=True):
-    """Engine time is ``engine_ms + (wall - wall_ms) * speed`` (all ms; speed 0: it stands still)."""
+    """Engine time is ``engine_ms + (wall - wall_ms) * speed`` (all ms; speed 0: frozen)."""
 
     engine_ms: int
     wall_ms: int

@@ -10,7 +10,7 @@ from engine.ports.clock import ClockAnchor
 def due(at: int, anchor: ClockAnchor) -> int:
     """Wall time (epoch ms) at which the engine's clock under `anchor` has surely reached event time `at`.
 
-    A standing clock (speed 0) makes everything due at once: that is how fast ``max`` is.
+    A frozen clock (speed 0) makes everything due at once: that is ``max``.
     """
     if anchor.speed == 0:
         return anchor.wall_ms

@@ -41,7 +41,7 @@ class Sender(Protocol):
 class LogSender:
     """Directly into Kafka, past the API. `wall_ms` stamps when the events were received.
 
-    `sets_clock`: the engine's time follows the replay, so an event comes in when it happens.
+    `sets_clock`: the engine's time follows the replay, so an event is received when it happens.
     """
 
     checks_time = False

@@ -1,4 +1,4 @@
-"""One pipelined connection to Redis: bytes leave in call order, replies come back in the same order.
+"""One pipelined connection to Redis: commands are sent in call order, replies arrive in the same order.
 
 redis-py reads the URL (scheme, user, password, database, TLS); its client is not used, because packing in
 Python and taking one connection per command cost more than the work itself.

@@ -24,7 +24,7 @@ from engine.ports.store import DecisionStore, Reservation, View
 
 STALLED_S = 30.0  # no progress for so long: no worker is running, so nothing more will be recovered
 AT_MOST_S = 600.0  # workers make progress, but do not report that they caught up
-BEHIND = "Redis came back older than it was: what it lost is being applied again"
+BEHIND = "Redis restarted with older data: what it lost is being replayed from Kafka"
 
 
 class Loss(msgspec.Struct, frozen=True):

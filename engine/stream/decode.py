@@ -23,7 +23,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
     (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``.
     ``watermark`` (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond
-    the time at which its event came in.
+    the time at which its event was received.
     """
 
     customers: list[bytes]

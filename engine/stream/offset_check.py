@@ -27,7 +27,7 @@ def next_records(
         return None
     if first < state.next:
         raise LostLog(
-            f"partition {state.partition}: the log goes on at offset {first}, the store has applied it "
+            f"partition {state.partition}: the log continues at offset {first}, the store has applied it "
             f"up to {state.next}. "
             "If the log was lost for good, set CUELINE_STREAM__LOST_LOG=restart once"
         )

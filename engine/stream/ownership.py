@@ -26,7 +26,7 @@ class Ownership:
         self._meter = meter
 
     async def own(self, partitions: Sequence[int]) -> dict[int, int]:
-        """Claim `partitions`, and no others; returns the offset at which each goes on.
+        """Claim `partitions`, and no others; returns the offset to resume each from.
 
         A partition that nobody else claimed in between keeps its rows. One that cannot be claimed now
         has failed until `restore` succeeds.

@@ -27,7 +27,7 @@ def availability(offers: Sequence[Offer], channel: str) -> list[int]:
 
 
 def trigger(positions: Sequence[int], rulebook: Rulebook, indicators: Collection[int]) -> list[int]:
-    """Offers whose rule names one of the activated `indicators`. Only for cues: whoever asks is the trigger."""
+    """Offers whose rule names one of the activated `indicators`. Only for cues: a request is its own trigger."""
     return [position for position in positions if not rulebook.mentions[position].isdisjoint(indicators)]
 
 

@@ -44,7 +44,7 @@ class Truth(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """That another indicator holds; `offset` is where the condition's text says so."""
+    """That another indicator holds; `offset` is its place in the condition's text."""
 
     name: str
     offset: int
@@ -108,7 +108,7 @@ def _depth(tree: ast.AST) -> int:
 
 
 class _Reader:
-    """Reads one expression; goes on after a fault to find the others."""
+    """Reads one expression; continues after a fault to find the others."""
 
     def __init__(self, text: str, report: Report) -> None:
         self.report = report

@@ -2,7 +2,7 @@
 
 A number may be formatted ``{name}`` (as it is, at most two decimals), ``{name:.0f}`` (so many decimals),
 ``{name:,.0f}`` (and thousands apart), ``{name:money}`` (the shop's currency) or ``{name:duration}`` (a
-feature that is a time, in words). ``{{`` and ``}}`` are braces. A feature without a value reads "–".
+feature that is a time, as "2 hours"). ``{{`` and ``}}`` are braces. A feature without a value reads "–".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 DECIMALS = re.compile(r",?\.[0-9]f")
 NOTHING = "–"
 
-#: The length of a time in words, by the largest unit it holds at least once (twice for days).
+#: Units of a duration, by the largest unit it holds at least once (twice for days).
 WORDS = ((172_800.0, 86_400.0, "day"), (3_600.0, 3_600.0, "hour"), (60.0, 60.0, "minute"), (0.0, 1.0, "second"))
 
 Wording = Callable[[float, str], str]

@@ -109,7 +109,7 @@ NOTHING = Content()
 
 
 def kind_of(name: str) -> Kind:
-    """The kind an event name of a track call stands for, without regard to case and outer blanks."""
+    """The kind of an event name of a track call, without regard to case and outer blanks."""
     return KINDS.get(name.strip().lower(), Kind.OTHER)
 
 
