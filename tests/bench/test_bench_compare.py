@@ -1,4 +1,4 @@
-"""What the comparison of two commits rests on, and the comparison in short. No figure is judged."""
+"""What the comparison of two commits rests on, and the comparison in short. No figure is asserted."""
 
 from __future__ import annotations
 

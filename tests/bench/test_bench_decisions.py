@@ -1,4 +1,4 @@
-"""The load generator against a server of a few lines, and the whole benchmark in short. No figure is judged."""
+"""The load generator against a server of a few lines, and the whole benchmark in short. No figure is asserted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planned load against a server that obeys the test, and the whole measurement in short. No figure is judged."""
+"""Planned load against a server that obeys the test, and the whole measurement in short. No figure is asserted."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ CONFIG = Path(__file__).parent.parent.parent / "config"
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine at hand is set to must not be judged."""
+    """The settings of this machine must not take part."""
     for name in [name for name in os.environ if name.startswith("CUELINE_")]:
         monkeypatch.delenv(name)
 

@@ -34,13 +34,13 @@ def test_every_metric_can_be_used_and_is_exposed_with_its_unit() -> None:
     meter = PrometheusMeter()
     for metric in METRICS.values():
         label = "x" if metric.label else ""
-        verbs: dict[str, Callable[[str, float, str], None]] = {
+        methods: dict[str, Callable[[str, float, str], None]] = {
             "counter": meter.add,
             "gauge": meter.set,
             "state": meter.set,
             "histogram": meter.observe,
         }
-        verbs[metric.kind](metric.name, 1.0, label)
+        methods[metric.kind](metric.name, 1.0, label)
     samples = scrape(meter)
     for metric in METRICS.values():
         name = metric.exposed + {"counter": "_total", "histogram": "_count"}.get(metric.kind, "")
@@ -159,7 +159,7 @@ def test_nan_removes_a_gauge() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verb", "arguments"),
+    ("method", "arguments"),
     [
         ("add", ("no_such_metric",)),
         ("set", ("no_such_metric", 1.0)),
@@ -173,9 +173,9 @@ def test_nan_removes_a_gauge() -> None:
         ("add", ("stream_deadletters",)),
     ],
 )
-def test_a_mistaken_name_verb_or_label_is_an_error(verb: str, arguments: tuple[object, ...]) -> None:
+def test_a_mistaken_name_method_or_label_is_an_error(method: str, arguments: tuple[object, ...]) -> None:
     with pytest.raises(KeyError):
-        getattr(PrometheusMeter(), verb)(*arguments)
+        getattr(PrometheusMeter(), method)(*arguments)
 
 
 def test_labels_are_escaped() -> None:

@@ -1,4 +1,4 @@
-"""Every metric is written somewhere, by a verb of its kind: a name that nobody writes is a graph that lies."""
+"""Every metric is written somewhere, by a method of its kind: a name that nobody writes is a graph that lies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from engine.meter import METRICS
 
 ENGINE = Path(__file__).parent.parent.parent / "engine"
-VERBS = {
+METHODS = {
     "add": {"counter", "gauge"},
     "set": {"gauge", "state"},
     "observe": {"histogram"},
@@ -22,17 +22,17 @@ VERBS = {
 
 
 def written(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """(verb, name) of every call ``….verb("name", …)``; where the name is a variable, each key of a constant
+    """(method, name) of every call ``….method("name", …)``; where the name is a variable, each key of a constant
     table of the module (a dict of strings at its top) may be it."""
     tables = list(keys(tree))
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Attribute(attr=verb), args=[ast.Constant(value=str(name)), *_]) if (
-                verb in VERBS
+            case ast.Call(func=ast.Attribute(attr=method), args=[ast.Constant(value=str(name)), *_]) if (
+                method in METHODS
             ):
-                yield verb, name
-            case ast.Call(func=ast.Attribute(attr=verb), args=[ast.Name(), *_]) if verb in VERBS:
-                yield from ((verb, name) for name in tables)
+                yield method, name
+            case ast.Call(func=ast.Attribute(attr=method), args=[ast.Name(), *_]) if method in METHODS:
+                yield from ((method, name) for name in tables)
 
 
 def keys(tree: ast.Module) -> Iterator[str]:
@@ -53,9 +53,9 @@ def of_the_engine() -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_it_is_written(name: str) -> None:
-    verbs = {verb for verb, found in of_the_engine() if found == name}
-    assert verbs, f"nothing in engine/ writes {name}"
-    assert any(METRICS[name].kind in VERBS[verb] for verb in verbs)
+    methods = {method for method, found in of_the_engine() if found == name}
+    assert methods, f"nothing in engine/ writes {name}"
+    assert any(METRICS[name].kind in METHODS[method] for method in methods)
 
 
 def test_the_search_tells_reading_from_writing() -> None:
