@@ -31,7 +31,7 @@ from engine.kafka.producer import KafkaLog
 from engine.ports.clock import ClockAnchor
 from engine.replay.log_reader import LineFaults, LogReader
 from engine.settings import Redis
-from engine.state.row import read
+from engine.state.row_codec import read
 from engine.store.redis import RedisStore
 from engine.traffic.generator import Traffic
 from loadtest.stage import Stage

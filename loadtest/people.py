@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.units import DAY, HOUR, MINUTE
 from engine.kernels.windows import RINGS
-from engine.state.row import blank
+from engine.state.row_codec import blank
 
 
 def names(count: int) -> list[str]:

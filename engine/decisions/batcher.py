@@ -33,7 +33,7 @@ from engine.ports.meter import Meter
 from engine.ports.store import DecisionStore, View
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
-from engine.state.row import is_readable, read
+from engine.state.row_codec import is_readable, read
 
 log = logging.getLogger(__name__)
 

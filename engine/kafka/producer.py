@@ -12,16 +12,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from engine.errors import BadSettings, Unavailable
-from engine.events import MAX_CUSTOMER_BYTES, Message, Outcome
+from engine.events import Message, Outcome
+from engine.kafka.dead_letters import dead_letter_record
 from engine.ports.kafka import DeadLetter
 from engine.ports.meter import Meter
-from engine.ports.sources import SOURCE_HEADER
 from engine.settings import Kafka
 
 LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
 ACK_TIMEOUT_S = 10.0
 PING_TIMEOUT_S = 2.0
-LETTER_BYTES = 512 * 1024  # of a dead letter's original; brokers take a record of 1 MB with its headers
 
 
 class _Record(NamedTuple):
@@ -113,34 +112,19 @@ class KafkaLog:
         await self._send(
             [
                 *(_Record(topic, key, value) for key, value in forward),
-                *(self._letter(topic, partition, letter) for letter in dead),
+                *(
+                    _Record(self._settings.deadletters_topic, *dead_letter_record(topic, partition, letter))
+                    for letter in dead
+                ),
             ]
         )
         self._count(dead)
 
     async def dead_letter(self, topic: str, partition: int, letter: DeadLetter) -> None:
         """Write one dead letter of any topic."""
-        await self._send([self._letter(topic, partition, letter)])
+        record = dead_letter_record(topic, partition, letter)
+        await self._send([_Record(self._settings.deadletters_topic, *record)])
         self._count([letter])
-
-    def _letter(self, topic: str, partition: int, letter: DeadLetter) -> _Record:
-        """A record that Kafka always takes: neither empty nor larger than a producer may send."""
-        headers = [
-            ("topic", topic.encode()),
-            ("partition", str(partition).encode()),
-            ("offset", str(letter.offset).encode()),
-            ("reason", letter.reason.encode()),
-            ("detail", letter.detail.encode()),
-        ]
-        if letter.source:
-            headers.append((SOURCE_HEADER, letter.source.encode()))
-        key, value = letter.key, letter.value
-        if key is None and value is None:
-            value = b""
-        if len(key or b"") + len(value or b"") > LETTER_BYTES:
-            headers.append(("truncated", f"{len(key or b'')} {len(value or b'')}".encode()))
-            key, value = key and key[:MAX_CUSTOMER_BYTES], value and value[:LETTER_BYTES]
-        return _Record(self._settings.deadletters_topic, key, value, headers)
 
     def _count(self, letters: Sequence[DeadLetter]) -> None:
         if self._meter is not None:

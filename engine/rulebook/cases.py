@@ -29,7 +29,7 @@ from engine.rulebook.explain import explain
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
-from engine.state.row import blank
+from engine.state.row_codec import blank
 
 
 class Case(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read_many
 from engine.kernels.row import RING, RING_EPOCH_S
 from engine.state.catalogue import CATALOGUE
-from engine.state.row import read
+from engine.state.row_codec import read
 
 
 class Reading(TypedDict):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from engine.errors import Unavailable
+from engine.store.commits import StreamCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.resp import pack
 from engine.store.stats import StatsCommands
-from engine.store.stream import StreamCommands
 from engine.store.worker_reports import WorkerReportCommands
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.advance import touched
 from engine.kernels.row import ROW
-from engine.state.row import as_words, mark_blank, read, write
+from engine.state.row_codec import as_words, mark_blank, read, write
 
 FIRST_CAPACITY = 1024
 EVICTED_SHARE = 4  # a full cache evicts the least recently used quarter

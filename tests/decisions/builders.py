@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
-from engine.state.row import blank
+from engine.state.row_codec import blank
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000

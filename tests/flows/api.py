@@ -27,7 +27,7 @@ from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.sources.segment.payload import Limits, SegmentSource
-from engine.state.row import blank
+from engine.state.row_codec import blank
 from engine.store.memory import MemoryStore
 from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured

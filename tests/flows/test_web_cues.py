@@ -13,7 +13,7 @@ from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue
 from engine.ports.store import CueEntry
 from engine.store.memory import MemoryStore
-from engine.web.push.feed import AT_ONCE, CueFeed
+from engine.web.push.fan_out import AT_ONCE, CueFeed
 from engine.web.server.uvicorn_server import serve
 from tests.flows.api import AGENT, API, WRITE, Process, Seen, frames, next_cue, serving, settings
 from tests.patience import PATIENCE_S
@@ -322,7 +322,7 @@ class Faltering(MemoryStore):
 
 
 async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.push.feed.PAUSE_S", 0.01)
+    monkeypatch.setattr("engine.web.push.fan_out.PAUSE_S", 0.01)
     process = Process(settings())
     process.store.__class__ = Faltering
     feed = CueFeed(process.store, process.meter)
@@ -352,7 +352,7 @@ async def test_many_clients_are_fed_by_one_reader(process: Process, api: httpx.A
 
 
 async def test_a_client_that_reads_nothing_is_cut_off(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.push.cues.GRACE_S", 0.05)
+    monkeypatch.setattr("engine.web.push.event_streams.GRACE_S", 0.05)
     process.app.feed.room = 4
     async with serving(process) as api:
         _, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port, limit=1)

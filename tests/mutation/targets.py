@@ -43,7 +43,7 @@ AREAS = (
                 "tests/decisions",
                 "tests/rulebook",
                 "tests/state",
-                "tests/contracts/test_store_stream.py",
+                "tests/contracts/test_store_commits.py",
             ),
         ),
         interpreted=True,
@@ -72,7 +72,7 @@ AREAS = (
     ),
     Area(
         "store",
-        ("engine/store/stream.py", "engine/store/resp.py", "engine/store/functions"),
+        ("engine/store/commits.py", "engine/store/resp.py", "engine/store/functions"),
         (
             ("tests/store", "tests/contracts"),
             ("tests/flows/test_stream.py", "tests/flows/test_outcomes.py"),

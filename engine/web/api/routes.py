@@ -19,7 +19,7 @@ from engine.web.api.events import CALLS, Accepted, BatchAnswer, EventRoutes
 from engine.web.api.health import Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
-from engine.web.push.cues import CueRoutes
+from engine.web.push.event_streams import CueRoutes
 
 Handler = Callable[[Request], Awaitable[Response]]
 

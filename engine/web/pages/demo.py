@@ -16,7 +16,7 @@ from engine.ports.health import SystemHealth
 from engine.ports.store import CueEntry
 from engine.web.auth.keys import ApiKeys
 from engine.web.pages.activity import EVERY_S, Activity, Point
-from engine.web.push.cues import HEADERS, RETRY_MS, CueRoutes
+from engine.web.push.event_streams import HEADERS, RETRY_MS, CueRoutes
 from engine.web.server import replies
 from engine.web.services import Services
 

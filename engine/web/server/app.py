@@ -23,8 +23,8 @@ from engine.web.api.rulebook import RulebookRoutes
 from engine.web.auth.keys import ApiKeys
 from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
-from engine.web.push.cues import HEARTBEAT_S, CueRoutes
-from engine.web.push.feed import CueFeed
+from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
+from engine.web.push.fan_out import CueFeed
 from engine.web.server.limits import Gate
 from engine.web.server.problems import WrongMethod, problem
 from engine.web.services import Services

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import BadState
 from engine.kernels.row import ROW, ROW_BYTES, VERSION
-from engine.state import row
+from engine.state import row_codec as row
 
 OLDER = 200  # a version that never was
 

@@ -21,7 +21,7 @@ from engine.events import Cue
 from engine.ports.store import CueEntry
 from engine.web.api.customers import asked_for, named
 from engine.web.auth.keys import ApiKeys, ask
-from engine.web.push.feed import CueFeed, Listener, as_frame, past
+from engine.web.push.fan_out import CueFeed, Listener, as_frame, past
 from engine.web.server.limits import chunks
 from engine.web.services import Services
 
