@@ -7,6 +7,7 @@ import operator
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +92,29 @@ def test_a_head_answers_as_the_whole_does(program: Program, features: list[float
     head = program.head(rules)
     assert run(head, features) == run(program, features)[:rules]
     assert head.feature.size <= program.feature.size
+
+
+@pytest.mark.parametrize("size", [1, 2, 63, 64, 65, 127, 128, 129])
+def test_each_predicate_has_a_bit_of_its_own(size: int) -> None:
+    """Rule p asks for predicate p alone, rule ``size + p`` that it be not true."""
+    words = -(-size // 64)
+    alone = np.zeros((size, words), np.uint64)
+    for p in range(size):
+        alone[p, p // 64] = np.uint64(1) << np.uint64(p % 64)
+    nothing = np.zeros_like(alone)
+    program = Program(
+        feature=np.arange(size, dtype=np.int32),
+        op=np.full(size, 2, np.int8),
+        other=np.full(size, -1, np.int32),
+        threshold=np.zeros(size),
+        first=np.arange(2 * size + 1, dtype=np.int32),
+        required=np.concatenate([alone, nothing]),
+        forbidden=np.concatenate([nothing, alone]),
+    )
+    for true in range(size):
+        features = [float(p == true) for p in range(size)]
+        expected = [p == true for p in range(size)] + [p != true for p in range(size)]
+        assert run(program, features) == expected
 
 
 TWO_RULES = Program(
