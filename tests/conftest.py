@@ -72,7 +72,7 @@ def unique() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def _valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    yield from _running(Valkey(tmp_path_factory.mktemp("valkey")))
+    yield from _running(Valkey(tmp_path_factory.mktemp("valkey"), cluster=True))
 
 
 @pytest.fixture

@@ -27,14 +27,19 @@ def missing(what: str) -> NoReturn:
 
 class Valkey(servers.Valkey):
     """A Valkey that can be emptied. Before it answers, every write is in its file: a test that kills it
-    knows what it holds afterwards. It is a cluster of one node, which refuses commands whose keys span slots."""
+    knows what it holds afterwards. With `cluster` it is a cluster of one node, which refuses commands whose keys
+    span slots, and takes two seconds to start."""
 
-    def __init__(self, directory: Path, appendonly: bool = False) -> None:
-        super().__init__(directory, appendonly, ("--appendfsync", "always", *_cluster_of_one()))
+    def __init__(self, directory: Path, appendonly: bool = False, cluster: bool = False) -> None:
+        options = ("--appendfsync", "always", *(_cluster_of_one() if cluster else ()))
+        super().__init__(directory, appendonly, options)
+        self._cluster = cluster
 
     async def start(self, within: float = PATIENCE_S) -> None:
-        """As of every service; returns when the node serves all slots."""
+        """As of every service; returns when a cluster's node serves all slots."""
         await super().start(within)
+        if not self._cluster:
+            return
         await redis_command(self.url, "CLUSTER ADDSLOTSRANGE 0 16383")  # refused when it has them already
         async with asyncio.timeout(within):
             while not (await redis_command(self.url, "GET x")).startswith(b"$"):
