@@ -15,17 +15,22 @@ from tests.mutation.graph import Graph
 from tests.mutation.sandbox import Sandbox, Step
 
 #: A run may take this long, and this many times what it takes without a mutant, before it counts as endless.
-LEAST_LIMIT_S, LIMIT_TIMES = 60.0, 4.0
+LEAST_LIMIT_S, LEAST_TEST_LIMIT_S, LIMIT_TIMES = 60.0, 20.0, 4.0
 CLEAN_LIMIT_S = 1_200.0
 
 
 @dataclass(frozen=True)
 class Clean:
-    """``failed``: tests that fail without a mutant; ``seconds`` by file, and for the start of it all."""
+    """``failed``: tests that fail without a mutant; ``seconds`` by file, of the slowest test, and of the start."""
 
     failed: list[str]
     seconds: dict[str, float]
     start_s: float
+    slowest_s: float = 15.0
+
+    def test_limit_s(self) -> float:
+        """How long one test may take with a mutant."""
+        return LEAST_TEST_LIMIT_S + LIMIT_TIMES * self.slowest_s
 
     def limit_s(self, tests: tuple[str, ...]) -> float:
         """How long `tests` may take with a mutant."""
@@ -57,16 +62,20 @@ class CleanRuns:
 
 def _run(step: Step, sandbox: Sandbox) -> Clean:
     report = sandbox.folder / "clean.xml"
-    outcome = sandbox.run(step, CLEAN_LIMIT_S, to_the_end=report)
+    outcome = sandbox.run(step, CLEAN_LIMIT_S, CLEAN_LIMIT_S, to_the_end=report)
     if outcome.timeout or not (outcome.passed or outcome.failed):
         raise RuntimeError(f"the tests cannot be run without a mutant:\n{outcome.output[-4000:]}")
     # what fails without a mutant says nothing; a test of the compiler does where there is none
     if outcome.failed and not step.interpreted:
         print(f"fail without a mutant, and are left out: {', '.join(outcome.failed)}", file=sys.stderr)
     seconds: Counter[str] = Counter()
+    slowest = 0.0
     for case in ET.parse(report).iter("testcase"):
-        seconds[_file(case.attrib["classname"], step)] += float(case.attrib["time"])  # type: ignore[assignment]
-    return Clean(list(outcome.failed), dict(seconds), max(outcome.seconds - sum(seconds.values()), 0.0))
+        taken = float(case.attrib["time"])
+        seconds[_file(case.attrib["classname"], step)] += taken  # type: ignore[assignment]
+        slowest = max(slowest, taken)
+    start = max(outcome.seconds - sum(seconds.values()), 0.0)
+    return Clean(list(outcome.failed), dict(seconds), start, slowest)
 
 
 def _file(name: str, step: Step) -> str:

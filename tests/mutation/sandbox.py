@@ -18,6 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
+LIMIT = "CUELINE_MUTANT_TEST_S"  # where `plugin` finds how long a test may take
 NO_TESTS = 5  # pytest's exit code
 NOT_RUN = "not slow and not kafka"
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
@@ -85,9 +86,18 @@ class Sandbox:
         os.utime(target, (moment, moment))
 
     def run(
-        self, step: Step, limit_s: float, *, left_out: Iterable[str] = (), to_the_end: Path | None = None
+        self,
+        step: Step,
+        limit_s: float,
+        test_s: float,
+        *,
+        left_out: Iterable[str] = (),
+        to_the_end: Path | None = None,
     ) -> Outcome:
-        """Run the step's tests without those `left_out`: until one fails, or `to_the_end` and report there."""
+        """Run the step's tests without those `left_out`: until one fails, or `to_the_end` and report there.
+
+        All may take `limit_s`, and each `test_s`.
+        """
         with tempfile.TemporaryDirectory(prefix="cueline-mutant-") as temporary:
             cache = f"{temporary}/numba" if step.fresh_cache else f"{self._copy}-numba"
             arguments = ["-q", "-p", "no:cacheprovider", "-p", "tests.mutation.plugin", "--tb=line"]
@@ -95,8 +105,12 @@ class Sandbox:
             arguments += [f"--junitxml={to_the_end}"] if to_the_end else ["-x"]
             arguments += ["-W", "ignore" if step.interpreted else "ignore::pytest.PytestAssertRewriteWarning"]
             arguments += [f"--deselect={name}" for name in left_out]
-            order = {"arguments": [*arguments, *step.tests], "environment": {"NUMBA_CACHE_DIR": cache}}
-            return self._server(step.interpreted).run({**order, "output": f"{temporary}/output"}, limit_s)
+            order = {
+                "arguments": [*arguments, *step.tests],
+                "environment": {"NUMBA_CACHE_DIR": cache, LIMIT: str(test_s)},
+                "output": f"{temporary}/output",
+            }
+            return self._server(step.interpreted).run(order, limit_s)
 
     def _server(self, interpreted: bool) -> _Server:
         """A server of the copy, with the compiler or without; nothing is read from the checkout itself."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-from tests.mutation.clean import CleanRuns
+from tests.mutation.clean import Clean, CleanRuns
 from tests.mutation.graph import Graph
 from tests.mutation.ledger import KILLED, SURVIVED, TIMEOUT, UNDECIDED, Ledger, Result
 from tests.mutation.mutant import Mutant
@@ -46,7 +46,7 @@ class Trials:
                 continue
             clean = self._clean.of(whole, sandbox)
             with sandbox.changed(mutant.path, mutant.source(text)):
-                outcome = _attempt(step, sandbox, clean.limit_s(step.tests), clean.failed)
+                outcome = _attempt(step, sandbox, clean)
             seconds += outcome.seconds
             if not outcome.passed:
                 by = outcome.failed[0] if outcome.failed else ""
@@ -95,9 +95,10 @@ class Trials:
         return result
 
 
-def _attempt(step: Step, sandbox: Sandbox, limit_s: float, left_out: list[str]) -> Outcome:
+def _attempt(step: Step, sandbox: Sandbox, clean: Clean) -> Outcome:
     """Run a step. A failure where services are at work must show twice, and so must waiting in vain."""
-    outcome = sandbox.run(step, limit_s, left_out=left_out)
+    limit_s, test_s = clean.limit_s(step.tests), clean.test_limit_s()
+    outcome = sandbox.run(step, limit_s, test_s, left_out=clean.failed)
     if outcome.passed or outcome.endless or (outcome.failed and outcome.failed[0].startswith(PURE)):
         return outcome
-    return sandbox.run(step, 2 * limit_s, left_out=left_out)
+    return sandbox.run(step, 2 * limit_s, 2 * test_s, left_out=clean.failed)
