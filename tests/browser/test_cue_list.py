@@ -79,7 +79,7 @@ async def test_a_page_opened_late_shows_the_last_cues_and_the_chart_at_once(
     await send(SHOWN + 3)
     early = await browser.new_page()
     await early.goto(url)
-    await early.wait_for_function("Number(document.getElementById('chart').dataset.points) >= 3")
+    await early.wait_for_function("() => Number(document.getElementById('chart').dataset.points) >= 3")
     late = await browser.new_page()
     faults: list[str] = []
     late.on("pageerror", lambda error: faults.append(str(error)))
@@ -144,7 +144,7 @@ async def test_a_scrolled_list_keeps_still_until_it_is_at_its_top_again(page: Pa
     await page.get_by_test_id("cue-item").first.hover()
     await page.mouse.wheel(0, 200)
     await page.mouse.move(0, 0)
-    await page.wait_for_function("document.getElementById('cues').scrollTop === 200")
+    await page.wait_for_function("() => document.getElementById('cues').scrollTop === 200")
     await _new_ones_wait(page, send, "cue 17", "held while scrolled")
     await page.get_by_test_id("new-cues").click()
     await _first_is(page, "cue 23")

@@ -238,7 +238,7 @@ def test_what_ends_a_replay_halfway_says_how_far_it_came_and_what_to_do(tmp_path
     assert result.exit_code == 1
     first, second = result.stderr.splitlines()
     assert first == "the broker is gone: " + on_error(Unavailable(""), sent=1)
-    assert second.endswith("events had been taken by then")
+    assert second.endswith("events had been accepted by then")
 
 
 async def test_a_batch_of_which_nothing_was_taken_does_not_end_the_replay(tmp_path: Path) -> None:
