@@ -214,6 +214,15 @@ async def test_requests_of_one_turn_share_one_read_and_one_reservation() -> None
     assert meter.value("offers_suppressed", "availability.placement_mismatch") == 30
 
 
+async def test_how_old_the_state_is_is_measured_in_seconds_and_a_strangers_is_not_old() -> None:
+    store, meter = MemoryStore(PARTITIONS), PrometheusMeter()
+    await put(store, BUSY_ROW, "ada")  # last seen a second ago
+    at = batcher(store, meter)
+    assert (await ask(at, "ada")).staleness_ms == 1_000
+    assert meter.quantile("decision_staleness_seconds", 0.5) == pytest.approx(1, rel=0.2)
+    assert (await ask(at, "stranger")).staleness_ms == 0
+
+
 async def test_a_decision_that_is_late_is_the_fallback_and_takes_nothing() -> None:
     store, meter = SilentStore(), PrometheusMeter()
     at = batcher(store, meter)
