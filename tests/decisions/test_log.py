@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -10,9 +11,10 @@ from engine.decisions.log import recall, record_of
 from engine.decisions.record import encode_record, read_record
 from engine.decisions.request import DecisionRequest
 from engine.decisions.reservation import PendingDecision
-from engine.decisions.response import answer
+from engine.decisions.response import answer, fallback
 from engine.events import Reason
-from tests.decisions.test_response import BOOK, FULL, ranked
+from tests.decisions.builders import NOW
+from tests.decisions.test_response import BOOK, FULL, POLICY, ranked
 
 ADA = customer_id("ada")
 REQUESTS = [
@@ -52,3 +54,11 @@ def test_after_a_refusal_every_other_offer_keeps_its_reason() -> None:
         "newsletter": Reason.OUTRANKED,
         "vip-call": Reason.CHANNEL_MISMATCH,
     }
+
+
+def test_a_fallback_has_the_numbers_of_an_answer_too() -> None:
+    request = DecisionRequest("web", ADA, limit=5)
+    (offer,) = fallback(POLICY, request, "3-id", NOW, Reason.DEADLINE).offers
+    ordinary = {one.offer_id: one for one in answer(request, ranked(request), "3-id", 0, "€").offers}
+    assert offer == msgspec.structs.replace(ordinary[offer.offer_id], rank=1, why=())
+    assert (offer.propensity, offer.value, offer.priority) == pytest.approx((0.1, 1, 0.1))
