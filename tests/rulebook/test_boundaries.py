@@ -121,6 +121,20 @@ def test_a_condition_is_nested_at_most_forty_deep(depth: int, good: bool) -> Non
         assert "nested too deeply" in refused(when=when)
 
 
+def test_a_condition_too_deep_for_pythons_own_parser_is_nested_too_deeply() -> None:
+    assert "one: nested too deeply" in refused(when="'" + "-" * 3_900 + "1 < cart.items'")
+
+
+@pytest.mark.parametrize("kind", ["3", "[ask]", "{ask: 1}", "''"])
+def test_a_kind_that_is_no_text_is_one_fault(kind: str) -> None:
+    (fault,) = refused(kind=kind).splitlines()
+    assert fault.startswith("a.yaml:7:11: one: kind ")
+
+
+def test_a_fault_at_the_first_letter_of_a_folded_text_stands_there() -> None:
+    assert refused(when=">-\n      -1 / 0 < cart.items").startswith("a.yaml:10:7: one: divides by zero")
+
+
 @pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("0.5", 0.5), ("1", 1.0), ("1e9", None), ("1.0e+9", 1e9)])
 def test_a_number_may_be_nothing_or_more(text: str, value: float | None) -> None:
     for key in ("value", "boost"):
