@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engine.clock import wall_ms
-from engine.errors import TooManyDeadLetters
+from engine.errors import TooManyDeadLetters, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels import row as layout
 from engine.kernels.partition import partition_of
@@ -255,3 +255,26 @@ def test_more_indicators_than_the_least_buffer_holds_are_evaluated_in_one_silenc
     evaluator.advance(rows, slots, batch_of(KafkaRecord(0, event(0), A)).events)
     activations = evaluator.fire(rows, slots, START + MINUTE)
     assert [(int(one["indicator"]), int(one["at"])) for one in activations] == [(0, START + MINUTE)]
+
+
+@pytest.mark.parametrize("applied", [0, 1, 2])
+async def test_a_hole_is_fetched_again_once_wherever_it_is(applied: int) -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    if applied:
+        await setting.worker.apply({1: records(0, applied)})
+    assert await setting.worker.apply({1: records(applied + 2, 1)}) == {1: applied}
+    assert await setting.worker.apply({1: records(applied + 2, 1)}) == {}
+    assert await setting.events() == applied + 1
+
+
+async def test_a_partition_whose_timers_cannot_be_read_must_be_restored() -> None:
+    class Away(MemoryStore):
+        async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
+            raise Unavailable("Redis: connection refused")
+
+    setting = Setting(Away(PARTITIONS))
+    await setting.worker.owned.own([1])
+    await setting.worker.fire_timers(lambda partition: True)
+    assert setting.worker.states[1].failed
+    assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
