@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -14,6 +16,9 @@ from engine.kernels import decode as kernels
 from engine.kernels.partition import misplaced
 from engine.ports.kafka import DeadLetter, KafkaRecord
 from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, Source, Sources
+
+# mapped in C: half of what a comprehension over the same attribute costs
+_KEY, _VALUE, _TIMESTAMP, _OFFSET = map(attrgetter, ("key", "value", "timestamp", "offset"))
 
 
 class DecodedBatch(msgspec.Struct, frozen=True):
@@ -54,9 +59,8 @@ def decode(
     records: Sequence[KafkaRecord], partition: int, partitions: int, topic: str, sources: Sources
 ) -> DecodedBatch:
     """Decode `records` (one or more) of `partition`. Never raises for what a record contains."""
-    values: list[bytes] = [record.value or b"" for record in records]
-    keys: list[bytes | None] = [record.key for record in records]
-    came_in = np.fromiter((record.timestamp for record in records), np.int64, len(records))
+    values, keys = _filled(map(_VALUE, records)), _filled(map(_KEY, records))
+    came_in = np.fromiter(map(_TIMESTAMP, records), np.int64, len(records))
     data, events = _columns(values, came_in)
     faults: dict[int, BadEvent] = {}
     external = np.flatnonzero(events["status"] == kernels.JSON).tolist()
@@ -65,13 +69,12 @@ def decode(
             try:
                 origin = f"{topic}-{partition}-{records[i].offset}"
                 keys[i], values[i] = _source_of(records[i], sources).canonical(
-                    values[i], keys[i], records[i].timestamp, origin
+                    values[i], records[i].key, records[i].timestamp, origin
                 )
             except BadEvent as fault:
                 faults[i], values[i] = fault, b""
         data, events = _columns(values, came_in)
-    customers = [key or b"" for key in keys]
-    offsets = np.fromiter((record.offset for record in records), np.int64, len(records))
+    customers, offsets = keys, _offsets(records)
     elsewhere = _place(customers, events, partition, partitions)
     status = events["status"]
     first, end = int(offsets[0]), int(offsets[-1]) + 1
@@ -92,6 +95,20 @@ def decode(
         end,
         int(times[good].max(initial=0)),
     )
+
+
+def _filled(parts: Iterable[bytes | None]) -> list[bytes]:
+    """None as empty bytes."""
+    found = list(parts)
+    return cast("list[bytes]", found) if all(found) else [part or b"" for part in found]
+
+
+def _offsets(records: Sequence[KafkaRecord]) -> NDArray[np.int64]:
+    """They ascend, so without a gap the ends say all."""
+    first, last = records[0].offset, records[-1].offset
+    if last - first == len(records) - 1:
+        return np.arange(first, last + 1)
+    return np.fromiter(map(_OFFSET, records), np.int64, len(records))
 
 
 def _source_of(record: KafkaRecord, sources: Sources) -> Source:

@@ -6,6 +6,7 @@ Write-through: every change is sent to the store in the step that makes it, so a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -40,8 +41,7 @@ class RowCache:
 
     def locate(self, customers: Sequence[bytes]) -> NDArray[np.int32]:
         """Slots of `customers`, -1 where not cached; marks those found as used."""
-        get = self._slots.get
-        found = np.array([get(customer, -1) for customer in customers], np.int32)
+        found = np.fromiter(map(self._slots.get, customers, repeat(-1)), np.int32, len(customers))
         self._tick += 1
         self._used[found[found >= 0]] = self._tick
         return found
