@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from blacksheep import Request, Response
 
 from engine.decisions.request import read_request
@@ -32,4 +33,4 @@ class DecisionRoutes:
         decision = await self._batcher.recall(named(request))
         if decision is None:
             raise NotFound("no such decision, or it is older than a day", "id")
-        return replies.json(decision)
+        return replies.plain_json(msgspec.to_builtins(decision))
