@@ -101,6 +101,7 @@ class Connection:
         self._waiting: deque[_Call] = deque()  # for the connection
         self._sent: deque[_Call] = deque()  # in flight, in order
         self._timer: asyncio.TimerHandle | None = None
+        self.clustered = True  # whether keys of one command must share a slot; until it is known they do
         self.connections = 0  # made so far; after a reconnect Redis may have lost something
 
     def call(self, frame: bytes) -> asyncio.Future[Any]:
@@ -202,8 +203,10 @@ class Connection:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._open_socket()
+                hello: Any = None
                 for command in self._handshake():
-                    await self._first(pack(command))
+                    hello = await self._first(pack(command))
+                self.clustered = _is_clustered(hello)
                 await self._prepare(self._first)
                 if (transport := self._transport) is None:
                     raise Unavailable("connection closed")  # after the last reply
@@ -244,9 +247,14 @@ class Connection:
 
     def _handshake(self) -> list[tuple[str, ...]]:
         end = self._endpoint
-        commands: list[tuple[str, ...]] = [("CLIENT", "SETNAME", "cueline")]
+        commands: list[tuple[str, ...]] = [("CLIENT", "SETNAME", "cueline"), ("HELLO", "2")]
         if end.db:
             commands.insert(0, ("SELECT", str(end.db)))
         if end.password:
             commands.insert(0, ("AUTH", end.username or "default", end.password))
         return commands
+
+
+def _is_clustered(hello: Any) -> bool:
+    """Whether the reply to HELLO, names and values in turn, says that the server is a cluster's."""
+    return isinstance(hello, list) and dict(zip(hello[::2], hello[1::2], strict=False)).get(b"mode") == b"cluster"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from typing import Any
 
 import pytest
 import redis
@@ -28,10 +30,34 @@ async def redis_store(redis_settings: Redis) -> AsyncIterator[RedisStore]:
     await store.close()
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(scope="session")
+def _single_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
+    """A server that is no cluster, where one command may take the keys of all partitions."""
+    server = Valkey(tmp_path_factory.mktemp("single"))
+    _run(server.start())
+    yield server
+    server.kill()
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """In a loop of its own: fixtures of the session have no test's loop."""
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(work)
+    finally:
+        loop.close()
+
+
+@pytest.fixture(params=["memory", "cluster", "single"])
 def store_settings(request: pytest.FixtureRequest) -> Redis | None:
-    settings: Redis | None = request.getfixturevalue("redis_settings") if request.param == "redis" else None
-    return settings
+    if request.param == "cluster":
+        clustered: Redis = request.getfixturevalue("redis_settings")
+        return clustered
+    if request.param == "single":
+        server: Valkey = request.getfixturevalue("_single_valkey")
+        _run(server.empty())
+        return Redis(url=server.socket_url, cue_stream_length=CUES_KEPT, timeout_s=20)
+    return None
 
 
 @pytest.fixture
