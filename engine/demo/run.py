@@ -136,7 +136,7 @@ class Demo:
     async def _start_engine(self, services: LocalServices) -> None:
         environment, engine = self._environment(services), [sys.executable, "-m", "engine"]
         within = READY_WITHIN_S if kernels.kept() else COMPILED_WITHIN_S
-        work, run = [*engine, "work", "--directory", str(services.directory / "worker")], services.supervisor.run
+        work, run = [*engine, "work"], services.supervisor.run
         await asyncio.gather(
             run("worker", work, environment, lambda: _answers(self._worker_port, "ready"), within),
             # ready says whether the worker is too: an api process must not be ended because a worker is

@@ -88,11 +88,11 @@ class CueCommands(Commands):
         return pack(("XRANGE", self._keys.cues[at.partition], f"({at.stream_id}", "+", "COUNT", PAGE))
 
     def _published(self, messages: Sequence[Message], seen: list[StreamPosition]) -> Iterator[CueEntry]:
-        """The cues in `messages` after `seen`, which is advanced."""
+        """The cues in `messages` after `seen`, which is advanced. What is not one of ours is skipped."""
         for channel, message in messages:
             stream_id, _, payload = message.partition(b" ")
-            at = stream_position(self._partition_of[channel], stream_id.decode())
-            if at > seen[at.partition]:
+            at = parse(f"{self._partition_of[channel]}-{stream_id.decode(errors='replace')}")
+            if at is not None and at > seen[at.partition]:
                 seen[at.partition] = at
                 if cue := entry(at, payload):
                     yield cue

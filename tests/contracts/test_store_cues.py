@@ -228,6 +228,19 @@ async def test_what_a_stranger_wrote_is_skipped(redis_store: RedisStore, look: r
     assert offers(await redis_store.since(None, "")) == ["chat"]
 
 
+@pytest.mark.parametrize("message", [b"", b"nonsense", b"1-2-3 {}", b"x-1 {}", b"\xff {}", b"0-1 {}", b"1-1 {}"])
+async def test_what_a_stranger_published_is_skipped(
+    redis_store: RedisStore, look: redis.Redis, message: bytes
+) -> None:
+    tail = redis_store.tail()
+    writer, (customer,) = Writer(redis_store), customers_of(1, 1)
+    await writer.write(1, choice(customer, candidate(customer, "first")))
+    assert offers(await take(tail, 1)) == ["first"]
+    look.spublish("{p1}:q", message)
+    await writer.write(1, choice(customer, candidate(customer, "second")))
+    assert offers(await take(tail, 1)) == ["second"]
+
+
 async def test_old_cues_leave_the_stream(redis_store: RedisStore, look: redis.Redis) -> None:
     writer, (customer,) = Writer(redis_store), customers_of(1, 1)
     for _ in range(13):

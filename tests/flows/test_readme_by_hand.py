@@ -94,7 +94,7 @@ async def shell(tmp_path: Path, free_port: Any) -> AsyncIterator[Shell]:
         engine = [sys.executable, "-m", "engine"]
         run = services.supervisor.run
         await run("api", [*engine, "api"], environment)
-        await run("work", [*engine, "work", "--directory", str(tmp_path / "worker")], environment)
+        await run("work", [*engine, "work"], environment)
         async with asyncio.timeout(READY_WITHIN_S):
             while True:
                 try:
