@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.kernels.hashing import hash32, hash64
 from engine.kernels.jit import kernel
+from engine.kernels.partition import partition
 from engine.kernels.wire import (
     AHEAD_MS,
     EARLIEST_MS,
@@ -230,16 +231,36 @@ def _event(data, at, end, came_in, i, scratch, out):
 
 
 @kernel
-def decode(data, ends, came_in, columns):
-    """Read N events that lie one behind the other in `data` (uint8).
+def decode(data, records, came_in, columns):
+    """Read the values of N `records` (`engine.kernels.records.RECORD`), which lie in `data` (uint8).
 
-    ``ends`` (int64, N): where each ends. ``came_in`` (int64, N): the records' own times (epoch ms), replaced by
-    the engine's where an event brings it (``engine_at``). It is the measure of "too far in the future", and lies
-    in the record, so that it is the same whenever it is read. ``columns`` (`COLUMNS`, N) is filled; where
-    ``status`` is not `OK` the other columns of that event are undefined.
+    ``came_in`` (int64, N): the records' own times (epoch ms), replaced by the engine's where an event brings it
+    (``engine_at``). It is the measure of "too far in the future", and lies in the record, so that it is the same
+    whenever it is read. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is not `OK` the other columns of
+    that event are undefined.
     """
     scratch = np.zeros(1, np.uint64)
-    start = 0
-    for i in range(ends.shape[0]):
-        columns[i].status = _event(data, start, ends[i], came_in, i, scratch, columns[i])
-        start = ends[i]
+    for i in range(records.shape[0]):
+        start = np.int64(records[i].value)
+        end = start + max(records[i].value_length, 0)
+        columns[i].status = _event(data, start, end, came_in, i, scratch, columns[i])
+
+
+@kernel
+def place(data, records, mine, partitions, columns, elsewhere):
+    """Refuse the empty and the overlong keys of N `records` in ``columns.status``, and set `elsewhere` (bool, N)
+    where a key belongs to another partition than `mine`. Returns how many keys are not ASCII."""
+    odd = np.int64(0)
+    for i in range(records.shape[0]):
+        start, length = np.int64(records[i].key), np.int64(max(records[i].key_length, 0))
+        if columns[i].status == OK:
+            if length == 0:
+                columns[i].status = MISSING_CUSTOMER
+            elif length > MAX_CUSTOMER_BYTES:
+                columns[i].status = TOO_LARGE
+        seen = np.uint8(0)
+        for j in range(start, start + length):
+            seen |= data[j]
+        odd += seen >= 0x80
+        elsewhere[i] = partition(data, start, length, partitions) != mine
+    return odd

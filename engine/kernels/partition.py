@@ -49,15 +49,6 @@ def partition(data, start, length, partitions):
     return np.int64(murmur2(data, start, length) & np.uint32(0x7FFFFFFF)) % partitions
 
 
-@kernel
-def misplaced(data, ends, mine, partitions, elsewhere):
-    """Set ``elsewhere`` (bool, N) where the key that ends at ``ends[i]`` (int64, N) is not of `mine`."""
-    start = 0
-    for i in range(ends.shape[0]):
-        elsewhere[i] = partition(data, start, ends[i] - start, partitions) != mine
-        start = ends[i]
-
-
 @lru_cache(maxsize=65_536)
 def partition_of(key: bytes, partitions: int) -> int:
     """Partition of one customer's key (UTF-8 bytes).

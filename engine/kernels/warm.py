@@ -22,6 +22,7 @@ from engine.kernels import (
     partition,
     predicates,
     recent_ids,
+    records,
     session,
     sparse,
     timers,
@@ -46,6 +47,7 @@ _MODULES = (
     partition,
     predicates,
     recent_ids,
+    records,
     session,
     sparse,
     timers,
@@ -67,9 +69,11 @@ def warm_up() -> None:
     )
     activations = np.zeros(8, evaluate.ACTIVATION)
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
-    ends = np.array([len(data)])
-    decode.decode(data, ends, np.zeros(1, np.int64), events)
-    partition.misplaced(data, ends, 0, 1, np.zeros(1, np.bool_))
+    fetched = np.zeros(1, records.RECORD)
+    records.scan(data, batches := np.zeros(1, records.BATCH))
+    records.parse(data, batches, 0, data, fetched)
+    decode.decode(data, fetched, np.zeros(1, np.int64), events)
+    decode.place(data, fetched, 0, 1, events, np.zeros(1, np.bool_))
     advance.advance(rows, slots, events, 0, rules, scratch, np.zeros(1, np.uint8), activations)
     advance.fire(rows, slots, 0, 1, rules, scratch, activations)
     timers.timers(rows, slots, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))

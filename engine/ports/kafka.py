@@ -8,22 +8,7 @@ from typing import Protocol
 import msgspec
 
 from engine.events import Message, Outcome
-
-
-class KafkaRecord(Protocol):
-    """What is used of an aiokafka record; ``timestamp`` is in epoch milliseconds."""
-
-    @property
-    def offset(self) -> int: ...
-    @property
-    def timestamp(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+from engine.ports.records import FetchedRecords
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
@@ -75,7 +60,7 @@ class MicroBatchHandler(Protocol):
     @property
     def states(self) -> Mapping[int, PartitionProgress]: ...
 
-    async def apply(self, fetched: Mapping[int, Sequence[KafkaRecord]]) -> dict[int, int]:
+    async def apply(self, fetched: Mapping[int, FetchedRecords]) -> dict[int, int]:
         """Apply records by partition; returns partitions that must be fetched again, and from where."""
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:

@@ -147,9 +147,9 @@ class MemoryStore:
         """Fill the slots of `choice`; the candidates written (positions)."""
         part = self._partitions[partition]
         history = part.histories.setdefault(choice.customer, {})
-        written = _fill(history, choice)
+        fitting = _fill(history, choice)
+        written = [place for place in fitting if _take(history, choice.candidates[place], choice.at)]
         for place in written:
-            _take(history, choice.candidates[place], choice.at)
             self._write_cue(partition, choice.customer, choice.candidates[place])
         return written
 

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from operator import attrgetter
-from typing import cast
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadEvent
-from engine.events import MAX_CUSTOMER_BYTES
 from engine.kernels import decode as kernels
-from engine.kernels.partition import misplaced
-from engine.ports.kafka import DeadLetter, KafkaRecord
+from engine.ports.kafka import DeadLetter
+from engine.ports.records import FetchedRecords
 from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, Source, Sources
-
-# mapped in C: half of what a comprehension over the same attribute costs
-_KEY, _VALUE, _TIMESTAMP, _OFFSET = map(attrgetter, ("key", "value", "timestamp", "offset"))
 
 
 class DecodedBatch(msgspec.Struct, frozen=True):
@@ -55,41 +49,35 @@ class DecodedBatch(msgspec.Struct, frozen=True):
         return {"events": good + dead + forward, "deadletters": dead, "forwarded": forward}
 
 
-def decode(
-    records: Sequence[KafkaRecord], partition: int, partitions: int, topic: str, sources: Sources
-) -> DecodedBatch:
-    """Decode `records` (one or more) of `partition`. Never raises for what a record contains."""
-    values, keys = _filled(map(_VALUE, records)), _filled(map(_KEY, records))
-    came_in = np.fromiter(map(_TIMESTAMP, records), np.int64, len(records))
-    data, events = _columns(values, came_in)
+def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str, sources: Sources) -> DecodedBatch:
+    """Decode `fetched` (one record or more) of `partition`. Never raises for what a record contains."""
+    records, data = fetched.columns, fetched.data
+    came_in, events = records["timestamp"].copy(), np.zeros(len(records), kernels.COLUMNS)
+    kernels.decode(np.frombuffer(data, np.uint8), records, came_in, events)
     faults: dict[int, BadEvent] = {}
-    external = np.flatnonzero(events["status"] == kernels.JSON).tolist()
-    if external:
-        for i in external:
-            try:
-                origin = f"{topic}-{partition}-{records[i].offset}"
-                keys[i], values[i] = _source_of(records[i], sources).canonical(
-                    values[i], records[i].key, records[i].timestamp, origin
-                )
-            except BadEvent as fault:
-                faults[i], values[i] = fault, b""
-        data, events = _columns(values, came_in)
-    customers, offsets = keys, _offsets(records)
-    elsewhere = _place(customers, events, partition, partitions)
-    status = events["status"]
-    first, end = int(offsets[0]), int(offsets[-1]) + 1
+    external = np.flatnonzero(events["status"] == kernels.JSON)
+    if len(external):
+        data, records, faults = _canonical(fetched, external.tolist(), f"{topic}-{partition}", sources)
+        again, times = events[external], came_in[external]
+        kernels.decode(np.frombuffer(data, np.uint8), records[external], times, again)
+        events[external], came_in[external] = again, times
+    elsewhere = _place(data, records, events, partition, partitions)
+    status, offsets = events["status"], records["offset"]
+    first, end = fetched.first, int(offsets[-1]) + 1
     times = np.minimum(events["at"], came_in)
     if not status.any() and not elsewhere.any():
+        customers = _keys(data, records)
         return DecodedBatch(customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()))
     good = (status == kernels.OK) & ~elsewhere
-    away = np.flatnonzero((status == kernels.OK) & elsewhere)
+    away = (status == kernels.OK) & elsewhere
+    decoded = FetchedRecords(data, records)
     return DecodedBatch(
-        [customers[i] for i in np.flatnonzero(good).tolist()],
+        _keys(data, records[good]),
         events[good],
         offsets[good],
         data,
-        [_dead(records[i], int(status[i]), faults.get(i)) for i in np.flatnonzero(status).tolist()],
-        [(customers[i], values[i]) for i in away.tolist()],
+        [_dead(fetched, i, int(status[i]), faults.get(i)) for i in np.flatnonzero(status).tolist()],
+        [(decoded.key(i) or b"", decoded.value(i) or b"") for i in np.flatnonzero(away).tolist()],
         offsets[away],
         first,
         end,
@@ -97,52 +85,52 @@ def decode(
     )
 
 
-def _filled(parts: Iterable[bytes | None]) -> list[bytes]:
-    """None as empty bytes."""
-    found = list(parts)
-    return cast("list[bytes]", found) if all(found) else [part or b"" for part in found]
+def _canonical(
+    fetched: FetchedRecords, external: Sequence[int], origin: str, sources: Sources
+) -> tuple[bytes, NDArray[np.void], dict[int, BadEvent]]:
+    """`fetched` with the records at `external` in canonical form, behind the others' bytes; why some have none."""
+    records, faults = fetched.columns.copy(), {}
+    parts, end = [fetched.data], len(fetched.data)
+    for i in external:
+        key, value = fetched.key(i), b""
+        try:
+            key, value = _source_of(fetched.source(i), sources).canonical(
+                fetched.value(i) or b"",
+                key,
+                int(records["timestamp"][i]),
+                f"{origin}-{records['offset'][i]}",
+            )
+        except BadEvent as fault:
+            faults[i] = fault
+        for name, part in (("key", key or b""), ("value", value)):
+            records[name][i], records[f"{name}_length"][i] = end, len(part)
+            parts.append(part)
+            end += len(part)
+    return b"".join(parts), records, faults
 
 
-def _offsets(records: Sequence[KafkaRecord]) -> NDArray[np.int64]:
-    """They ascend, so without a gap the ends say all."""
-    first, last = records[0].offset, records[-1].offset
-    if last - first == len(records) - 1:
-        return np.arange(first, last + 1)
-    return np.fromiter(map(_OFFSET, records), np.int64, len(records))
-
-
-def _source_of(record: KafkaRecord, sources: Sources) -> Source:
+def _source_of(name: str, sources: Sources) -> Source:
     """The source that a JSON record names. Raises `BadEvent` for one that is not known."""
-    name = _source_name(record) or DEFAULT_SOURCE
+    name = name or DEFAULT_SOURCE
     if name not in sources:
         raise BadEvent("unknown_source", f"one of {', '.join(sources)} is needed", SOURCE_HEADER)
     return sources[name]
 
 
-def _source_name(record: KafkaRecord) -> str:
-    named = (value for header, value in record.headers if header == SOURCE_HEADER)
-    return next(named, b"").decode(errors="replace")
+def _keys(data: bytes, records: NDArray[np.void]) -> list[bytes]:
+    starts = records["key"]
+    ends = starts + np.maximum(records["key_length"], 0)
+    return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
 
 
-def _columns(values: list[bytes], came_in: NDArray[np.int64]) -> tuple[bytes, NDArray[np.void]]:
-    data = b"".join(values)
-    ends = np.cumsum(np.fromiter(map(len, values), np.int64, len(values)))
-    events = np.zeros(len(values), kernels.COLUMNS)
-    kernels.decode(np.frombuffer(data, np.uint8), ends, came_in, events)
-    return data, events
-
-
-def _place(customers: list[bytes], events: NDArray[np.void], partition: int, partitions: int) -> NDArray[np.bool_]:
-    """Which customers belong to another partition; refuses (in ``status``) empty and overlong ones."""
-    lengths = np.fromiter(map(len, customers), np.int64, len(customers))
-    events["status"][(lengths == 0) & (events["status"] == kernels.OK)] = kernels.MISSING_CUSTOMER
-    events["status"][(lengths > MAX_CUSTOMER_BYTES) & (events["status"] == kernels.OK)] = kernels.TOO_LARGE
-    elsewhere = np.zeros(len(customers), np.bool_)
-    joined = b"".join(customers)
-    if not joined.isascii():
-        wrong = np.array([not _is_text(customer) for customer in customers])
+def _place(
+    data: bytes, records: NDArray[np.void], events: NDArray[np.void], partition: int, partitions: int
+) -> NDArray[np.bool_]:
+    """Which customers belong to another partition; refuses (in ``status``) what names none."""
+    elsewhere = np.zeros(len(records), np.bool_)
+    if kernels.place(np.frombuffer(data, np.uint8), records, partition, partitions, events, elsewhere):
+        wrong = np.array([not _is_text(customer) for customer in _keys(data, records)])
         events["status"][wrong & (events["status"] == kernels.OK)] = kernels.BAD_CUSTOMER
-    misplaced(np.frombuffer(joined, np.uint8), np.cumsum(lengths), partition, partitions, elsewhere)
     return elsewhere
 
 
@@ -154,7 +142,8 @@ def _is_text(customer: bytes) -> bool:
     return True
 
 
-def _dead(record: KafkaRecord, status: int, fault: BadEvent | None) -> DeadLetter:
+def _dead(fetched: FetchedRecords, place: int, status: int, fault: BadEvent | None) -> DeadLetter:
     reason = fault.code if fault else kernels.REASONS[status]
     detail = str(fault) if fault else kernels.DETAILS[status]
-    return DeadLetter(reason, detail, record.offset, record.key, record.value, _source_name(record))
+    offset = int(fetched.columns["offset"][place])
+    return DeadLetter(reason, detail, offset, fetched.key(place), fetched.value(place), fetched.source(place))

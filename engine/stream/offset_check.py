@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.errors import LostLog
-from engine.ports.kafka import KafkaRecord
 from engine.ports.meter import Meter
+from engine.ports.records import FetchedRecords
 from engine.stream.partition_state import PartitionState
 
 
-def next_records(
-    state: PartitionState, records: Sequence[KafkaRecord], meter: Meter
-) -> Sequence[KafkaRecord] | None:
+def next_records(state: PartitionState, records: FetchedRecords, meter: Meter) -> FetchedRecords | None:
     """`records` when they begin at ``state.next``; None when they must be fetched again from there.
 
     A fetch in flight during a seek does not match; neither does a log whose head was deleted or that holds
     transaction markers. A second mismatch at the same offset is the log's own: a gap is skipped and counted,
     records from before ``state.next`` raise `LostLog`.
     """
-    first = records[0].offset
+    first = records.first
     if first == state.next:
         return records
     if state.mismatch_at != state.next:

@@ -20,8 +20,9 @@ from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.kernels.timers import CALLED
 from engine.ports.clock import Clock
-from engine.ports.kafka import DeadLetter, KafkaRecord
+from engine.ports.kafka import DeadLetter
 from engine.ports.meter import Meter
+from engine.ports.records import FetchedRecords
 from engine.ports.sources import Sources
 from engine.ports.store import StatsStore, StreamStore
 from engine.settings import Stream
@@ -82,7 +83,7 @@ class Worker:
             evaluator = IndicatorEvaluator(policy.rulebook)
         self._use = (evaluator, policy)
 
-    async def apply(self, fetched: Mapping[int, Sequence[KafkaRecord]]) -> dict[int, int]:
+    async def apply(self, fetched: Mapping[int, FetchedRecords]) -> dict[int, int]:
         """Apply records by partition; returns partitions that must be fetched again, and from where.
 
         Raises `TooManyDeadLetters` before anything of a batch with too many of them is applied, and
@@ -99,7 +100,7 @@ class Worker:
             if fresh is None:
                 again[partition] = state.next
             else:
-                state.newest_record_at = fresh[-1].timestamp
+                state.newest_record_at = fresh.newest_at
                 work.append((state, decode(fresh, partition, self._partitions, self._topic, self._sources)))
         for state, batch in work:
             self._watch_dead_letters(batch)
@@ -109,14 +110,14 @@ class Worker:
             await self._advance(state, batch)
         return again
 
-    def _next_records(self, state: PartitionState, records: Sequence[KafkaRecord]) -> Sequence[KafkaRecord] | None:
+    def _next_records(self, state: PartitionState, records: FetchedRecords) -> FetchedRecords | None:
         try:
             return next_records(state, records, self._meter)
         except LostLog:
             if self._settings.lost_log == "stop":
                 raise
         evaluator, policy = self._in_use()
-        first = records[0].offset
+        first = records.first
         self._meter.add("stream_gaps", state.next - first)
         self._committer.send(state, evaluator, policy, NO_SLOTS, evaluator.nothing, {}, first)
         return records

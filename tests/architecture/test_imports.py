@@ -36,7 +36,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "durations": set(),
     "validation_errors": set(),
     "retry": {"errors"},
-    "ports": {"customer_id", "events"},
+    "ports": {"customer_id", "events", "kernels"},  # columns of records, as compiled code lays them out
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
     "kernels": set(),

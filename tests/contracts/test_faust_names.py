@@ -9,8 +9,7 @@ from importlib.metadata import version
 import aiokafka
 import faust
 import mode
-from aiokafka.consumer import fetcher, subscription_state
-from aiokafka.record.default_records import DefaultRecord
+from aiokafka.consumer import subscription_state
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 
@@ -70,16 +69,6 @@ def test_what_is_read_of_the_app_is_there() -> None:
     assert isinstance(mode.Service.crash_reason, property)
 
 
-def test_records_can_be_kept_as_the_parser_made_them() -> None:
-    assert "consumer_record = self._consumer_record(tp, record)" in inspect.getsource(
-        fetcher.PartitionRecords._unpack_records
-    )
-    assert "self._partition_records" in inspect.getsource(fetcher.FetchResult.getall)
-    assert "self._records[tp]" in inspect.getsource(fetcher.Fetcher.fetched_records)
-    for name in ("offset", "timestamp", "key", "value"):
-        assert hasattr(DefaultRecord, name)
-
-
 def test_an_app_makes_directories_where_we_make_none() -> None:
     assert parameters(faust.App._create_directories) == ["self"]
     assert "self._create_directories()" in inspect.getsource(faust.App.on_first_start)
@@ -94,12 +83,6 @@ def test_where_a_partition_stands_is_read_of_its_state() -> None:
     state = inspect.getsource(subscription_state.TopicPartitionState.__init__)
     assert "self.highwater = None" in state
     assert "self._position = None" in state
-
-
-def test_fetched_records_lie_by_partition_until_they_are_taken() -> None:
-    assert "self._records = collections.OrderedDict()" in inspect.getsource(fetcher.Fetcher.__init__)
-    assert "self._partition_records = partition_records" in inspect.getsource(fetcher.FetchResult.__init__)
-    assert "self._tp = tp" in inspect.getsource(fetcher.PartitionRecords.__init__)
 
 
 def test_what_the_drain_asks_of_the_consumer_is_there() -> None:

@@ -10,6 +10,7 @@ from engine.settings import Redis
 from engine.store.redis import RedisStore
 from tests.processes import redis_command
 from tests.services import Valkey
+from tests.stream.fetched import fetched
 from tests.stream.test_worker import CUSTOMER, PARTITIONS, Setting, records
 
 
@@ -25,15 +26,15 @@ async def stores(valkey: Valkey) -> AsyncIterator[list[RedisStore]]:
 async def test_what_a_sleeper_writes_when_it_wakes_is_refused(stores: list[RedisStore], valkey: Valkey) -> None:
     sleeper, heir = Setting(store=stores[0]), Setting(store=stores[1])
     await sleeper.worker.owned.own([1])
-    await sleeper.worker.apply({1: records(0, 4)})
+    await sleeper.worker.apply(fetched({1: records(0, 4)}))
     await sleeper.worker.owned.drain()
     # it sleeps; the group gives its partition away, and the heir goes on
     assert await heir.worker.owned.own([1]) == {1: 4}
-    await heir.worker.apply({1: records(4, 3)})
+    await heir.worker.apply(fetched({1: records(4, 3)}))
     await heir.worker.owned.drain()
     position, rows = await stores[1].position(1), await stores[1].read(1, [CUSTOMER])
     # it wakes with records in hand that the heir has applied, and some that it has not
-    await sleeper.worker.apply({1: records(4, 6)})
+    await sleeper.worker.apply(fetched({1: records(4, 6)}))
     await sleeper.worker.owned.drain()
     assert sleeper.worker.states[1].failed
     assert sleeper.meter.value("commits_fenced") == 1
@@ -43,6 +44,6 @@ async def test_what_a_sleeper_writes_when_it_wakes_is_refused(stores: list[Redis
     assert (await stores[1].tallies())["applied"] == 7
     # and it may not claim what the group has not given back
     assert await sleeper.worker.owned.restore(lambda: False, 0) == {}
-    await heir.worker.apply({1: records(7, 3)})
+    await heir.worker.apply(fetched({1: records(7, 3)}))
     await heir.worker.owned.drain()
     assert (await stores[1].tallies())["applied"] == 10

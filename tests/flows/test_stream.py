@@ -16,13 +16,11 @@ import msgspec
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from numpy.typing import NDArray
 
 from engine.customer_id import customer_id
 from engine.events import WIRE_VERSION, Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
-from engine.kernels import decode
 from engine.kernels.partition import partition_of
 from engine.kernels.row import ROW
 from engine.local.loopback import free_port
@@ -33,6 +31,7 @@ from engine.rulebook.directory import load
 from engine.settings import Kafka, Redis
 from engine.store.redis import RedisStore
 from engine.stream.evaluator import IndicatorEvaluator
+from tests.kernels.values import decoded
 from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey
 
@@ -172,10 +171,7 @@ def expected(messages: Sequence[Message]) -> dict[str, bytes]:
 
 
 def _row(evaluator: IndicatorEvaluator, values: list[bytes]) -> bytes:
-    events: NDArray[np.void] = np.zeros(len(values), decode.COLUMNS)
-    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
-    decode.decode(np.frombuffer(b"".join(values), np.uint8), ends, np.full(len(values), 2**50), events)
-    rows = np.zeros(1, ROW)
+    events, rows = decoded(values, 2**50), np.zeros(1, ROW)
     evaluator.advance(rows, np.zeros(len(values), np.int32), events)
     return rows.tobytes()
 

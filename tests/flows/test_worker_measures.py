@@ -24,6 +24,7 @@ from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 from tests.flows.api import StillClock
 from tests.services import Broker
+from tests.stream.fetched import fetched
 
 AT = 1_700_000_000_000
 RULES = """
@@ -80,7 +81,7 @@ async def test_cues_are_counted_by_the_offer_that_was_taken(worker: Worker, mete
     """The indicator is activated in each of three visits; the day's caps let one call and one chat through."""
     for visit in range(3):
         at = AT + visit * 3_600_000
-        await worker.apply({0: [view(2 * visit, "ann", at), view(2 * visit + 1, "ann", at + 1)]})
+        await worker.apply(fetched({0: [view(2 * visit, "ann", at), view(2 * visit + 1, "ann", at + 1)]}))
     await worker.owned.drain()
     assert meter.value("indicators_risen", "looking") == 3
     assert (meter.value("cues_sent", "call"), meter.value("cues_sent", "chat")) == (1, 1)
@@ -96,7 +97,7 @@ async def test_rows_held_and_rows_that_left(
     await worker.owned.own([])
     await worker.owned.own([0])
     for offset in range(16):
-        await worker.apply({0: [view(offset, f"customer-{offset}")]})
+        await worker.apply(fetched({0: [view(offset, f"customer-{offset}")]}))
     await worker.fire_timers(lambda partition: True)
     assert meter.value("arena_rows") + meter.value("arena_evictions") == 16 == meter.value("rows_read")
     assert 0 < meter.value("arena_rows") <= 8
@@ -107,7 +108,7 @@ async def test_lag_is_no_older_than_the_newest_record_handled(worker: Worker, me
     began = wall_ms()
     await worker.fire_timers(lambda partition: False)
     assert meter.value("lag_seconds") < 60  # none handled: since the claim
-    await worker.apply({0: [view(0, "ann", written=began - 90_000)]})
+    await worker.apply(fetched({0: [view(0, "ann", written=began - 90_000)]}))
     await worker.fire_timers(lambda partition: False)
     assert 90 <= meter.value("lag_seconds") <= 90 + (wall_ms() - began) / 1_000
     await worker.fire_timers(lambda partition: True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.events import MAX_ID_BYTES, WIRE_VERSION, Event, Kind
 from engine.kernels import decode, wire
 from engine.kernels.hashing import word_hash
+from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
 
@@ -34,11 +35,7 @@ events = st.builds(
 
 
 def columns(values: list[bytes], came_in: int = NOW) -> NDArray[np.void]:
-    out = np.zeros(len(values), decode.COLUMNS)
-    data = np.frombuffer(b"".join(values), np.uint8)
-    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
-    decode.decode(data, ends, np.full(len(values), came_in), out)
-    return out
+    return decoded(values, came_in)
 
 
 def identity(text: str) -> int:
@@ -157,7 +154,5 @@ def test_how_far_ahead_an_event_may_lie_is_measured_by_when_it_came_in() -> None
 def test_the_time_at_which_events_came_in_is_handed_on() -> None:
     values = [msgspec.msgpack.encode(Event(WIRE_VERSION, 1, NOW, "id", engine_at=at)) for at in (0, NOW + 5, 0)]
     came_in = np.full(3, NOW)
-    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
-    out = np.zeros(3, decode.COLUMNS)
-    decode.decode(np.frombuffer(b"".join(values), np.uint8), ends, came_in, out)
+    decoded(values, came_in)
     assert came_in.tolist() == [NOW, NOW + 5, NOW]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.events import Kind
 from engine.kernels import decode
+from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
 DAY_MS = 86_400_000
@@ -36,11 +37,7 @@ def whole(**changes: object) -> bytes:
 
 
 def columns(values: list[bytes], came_in: int = CAME_IN) -> NDArray[np.void]:
-    out = np.zeros(len(values), decode.COLUMNS)
-    data = np.frombuffer(b"".join(values), np.uint8)
-    ends = np.cumsum([len(value) for value in values]).astype(np.int64)
-    decode.decode(data, ends, np.full(len(values), came_in), out)
-    return out
+    return decoded(values, came_in)
 
 
 def status(value: bytes, came_in: int = CAME_IN) -> int:

@@ -14,6 +14,7 @@ from engine.events import MAX_ID_BYTES, WIRE_VERSION, Kind
 from engine.kernels import decode
 from engine.kernels.hashing import hash32, hash64
 from engine.kernels.wire import AHEAD_MS, EARLIEST_MS, LATEST_MS, MAX_EVENT_BYTES, MAX_QUANTITY, MAX_VALUE
+from tests.kernels import values
 
 NOW = 1_700_000_000_000
 NAMES = (
@@ -103,9 +104,7 @@ def _fault(fields: dict[str, object]) -> int:
 
 
 def decoded(value: bytes) -> np.void:
-    out = np.zeros(1, decode.COLUMNS)
-    decode.decode(np.frombuffer(value, np.uint8), np.array([len(value)]), np.array([NOW]), out)
-    got: np.void = out[0]
+    got: np.void = values.decoded([value], NOW)[0]
     return got
 
 

@@ -5,7 +5,10 @@ from aiokafka.partitioner import murmur2 as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.kernels.partition import misplaced, partition_of
+from engine.kernels.decode import COLUMNS, MISSING_CUSTOMER, OK, place
+from engine.kernels.partition import partition_of
+from engine.ports.records import as_columns
+from tests.stream.test_worker import KafkaRecord
 
 
 @settings(deadline=None)
@@ -24,7 +27,10 @@ def test_values_of_kafkas_own_test() -> None:
 @given(st.lists(st.binary(max_size=20), max_size=20), st.integers(1, 8), st.data())
 def test_misplaced_are_keys_of_other_partitions(keys: list[bytes], partitions: int, data: st.DataObject) -> None:
     mine = data.draw(st.integers(0, partitions - 1))
-    elsewhere = np.ones(len(keys), np.bool_)
-    ends = np.cumsum([len(key) for key in keys]).astype(np.int64)
-    misplaced(np.frombuffer(b"".join(keys), np.uint8), ends, mine, partitions, elsewhere)
+    fetched = as_columns([KafkaRecord(0, None, key) for key in keys])
+    elsewhere, events = np.ones(len(keys), np.bool_), np.zeros(len(keys), COLUMNS)
+    data_bytes = np.frombuffer(fetched.data, np.uint8)
+    odd = place(data_bytes, fetched.columns, mine, partitions, events, elsewhere)
+    assert odd == sum(not key.isascii() for key in keys)
+    assert events["status"].tolist() == [OK if key else MISSING_CUSTOMER for key in keys]
     assert elsewhere.tolist() == [(reference(key) & 0x7FFFFFFF) % partitions != mine for key in keys]

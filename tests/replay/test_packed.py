@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgpack
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +19,7 @@ from engine.kernels import decode, wire
 from engine.replay.formats import packed
 from engine.replay.log_reader import LineFaults, LogReader, sniff
 from engine.replay.message_ids import MessageIds
+from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
 GOOD = [WIRE_VERSION, int(Kind.ITEM_VIEWED), NOW, "m1", "tv-55", "tv", 899.0, 1, 0, "", 0]
@@ -213,10 +213,7 @@ def test_what_is_taken_is_what_the_stream_reads_and_means_the_same(events: list[
     only the stream takes."""
     file = io.BytesIO(b"".join(msgpack.packb(["ann", event]) for event in events))
     for record, event in zip(packed.records(file, "log"), events, strict=True):
-        column = np.zeros(1, decode.COLUMNS)
-        value = msgpack.packb(event)
-        decode.decode(np.frombuffer(value, np.uint8), np.array([len(value)]), np.array([wire.LATEST_MS]), column)
-        status = int(column["status"][0])
+        status = int(decoded([msgpack.packb(event)], wire.LATEST_MS)["status"][0])
         message = taken(record)
         if message is None:
             assert status != decode.OK or None in event[3:6]

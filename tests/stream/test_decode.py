@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from engine.ports.records import as_columns
 from engine.ports.sources import SOURCE_HEADER
 from engine.sources.registry import sources
 from engine.stream.decode import DecodedBatch, decode
@@ -16,8 +17,8 @@ SEGMENT = json.dumps(
 ).encode()
 
 
-def decoded(*fetched: KafkaRecord) -> DecodedBatch:
-    return decode(fetched, 1, PARTITIONS, "events", sources())
+def decoded(*records: KafkaRecord) -> DecodedBatch:
+    return decode(as_columns(records), 1, PARTITIONS, "events", sources())
 
 
 @pytest.mark.parametrize(

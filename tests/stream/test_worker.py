@@ -26,6 +26,7 @@ from engine.sources.registry import sources
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from engine.stream.worker import Worker
+from tests.stream.fetched import fetched
 
 RULEBOOK = load(Path(__file__).parent.parent.parent / "rules")
 START = 1_700_000_000_000
@@ -104,10 +105,10 @@ class Setting:
 async def test_a_hole_is_fetched_again_and_passed_when_it_is_the_logs_own() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
-    assert await setting.worker.apply({1: records(0, 3)}) == {}
-    assert await setting.worker.apply({1: records(5, 2)}) == {1: 3}
+    assert await setting.worker.apply(fetched({1: records(0, 3)})) == {}
+    assert await setting.worker.apply(fetched({1: records(5, 2)})) == {1: 3}
     assert await setting.events() == 3
-    assert await setting.worker.apply({1: records(5, 2)}) == {}
+    assert await setting.worker.apply(fetched({1: records(5, 2)})) == {}
     assert await setting.events() == 5
     assert setting.meter.value("stream_gaps") == 2
     assert (await setting.store.position(1)).offset == 7
@@ -116,28 +117,28 @@ async def test_a_hole_is_fetched_again_and_passed_when_it_is_the_logs_own() -> N
 async def test_records_that_a_seek_overtook_are_fetched_again_not_skipped() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 6)})
-    assert await setting.worker.apply({1: records(2, 6)}) == {1: 6}
-    assert await setting.worker.apply({1: records(6, 2)}) == {}
+    await setting.worker.apply(fetched({1: records(0, 6)}))
+    assert await setting.worker.apply(fetched({1: records(2, 6)})) == {1: 6}
+    assert await setting.worker.apply(fetched({1: records(6, 2)})) == {}
     assert await setting.events() == 8
 
 
 async def test_a_log_that_begins_again_stops_the_worker() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 6)})
-    await setting.worker.apply({1: records(0, 2)})
+    await setting.worker.apply(fetched({1: records(0, 6)}))
+    await setting.worker.apply(fetched({1: records(0, 2)}))
     with pytest.raises(LostLog, match="offset 0"):
-        await setting.worker.apply({1: records(0, 2)})
+        await setting.worker.apply(fetched({1: records(0, 2)}))
 
 
 async def test_or_goes_on_from_there_when_that_is_wanted() -> None:
     setting = Setting(lost_log="restart")
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 6)})
+    await setting.worker.apply(fetched({1: records(0, 6)}))
     again = [KafkaRecord(i, event(100 + i, START + 60_000)) for i in range(2)]
-    await setting.worker.apply({1: again})
-    assert await setting.worker.apply({1: again}) == {}
+    await setting.worker.apply(fetched({1: again}))
+    assert await setting.worker.apply(fetched({1: again})) == {}
     assert await setting.events() == 8
     assert (await setting.store.position(1)).offset == 2
 
@@ -146,11 +147,11 @@ async def test_nothing_is_passed_while_dead_letters_cannot_be_written() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
     setting.side_output.away = True
-    await setting.worker.apply({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]})
+    await setting.worker.apply(fetched({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]}))
     assert await setting.events() == 0
     setting.side_output.away = False
     assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
-    await setting.worker.apply({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]})
+    await setting.worker.apply(fetched({1: [*records(0, 2), KafkaRecord(2, b"\xff"), *records(3, 1)]}))
     assert await setting.events() == 3
     assert [letter.reason for letter in setting.side_output.dead] == ["malformed"]
     assert (await setting.store.tallies())["deadletters"] == 1
@@ -159,9 +160,11 @@ async def test_nothing_is_passed_while_dead_letters_cannot_be_written() -> None:
 async def test_too_many_dead_letters_stop_before_any_is_written() -> None:
     setting = Setting(dead_letter_window=10, dead_letter_ratio=0.2)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: [*records(0, 9), KafkaRecord(9, b"\xff")]})
+    await setting.worker.apply(fetched({1: [*records(0, 9), KafkaRecord(9, b"\xff")]}))
     with pytest.raises(TooManyDeadLetters):
-        await setting.worker.apply({1: [*records(10, 7), *(KafkaRecord(17 + i, b"\xff") for i in range(3))]})
+        await setting.worker.apply(
+            fetched({1: [*records(10, 7), *(KafkaRecord(17 + i, b"\xff") for i in range(3))]})
+        )
     assert len(setting.side_output.dead) == 1
     assert await setting.events() == 9
 
@@ -169,7 +172,7 @@ async def test_too_many_dead_letters_stop_before_any_is_written() -> None:
 async def test_a_strangers_record_is_sent_on() -> None:
     setting = Setting()
     await setting.worker.owned.own([2])
-    await setting.worker.apply({2: records(0, 1)})
+    await setting.worker.apply(fetched({2: records(0, 1)}))
     assert await setting.events() == 0
     assert setting.side_output.forward == [(CUSTOMER, records(0, 1)[0].value)]
     assert (await setting.store.tallies())["forwarded"] == 1
@@ -179,16 +182,16 @@ async def test_who_lost_the_partition_commits_nothing_more() -> None:
     setting = Setting()
     heir = setting.another()
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 2)})
+    await setting.worker.apply(fetched({1: records(0, 2)}))
     await setting.worker.owned.drain()
     await heir.owned.own([1])
-    await setting.worker.apply({1: records(2, 2)})
+    await setting.worker.apply(fetched({1: records(2, 2)}))
     assert await setting.events() == 2
     assert setting.worker.states[1].failed
     assert setting.meter.value("commits_fenced") == 1
     assert await setting.worker.owned.restore(lambda: True, 60) == {}
     assert await setting.worker.owned.restore(lambda: False, 0) == {}
-    assert await heir.apply({1: records(2, 2)}) == {}
+    assert await heir.apply(fetched({1: records(2, 2)})) == {}
     await heir.owned.drain()
     assert await setting.events() == 4
 
@@ -196,7 +199,7 @@ async def test_who_lost_the_partition_commits_nothing_more() -> None:
 async def test_rows_are_kept_over_a_claim_that_nobody_came_between() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 2)})
+    await setting.worker.apply(fetched({1: records(0, 2)}))
     cache = setting.worker.states[1].cache
     assert await setting.worker.owned.own([1, 2]) == {1: 2, 2: 0}
     assert setting.worker.states[1].cache is cache
@@ -209,7 +212,7 @@ async def test_silence_raises_when_the_clock_says_so_and_once() -> None:
     setting = Setting(lateness_ms=5_000)
     await setting.worker.owned.own([1])
     cart = KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))
-    await setting.worker.apply({1: [cart]})
+    await setting.worker.apply(fetched({1: [cart]}))
     await setting.worker.owned.drain()
     activated = []
     for minutes in (14, 15, 15.09, 16, 30):
@@ -239,7 +242,7 @@ async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
     store = Older(PARTITIONS)
     setting = Setting(store)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.apply(fetched({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]}))
     await setting.worker.owned.drain()
     before = deepcopy({"_partitions": store._partitions})
     setting.clock.anchor = ClockAnchor(START + 16 * 60_000, 0, 0)
@@ -248,9 +251,9 @@ async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
     assert (await store.tallies())["cues"] == 1
     store.come_back(before)  # at the same offset: no commit of events shows it
     late = KafkaRecord(1, event(1, START + 17 * 60_000))
-    await setting.worker.apply({1: [late]})
+    await setting.worker.apply(fetched({1: [late]}))
     assert await setting.worker.owned.restore(lambda: True, 0) == {1: 1}
-    await setting.worker.apply({1: [late]})
+    await setting.worker.apply(fetched({1: [late]}))
     await setting.worker.owned.drain()
     tallies = await store.tallies()
     assert (tallies["applied"], tallies["risen"], tallies["cues"]) == (2, 1, 1)
@@ -263,7 +266,7 @@ async def test_a_commit_that_fails_of_a_fault_of_ours_ends_the_worker() -> None:
 
     setting = Setting(Broken(PARTITIONS))
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 3)})
+    await setting.worker.apply(fetched({1: records(0, 3)}))
     with pytest.raises(ZeroDivisionError):
         await setting.worker.owned.drain()
     assert not setting.worker.states[1].live
@@ -284,7 +287,7 @@ async def test_what_an_old_connection_still_holds_does_not_take_effect_after_all
     store = Delayed(PARTITIONS)
     setting = Setting(store)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records(0, 1)})
+    await setting.worker.apply(fetched({1: records(0, 1)}))
     await setting.worker.owned.drain()
     assert await setting.worker.owned.restore(lambda: True, 0) == {1: 0}
     assert store.held is not None
@@ -295,7 +298,7 @@ async def test_what_an_old_connection_still_holds_does_not_take_effect_after_all
 async def test_a_backlog_does_not_look_like_silence() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]})
+    await setting.worker.apply(fetched({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))]}))
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
     await setting.worker.fire_timers(lambda partition: False)
@@ -307,7 +310,7 @@ async def test_nor_does_it_behind_an_event_whose_clock_is_ahead() -> None:
     setting = Setting()
     await setting.worker.owned.own([1])
     ahead = KafkaRecord(1, event(1, START + 20 * 3_600_000), OTHER)
-    await setting.worker.apply({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0)), ahead]})
+    await setting.worker.apply(fetched({1: [KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0)), ahead]}))
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 3_600_000, 0, 0)
     await setting.worker.fire_timers(lambda partition: False)
@@ -319,12 +322,12 @@ async def test_the_future_begins_a_day_after_the_engines_time_whenever_a_record_
     month = 30 * 86_400_000
     ahead = Event(WIRE_VERSION, 1, START + month, "ahead", engine_at=START + month)
     wrong = Event(WIRE_VERSION, 1, START + month, "wrong")
-    fetched = [KafkaRecord(0, msgspec.msgpack.encode(ahead)), KafkaRecord(1, msgspec.msgpack.encode(wrong))]
+    both = [KafkaRecord(0, msgspec.msgpack.encode(ahead)), KafkaRecord(1, msgspec.msgpack.encode(wrong))]
     for clock in (START + month, START):  # read in time, and by a worker for which all of it lies ahead
         setting = Setting()
         setting.clock.anchor = ClockAnchor(clock, 0, 0)
         await setting.worker.owned.own([1])
-        await setting.worker.apply({1: fetched})
+        await setting.worker.apply(fetched({1: both}))
         assert await setting.events() == 1
         assert [letter.reason for letter in setting.side_output.dead] == ["bad_time"]
         assert setting.worker.states[1].watermark == START + month
@@ -345,7 +348,7 @@ async def test_one_event_that_activates_two_indicators_gives_a_channel_one_cue()
             "tv",
             400.0,
         )
-        await setting.worker.apply({1: [KafkaRecord(number, msgspec.msgpack.encode(viewed))]})
+        await setting.worker.apply(fetched({1: [KafkaRecord(number, msgspec.msgpack.encode(viewed))]}))
     await setting.worker.owned.drain()
     tallies = await setting.store.tallies()
     assert (tallies["risen.bursty_session"], tallies["risen.comparing_in_category"]) == (1, 1)

@@ -14,12 +14,14 @@ from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels import row as layout
 from engine.kernels.partition import partition_of
 from engine.ports.clock import ClockAnchor
+from engine.ports.records import as_columns
 from engine.ports.store import Commit
 from engine.rulebook.directory import compile_texts
 from engine.sources.registry import sources
 from engine.store.memory import MemoryStore
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.evaluator import LEAST_ACTIVATIONS, IndicatorEvaluator
+from tests.stream.fetched import fetched
 from tests.stream.test_worker import CUSTOMER, OTHER, PARTITIONS, START, KafkaRecord, Setting, event, records
 
 A, B, C, D, E = [b"member-%d" % i for i in range(99) if partition_of(b"member-%d" % i, PARTITIONS) == 1][:5]
@@ -68,7 +70,7 @@ async def test_every_commit_goes_on_where_the_one_before_it_ended(
     store = Remembering()
     setting = Setting(store, rows_per_commit=2)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records_of(customers)})
+    await setting.worker.apply(fetched({1: records_of(customers)}))
     await setting.worker.owned.drain()
     names = ("events", "deadletters", "forwarded", "applied")
     found = [
@@ -86,12 +88,12 @@ async def test_every_commit_goes_on_where_the_one_before_it_ended(
 async def test_another_worker_goes_on_at_the_record_after_the_last_committed() -> None:
     setting = Setting(rows_per_commit=2)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records_of([A, B, C])})
+    await setting.worker.apply(fetched({1: records_of([A, B, C])}))
     await setting.worker.owned.drain()
     heir = setting.another()
     assert await heir.owned.own([1]) == {1: 3}
-    assert await heir.apply({1: records_of([A, B, C])}) == {1: 3}
-    assert await heir.apply({1: records_of([A, D], first=3)}) == {}
+    assert await heir.apply(fetched({1: records_of([A, B, C])})) == {1: 3}
+    assert await heir.apply(fetched({1: records_of([A, D], first=3)})) == {}
     await heir.owned.drain()
     tallies = await setting.store.tallies()
     assert (tallies["events"], tallies["applied"], tallies["customers"]) == (5, 5, 4)
@@ -105,23 +107,23 @@ async def test_a_fifth_of_ten_dead_letters_is_let_pass_and_more_is_not(dead: int
     setting = Setting(dead_letter_window=10, dead_letter_ratio=0.2)
     await setting.worker.owned.own([1])
     for window in range(3):  # each window is counted by itself
-        await setting.worker.apply({1: records_of([A] * 4, first=10 * window)})
+        await setting.worker.apply(fetched({1: records_of([A] * 4, first=10 * window)}))
         rest = records_of([A] * (6 - dead) + [b""] * dead, first=10 * window + 4)
         if stops:
             with pytest.raises(TooManyDeadLetters, match="3 of the last 10 records"):
-                await setting.worker.apply({1: rest})
+                await setting.worker.apply(fetched({1: rest}))
             return
-        await setting.worker.apply({1: rest})
+        await setting.worker.apply(fetched({1: rest}))
     assert await setting.events() == 30 - 3 * dead
 
 
 async def test_dead_letters_are_not_judged_before_a_window_is_full() -> None:
     setting = Setting(dead_letter_window=10, dead_letter_ratio=0.2)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: records_of([b""] * 9)})
+    await setting.worker.apply(fetched({1: records_of([b""] * 9)}))
     assert len(setting.side_output.dead) == 9
     with pytest.raises(TooManyDeadLetters, match="9 of the last 10 records"):
-        await setting.worker.apply({1: records_of([A], first=9)})
+        await setting.worker.apply(fetched({1: records_of([A], first=9)}))
 
 
 CART = KafkaRecord(0, event(0, START, Kind.CART_ADDED, 80.0))
@@ -132,7 +134,7 @@ DUE = START + 15 * MINUTE  # when `cart_abandoning` of the shipped rules activat
 async def test_silence_is_looked_at_as_late_as_events_may_come(now: int, activated: int) -> None:
     setting = Setting(lateness_ms=5_000)
     await setting.worker.owned.own([1])
-    await setting.worker.apply({1: [CART]})
+    await setting.worker.apply(fetched({1: [CART]}))
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(now, 0, 0)
     await setting.worker.fire_timers(lambda partition: True)
@@ -148,7 +150,7 @@ async def test_and_behind_the_newest_event_where_there_is_a_backlog(newest: int,
     setting = Setting(lateness_ms=5_000)
     await setting.worker.owned.own([1])
     ahead = KafkaRecord(1, event(1, newest), OTHER, timestamp=newest)
-    await setting.worker.apply({1: [CART, ahead]})
+    await setting.worker.apply(fetched({1: [CART, ahead]}))
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(START + 300 * MINUTE, 0, 0)
     await setting.worker.fire_timers(lambda partition: False)
@@ -160,7 +162,7 @@ async def test_a_backlog_whose_events_lie_ahead_of_the_clock_does_not_hurry_it()
     setting = Setting(lateness_ms=5_000)
     await setting.worker.owned.own([1])
     ahead = KafkaRecord(1, event(1, DUE + MINUTE), OTHER, timestamp=DUE + MINUTE)
-    await setting.worker.apply({1: [CART, ahead]})
+    await setting.worker.apply(fetched({1: [CART, ahead]}))
     await setting.worker.owned.drain()
     setting.clock.anchor = ClockAnchor(DUE, 0, 0)
     await setting.worker.fire_timers(lambda partition: False)
@@ -174,7 +176,7 @@ async def test_what_a_batch_takes_is_measured_once_a_chunk_and_a_row_by_its_arri
     value = msgspec.msgpack.encode(Event(WIRE_VERSION, 1, START, "x", received_at=wall_ms() - 100_000))
     unknown = event(1)
     await setting.worker.apply(
-        {1: [KafkaRecord(0, value, A), KafkaRecord(1, unknown, B), KafkaRecord(2, value, A)]}
+        fetched({1: [KafkaRecord(0, value, A), KafkaRecord(1, unknown, B), KafkaRecord(2, value, A)]})
     )
     await setting.worker.owned.drain()
     text = setting.meter.render()[0].decode()
@@ -186,12 +188,12 @@ async def test_what_a_batch_takes_is_measured_once_a_chunk_and_a_row_by_its_arri
 async def test_records_of_a_partition_that_is_not_ours_are_left_alone() -> None:
     setting = Setting()
     await setting.worker.owned.own([2])
-    assert await setting.worker.apply({1: records(0, 3)}) == {}
+    assert await setting.worker.apply(fetched({1: records(0, 3)})) == {}
     assert await setting.events() == 0
 
 
-def batch_of(*fetched: KafkaRecord) -> DecodedBatch:
-    return decode(fetched, 1, PARTITIONS, "events", sources())
+def batch_of(*records: KafkaRecord) -> DecodedBatch:
+    return decode(as_columns(records), 1, PARTITIONS, "events", sources())
 
 
 @pytest.mark.parametrize(
@@ -234,16 +236,16 @@ def test_a_batch_counts_what_lies_between_two_offsets() -> None:
 
 
 def test_a_watermark_is_the_largest_time_of_what_is_applied_and_never_ahead_of_its_record() -> None:
-    fetched = [
+    four = [
         KafkaRecord(0, event(0, START + 5), A, START + 9),
         KafkaRecord(1, event(1, START + 7), A, START + 6),
         KafkaRecord(2, event(2, START + 8), ELSEWHERE, START + 9),
         KafkaRecord(3, event(3, START + 8)[:-1], A, START + 9),
     ]
-    assert batch_of(*fetched[:2]).watermark == START + 6
-    assert batch_of(*fetched).watermark == START + 6
-    assert batch_of(fetched[0]).watermark == START + 5
-    assert batch_of(fetched[3]).watermark == 0
+    assert batch_of(*four[:2]).watermark == START + 6
+    assert batch_of(*four).watermark == START + 6
+    assert batch_of(four[0]).watermark == START + 5
+    assert batch_of(four[3]).watermark == 0
 
 
 def test_more_indicators_than_the_least_buffer_holds_are_evaluated_in_one_silence() -> None:
@@ -262,9 +264,9 @@ async def test_a_hole_is_fetched_again_once_wherever_it_is(applied: int) -> None
     setting = Setting()
     await setting.worker.owned.own([1])
     if applied:
-        await setting.worker.apply({1: records(0, applied)})
-    assert await setting.worker.apply({1: records(applied + 2, 1)}) == {1: applied}
-    assert await setting.worker.apply({1: records(applied + 2, 1)}) == {}
+        await setting.worker.apply(fetched({1: records(0, applied)}))
+    assert await setting.worker.apply(fetched({1: records(applied + 2, 1)})) == {1: applied}
+    assert await setting.worker.apply(fetched({1: records(applied + 2, 1)})) == {}
     assert await setting.events() == applied + 1
 
 

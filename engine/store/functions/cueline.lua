@@ -81,8 +81,8 @@ local function write_choice(keys, tag, args, customer, at, slots, first, last)
   local history = load_history(key)
   local offers, written = fill(history, args, first, last, slots, at), {}
   for c = first, last, 6 + slots do
-    if fits(args, c, slots, offers) then
-      take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at)
+    if fits(args, c, slots, offers)
+        and take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then
       write_cue(keys, tag, customer, args[c + 3], args[c + 4], args[c + 5], args[1])
       written[#written + 1] = (c - first) / (6 + slots)
     end

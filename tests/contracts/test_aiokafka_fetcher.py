@@ -1,0 +1,106 @@
+"""How aiokafka's fetcher gives records out, which `engine.kafka.record_batches` stands in for."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+from aiokafka.consumer import fetcher, subscription_state
+from aiokafka.structs import TopicPartition
+
+from engine.kafka import record_batches
+from engine.ports.records import FetchedRecords
+from tests.contracts.reading import parameters
+from tests.kafka.test_record_batches import Record, batch
+
+OURS, OTHER = TopicPartition("columns", 0), TopicPartition("objects", 0)
+
+
+@pytest.fixture(autouse=True)
+def installed() -> Iterator[None]:
+    before = fetcher.MemoryRecords, fetcher.FetchResult
+    record_batches.install(OURS.topic)
+    yield
+    fetcher.MemoryRecords, fetcher.FetchResult = before
+
+
+def result(
+    topic: TopicPartition, raw: bytes, first: int = 0, isolation: int = fetcher.READ_UNCOMMITTED
+) -> tuple[fetcher.FetchResult, subscription_state.Assignment]:
+    """What the fetcher makes of a response, and the assignment whose position it moves."""
+    assignment = subscription_state.Assignment([topic])
+    assignment.state_value(topic).seek(first)
+    records = fetcher.PartitionRecords(topic, fetcher.MemoryRecords(raw), [], first, None, None, False, isolation)
+    made = fetcher.FetchResult(topic, partition_records=records, assignment=assignment, backoff=0)
+    return made, assignment
+
+
+THREE = batch([Record(4), Record(5), Record(7)], 4)
+
+
+def test_the_fetcher_makes_its_parts_by_the_names_of_its_module() -> None:
+    made = inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assert "records = MemoryRecords(part_data[-1])" in made
+    assert "self._records[tp] = FetchResult(" in made
+    given = inspect.getsource(fetcher.Fetcher.fetched_records)
+    for step in ("is FetchResult:", ".getall(max_records)", ".has_more()", "if not records:", "len(drained[tp])"):
+        assert step in given
+
+
+def test_what_is_read_and_moved_of_a_result_is_there() -> None:
+    stock = record_batches.ColumnarResult.__mro__[1]
+    assert parameters(stock.getall) == ["self", "max_records"]
+    source = inspect.getsource(stock)
+    for name in (
+        "_topic_partition",
+        "_partition_records",
+        "next_fetch_offset",
+        "check_assignment",
+        "_update_position",
+    ):
+        assert name in source
+    unpack = inspect.getsource(fetcher.PartitionRecords)
+    for name in ("self._isolation_level", "self._records = records", "self.next_fetch_offset"):
+        assert name in unpack
+
+
+async def test_our_topic_comes_as_columns_and_moves_the_position_behind_them() -> None:
+    fetched, assignment = result(OURS, THREE, 4)
+    given = fetched.getall(10)
+    assert isinstance(given, FetchedRecords)
+    assert given.columns["offset"].tolist() == [4, 5, 7]
+    assert assignment.state_value(OURS).position == 8
+    assert not fetched.has_more()
+
+
+@pytest.mark.parametrize(("most", "offsets", "position"), [(1, [4], 5), (2, [4, 5], 7), (3, [4, 5, 7], 8)])
+async def test_no_more_are_given_than_asked_for_and_the_rest_comes_next(
+    most: int, offsets: list[int], position: int
+) -> None:
+    fetched, assignment = result(OURS, THREE, 4)
+    assert fetched.getall(most).columns["offset"].tolist() == offsets
+    assert assignment.state_value(OURS).position == position
+    rest = [4, 5, 7][most:]
+    assert fetched.has_more() is bool(rest)
+    if rest:
+        assert fetched.getall(10).columns["offset"].tolist() == rest
+
+
+async def test_what_a_seek_overtook_is_discarded() -> None:
+    fetched, assignment = result(OURS, THREE, 4)
+    fetched.getall(1)
+    assignment.state_value(OURS).seek(4)
+    assert len(fetched.getall(10)) == 0
+    assert not fetched.has_more()
+    assert assignment.state_value(OURS).position == 4
+
+
+@pytest.mark.parametrize(
+    ("topic", "isolation"), [(OTHER, fetcher.READ_UNCOMMITTED), (OURS, fetcher.READ_COMMITTED)]
+)
+async def test_other_topics_and_committed_reads_are_aiokafkas(topic: TopicPartition, isolation: int) -> None:
+    fetched, assignment = result(topic, THREE, 4, isolation)
+    assert [record.offset for record in fetched.getall(2)] == [4, 5]
+    assert [record.offset for record in fetched.getall(2)] == [7]
+    assert assignment.state_value(topic).position == 8

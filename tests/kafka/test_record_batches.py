@@ -1,0 +1,173 @@
+"""Record batches as columns: aiokafka writes them, and its own reader says what is in them."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import cramjam
+import pytest
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.kafka import record_batches
+from engine.ports.records import FetchedRecords, as_columns
+
+NOW = 1_700_000_000_000
+#: what decoders raise for damaged data
+DAMAGED = (cramjam.DecompressionError, OSError, EOFError, zlib.error)
+
+ATTRIBUTES, CONTROL, LOG_APPEND_TIME = 21, 0x20, 0x08
+TOPIC = TopicPartition("events", 3)
+
+
+class Record(NamedTuple):
+    """One to write."""
+
+    offset: int
+    timestamp: int = NOW
+    key: bytes | None = b"ann"
+    value: bytes | None = b"value"
+    headers: Sequence[tuple[str, bytes | None]] = ()
+
+
+def batch(records: list[Record], base: int = 0, codec: int = 0, attributes: int = 0) -> bytes:
+    """A batch as a broker keeps it: offsets from `base` on, ``attributes`` added to those of the codec."""
+    builder = DefaultRecordBatchBuilder(2, codec, False, -1, -1, -1, 1 << 24)
+    for one in records:
+        assert builder.append(one.offset - base, one.timestamp, one.key, one.value, list(one.headers))
+    raw = bytearray(builder.build())
+    raw[:8] = struct.pack(">q", base)
+    raw[ATTRIBUTES + 1] |= attributes
+    return bytes(raw)
+
+
+def as_aiokafka_reads(raw: bytes, first: int) -> tuple[list[Any], int]:
+    """Its records from offset `first` on, and the offset to fetch next, which a batch before lowers."""
+    reader = fetcher.PartitionRecords(TOPIC, MemoryRecords(raw), [], first, None, None, False, 0)
+    records = [record for record in reader if record.offset >= first]
+    return records, max(reader.next_fetch_offset, first)
+
+
+def contents(fetched: FetchedRecords) -> list[tuple[int, int, bytes | None, bytes | None, str]]:
+    return [
+        (int(column["offset"]), int(column["timestamp"]), fetched.key(i), fetched.value(i), fetched.source(i))
+        for i, column in enumerate(fetched.columns)
+    ]
+
+
+def agree(raw: bytes, first: int) -> FetchedRecords:
+    """What we read is what aiokafka reads."""
+    read = record_batches.read(raw, first)
+    assert read is not None
+    records, after = as_aiokafka_reads(raw, first)
+    assert contents(read[0]) == contents(as_columns(records))
+    assert read[1] == after
+    return read[0]
+
+
+BYTES = st.none() | st.binary(max_size=80) | st.binary(min_size=120, max_size=140)
+HEADERS = st.lists(
+    st.tuples(st.sampled_from(["source", "sourc", "sources", "trace", ""]), st.none() | st.binary(max_size=9)),
+    max_size=3,
+)
+TIMES = st.integers(0, 2**45)
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[bytes, int]:
+    """Batches with gaps in and between them, as compaction leaves them, and the offset behind the last."""
+    raw, offset = b"", draw(st.integers(0, 2**40))
+    for _ in range(draw(st.integers(0, 4))):
+        base = offset = offset + draw(st.integers(0, 3))
+        records = []
+        for _ in range(draw(st.integers(1, 5))):
+            records.append(Record(offset, draw(TIMES), draw(BYTES), draw(BYTES), draw(HEADERS)))
+            offset += draw(st.integers(1, 3))
+        codec = draw(st.integers(0, 4))
+        raw += batch(records, base, codec, draw(st.sampled_from([0, 0, 0, LOG_APPEND_TIME, CONTROL])))
+        offset = records[-1].offset + 1
+    return raw, offset
+
+
+@given(batches(), st.integers(-3, 12), st.integers(0, 70))
+def test_batches_are_read_as_aiokafka_reads_them(made: tuple[bytes, int], back: int, cut: int) -> None:
+    """From any offset on, and however the fetch's size cut the last one off."""
+    raw, end = made
+    agree(raw[: len(raw) - cut] if cut < len(raw) else raw, max(end - back, 0))
+
+
+@given(batches(), st.data())
+def test_damaged_batches_are_refused_and_nothing_is_read_beyond_them(
+    made: tuple[bytes, int], data: st.DataObject
+) -> None:
+    """Whatever the bytes say, there is an answer: records that lie within them, or that they are corrupt."""
+    raw = bytearray(made[0])
+    for _ in range(data.draw(st.integers(1, 4))):
+        if raw:
+            raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        read = record_batches.read(bytes(raw), 0)
+    except (CorruptRecordException, UnsupportedCodecError):
+        return
+    except DAMAGED:
+        return
+    if read is None:
+        return
+    for name in ("key", "value", "source"):
+        starts, lengths = read[0].columns[name], read[0].columns[f"{name}_length"]
+        assert (lengths >= -1).all()
+        assert ((starts >= 0) & (starts + lengths <= len(read[0].data))).all()
+
+
+def test_the_first_header_of_that_name_with_a_value_counts() -> None:
+    headers: list[tuple[str, bytes | None]] = [("source", None), ("source", b"segment"), ("source", b"other")]
+    assert agree(batch([Record(0, headers=headers)]), 0).source(0) == "segment"
+
+
+def test_a_batch_that_ends_with_gone_records_moves_the_next_fetch_behind_it() -> None:
+    raw = bytearray(batch([Record(5), Record(6)], 5))
+    raw[23:27] = struct.pack(">i", 9)  # its last offset was 14 before compaction
+    assert agree(bytes(raw), 5).first == 5
+    read = record_batches.read(bytes(raw), 5)
+    assert read is not None
+    assert read[1] == 15
+
+
+def test_transaction_markers_are_no_records() -> None:
+    raw = batch([Record(0)]) + batch([Record(1)], 1, attributes=CONTROL) + batch([Record(2)], 2)
+    assert [one[0] for one in contents(agree(raw, 0))] == [0, 2]
+
+
+def test_the_old_formats_are_left_to_aiokafka() -> None:
+    builder = LegacyRecordBatchBuilder(1, 0, 1 << 20)
+    builder.append(0, NOW, b"ann", b"value")
+    assert record_batches.read(bytes(builder.build()), 0) is None
+    assert record_batches.read(batch([Record(0)]) + bytes(builder.build()), 0) is None
+
+
+def test_a_codec_that_nobody_knows_is_named() -> None:
+    with pytest.raises(UnsupportedCodecError, match="codec 7"):
+        record_batches.read(batch([Record(0)], attributes=7), 0)
+
+
+@pytest.mark.parametrize("count", [2, 2**31 - 1, -1])
+def test_a_count_that_the_bytes_do_not_hold_is_corrupt(count: int) -> None:
+    raw = bytearray(batch([Record(0)]))
+    raw[57:61] = struct.pack(">i", count)
+    with pytest.raises(CorruptRecordException):
+        record_batches.read(bytes(raw), 0)
+
+
+def test_nothing_is_no_records() -> None:
+    read = record_batches.read(b"", 7)
+    assert read is not None
+    assert (len(read[0]), read[1]) == (0, 7)
