@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.big_endian import big_endian
 from engine.kernels.hashing import hash32, hash64
 from engine.kernels.jit import kernel
 from engine.kernels.partition import partition
@@ -80,14 +81,6 @@ COLUMNS = np.dtype(
 
 
 @kernel
-def _big_endian(data, start, width):
-    value = np.uint64(0)
-    for i in range(start, start + width):
-        value = (value << np.uint64(8)) | np.uint64(data[i])
-    return value
-
-
-@kernel
 def _integer(data, at, end):
     """(value, next position); position -1: not an integer, or past the end."""
     if at >= end:
@@ -101,7 +94,7 @@ def _integer(data, at, end):
         width = 1 << (tag - 0xCC)
         if at + 1 + width > end:
             return np.int64(0), -1
-        value = _big_endian(data, at + 1, width)
+        value = big_endian(data, at + 1, width)
         if value > np.uint64(0x7FFFFFFFFFFFFFFF):
             return np.int64(0), -1
         return np.int64(value), at + 1 + width
@@ -110,7 +103,7 @@ def _integer(data, at, end):
         if at + 1 + width > end:
             return np.int64(0), -1
         shift = np.uint64(64 - 8 * width)
-        return np.int64(_big_endian(data, at + 1, width) << shift) >> np.int64(shift), at + 1 + width
+        return np.int64(big_endian(data, at + 1, width) << shift) >> np.int64(shift), at + 1 + width
     return np.int64(0), -1
 
 
@@ -128,7 +121,7 @@ def _text(data, at, end):
         width = 1 << (tag - 0xD9)
         if at + 1 + width > end:
             return 0, 0, -1
-        start, length = at + 1 + width, np.int64(_big_endian(data, at + 1, width))
+        start, length = at + 1 + width, np.int64(big_endian(data, at + 1, width))
     else:
         return 0, 0, -1
     if start + length > end:
@@ -142,12 +135,12 @@ def _number(data, at, end, scratch):
     if at < end and data[at] == 0xCB:
         if at + 9 > end:
             return 0.0, -1
-        scratch[0] = _big_endian(data, at + 1, 8)
+        scratch[0] = big_endian(data, at + 1, 8)
         return scratch.view(np.float64)[0], at + 9
     if at < end and data[at] == 0xCA:
         if at + 5 > end:
             return 0.0, -1
-        scratch[0] = _big_endian(data, at + 1, 4)
+        scratch[0] = big_endian(data, at + 1, 4)
         return np.float64(scratch.view(np.float32)[0]), at + 5
     whole, after = _integer(data, at, end)
     return np.float64(whole), after

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.big_endian import big_endian
 from engine.kernels.jit import kernel
 
 HEADER_BYTES = 61  # of a batch; its records follow
@@ -49,21 +50,13 @@ RECORD = np.dtype(
 
 
 @kernel
-def _unsigned(data, at, width):
-    value = np.uint64(0)
-    for i in range(at, at + width):
-        value = (value << np.uint64(8)) | np.uint64(data[i])
-    return value
-
-
-@kernel
 def _int64(data, at):
-    return np.int64(_unsigned(data, at, 8))
+    return np.int64(big_endian(data, at, 8))
 
 
 @kernel
 def _int32(data, at):
-    return np.int64(np.int32(_unsigned(data, at, 4)))
+    return np.int64(np.int32(big_endian(data, at, 4)))
 
 
 @kernel
@@ -85,7 +78,7 @@ def scan(data, batches):
         if end < at + HEADER_BYTES:
             return -1
         batch.base_offset = _int64(data, at)
-        batch.attributes = np.int64(_unsigned(data, at + 21, 2))
+        batch.attributes = np.int64(big_endian(data, at + 21, 2))
         batch.last_offset = batch.base_offset + _int32(data, at + 23)
         batch.first_timestamp = _int64(data, at + 27)
         batch.newest_timestamp = _int64(data, at + 35)

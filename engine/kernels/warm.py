@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.kernels import (
     advance,
+    big_endian,
     cache,
     cart,
     chunks,
@@ -34,6 +35,7 @@ from engine.kernels.catalogue import FEATURES
 
 _MODULES = (
     advance,
+    big_endian,
     cart,
     chunks,
     contacts,

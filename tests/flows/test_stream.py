@@ -197,6 +197,33 @@ async def test_rows_are_what_the_kernels_make_of_the_events_and_repeats_drop(
     assert await deployment.rows(list(wanted)) == wanted
 
 
+async def test_producers_may_compress_as_they_like(deployment: Deployment) -> None:
+    codecs = (None, "gzip", "snappy", "lz4", "zstd")
+    messages = shopping(250, 20)
+    await deployment.work("worker")
+    for place, codec in enumerate(codecs):
+        producer = AIOKafkaProducer(
+            bootstrap_servers=deployment.kafka.brokers, compression_type=codec, linger_ms=20
+        )
+        await producer.start()
+        sent = [
+            await producer.send(
+                deployment.kafka.events_topic,
+                msgspec.msgpack.encode(message.event),
+                key=message.customer.encode(),
+                headers=[("trace", b"x")],
+            )
+            for message in messages[place :: len(codecs)]
+        ]
+        await asyncio.gather(*sent)
+        await producer.stop()
+    tallies = await deployment.until(lambda t: t.get("events", 0) == len(messages))
+    assert (tallies["applied"], tallies["deadletters"]) == (len(messages), 0)
+    in_order = [message for place in range(len(codecs)) for message in messages[place :: len(codecs)]]
+    wanted = expected(in_order)
+    assert await deployment.rows(list(wanted)) == wanted
+
+
 async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_counts_reconcile(
     deployment: Deployment,
 ) -> None:
