@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 import msgspec
@@ -129,6 +129,7 @@ class PrometheusMeter(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._settlers: list[Callable[[], None]] = []
         self._values: dict[tuple[str, str], float] = {}
         self._histograms: dict[tuple[str, str], Durations] = {}
         for metric in METRICS.values():
@@ -176,15 +177,25 @@ class PrometheusMeter(Collector):
             found = self._histograms[_key(name, label, "histogram")] = Durations()
         return found
 
+    def on_read(self, settle: Callable[[], None]) -> None:
+        """Call `settle` before each reading, in the reader's thread: it writes what was gathered until then."""
+        self._settlers.append(settle)
+
+    def _settle(self) -> None:
+        for settle in self._settlers:
+            settle()
+
     def value(self, name: str, label: str = "") -> float:
         """The value of a counter or gauge; without `label` the sum over all labels."""
         _metric(name, "counter", "gauge", "state")
+        self._settle()
         with self._lock:
             return sum(v for (n, own), v in self._values.items() if n == name and label in ("", own))
 
     def quantile(self, name: str, q: float, label: str = "") -> float:
         """The q-quantile (0..1) in seconds within 2 %, over all labels unless one is given; NaN when empty."""
         _metric(name, "histogram")
+        self._settle()
         with self._lock:
             counts = np.zeros(FINE, np.int64)
             for (found, own), durations in self._histograms.items():
@@ -198,6 +209,7 @@ class PrometheusMeter(Collector):
 
     def collect(self) -> Iterator[Family]:
         """Called by the registry at a scrape."""
+        self._settle()
         with self._lock:
             values = dict(self._values)
             histograms = {key: (np.cumsum(h.coarse), h.sum) for key, h in self._histograms.items()}

@@ -11,15 +11,12 @@ import asyncio
 import logging
 import os
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 
-import msgspec
-import numpy as np
-
+from engine.decisions.deadlines import Deadlines, PendingRequest
 from engine.decisions.funnel.run import decide_many
-from engine.decisions.funnel.survivors import drop_counts
 from engine.decisions.log import LoggedDecision, recall
+from engine.decisions.measurements import DecisionMeasurements
 from engine.decisions.policy import Policy
 from engine.decisions.record import DecisionRecord, read_record
 from engine.decisions.request import DecisionRequest, encode
@@ -43,14 +40,6 @@ MOST_AT_ONCE = 256
 REMEMBERED = 16
 
 
-class PendingRequest(msgspec.Struct, frozen=True, eq=False):
-    """A request, the future of its answer, and when it came (`time.perf_counter`)."""
-
-    request: DecisionRequest
-    answer: asyncio.Future[bytes]
-    since: float
-
-
 class DecisionBatcher:
     """Answers decisions from `store` by the policy that `policy` gives at that moment."""
 
@@ -66,8 +55,10 @@ class DecisionBatcher:
         self._policy = policy
         self._clock = clock
         self._meter = meter
+        self._measurements = DecisionMeasurements(meter)
+        self._deadlines = Deadlines(lambda late: self._fall_back(late, Reason.DEADLINE))
         self._partitions = settings.kafka.partitions
-        self._deadline_ms = settings.web.deadline_ms
+        self._deadline_s = settings.web.deadline_ms / 1_000
         self._currency = settings.rules.currency
         self._waiting: list[PendingRequest] = []
         self._serving = False  # no task shows it: one is done an iteration after its last line
@@ -77,18 +68,20 @@ class DecisionBatcher:
     async def decide(self, request: DecisionRequest) -> bytes:
         """The answer as JSON. Late or without state it is the fallback; it is never an error."""
         loop = asyncio.get_running_loop()
-        asked = PendingRequest(request, loop.create_future(), time.perf_counter())
+        since = time.perf_counter()
+        due = since + (request.deadline_ms / 1_000 or self._deadline_s)
+        asked = PendingRequest(request, loop.create_future(), since, due)
         self._waiting.append(asked)
         if not self._serving:
             self._serving = (
                 True  # the task begins in the loop's next iteration, when every request of this one waits
             )
             self._task = loop.create_task(self._serve())
-        timer = loop.call_later((request.deadline_ms or self._deadline_ms) / 1_000, self._late, asked)
+        self._deadlines.add(asked)
         try:
             return await asked.answer
         finally:
-            timer.cancel()
+            self._deadlines.remove(asked)
 
     async def record(self, decision_id: str) -> DecisionRecord | None:
         """What the log has of a decision (or cue); None when unknown or older than a day.
@@ -133,7 +126,9 @@ class DecisionBatcher:
         for asked, decision in answered:
             asked.answer.set_result(encode(decision.answer(self._currency)))
         if answered:
-            self._measure([asked.since for asked, _ in answered], [decision for _, decision in answered])
+            now = time.perf_counter()
+            seconds = [now - asked.since for asked, _ in answered]
+            self._measurements.add([decision for _, decision in answered], seconds)
 
     def _decide(
         self, batch: Sequence[PendingRequest], views: Sequence[View]
@@ -154,9 +149,6 @@ class DecisionBatcher:
             (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0))
             for (asked, _), result, name, at in zip(pairs, results, names, last, strict=True)
         ]
-
-    def _late(self, asked: PendingRequest) -> None:
-        self._fall_back([asked], Reason.DEADLINE)
 
     def _fall_back(self, batch: Sequence[PendingRequest], reason: Reason) -> None:
         waiting = [asked for asked in batch if not asked.answer.done()]
@@ -183,23 +175,3 @@ class DecisionBatcher:
             self._remembered[rulebook.revision] = rulebook
             if len(self._remembered) > REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
-
-    def _measure(self, since: Sequence[float], decisions: Sequence[PendingDecision]) -> None:
-        meter, now = self._meter, time.perf_counter()
-        meter.add("decisions", len(decisions))
-        meter.set("decision_batch_requests", len(decisions))
-        meter.observe_many("decision_seconds", now - np.array(since))
-        staleness = np.array([decision.staleness_ms for decision in decisions]) / 1_000
-        meter.observe_many("decision_staleness_seconds", staleness)
-        if made := [decision for decision in decisions if not decision.request.peek]:
-            self._count(made)
-
-    def _count(self, decisions: Sequence[PendingDecision]) -> None:
-        """What was given and what each stage dropped; a peek gives nothing."""
-        meter, offers = self._meter, decisions[0].result.policy.rulebook.offers
-        for offer, count in Counter(offer for decision in decisions for offer in decision.result.given).items():
-            meter.add("offers_given", count, offers[offer].id)
-        survivors = [decision.result.survivors for decision in decisions]
-        for reason, count in drop_counts(survivors, len(offers)).items():
-            if count:
-                meter.add("offers_suppressed", count, reason.value)
