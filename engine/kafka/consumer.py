@@ -53,6 +53,8 @@ class BatchConsumerThread(AIOKafkaConsumerThread):
         # Faust asks brokers to wait 1.5 s; tansu does so although records have arrived
         core = cast(Any, self.app).core
         consumer._fetch_max_wait_ms = core.fetch_wait_ms
+        # an aborted transaction did not happen, and an open one not yet; Faust asks so in one of its own only
+        consumer._isolation_level = "read_committed"
         record_batches.install(core.topic)
         return consumer
 
@@ -171,11 +173,13 @@ class BatchConsumer(Consumer):
         return end is not None and self._reached(core, core.worker.states[partition]) >= end
 
     def _end(self, core: Core, partition: int) -> int | None:
-        """The log's end offset: the larger of the last fetch's and the broker's, since a fetch may stall."""
+        """The log's end offset, before any open transaction: the larger of the last fetch's and the broker's,
+        since a fetch may stall."""
         state = self._state(core, partition)
         if state is None or state.highwater is None:
             return None
-        return max(cast(int, state.highwater), self._ends.get(partition, 0))
+        stable = state.highwater if state.lso is None or state.lso < 0 else state.lso
+        return max(cast(int, stable), self._ends.get(partition, 0))
 
     def _reached(self, core: Core, owned: PartitionProgress) -> int:
         """The next offset, past those without records: aiokafka silently skips transaction markers and a deleted

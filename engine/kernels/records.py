@@ -15,7 +15,7 @@ HEADER_BYTES = 61  # of a batch; its records follow
 LEAST_RECORD_BYTES = 7  # one without key, value and headers
 FORMAT = 2
 
-CODEC, LOG_APPEND_TIME, CONTROL = 0x07, 0x08, 0x20  # bits of a batch's attributes
+CODEC, LOG_APPEND_TIME, TRANSACTIONAL, CONTROL = 0x07, 0x08, 0x10, 0x20  # bits of a batch's attributes
 
 #: One batch: where its records start and end, and what they are relative to.
 BATCH = np.dtype(
@@ -24,6 +24,7 @@ BATCH = np.dtype(
         ("last_offset", "i8"),
         ("first_timestamp", "i8"),
         ("newest_timestamp", "i8"),
+        ("producer", "i8"),
         ("start", "i8"),
         ("end", "i8"),
         ("records", "i8"),
@@ -82,6 +83,7 @@ def scan(data, batches):
         batch.last_offset = batch.base_offset + _int32(data, at + 23)
         batch.first_timestamp = _int64(data, at + 27)
         batch.newest_timestamp = _int64(data, at + 35)
+        batch.producer = _int64(data, at + 43)
         batch.records = _int32(data, at + 57)
         batch.start, batch.end = at + HEADER_BYTES, end
         if batch.records < 0 or batch.last_offset < batch.base_offset:
@@ -173,14 +175,12 @@ def _record(data, at, end, batch, name, out):
 def parse(data, batches, first, name, records):
     """Read the records of `batches` from offset `first` on into `records` (`RECORD`, room for all of them).
 
-    ``data`` (uint8) holds them uncompressed; ``name`` (uint8) is that of the header to find. Batches with
-    control records (transaction markers) are skipped. Returns how many were read; -1: a batch is corrupt.
+    ``data`` (uint8) holds them uncompressed; ``name`` (uint8) is that of the header to find. Returns how many were
+    read; -1: a batch is corrupt.
     """
     read = 0
     for b in range(batches.shape[0]):
         batch = batches[b]
-        if batch.attributes & CONTROL:
-            continue
         at = batch.start
         for _ in range(batch.records):
             at = _record(data, at, batch.end, batch, name, records[read])

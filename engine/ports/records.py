@@ -30,21 +30,29 @@ class KafkaRecord(Protocol):
 
 
 class FetchedRecords(msgspec.Struct, frozen=True, eq=False):
-    """``columns`` (`RECORD`, N) in the order of the log; their keys, values and sources lie in ``data``."""
+    """All that may be applied of the log's offsets ``[start, end)``.
+
+    ``columns`` (`RECORD`, N) in the order of the log; their keys, values and sources lie in ``data``. Offsets
+    without a record hold a transaction's marker or what was aborted, except for ``missing`` of them.
+    """
 
     data: bytes
     columns: NDArray[np.void]
+    start: int
+    end: int
+    missing: int = 0
 
     def __len__(self) -> int:
         return len(self.columns)
 
-    def __getitem__(self, part: slice) -> FetchedRecords:
-        return FetchedRecords(self.data, self.columns[part])
-
-    @property
-    def first(self) -> int:
-        """Offset of the first record."""
-        return int(self.columns["offset"][0])
+    def split(self, count: int) -> tuple[FetchedRecords, FetchedRecords]:
+        """The first `count` records (one or more), and the others; what is missing is counted with the first."""
+        first, rest = self.columns[:count], self.columns[count:]
+        border = int(rest["offset"][0]) if len(rest) else self.end
+        return (
+            FetchedRecords(self.data, first, self.start, border, self.missing),
+            FetchedRecords(self.data, rest, border, self.end),
+        )
 
     @property
     def newest_at(self) -> int:
@@ -80,7 +88,8 @@ def as_columns(records: Sequence[KafkaRecord]) -> FetchedRecords:
             columns[f"{name}_length"][place] = -1 if part is None else len(part)
             parts.append(part or b"")
             end += len(parts[-1])
-    return FetchedRecords(b"".join(parts), columns)
+    start, after = (records[0].offset, records[-1].offset + 1) if records else (0, 0)
+    return FetchedRecords(b"".join(parts), columns, start, after)
 
 
 def _source(record: KafkaRecord) -> bytes | None:

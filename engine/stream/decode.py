@@ -63,14 +63,14 @@ def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str,
         events[external], came_in[external] = again, times
     elsewhere = _place(data, records, events, partition, partitions)
     status, offsets = events["status"], records["offset"]
-    first, end = fetched.first, int(offsets[-1]) + 1
+    first, end = fetched.start, fetched.end
     times = np.minimum(events["at"], came_in)
     if not status.any() and not elsewhere.any():
         customers = _keys(data, records)
         return DecodedBatch(customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()))
     good = (status == kernels.OK) & ~elsewhere
     away = (status == kernels.OK) & elsewhere
-    decoded = FetchedRecords(data, records)
+    decoded = FetchedRecords(data, records, first, end)
     return DecodedBatch(
         _keys(data, records[good]),
         events[good],

@@ -117,7 +117,7 @@ class Worker:
             if self._settings.lost_log == "stop":
                 raise
         evaluator, policy = self._in_use()
-        first = records.first
+        first = records.start
         self._meter.add("stream_gaps", state.next - first)
         self._committer.send(state, evaluator, policy, NO_SLOTS, evaluator.nothing, {}, first)
         return records

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from aiokafka.consumer import fetcher, subscription_state
+from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from engine.kafka import record_batches
 from engine.ports.records import FetchedRecords
 from tests.contracts.reading import parameters
-from tests.kafka.test_record_batches import Record, batch
+from tests.kafka.test_record_batches import Record, batch, marker
 
 OURS, OTHER = TopicPartition("columns", 0), TopicPartition("objects", 0)
 
@@ -26,12 +27,19 @@ def installed() -> Iterator[None]:
 
 
 def result(
-    topic: TopicPartition, raw: bytes, first: int = 0, isolation: int = fetcher.READ_UNCOMMITTED
+    topic: TopicPartition,
+    raw: bytes,
+    first: int = 0,
+    isolation: int = fetcher.READ_COMMITTED,
+    aborted: Sequence[tuple[int, int]] = (),
+    assignment: subscription_state.Assignment | None = None,
 ) -> tuple[fetcher.FetchResult, subscription_state.Assignment]:
     """What the fetcher makes of a response, and the assignment whose position it moves."""
-    assignment = subscription_state.Assignment([topic])
+    assignment = assignment or subscription_state.Assignment([topic])
     assignment.state_value(topic).seek(first)
-    records = fetcher.PartitionRecords(topic, fetcher.MemoryRecords(raw), [], first, None, None, False, isolation)
+    records = fetcher.PartitionRecords(
+        topic, fetcher.MemoryRecords(raw), list(aborted), first, None, None, False, isolation
+    )
     made = fetcher.FetchResult(topic, partition_records=records, assignment=assignment, backoff=0)
     return made, assignment
 
@@ -61,7 +69,12 @@ def test_what_is_read_and_moved_of_a_result_is_there() -> None:
     ):
         assert name in source
     unpack = inspect.getsource(fetcher.PartitionRecords)
-    for name in ("self._isolation_level", "self._records = records", "self.next_fetch_offset"):
+    for name in (
+        "self._isolation_level",
+        "self._records = records",
+        "self.next_fetch_offset",
+        "self._aborted_transactions",
+    ):
         assert name in unpack
 
 
@@ -96,11 +109,38 @@ async def test_what_a_seek_overtook_is_discarded() -> None:
     assert assignment.state_value(OURS).position == 4
 
 
-@pytest.mark.parametrize(
-    ("topic", "isolation"), [(OTHER, fetcher.READ_UNCOMMITTED), (OURS, fetcher.READ_COMMITTED)]
-)
-async def test_other_topics_and_committed_reads_are_aiokafkas(topic: TopicPartition, isolation: int) -> None:
-    fetched, assignment = result(topic, THREE, 4, isolation)
+async def test_what_held_no_record_belongs_to_the_next_that_does() -> None:
+    fetched, assignment = result(OURS, marker(3, 7, aborts=False), 3)
+    assert len(fetched.getall(10)) == 0
+    assert assignment.state_value(OURS).position == 4
+    given = result(OURS, THREE, 4, assignment=assignment)[0].getall(10)
+    assert (given.start, given.end, given.missing) == (3, 8, 1)
+
+
+async def test_what_held_no_record_is_forgotten_by_a_seek() -> None:
+    fetched, assignment = result(OURS, marker(3, 7, aborts=False), 3)
+    fetched.getall(10)
+    given = result(OURS, THREE, 5, assignment=assignment)[0].getall(10)
+    assert given.start == 5
+
+
+@pytest.mark.parametrize("isolation", [fetcher.READ_COMMITTED, fetcher.READ_UNCOMMITTED])
+async def test_aborted_records_are_left_out_where_committed_ones_are_asked_for(isolation: int) -> None:
+    raw = batch([Record(0)], 0, producer=7) + marker(1, 7, aborts=True) + batch([Record(2)], 2)
+    given = result(OURS, raw, 0, isolation, [(7, 0)])[0].getall(10)
+    assert given.columns["offset"].tolist() == ([2] if isolation == fetcher.READ_COMMITTED else [0, 2])
+    assert given.end == 3
+
+
+async def test_other_topics_are_aiokafkas() -> None:
+    fetched, assignment = result(OTHER, THREE, 4)
     assert [record.offset for record in fetched.getall(2)] == [4, 5]
     assert [record.offset for record in fetched.getall(2)] == [7]
-    assert assignment.state_value(topic).position == 8
+    assert assignment.state_value(OTHER).position == 8
+
+
+async def test_old_formats_are_aiokafkas() -> None:
+    builder = LegacyRecordBatchBuilder(1, 0, 1 << 20)
+    builder.append(0, 5, b"ann", b"value")
+    fetched, _ = result(OURS, bytes(builder.build()))
+    assert [record.value for record in fetched.getall(2)] == [b"value"]

@@ -72,13 +72,17 @@ class Deployment:
         return {**values, "idempotent": str(values["idempotent"]).lower()}
 
     async def owns(self, name: str) -> int:
-        """How many partitions a worker owns, from its metrics; 0 while it does not answer."""
+        """How many partitions a worker owns; 0 while it does not answer."""
+        return int(await self.measured(name, "partitions_owned"))
+
+    async def measured(self, name: str, metric: str) -> float:
+        """A worker's metric; 0 while it does not answer."""
         async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
             try:
                 answer = await client.get(f"http://127.0.0.1:{self.ports[name]}/metrics")
             except httpx.TransportError:
                 return 0
-        return int(total(answer.text, "partitions_owned"))
+        return total(answer.text, metric)
 
     async def until_they_own(self, **wanted: int) -> None:
         """Wait until each named worker owns so many partitions."""
@@ -222,6 +226,43 @@ async def test_producers_may_compress_as_they_like(deployment: Deployment) -> No
     in_order = [message for place in range(len(codecs)) for message in messages[place :: len(codecs)]]
     wanted = expected(in_order)
     assert await deployment.rows(list(wanted)) == wanted
+
+
+@pytest.mark.kafka
+async def test_aborted_transactions_do_not_count_and_open_ones_not_yet(deployment: Deployment) -> None:
+    messages = shopping(120, 1)
+    plain, aborted, committed, late = (messages[start : start + 30] for start in range(0, 120, 30))
+    producer = AIOKafkaProducer(
+        bootstrap_servers=deployment.kafka.brokers, transactional_id=deployment.kafka.group
+    )
+    await producer.start()
+    await deployment.work("worker")
+    await send(deployment, plain)
+    await producer.begin_transaction()
+    await send_by(producer, deployment, aborted)
+    await producer.abort_transaction()
+    async with producer.transaction():
+        await send_by(producer, deployment, committed)
+    await deployment.until(lambda t: t.get("events", 0) == 60)
+    await producer.begin_transaction()
+    await send_by(producer, deployment, late[:10])
+    await send(deployment, late[10:])  # behind the open transaction, so they wait for its end
+    for _ in range(60):  # nothing says that something does not happen
+        assert (await deployment.store.tallies())["events"] == 60
+        await asyncio.sleep(0.05)
+    await producer.commit_transaction()
+    await producer.stop()
+    tallies = await deployment.until(lambda t: t.get("events", 0) == 90)
+    assert (tallies["applied"], tallies["deadletters"]) == (90, 0)
+    wanted = expected([*plain, *committed, *late])
+    assert await deployment.rows(list(wanted)) == wanted
+    assert await deployment.measured("worker", "stream_gaps") == 0
+
+
+async def send_by(producer: AIOKafkaProducer, deployment: Deployment, messages: Sequence[Message]) -> None:
+    for message in messages:
+        value, key = msgspec.msgpack.encode(message.event), message.customer.encode()
+        await producer.send_and_wait(deployment.kafka.events_topic, value, key=key)
 
 
 async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_counts_reconcile(

@@ -39,9 +39,9 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] = ()
 
 
-def batch(records: list[Record], base: int = 0, codec: int = 0, attributes: int = 0) -> bytes:
+def batch(records: list[Record], base: int = 0, codec: int = 0, attributes: int = 0, producer: int = -1) -> bytes:
     """A batch as a broker keeps it: offsets from `base` on, ``attributes`` added to those of the codec."""
-    builder = DefaultRecordBatchBuilder(2, codec, False, -1, -1, -1, 1 << 24)
+    builder = DefaultRecordBatchBuilder(2, codec, producer >= 0, producer, 0, -1, 1 << 24)
     for one in records:
         assert builder.append(one.offset - base, one.timestamp, one.key, one.value, list(one.headers))
     raw = bytearray(builder.build())
@@ -50,9 +50,17 @@ def batch(records: list[Record], base: int = 0, codec: int = 0, attributes: int 
     return bytes(raw)
 
 
-def as_aiokafka_reads(raw: bytes, first: int) -> tuple[list[Any], int]:
+def marker(offset: int, producer: int, aborts: bool) -> bytes:
+    """The end of a transaction."""
+    key = struct.pack(">hh", 0, 0 if aborts else 1)
+    return batch([Record(offset, NOW, key, b"\0" * 6)], offset, 0, CONTROL, producer)
+
+
+def as_aiokafka_reads(raw: bytes, first: int, aborted: Sequence[tuple[int, int]] = ()) -> tuple[list[Any], int]:
     """Its records from offset `first` on, and the offset to fetch next, which a batch before lowers."""
-    reader = fetcher.PartitionRecords(TOPIC, MemoryRecords(raw), [], first, None, None, False, 0)
+    reader = fetcher.PartitionRecords(
+        TOPIC, MemoryRecords(raw), list(aborted), first, None, None, False, fetcher.READ_COMMITTED
+    )
     records = [record for record in reader if record.offset >= first]
     return records, max(reader.next_fetch_offset, first)
 
@@ -64,14 +72,14 @@ def contents(fetched: FetchedRecords) -> list[tuple[int, int, bytes | None, byte
     ]
 
 
-def agree(raw: bytes, first: int) -> FetchedRecords:
+def agree(raw: bytes, first: int, aborted: Sequence[tuple[int, int]] = ()) -> FetchedRecords:
     """What we read is what aiokafka reads."""
-    read = record_batches.read(raw, first)
+    read = record_batches.read_batches(raw, first, aborted)
     assert read is not None
-    records, after = as_aiokafka_reads(raw, first)
-    assert contents(read[0]) == contents(as_columns(records))
-    assert read[1] == after
-    return read[0]
+    records, after = as_aiokafka_reads(raw, first, aborted)
+    assert contents(read) == contents(as_columns(records))
+    assert (read.start, read.end) == (first, after)
+    return read
 
 
 BYTES = st.none() | st.binary(max_size=80) | st.binary(min_size=120, max_size=140)
@@ -92,9 +100,11 @@ def batches(draw: st.DrawFn) -> tuple[bytes, int]:
         for _ in range(draw(st.integers(1, 5))):
             records.append(Record(offset, draw(TIMES), draw(BYTES), draw(BYTES), draw(HEADERS)))
             offset += draw(st.integers(1, 3))
-        codec = draw(st.integers(0, 4))
-        raw += batch(records, base, codec, draw(st.sampled_from([0, 0, 0, LOG_APPEND_TIME, CONTROL])))
+        raw += batch(records, base, draw(st.integers(0, 4)), draw(st.sampled_from([0, LOG_APPEND_TIME])))
         offset = records[-1].offset + 1
+        if draw(st.booleans()):
+            raw += marker(offset, 7, aborts=False)
+            offset += 1
     return raw, offset
 
 
@@ -115,7 +125,7 @@ def test_damaged_batches_are_refused_and_nothing_is_read_beyond_them(
         if raw:
             raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
-        read = record_batches.read(bytes(raw), 0)
+        read = record_batches.read_batches(bytes(raw), 0)
     except (CorruptRecordException, UnsupportedCodecError):
         return
     except DAMAGED:
@@ -123,9 +133,9 @@ def test_damaged_batches_are_refused_and_nothing_is_read_beyond_them(
     if read is None:
         return
     for name in ("key", "value", "source"):
-        starts, lengths = read[0].columns[name], read[0].columns[f"{name}_length"]
+        starts, lengths = read.columns[name], read.columns[f"{name}_length"]
         assert (lengths >= -1).all()
-        assert ((starts >= 0) & (starts + lengths <= len(read[0].data))).all()
+        assert ((starts >= 0) & (starts + lengths <= len(read.data))).all()
 
 
 def test_the_first_header_of_that_name_with_a_value_counts() -> None:
@@ -136,27 +146,62 @@ def test_the_first_header_of_that_name_with_a_value_counts() -> None:
 def test_a_batch_that_ends_with_gone_records_moves_the_next_fetch_behind_it() -> None:
     raw = bytearray(batch([Record(5), Record(6)], 5))
     raw[23:27] = struct.pack(">i", 9)  # its last offset was 14 before compaction
-    assert agree(bytes(raw), 5).first == 5
-    read = record_batches.read(bytes(raw), 5)
-    assert read is not None
-    assert read[1] == 15
+    read = agree(bytes(raw), 5)
+    assert (read.columns["offset"].tolist(), read.end, read.missing) == ([5, 6], 15, 8)
+
+
+def test_offsets_that_hold_nothing_are_missing_but_not_those_of_markers_and_aborted_records() -> None:
+    aborted = batch([Record(3), Record(4)], 3, producer=7) + marker(5, 7, aborts=True)
+    raw = batch([Record(0), Record(2)]) + aborted + batch([Record(8)], 8)
+    assert agree(raw, 0, [(7, 3)]).missing == 1 + 2  # 1; 6 and 7
+    assert agree(raw, 4, [(7, 3)]).missing == 2
+    assert agree(raw, 7, [(7, 3)]).missing == 1
+    assert agree(raw, 8, [(7, 3)]).missing == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["send", "plain", "abort", "commit"])), max_size=12))
+def test_aborted_transactions_are_left_out_as_aiokafka_leaves_them_out(
+    steps: list[tuple[int, str]],
+) -> None:
+    """Three producers; ``aborted`` as a broker tells it: producer and first offset of each such transaction."""
+    raw, aborted, begun = b"", list[tuple[int, int]](), dict[int, int]()
+    for offset, (producer, step) in enumerate(steps):
+        if step == "plain":
+            raw += batch([Record(offset)], offset)
+        elif step == "send":
+            begun.setdefault(producer, offset)
+            raw += batch([Record(offset)], offset, producer=producer)
+        else:
+            started = begun.pop(producer, None)
+            if step == "abort" and started is not None:
+                aborted.append((producer, started))
+            raw += marker(offset, producer, step == "abort")
+    for first in range(len(steps) + 1):
+        agree(raw, first, [one for one in aborted if _ends_after(steps, one, first)])
+
+
+def _ends_after(steps: list[tuple[int, str]], aborted: tuple[int, int], first: int) -> bool:
+    """Whether a fetch from `first` on is told of it: its marker lies there."""
+    producer, started = aborted
+    end = next(i for i in range(started, len(steps)) if steps[i] == (producer, "abort"))
+    return end >= first
 
 
 def test_transaction_markers_are_no_records() -> None:
-    raw = batch([Record(0)]) + batch([Record(1)], 1, attributes=CONTROL) + batch([Record(2)], 2)
+    raw = batch([Record(0)]) + marker(1, 7, aborts=False) + batch([Record(2)], 2)
     assert [one[0] for one in contents(agree(raw, 0))] == [0, 2]
 
 
 def test_the_old_formats_are_left_to_aiokafka() -> None:
     builder = LegacyRecordBatchBuilder(1, 0, 1 << 20)
     builder.append(0, NOW, b"ann", b"value")
-    assert record_batches.read(bytes(builder.build()), 0) is None
-    assert record_batches.read(batch([Record(0)]) + bytes(builder.build()), 0) is None
+    assert record_batches.read_batches(bytes(builder.build()), 0) is None
+    assert record_batches.read_batches(batch([Record(0)]) + bytes(builder.build()), 0) is None
 
 
 def test_a_codec_that_nobody_knows_is_named() -> None:
     with pytest.raises(UnsupportedCodecError, match="codec 7"):
-        record_batches.read(batch([Record(0)], attributes=7), 0)
+        record_batches.read_batches(batch([Record(0)], attributes=7), 0)
 
 
 @pytest.mark.parametrize("count", [2, 2**31 - 1, -1])
@@ -164,10 +209,10 @@ def test_a_count_that_the_bytes_do_not_hold_is_corrupt(count: int) -> None:
     raw = bytearray(batch([Record(0)]))
     raw[57:61] = struct.pack(">i", count)
     with pytest.raises(CorruptRecordException):
-        record_batches.read(bytes(raw), 0)
+        record_batches.read_batches(bytes(raw), 0)
 
 
 def test_nothing_is_no_records() -> None:
-    read = record_batches.read(b"", 7)
+    read = record_batches.read_batches(b"", 7)
     assert read is not None
-    assert (len(read[0]), read[1]) == (0, 7)
+    assert (len(read), read.start, read.end, read.missing) == (0, 7, 7, 0)
