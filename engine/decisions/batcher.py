@@ -22,7 +22,7 @@ from engine.decisions.record import DecisionRecord, read_record
 from engine.decisions.request import DecisionRequest, encode
 from engine.decisions.reservation import PendingDecision, reserve
 from engine.decisions.response import fallback
-from engine.errors import Unavailable
+from engine.errors import BadState, Unavailable
 from engine.events import Reason
 from engine.kernels.partition import partition_of
 from engine.ports.clock import Clock
@@ -137,11 +137,11 @@ class DecisionBatcher:
         policy, now = self._policy(), self._clock.now_ms()
         self.remember(policy.rulebook)
         pairs = [(asked, view) for asked, view in zip(batch, views, strict=True) if not asked.answer.done()]
-        if unreadable := [asked for asked, view in pairs if not is_readable(view.row)]:
-            log.error("the stored rows of %d customers are of no layout we know", len(unreadable))
-            self._fall_back(unreadable, Reason.STATE_UNAVAILABLE)
-            pairs = [(asked, view) for asked, view in pairs if is_readable(view.row)]
-        rows = read([view.row for _, view in pairs])
+        try:
+            rows = read([view.row for _, view in pairs])
+        except BadState:
+            pairs = self._readable(pairs)
+            rows = read([view.row for _, view in pairs])
         requests = [asked.request for asked, _ in pairs]
         results = decide_many(policy, requests, rows, [view.history for _, view in pairs], now)
         last, names = rows["last_at"].tolist(), self._names(requests, now)
@@ -149,6 +149,13 @@ class DecisionBatcher:
             (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0))
             for (asked, _), result, name, at in zip(pairs, results, names, last, strict=True)
         ]
+
+    def _readable(self, pairs: Sequence[tuple[PendingRequest, View]]) -> list[tuple[PendingRequest, View]]:
+        """Those of `pairs` whose row can be read; the others fall back."""
+        unreadable = [asked for asked, view in pairs if not is_readable(view.row)]
+        log.error("the stored rows of %d customers are of no layout we know", len(unreadable))
+        self._fall_back(unreadable, Reason.STATE_UNAVAILABLE)
+        return [(asked, view) for asked, view in pairs if is_readable(view.row)]
 
     def _fall_back(self, batch: Sequence[PendingRequest], reason: Reason) -> None:
         waiting = [asked for asked in batch if not asked.answer.done()]

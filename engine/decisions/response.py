@@ -9,7 +9,7 @@ from engine.decisions.policy import Policy
 from engine.decisions.reasons import because, why_not
 from engine.decisions.request import Answer, DecisionRequest, OfferAnswer
 from engine.events import Reason
-from engine.rulebook.explain import explain
+from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
 
 _FALLBACKS = {
@@ -64,8 +64,8 @@ def placement(placements: Sequence[str], rank: int) -> str:
 
 
 def _given(request: DecisionRequest, result: FunnelResult, offer: int, rank: int, currency: str) -> OfferAnswer:
-    rulebook, values = result.policy.rulebook, result.values
-    chosen = rulebook.offers[offer]
+    policy, values = result.policy, result.values
+    chosen = policy.rulebook.offers[offer]
     return OfferAnswer(
         chosen.id,
         chosen.kind,
@@ -77,7 +77,7 @@ def _given(request: DecisionRequest, result: FunnelResult, offer: int, rank: int
         result.weight(offer),
         chosen.boost,
         render(chosen.say, values, currency),
-        tuple(explain(rulebook, rulebook.offer_rule + offer, values)),
+        tuple(why(policy.clauses[offer], values)),
         result.now + chosen.expires_ms,
     )
 

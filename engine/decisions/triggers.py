@@ -82,7 +82,7 @@ def choose(
     found = moments(customers, activations, event_ids)
     features = activations["features"][[moment.row for moment in found]]
     holds = match_offers(policy.rulebook, features).tolist()
-    asked = zip(found, features, features.tolist(), holds, pack_features(features), strict=True)
+    asked = zip(found, features.tolist(), holds, pack_features(features), strict=True)
     choices = [_choice(policy, *one, currency, partition) for one in asked]
     return [choice for choice in choices if choice is not None]
 
@@ -90,7 +90,6 @@ def choose(
 def _choice(
     policy: Policy,
     moment: TriggerMoment,
-    features: NDArray[np.float64],
     values: list[float],
     holds: list[bool],
     packed: bytes,
@@ -102,7 +101,7 @@ def _choice(
     for channel in CUE_CHANNELS:
         ranking = policy.ranking(customer, channel)
         order = ranking.triggered(moment.indicators)
-        results.append(funnel(policy, ranking, order, features, values, holds, {}, 1, moment.at, packed))
+        results.append(funnel(policy, ranking, order, values, holds, {}, 1, moment.at, packed))
     queues = [tuple(result.survivors.contactable[:CANDIDATES]) for result in results]
     if not any(queues):
         return None

@@ -130,6 +130,8 @@ class DecisionCommands(Commands):
 
 def _in_order(parts: Sequence[Sequence[int]], answers: Iterable[Sequence[T]]) -> list[T]:
     """The members of `answers`, one of each position in `parts`, in the order of the positions."""
+    if len(parts) == 1:
+        return list(*answers)
     found = chain.from_iterable(
         zip(held, answer, strict=True) for held, answer in zip(parts, answers, strict=True)
     )

@@ -39,7 +39,7 @@ def test_a_logged_decision_has_the_numbers_and_reasons_of_its_answer(request_: D
     assert {one.offer_id: f"{one.stage}.{one.code}" for one in logged.suppressed}["cart-help"] == (
         Reason.NOT_APPLICABLE
     )
-    np.testing.assert_array_equal(found.features.tolist(), found.values)
+    np.testing.assert_array_equal(record.vector(), found.values)
 
 
 def test_after_a_refusal_every_other_offer_keeps_its_reason() -> None:

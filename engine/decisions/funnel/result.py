@@ -15,13 +15,12 @@ from engine.decisions.policy import ChannelRanking, Policy
 class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
     """What was found at ``now`` (epoch ms) for up to ``slots`` offers.
 
-    ``features`` (float64[F]; ``values`` as a list, ``packed`` as stored) is what it rests on. ``weights`` are the
-    context weights of the request, ``priorities`` those that follow from them (float64[O]; None: no context).
+    ``values`` (F; ``packed`` as stored) are the features that it rests on. ``weights`` are the context weights of
+    the request, ``priorities`` those that follow from them (float64[O]; None: no context).
     """
 
     policy: Policy
     ranking: ChannelRanking
-    features: NDArray[np.float64]
     values: list[float]
     survivors: Survivors
     slots: int
@@ -42,8 +41,8 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
         given = self.ranking.arm.arbitration.select(contactable, self.slots)
         left = Survivors(left.available, left.triggered, left.applicable, contactable, given)
         return FunnelResult(
-            self.policy, self.ranking, self.features, self.values, left, self.slots, self.now, self.packed,
-            self.weights, self.priorities,
+            self.policy, self.ranking, self.values, left, self.slots, self.now, self.packed, self.weights,
+            self.priorities,
         )  # fmt: skip
 
     def weight(self, offer: int) -> float:
@@ -52,8 +51,8 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     def propensity(self, offer: int) -> float:
         """The propensity of an offer on this channel."""
-        return float(self.ranking.propensity[offer])
+        return self.ranking.given[offer].propensity
 
     def priority(self, offer: int) -> float:
         """The priority of an offer on this channel, in this context."""
-        return float((self.ranking.priority if self.priorities is None else self.priorities)[offer])
+        return self.ranking.given[offer].priority if self.priorities is None else float(self.priorities[offer])
