@@ -122,13 +122,15 @@ class DecisionBatcher:
         views = await self._store.views([asked.request.customer for asked in batch])
         pairs = self._decide(batch, views)
         await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
-        answered = [(asked, decision) for asked, decision in pairs if not asked.answer.done()]
-        for asked, decision in answered:
-            asked.answer.set_result(encode(decision.answer(self._currency)))
+        answered, since = [], []
+        for asked, decision in pairs:
+            if not asked.answer.done():
+                asked.answer.set_result(encode(decision.answer(self._currency)))
+                answered.append(decision)
+                since.append(asked.since)
         if answered:
             now = time.perf_counter()
-            seconds = [now - asked.since for asked, _ in answered]
-            self._measurements.add([decision for _, decision in answered], seconds)
+            self._measurements.add(answered, [now - at for at in since])
 
     def _decide(
         self, batch: Sequence[PendingRequest], views: Sequence[View]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -129,13 +129,17 @@ def check(request: DecisionRequest) -> DecisionRequest:
         raise BadRequest(f"1 to {MAX_LIMIT} is allowed", "limit")
     if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:
         raise BadRequest(f"0 (the default deadline) to {MAX_DEADLINE_MS} is allowed", "deadlineMs")
-    placements = request.placements
-    if len(placements) > MAX_LIMIT or not all(0 < len(name) <= MAX_NAME for name in placements):
-        raise BadRequest(f"at most {MAX_LIMIT} names of 1 to {MAX_NAME} characters are allowed", "placements")
+    if request.placements:
+        _check_placements(request.placements)
     for offer, weight in request.context.items():
         if not 0 < weight <= 1_000:
             raise BadRequest("a context weight lies above 0, up to 1000", f"context.{offer}")
     return request
+
+
+def _check_placements(placements: Sequence[str]) -> None:
+    if len(placements) > MAX_LIMIT or not all(0 < len(name) <= MAX_NAME for name in placements):
+        raise BadRequest(f"at most {MAX_LIMIT} names of 1 to {MAX_NAME} characters are allowed", "placements")
 
 
 def encode(answer: Answer) -> bytes:

@@ -47,8 +47,10 @@ async def read_body(request: Request, limit: int) -> bytes:
 
 
 def _is_gzip(request: Request) -> bool:
-    stated = b",".join(request.get_headers(b"content-encoding")).decode(errors="replace")
-    coding = stated.strip().lower()
+    stated = request.get_headers(b"content-encoding")
+    if not stated:
+        return False
+    coding = b",".join(stated).decode(errors="replace").strip().lower()
     if coding not in ("", "identity", "gzip"):
         raise WrongEncoding("only gzip, or none, is taken")
     return coding == "gzip"
