@@ -94,7 +94,7 @@ def warm_up_decisions() -> None:
     features.read(rows[0], 1, found[0])
     sparse.pack(found[0], np.zeros(2 + 9 * FEATURES, np.uint8))
     sparse.pack_many(found, np.zeros(2 + 9 * FEATURES, np.uint8), np.zeros(1, np.int64))
-    predicates.match_many(found, _rules().program, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_))
+    predicates.match_many(found, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_), *_rules().program)
 
 
 def _rules() -> evaluate.Rules:

@@ -81,7 +81,7 @@ def test_many_is_match_of_each(program: Program, table: list[list[float]]) -> No
     rules, words = program.first.size - 1, program.required.shape[1]
     holds = np.ones((len(table), rules), np.bool_)
     features = np.array(table, np.float64).reshape(-1, FEATURES)
-    match_many(features, program, np.zeros(words, np.uint64), holds)
+    match_many(features, np.zeros(words, np.uint64), holds, *program)
     assert holds.tolist() == [run(program, row) for row in table]
 
 
@@ -135,6 +135,6 @@ def test_a_head_leaves_out_what_only_later_rules_need() -> None:
 
 def test_the_compiled_kernel_ran() -> None:
     assert run(TWO_RULES, [2.0, 0.0, 1.0, 0.0, 0.0]) == [True, False]
-    match_many(np.zeros((1, FEATURES)), TWO_RULES, np.zeros(1, np.uint64), np.zeros((1, 2), np.bool_))
+    match_many(np.zeros((1, FEATURES)), np.zeros(1, np.uint64), np.zeros((1, 2), np.bool_), *TWO_RULES)
     assert match.signatures  # type: ignore[attr-defined]
     assert match_many.nopython_signatures  # type: ignore[attr-defined]

@@ -121,7 +121,7 @@ def test_clauses_read_one_by_one_say_what_the_kernel_says(values: list[float]) -
     program = rulebook.program
     holds = np.empty((1, len(program.first) - 1), np.bool_)
     truth = np.empty(program.required.shape[1], np.uint64)
-    match_many(features, program, truth, holds)
+    match_many(features, truth, holds, *program)
     assert [bool(why(rule, values)) for rule in clauses_of(rulebook)] == holds[0].tolist()
 
 

@@ -48,7 +48,7 @@ def match_offers(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[n
     program = rulebook.program
     truth = np.empty(program.required.shape[1], np.uint64)
     holds = np.empty((len(features), len(program.first) - 1), np.bool_)
-    match_many(features, program, truth, holds)
+    match_many(features, truth, holds, *program)
     return holds[:, rulebook.offer_rule :]
 
 
