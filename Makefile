@@ -66,8 +66,9 @@ bench-compare: setup ## this checkout against another commit (ARGS='HEAD~1 strea
 
 lock: .venv/dev ## resolve the dependencies anew
 	echo uv | $(LOCK) - -o requirements-uv.lock
-	$(LOCK) pyproject.toml --group build -o requirements.lock
-	$(LOCK) pyproject.toml --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra demo --group build -o requirements.lock
+	$(LOCK) pyproject.toml --group build -c requirements.lock -o requirements-image.lock
+	$(LOCK) pyproject.toml --extra demo --group build --group dev -c requirements.lock -o requirements-dev.lock
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"

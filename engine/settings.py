@@ -17,7 +17,7 @@ from engine.settings_faults import Schema, faults_of_document, faults_of_variabl
 PREFIX = "CUELINE_"
 
 #: variables that are no settings: of the command line, of config/compose.yaml, of benchmarks and tests
-OTHERS = ("config", "write_key", "api_key", "kafka_jars", "data")
+OTHERS = ("config", "write_key", "api_key", "redis_password", "kafka_jars", "data")
 
 
 class Section(BaseModel):

@@ -69,10 +69,12 @@ def demo(
     """Start everything on this machine and watch it work."""
     from engine.demo.feed import Input
     from engine.demo.run import Demo, Wishes
+    from engine.local import binaries
     from engine.replay.log_reader import LogReader
     from engine.sources.segment.logged import logged
 
     with errors_as_exit_codes():
+        binaries.require()
         if input is not None:
             LogReader(input, logged).first()  # before anything is started
         chosen = Input(input, speed, rate, seed)

