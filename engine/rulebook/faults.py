@@ -55,5 +55,6 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     """``; did you mean x?`` for names of `known` that look like `name`, else nothing."""
     known = list(known)
     tails = [other for other in known if other.rpartition(".")[2] == name]
-    close = tails or difflib.get_close_matches(name[:LONGEST_SHOWN], known, n=2)
+    close = tails or [other for other in known if other == name.lower()]
+    close = close or difflib.get_close_matches(name[:LONGEST_SHOWN], known, n=2)
     return f"; did you mean {' or '.join(close)}?" if close else ""

@@ -46,6 +46,20 @@ def test_any_condition_gives_a_rulebook_or_faults(text: str, wide: bool) -> None
     rulebook_or_faults({"a": yaml.safe_dump({"indicators": [rule]}, width=20 if wide else 1000)})
 
 
+pieces = st.sampled_from(
+    ["cart.items", "Cart Items", "x", "is", "not", "In", "AND", "(", ")", "[", "{", "}", '"', "”", "=", ">", "≥",
+     "&", "|", "!", "~", ",", ";", "1", "0,1", "1.000,5", "9" * 400, "1'000", "%", "€", "EUR", "minutes", "s", "k",
+     "between", "..", "true", "17:00", "-", "–", " ", " ", " ", "\u00a0", "when", "und", "at least"]
+)  # fmt: skip
+
+
+@fuzz
+@given(st.lists(pieces, max_size=20).map("".join), st.booleans())
+def test_any_slip_gives_a_rulebook_or_faults(text: str, wide: bool) -> None:
+    rule = {"name": "x", "when": text}
+    rulebook_or_faults({"a": yaml.safe_dump({"indicators": [rule]}, width=20 if wide else 1000)})
+
+
 @fuzz
 @given(
     st.integers(0, 10_000),

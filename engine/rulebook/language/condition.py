@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.rulebook.faults import shown, suggestion
+from engine.rulebook.language import slips
 from engine.rulebook.language.quantity import UNIT_SECONDS, Quantity, Refused, dotted, quantity, word
 from engine.state.catalogue import BY_NAME, Feature
 
@@ -74,9 +75,31 @@ def parse(text: str, report: Report) -> Condition | None:
         report(0, f"longer than {LONGEST} characters")
     elif (comment := text.find("#")) >= 0:
         report(comment, "'#' begins no comment inside a condition")
-    elif (tree := _tree(text, report)) is not None:
-        return _Reader(text, report).condition(tree)
+    else:
+        return _read(text, report)
     return None
+
+
+def _read(text: str, report: Report) -> Condition | None:
+    """As `parse`; what is written in the way of other languages is reported with what to write instead."""
+    faults: list[tuple[int, str]] = []
+    read = _expression(text, lambda offset, reason: faults.append((offset, reason)))
+    if faults and (found := slips.find(text)):
+        right, origin = slips.repaired(text, found)
+        faults = [(slip.start, slip.reason) for slip in found]
+        others: list[tuple[int, str]] = []
+        if _tree(right, lambda *_: None) is not None:
+            _expression(right, lambda offset, reason: others.append((origin(offset), reason)))
+        taken = {offset for offset, _ in faults}
+        faults += [other for other in others if other[0] not in taken]
+    for fault in faults:
+        report(*fault)
+    return read
+
+
+def _expression(text: str, report: Report) -> Condition | None:
+    tree = _tree(text, report)
+    return None if tree is None else _Reader(text, report).condition(tree)
 
 
 def _tree(text: str, report: Report) -> ast.expr | None:
@@ -86,8 +109,8 @@ def _tree(text: str, report: Report) -> ast.expr | None:
         with warnings.catch_warnings(action="ignore"):  # "3and" is legal, but Python warns on stderr
             tree = ast.parse(line, mode="eval").body
     except SyntaxError as error:
-        offset = len(text) - len(line) + max((error.offset or 1) - 1, 0)
-        report(min(offset, len(text)), f"not an expression: {error.msg}")
+        offset = len(text) - len(line) + (error.offset or len(line) + 1) - 1
+        report(min(offset, len(text)), f"not an expression: {_syntax(error.msg)}")
     except (RecursionError, MemoryError):
         report(0, "nested too deeply")
     except ValueError as error:
@@ -97,6 +120,13 @@ def _tree(text: str, report: Report) -> ast.expr | None:
             return tree
         report(0, "nested too deeply")
     return None
+
+
+def _syntax(message: str) -> str:
+    """Python's message where it is about parentheses; the others speak of Python."""
+    if "paren" in message or "closed" in message or "unmatched" in message:
+        return message
+    return "cannot be read here; write comparisons such as cart.items > 0, joined by and, or, not"
 
 
 def _depth(tree: ast.AST) -> int:
@@ -186,7 +216,9 @@ class _Reader:
         if not isinstance(feature, Feature):
             raise Refused(left, "`in` needs a feature on its left")
         if not isinstance(right, (ast.Tuple, ast.List, ast.Set)) or not right.elts:
-            raise Refused(right, "`in` needs numbers in parentheses on its right, as in (1, 2)")
+            raise Refused(
+                right, "`in` needs numbers in parentheses on its right, as in (1, 2); for one number write =="
+            )
         choices = []
         for element in right.elts:
             operand = self._operand(element)
@@ -220,5 +252,6 @@ class _Reader:
             return quantity(node)
         if name not in BY_NAME:
             kind = "feature" if "." in name else "feature or number"
-            raise Refused(node, f"no {kind} {shown(name)}{suggestion(name, BY_NAME)}")
+            alone = "" if "." in name else "; an indicator is written alone, without a comparison"
+            raise Refused(node, f"no {kind} {shown(name)}{suggestion(name, BY_NAME) or alone}")
         return BY_NAME[name]

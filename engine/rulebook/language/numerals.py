@@ -1,0 +1,160 @@
+"""Numbers and times as people write them, and how the rule files take them: digits, with a point."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+LONGEST = 30
+
+#: Digits with a point, or with what other countries and spreadsheets put between them.
+NUMERAL = r"(?<![0-9])[0-9]{1,15}+(?:[.,'’_][0-9]{1,15}+|[ \u00a0\u202f][0-9]{3}(?![0-9])){0,6}+(?![0-9])"
+PERCENT = r"(?:%|per ?cent|pct|Prozent)"
+MONEY = (
+    r"(?:[$£¥€₹₺₽₩]|(?:EUR|USD|GBP|CHF|JPY|SEK|NOK|DKK|PLN|CZK|AUD|CAD|CNY|INR)(?![A-Za-z])"
+    r"|(?:euros?|dollars?|pounds?|francs?|franken|cents?)(?![A-Za-z]))"
+)
+
+#: Words for a unit of time: what a condition calls, times how much; how a period is written, times how much.
+UNITS = {
+    r"s|secs?|seconds?|sek|sekunden?": ("minutes", Fraction(1, 60), 1, "s"),
+    r"m|mins?|minutes?|minuten": ("minutes", Fraction(1), 1, "min"),
+    r"h|hrs?|hours?|std|stunden?": ("hours", Fraction(1), 1, "h"),
+    r"d|days?|tage?n?": ("days", Fraction(1), 1, "d"),
+    r"w|wks?|weeks?|wochen?": ("days", Fraction(7), 7, "d"),
+    r"months?|monate?n?": ("days", Fraction(30), 30, "d"),
+}
+UNIT = rf"(?:{'|'.join(UNITS)})"
+
+_GROUPED = re.compile(r"[0-9]{1,3}([.,'’_ \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})*(?:[.,][0-9]+)?")
+_WHOLE = re.compile(r"([0-9]{1,9})\s*-?\s*([a-z]*)\.?", re.IGNORECASE | re.ASCII)
+_PERCENT = re.compile(rf"({NUMERAL})\s*{PERCENT}", re.IGNORECASE)
+_MONEY = re.compile(rf"{MONEY}\s*({NUMERAL})|({NUMERAL})\s*(?:,-|\.-)?\s*{MONEY}", re.IGNORECASE)
+_ANY = re.compile(rf"[^0-9]*?({NUMERAL})[^0-9]*")
+
+
+class Advice(NamedTuple):
+    """What to write, and the sentence that says so."""
+
+    instead: str
+    reason: str
+
+
+def point(numeral: str) -> Advice:
+    """A `NUMERAL` with a point.
+
+    >>> point("0,1")
+    Advice(instead='0.1', reason='write 0.1, with a point')
+    >>> point("1.234,50").instead, point("1'000").instead, point("6").instead
+    ('1234.50', '1000', '6')
+    >>> point("1,500").reason
+    'write 1500, or 1.500 with a point'
+    """
+    marks = [mark for mark in numeral if not mark.isdigit()]
+    if _GROUPED.fullmatch(numeral) and marks != ["."]:
+        decimal = marks[-1] in ".," and len(marks) > 1 and marks[-1] != marks[0]
+        whole, _, rest = numeral.rpartition(marks[-1]) if decimal else (numeral, "", "")
+        plain = re.sub("[^0-9]", "", whole) + ("." + rest if decimal else "")
+        either = f", or {numeral.replace(',', '.')} with a point" if marks == [","] else ""
+        return Advice(plain, f"write {plain}{either or ', with nothing between the digits but a point'}")
+    plain = re.sub(r"[^0-9,.]", "", numeral).replace(",", ".")
+    return Advice(plain, f"write {plain}, with a point" if "," in marks else f"write {plain}")
+
+
+def percent(numeral: str) -> Advice:
+    """
+    >>> percent("10"), percent("12,5").instead
+    (Advice(instead='0.10', reason='write 0.10 for 10 %'), '0.125')
+    """
+    plain = point(numeral).instead
+    share = f"{Decimal(plain).scaleb(-2):f}" if plain.count(".") < 2 else plain
+    return Advice(share, f"write {share} for {numeral} %")
+
+
+def money(numeral: str) -> Advice:
+    """
+    >>> money("6,50").reason
+    "write 6.50, the number alone: money is in the shop's currency"
+    """
+    plain = point(numeral).instead
+    return Advice(plain, f"write {plain}, the number alone: money is in the shop's currency")
+
+
+def number(text: str) -> Advice | None:
+    """What to write for a number that YAML does not take for one; None when `text` holds no single number.
+
+    >>> [number(text).instead for text in ("0,1", "10%", "€6", "6 euros", "about 6", "1e3", "−5")]
+    ['0.1', '0.10', '6', '6', '6', '1000', '-5']
+    """
+    text = text.strip().strip("\"'“”„‘’«»").strip()
+    if len(text) > LONGEST:
+        return None
+    if found := _PERCENT.fullmatch(text):
+        return percent(found[1])
+    if found := _MONEY.fullmatch(text):
+        return money(found[1] or found[2])
+    if re.fullmatch(NUMERAL, text):
+        return point(text)
+    return _minus(text) or _float(text) or _alone(text)
+
+
+def _minus(text: str) -> Advice | None:
+    if text[:1] in "–—−" and (found := number(text[1:])):
+        return Advice(f"-{found.instead}", f"write -{found.instead}, with the - of the keyboard")
+    return None
+
+
+def _float(text: str) -> Advice | None:
+    try:
+        plain = f"{Decimal(text):f}"
+    except ArithmeticError:
+        return None
+    return Advice(plain, f"write {plain}") if re.fullmatch(r"-?[0-9.]{1,30}", plain) else None
+
+
+def _alone(text: str) -> Advice | None:
+    found = _ANY.fullmatch(text)
+    plain = point(found[1]).instead if found else ""
+    return Advice(plain, f"write {plain}, the number alone") if found else None
+
+
+def duration(numeral: str, unit: str) -> Advice:
+    """A time in a condition.
+
+    >>> duration("5", "min").reason, duration("90", "s").instead, duration("20", "seconds").instead
+    ('write minutes(5)', 'minutes(1.5)', 'minutes(20 / 60)')
+    >>> duration("2", "weeks").instead, duration("1,5", "Stunden").instead
+    ('days(14)', 'hours(1.5)')
+    """
+    call, factor = next(
+        (call, factor) for word, (call, factor, *_) in UNITS.items() if re.fullmatch(word, unit, re.IGNORECASE)
+    )
+    plain = point(numeral).instead
+    if plain.count(".") > 1:
+        return Advice(plain, f"write {call}(n), a number in it")
+    count = Fraction(plain) * factor
+    exact = f"{float(count):.10f}".rstrip("0").rstrip(".")
+    inside = exact if Fraction(exact) == count else f"{plain} / 60"
+    return Advice(f"{call}({inside})", f"write {call}({inside})")
+
+
+def period(text: str) -> str:
+    """What to write for a period, as the end of a sentence; empty when `text` is none.
+
+    >>> period("7 days"), period("2 weeks"), period("10 Minuten"), period("90")
+    (': write 7d', ': write 14d', ': write 10min', ': write the unit too, 90s, 90min, 90h or 90d')
+    >>> period("soon")
+    ''
+    """
+    found = _WHOLE.fullmatch(text.strip())
+    if found is None:
+        return ""
+    count, unit = int(found[1]), found[2]
+    if not unit:
+        return f": write the unit too, {count}s, {count}min, {count}h or {count}d"
+    for word, (_, _, times, short) in UNITS.items():
+        if re.fullmatch(word, unit, re.IGNORECASE):
+            return f": write {count * times}{short}"
+    return ""

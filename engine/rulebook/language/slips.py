@@ -1,0 +1,179 @@
+"""What people write in a condition from the habit of spreadsheets, other languages and speech.
+
+A condition is searched for slips only when it cannot be read, so what can be read never means anything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import NamedTuple
+
+from engine.rulebook.language import numerals
+from engine.rulebook.language.numerals import MONEY, NUMERAL, PERCENT, UNIT, Advice
+from engine.state.catalogue import BY_NAME
+
+NAME = r"(?<![\w.])[A-Za-z_][\w.]*+"
+QUOTES = "\"'`´“”„‟‘’‚«»‹›"
+OPERATORS = {
+    "=": "==", "===": "==", ":=": "==", "!==": "!=", "=!": "!=", "<>": "!=", "≠": "!=",
+    "=>": ">=", "≥": ">=", "≧": ">=", "⩾": ">=", "=<": "<=", "≤": "<=", "≦": "<=", "⩽": "<=",
+    "&&": "and", "&": "and", "∧": "and", "||": "or", "|": "or", "∨": "or", "!": "not", "~": "not", "¬": "not",
+    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "÷": "/",
+}  # fmt: skip
+PURPOSE = {"==": "== to compare", "-": "- (of the keyboard)"}
+MORE, LESS = "(?:greater|more|larger|higher|bigger)", "(?:less|fewer|smaller|lower)"
+#: The longer ones first: the first that fits counts.
+SPOKEN = {
+    rf"(?:is\s+)?(?:{MORE}\s+than\s+or\s+equal\s+to|at\s+least)|mindestens": ">=",
+    rf"(?:is\s+)?(?:{LESS}\s+than\s+or\s+equal\s+to|at\s+most)|höchstens": "<=",
+    rf"(?:is\s+)?(?:{MORE}\s+than|over|above)|größer(?:\s+als)?": ">",
+    rf"(?:is\s+)?(?:{LESS}\s+than|under|below)|kleiner(?:\s+als)?": "<",
+    r"is\s+not(?:\s+equal\s+to)?|does\s+not\s+equal|not\s+equals?(?:\s+to)?|ist\s+nicht": "!=",
+    r"is\s+equal\s+to|equals?(?:\s+to)?|is|eq|gleich|ist": "==",
+    r"und": "and",
+    r"oder": "or",
+}  # fmt: skip
+FEATURES = {re.sub("[._]", "", name): name for name in BY_NAME}
+
+
+class Slip(NamedTuple):
+    """Characters `start` to `end` of a condition, what belongs there, and a sentence that says so."""
+
+    start: int
+    end: int
+    instead: str
+    reason: str
+
+
+Found = re.Match[str]
+Rule = tuple[str, Callable[[Found], Advice]]
+
+
+def _operator(found: Found) -> Advice:
+    written = "".join(found[0].split())
+    right = OPERATORS.get(written, written)
+    blanks = f" {right} " if right.isalpha() else right
+    return Advice(blanks, f"write {PURPOSE.get(right, right)} instead of {found[0]}")
+
+
+def _spoken(found: Found) -> Advice:
+    right = next(right for spoken, right in SPOKEN.items() if re.fullmatch(spoken, found[0], re.IGNORECASE))
+    return Advice(right, f"write {right} instead of {' '.join(found[0].split())}")
+
+
+def _feature(found: Found) -> Advice:
+    if found[0].isidentifier():  # may be an indicator
+        return Advice(found[0], "")
+    return _write(FEATURES[re.sub("[ ._-]", "", found[0].lower())])
+
+
+def _capitals(found: Found) -> Advice:
+    return Advice(found[0].lower(), f"write {found[0].lower()} in small letters")
+
+
+def _between(found: Found) -> Advice:
+    name, low, high = found.groups()
+    return _write(f"{low} <= {name} <= {high}")
+
+
+def _alone(found: Found) -> Advice:
+    instead = f"not {found[1]}" if found[2].lower() == "false" else found[1]
+    return Advice(instead, f"write {instead} alone")
+
+
+def _quoted(found: Found) -> Advice:
+    inside = found[0].strip(QUOTES)
+    return Advice(inside, f"write {inside} without quotes" if inside else "write names and numbers without quotes")
+
+
+def _clock(found: Found) -> Advice:
+    hour = str(int(found[1]) % 24)
+    return Advice(hour, f"write {hour}, the hour alone, and compare it with now.hour")
+
+
+def _thousands(found: Found) -> Advice:
+    plain = numerals.point(found[1]).instead
+    return _write(f"{Decimal(plain) * 1000:f}") if plain.count(".") < 2 else Advice(plain, "write digits alone")
+
+
+def _write(instead: str, why: str = "") -> Advice:
+    return Advice(instead, f"write {instead}{why}")
+
+
+#: In the order in which they are tried at a place.
+RULES: tuple[Rule, ...] = (
+    ("[\u00a0\u2002-\u200b\u202f\u205f\u3000\ufeff]", lambda found: Advice(" ", "write an ordinary blank here")),
+    (rf"[{QUOTES}]({NAME}|{NUMERAL})?[{QUOTES}]|[{QUOTES}](?=\w)|(?<=\w)[{QUOTES}]", _quoted),
+    (rf"\{{\s*({NAME})\s*\}}", lambda found: _write(found[1], " without braces")),
+    (rf"({NAME})\s+(?:is\s+)?between\s+({NUMERAL})\s+and\s+({NUMERAL})", _between),
+    (rf"({NAME})\s+in\s*[(\[]?\s*({NUMERAL})\s*(?:\.\.+|…|–|\bto\b|\bbis\b)\s*({NUMERAL})\s*[)\]]?", _between),
+    (r"(?<![\w.])([a-z_]\w*)\s*(?:\bis\b|={1,3})\s*(true|false)\b", _alone),
+    (r"\b([0-9]{1,2})(?::[0-9]{2}(?::[0-9]{2})?(?:\s*Uhr)?|\s*Uhr)\b", _clock),
+    (rf"({NUMERAL})\s*{PERCENT}(?!\s*(?!and\b|or\b)[\w(])", lambda found: numerals.percent(found[1])),
+    (rf"{MONEY}\s*({NUMERAL})", lambda found: numerals.money(found[1])),
+    (rf"({NUMERAL})\s*{MONEY}", lambda found: numerals.money(found[1])),
+    (rf"({NUMERAL})\s*\*?\s*({UNIT})\b(?!\s*\()", lambda found: numerals.duration(found[1], found[2])),
+    (rf"\b(minutes?|hours?|days?)\s+({NUMERAL})", lambda found: numerals.duration(found[2], found[1])),
+    (rf"(?<![\w.])({NUMERAL})\s*k\b", _thousands),
+    (rf"(?<![\w.])({NUMERAL})\s*[^\W\d_]+(?=\s*(?:$|[)&|]|(?:and|or|und|oder)\b))",
+     lambda found: _write(numerals.point(found[1]).instead, ", the number alone")),
+    (rf"(?<![\w.]){NUMERAL}", lambda found: numerals.point(found[0])),
+    (r"(?<=[\w)])\s*[,;]\s*(?=[a-z(])", lambda found: Advice(" and ", "write and, or or, between two conditions")),
+    (r"\b(?-i:AND|And|OR|Or|NOT|Not|IN|In)\b", _capitals),
+    (r"^\s*(?:if|when|wenn)\s+|\s+then\s*$", lambda found: Advice(" ", f"leave {found[0].strip()} away")),
+    (rf"(?<![\w.])(?:{'|'.join(re.sub('[._]', '[ ._-]', name) for name in BY_NAME)})(?![\w.])", _feature),
+    (rf"(?<=[\w)]\s)(?:{'|'.join(SPOKEN)})(?=\s+[\w(-])", _spoken),
+    (r"\bnicht\b", lambda found: _write("not", " instead of nicht")),
+    (r"===|!==|<>|:=|=!|=\s*>|=\s*<|>\s+=|<\s+=|!\s+=|&&?|\|\|?|!(?!=)|(?<![<>=!])=(?!=)|[≠≥≧⩾≤≦⩽∧∨~¬–—−‐‑×·÷]",
+     _operator),
+)  # fmt: skip
+_RULES = tuple((re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in RULES)
+_LIST = re.compile(r"\bin\s*(?=[(\[{])", re.IGNORECASE)
+
+
+def find(text: str) -> list[Slip]:
+    """The slips of a condition, in order, none within another.
+
+    >>> [slip.reason for slip in find("cart.items = 0 && cart.value > 0,5")]
+    ['write == to compare instead of =', 'write and instead of &&', 'write 0.5, with a point']
+    """
+    slips: list[Slip] = []
+    for slip in sorted(_all(text), key=lambda slip: slip.start):  # at one place in the order of the rules
+        if not slips or slip.start >= slips[-1].end:
+            slips.append(slip)
+    return slips
+
+
+def _all(text: str) -> Iterator[Slip]:
+    lists = list(_lists(text))
+    for pattern, advice in _RULES:
+        for found in pattern.finditer(text):
+            instead, reason = advice(found)
+            within = any(start <= found.start() < end for start, end in lists)
+            if instead != found[0] and not (within and "," in found[0]):
+                yield Slip(found.start(), found.end(), instead, reason)
+
+
+def _lists(text: str) -> Iterator[tuple[int, int]]:
+    """Where the lists after `in` are: their commas are none of a number."""
+    for found in _LIST.finditer(text):
+        depth, end = 0, found.end()
+        for end in range(found.end(), len(text)):
+            depth += (text[end] in "([{") - (text[end] in ")]}")
+            if not depth:
+                break
+        yield found.end(), end
+
+
+def repaired(text: str, slips: list[Slip]) -> tuple[str, Callable[[int], int]]:
+    """The condition with what belongs there instead, and where an offset of that was in `text`."""
+    parts: list[str] = []
+    origin: list[int] = []
+    end = 0
+    for slip in (*slips, Slip(len(text), len(text), "", "")):
+        parts += text[end : slip.start], slip.instead
+        origin += [*range(end, slip.start), *[slip.start] * len(slip.instead)]
+        end = slip.end
+    return "".join(parts), lambda offset: origin[offset] if offset < len(origin) else len(text)
