@@ -11,9 +11,10 @@ import re
 import unicodedata
 
 import yaml
-from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
+from engine.rulebook.language import numerals
 
 LONGEST_FILE = 1 << 18
 DEEPEST = 24
@@ -94,22 +95,27 @@ class Document:
     def fields(self, node: Node, name: str, known: tuple[str, ...], needed: tuple[str, ...]) -> dict[str, Node]:
         """A mapping's values by key; faults for unknown, repeated and missing keys."""
         found: dict[str, Node] = {}
+        meant: set[str] = set()
         if not isinstance(node, MappingNode):
-            self.faults.add(self.spot(node), name, f"must be a mapping with {', '.join(needed or known)}")
+            hint = _pair(node.value, known) if isinstance(node, ScalarNode) else ""
+            self.faults.add(self.spot(node), name, f"must be a mapping with {', '.join(needed or known)}{hint}")
             return found
         for key_node, value in node.value:
             key = key_node.value if isinstance(key_node, ScalarNode) else "?"
             if self.faults.full:
                 break
             if key not in known:
-                reason = f"unknown key {shown(key)}{suggestion(key, known)}"
+                pair = _pair(key, known)
+                meant.add(key.partition(":")[0].strip() if pair else "")
+                hint = pair or _cut(node, value) or suggestion(key, known)
+                reason = f"unknown key {shown(key)}{hint}"
                 self.faults.add(self.spot(key_node), name, reason)
             elif key in found:
                 self.faults.add(self.spot(key_node), name, f"{key} is given twice")
             else:
                 found[key] = value
         for key in needed:
-            if key not in found:
+            if key not in found and key not in meant:
                 self.faults.add(self.spot(node), name, f"{key} is missing")
         return found
 
@@ -119,15 +125,16 @@ class Document:
             return []
         if isinstance(node, SequenceNode):
             return list(node.value)
-        self.faults.add(self.spot(node), name, f"{what} must be a list")
+        words = re.findall(r"[^\s,;()\[\]]+", node.value) if isinstance(node, ScalarNode) and what != name else []
+        hint = f": write [{', '.join(words)}]" if words and all(map(WORD.fullmatch, words)) else ""
+        self.faults.add(self.spot(node), name, f"{what} must be a list{hint}")
         return []
 
     def scalar(self, node: Node, name: str, what: str, tags: tuple[str, ...] = ("str",)) -> ScalarNode | None:
         """`node` when it is a scalar of one of the YAML types `tags`, printable and not empty."""
         if not isinstance(node, ScalarNode) or node.tag not in [TAG + tag for tag in tags]:
-            hint = " (put it in quotes)" if isinstance(node, ScalarNode) and "str" in tags and node.value else ""
-            kind = "text" if "str" in tags else "a number"
-            self.faults.add(self.spot(node), name, f"{what} must be {kind}{hint}")
+            reason = _not_text(node, what) if "str" in tags else _not_a_number(node, what)
+            self.faults.add(self.spot(node), name, reason)
             return None
         if not node.value.strip():
             self.faults.add(self.spot(node), name, f"{what} is empty")
@@ -155,6 +162,9 @@ class Document:
         if scalar is None:
             return None
         number = _number(scalar.value)
+        if math.isnan(number) and any(map(str.isdigit, scalar.value)):
+            self.faults.add(self.spot(node), name, f"{what} must be a number in digits, with a point")
+            return None
         if not math.isfinite(number) or number < 0:
             self.faults.add(self.spot(node), name, f"{what} must be a finite number, 0 or more")
             return None
@@ -176,3 +186,52 @@ def _number(text: str) -> float:
         return float(text)
     except ValueError:  # YAML 1.1 also takes 0x1F, 1_000 and 1:30 for numbers
         return math.nan
+
+
+def _not_text(node: Node, what: str) -> str:
+    if isinstance(node, ScalarNode) and not node.value and node.tag == TAG + "null":
+        return f"{what} is empty"
+    if node.tag.startswith("!"):
+        instead = "write not instead of !" if what == "when" else "it begins with !, so put it in quotes"
+        return f"{what} must be text: {instead}"
+    if isinstance(node, ScalarNode):
+        return f"{what} must be text" + (" (put it in quotes)" if node.value else "")
+    if isinstance(node, CollectionNode) and node.flow_style:
+        begin = "{" if isinstance(node, MappingNode) else "["
+        return f"{what} must be text: it begins with {begin}, so put it in quotes"
+    return f"{what} must be text"
+
+
+def _not_a_number(node: Node, what: str) -> str:
+    if not isinstance(node, ScalarNode):
+        return f"{what} must be a number"
+    if node.tag == TAG + "null":
+        return f"{what} is empty"
+    advice = numerals.number(node.value)
+    if advice is None:
+        return f"{what} must be a number, such as 10 or 0.5"
+    if advice.instead.startswith("-"):
+        return f"{what} must be a finite number, 0 or more"
+    if node.style and advice.instead == node.value:
+        return f"{what} must be a number: write {advice.instead} without quotes"
+    return f"{what} must be a number: {advice.reason}"
+
+
+def _pair(text: str, known: tuple[str, ...]) -> str:
+    """The end of a sentence about ``key:value`` or ``key value``."""
+    found = re.fullmatch(r"([A-Za-z]+)(?:\s*[:=：]\s*|\s+)([^\n]+)", text.strip())
+    if found is None or found[1].lower() not in known:
+        return ""
+    return f": write {found[1].lower()}: {found[2]}, with a colon and a blank"
+
+
+def _cut(node: MappingNode, value: Node) -> str:
+    """The end of a sentence about a piece of text that a comma between braces made a key."""
+    if (
+        node.flow_style
+        and isinstance(value, ScalarNode)
+        and not value.value
+        and value.start_mark == value.end_mark
+    ):
+        return ": a comma ends the text before it; put that in quotes, or write a number with a point"
+    return ""

@@ -12,7 +12,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 from engine.events import CHANNELS
 from engine.rulebook.document import Document
 from engine.rulebook.faults import Spot, shown, suggestion
-from engine.rulebook.language import condition, say
+from engine.rulebook.language import condition, numerals, say
 from engine.rulebook.language.condition import Condition
 from engine.rulebook.language.quantity import DURATIONS
 from engine.rulebook.model import Cap, Offer
@@ -111,7 +111,11 @@ def _offer(document: Document, node: Node, drafts: RuleDrafts) -> None:
     value = _number(document, fields, name, "value")
     propensity = _number(document, fields, name, "propensity")
     if propensity is not None and not 0 < propensity < 1:
-        document.faults.add(document.spot(fields["propensity"]), name, "propensity must lie between 0 and 1")
+        percent = f"{propensity:g}" if 1 < propensity < 100 else ""
+        hint = f": {numerals.percent(percent).reason}" if percent else ""
+        document.faults.add(
+            document.spot(fields["propensity"]), name, f"propensity must lie between 0 and 1{hint}"
+        )
         propensity = None
     evidence = _number(document, fields, name, "evidence", 20.0)
     if evidence == 0:
@@ -234,13 +238,14 @@ def _cap(document: Document, node: Node | None, name: str) -> tuple[Cap | None, 
 
 def _period(document: Document, node: Node, name: str, what: str) -> int | None:
     """Milliseconds of ``7d``, ``12h``, ``30min`` or ``90s``."""
-    text = document.text_of(node, name, what, 1_000)
-    if text is None:
+    scalar = document.scalar(node, name, what, ("str", "int", "float"))
+    if scalar is None:
         return None
+    text = scalar.value.strip()
     found = PERIOD.fullmatch(text)
     length = int(found[1]) * PERIOD_MS[found[2]] if found else 0
     if not 0 < length <= LONGEST_PERIOD_MS:
-        reason = f"{what} must be a period such as 7d, 12h, 30min or 90s, not {shown(text)}"
+        reason = f"{what} must be a period such as 7d, 12h, 30min or 90s, not {shown(text)}{numerals.period(text)}"
         document.faults.add(document.spot(node), name, reason)
         return None
     return length

@@ -9,6 +9,7 @@ import pytest
 
 from engine.errors import BadRule
 from engine.rulebook.directory import compile_texts, load
+from engine.rulebook.schema import KINDS
 
 OFFER = """\
 offers:
@@ -20,6 +21,9 @@ offers:
     propensity: 0.5
     say: hello
 """
+
+MONEY = ", the number alone: money is in the shop's currency"
+PERIOD = "must be a period such as 7d, 12h, 30min or 90s"
 
 
 def faults(*texts: str) -> list[str]:
@@ -150,9 +154,10 @@ offers:
         "a.yaml:10:65: One: say: no format 'x'; there are .0f, ,.2f, money, duration",
         "a.yaml:10:79: One: say: a lone }: write it twice to show it",
         "a.yaml:11:16: One: cap.max must be a whole number, 1 to 10000",
-        "a.yaml:11:29: One: cap.period must be a period such as 7d, 12h, 30min or 90s, not '7 w'",
+        "a.yaml:11:29: One: cap.period must be a period such as 7d, 12h, 30min or 90s, not '7 w': write 49d",
         "a.yaml:11:34: One: unknown key 'per'; did you mean period?",
-        "a.yaml:12:14: One: expires must be text (put it in quotes)",
+        "a.yaml:12:14: One: expires must be a period such as 7d, 12h, 30min or 90s, not '90': "
+        "write the unit too, 90s, 90min, 90h or 90d",
         "a.yaml:13:5: One: unknown key 'extra'",
         *(
             f"a.yaml:14:5: two: {key} is missing"
@@ -236,3 +241,48 @@ def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
     for directory, reason in ((tmp_path, "holds no rule files"), (tmp_path / "away", "cannot be read")):
         with pytest.raises(BadRule, match=reason):
             load(directory)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("propensity: 0,1", "17: propensity must be a number: write 0.1, with a point"),
+        ("propensity: 10%", "17: propensity must be a number: write 0.10 for 10 %"),
+        ("propensity: 12,5 %", "17: propensity must be a number: write 0.125 for 12,5 %"),
+        ("propensity: 10", "17: propensity must lie between 0 and 1: write 0.10 for 10 %"),
+        ("propensity: 100", "17: propensity must lie between 0 and 1"),
+        ("value: 6 EUR", "12: value must be a number: write 6" + MONEY),
+        ("value: €6", "12: value must be a number: write 6" + MONEY),
+        ("value: 6,50 euros", "12: value must be a number: write 6.50" + MONEY),
+        ("value: 1'000", "12: value must be a number: write 1000, with nothing between the digits but a point"),
+        ("value: 1,5k", "12: value must be a number: write 1500 for 1,5k"),
+        ("value: 1e3", "12: value must be a number: write 1000"),
+        ("value: about 6", "12: value must be a number: write 6, the number alone"),
+        ("value: '6'", "12: value must be a number: write 6 without quotes"),
+        ("value: six", "12: value must be a number, such as 10 or 0.5"),
+        ("value: –6", "12: value must be a finite number, 0 or more"),
+        ("value: 1:30", "12: value must be a number in digits, with a point"),
+        ("value:", "11: value is empty"),
+        ("say:", "9: say is empty"),
+        ("say: {cart.items}", "10: say must be text: it begins with {, so put it in quotes"),
+        ("say: [New]", "10: say must be text: it begins with [, so put it in quotes"),
+        ("say: !Now or never", "10: say must be text: it begins with !, so put it in quotes"),
+        ("when: !watcher and cart.items > 0", "11: when must be text: write not instead of !"),
+        ("channels: web, email", "15: channels must be a list: write [web, email]"),
+        ("channels: (web email)", "15: channels must be a list: write [web, email]"),
+        ("kind: Chat", "11: no kind 'Chat'; did you mean chat? (there are " + ", ".join(KINDS) + ")"),
+        ("cap: max=1", "10: must be a mapping with max, period: write max: 1, with a colon and a blank"),
+        ("cap: {max:1, period: 7d}", "11: unknown key 'max:1': write max: 1, with a colon and a blank"),
+        ("cap: {max: 1,5, period: 7d}", "18: unknown key '5': a comma ends the text before it; "
+                                        "put that in quotes, or write a number with a point"),
+        ("cap: {max: 2 times, period: 7d}", "16: cap.max must be a number: write 2, the number alone"),
+        ("expires: 10 minutes", f"14: expires {PERIOD}, not '10 minutes': write 10min"),
+        ("expires: 1,5 h", f"14: expires {PERIOD}, not '1,5 h': write 90min"),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_field_says_what_to_write_instead(line: str, expected: str) -> None:
+    key = line.partition(":")[0]
+    text = "".join(kept for kept in OFFER.splitlines(True) if not kept.startswith(f"    {key}:"))
+    assert faults(f"{text}    {line}\n") == [
+        f"a.yaml:{8 + (f'    {key}:' not in OFFER)}:{expected}".replace(": ", ": one: ", 1)
+    ]

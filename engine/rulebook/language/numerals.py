@@ -29,7 +29,7 @@ UNITS = {
 UNIT = rf"(?:{'|'.join(UNITS)})"
 
 _GROUPED = re.compile(r"[0-9]{1,3}([.,'’_ \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})*(?:[.,][0-9]+)?")
-_WHOLE = re.compile(r"([0-9]{1,9})\s*-?\s*([a-z]*)\.?", re.IGNORECASE | re.ASCII)
+_WHOLE = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*-?\s*([a-z]*)\.?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile(rf"({NUMERAL})\s*{PERCENT}", re.IGNORECASE)
 _MONEY = re.compile(rf"{MONEY}\s*({NUMERAL})|({NUMERAL})\s*(?:,-|\.-)?\s*{MONEY}", re.IGNORECASE)
 _ANY = re.compile(rf"[^0-9]*?({NUMERAL})[^0-9]*")
@@ -97,7 +97,20 @@ def number(text: str) -> Advice | None:
         return money(found[1] or found[2])
     if re.fullmatch(NUMERAL, text):
         return point(text)
+    if text[-1:] in "kK" and re.fullmatch(NUMERAL, text[:-1].rstrip()):
+        return thousands(text[:-1].rstrip())
     return _minus(text) or _float(text) or _alone(text)
+
+
+def thousands(numeral: str) -> Advice:
+    """
+    >>> thousands("1,5").reason
+    'write 1500 for 1,5k'
+    """
+    plain = point(numeral).instead
+    times = f"{Decimal(plain) * 1000:f}" if plain.count(".") < 2 else plain
+    times = times.rstrip("0").rstrip(".") if "." in times else times
+    return Advice(times, f"write {times} for {numeral}k")
 
 
 def _minus(text: str) -> Advice | None:
@@ -145,16 +158,25 @@ def period(text: str) -> str:
 
     >>> period("7 days"), period("2 weeks"), period("10 Minuten"), period("90")
     (': write 7d', ': write 14d', ': write 10min', ': write the unit too, 90s, 90min, 90h or 90d')
-    >>> period("soon")
-    ''
+    >>> period("1,5 h"), period("soon")
+    (': write 90min', '')
     """
     found = _WHOLE.fullmatch(text.strip())
     if found is None:
         return ""
-    count, unit = int(found[1]), found[2]
+    count, unit = Fraction(found[1].replace(",", ".")), found[2]
     if not unit:
-        return f": write the unit too, {count}s, {count}min, {count}h or {count}d"
+        return (
+            f": write the unit too, {count}s, {count}min, {count}h or {count}d" if count.denominator == 1 else ""
+        )
     for word, (_, _, times, short) in UNITS.items():
         if re.fullmatch(word, unit, re.IGNORECASE):
-            return f": write {count * times}{short}"
+            return _whole(count * times, short)
     return ""
+
+
+def _whole(count: Fraction, short: str) -> str:
+    while count.denominator > 1 and short != "s":
+        smaller, times = {"d": ("h", 24), "h": ("min", 60), "min": ("s", 60)}[short]
+        count, short = count * times, smaller
+    return f": write {count}{short}" if count.denominator == 1 else ""

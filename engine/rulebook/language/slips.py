@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import NamedTuple
 
 from engine.rulebook.language import numerals
@@ -93,11 +92,6 @@ def _clock(found: Found) -> Advice:
     return Advice(hour, f"write {hour}, the hour alone, and compare it with now.hour")
 
 
-def _thousands(found: Found) -> Advice:
-    plain = numerals.point(found[1]).instead
-    return _write(f"{Decimal(plain) * 1000:f}") if plain.count(".") < 2 else Advice(plain, "write digits alone")
-
-
 def _write(instead: str, why: str = "") -> Advice:
     return Advice(instead, f"write {instead}{why}")
 
@@ -116,7 +110,7 @@ RULES: tuple[Rule, ...] = (
     (rf"({NUMERAL})\s*{MONEY}", lambda found: numerals.money(found[1])),
     (rf"({NUMERAL})\s*\*?\s*({UNIT})\b(?!\s*\()", lambda found: numerals.duration(found[1], found[2])),
     (rf"\b(minutes?|hours?|days?)\s+({NUMERAL})", lambda found: numerals.duration(found[2], found[1])),
-    (rf"(?<![\w.])({NUMERAL})\s*k\b", _thousands),
+    (rf"(?<![\w.])({NUMERAL})\s*k\b", lambda found: numerals.thousands(found[1])),
     (rf"(?<![\w.])({NUMERAL})\s*[^\W\d_]+(?=\s*(?:$|[)&|]|(?:and|or|und|oder)\b))",
      lambda found: _write(numerals.point(found[1]).instead, ", the number alone")),
     (rf"(?<![\w.]){NUMERAL}", lambda found: numerals.point(found[0])),
