@@ -13,8 +13,9 @@ import unicodedata
 import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
+from engine.rulebook.faults import LONGEST_SHOWN, RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language import numerals
+from engine.rulebook.unreadable import explain
 
 LONGEST_FILE = 1 << 18
 DEEPEST = 24
@@ -39,9 +40,7 @@ class Document:
         try:
             return yaml.compose(self.text, Loader=_Loader)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            self._whole(line, column, f"not YAML: {error.problem or error.context}")
+            self._whole(*explain(self.text, error))
         except yaml.reader.ReaderError as error:
             spot = self._spot_of_index(error.position)
             self._whole(spot.line, spot.column, f"not YAML: {error.reason}")
@@ -125,8 +124,7 @@ class Document:
             return []
         if isinstance(node, SequenceNode):
             return list(node.value)
-        words = re.findall(r"[^\s,;()\[\]]+", node.value) if isinstance(node, ScalarNode) and what != name else []
-        hint = f": write [{', '.join(words)}]" if words and all(map(WORD.fullmatch, words)) else ""
+        hint = _listed(node) if what != name else ""
         self.faults.add(self.spot(node), name, f"{what} must be a list{hint}")
         return []
 
@@ -217,8 +215,18 @@ def _not_a_number(node: Node, what: str) -> str:
     return f"{what} must be a number: {advice.reason}"
 
 
+def _listed(node: Node) -> str:
+    """The end of a sentence about words that should be a list."""
+    if not isinstance(node, ScalarNode) or len(node.value) > LONGEST_SHOWN:
+        return ""
+    words = re.findall(r"[^\s,;()\[\]]+", node.value)
+    return f": write [{', '.join(words)}]" if words and all(map(WORD.fullmatch, words)) else ""
+
+
 def _pair(text: str, known: tuple[str, ...]) -> str:
     """The end of a sentence about ``key:value`` or ``key value``."""
+    if len(text) > LONGEST_SHOWN:
+        return ""
     found = re.fullmatch(r"([A-Za-z]+)(?:\s*[:=：]\s*|\s+)([^\n]+)", text.strip())
     if found is None or found[1].lower() not in known:
         return ""

@@ -57,7 +57,7 @@ async def test_a_change_is_told_and_a_fault_too(tmp_path: Path) -> None:
     async with watching(tmp_path) as reported:
         assert await reported.rulebook() == ["a"]
         file.write_text("indicators: [")
-        assert f"{file}:1:14: file: not YAML" in await reported.fault()
+        assert f"{file}:1:13: file: the [ that opens here is not closed" in await reported.fault()
         file.write_text(rules("a", "b"))
         assert await reported.rulebook() == ["a", "b"]
 

@@ -161,7 +161,7 @@ def period(text: str) -> str:
     >>> period("1,5 h"), period("soon")
     (': write 90min', '')
     """
-    found = _WHOLE.fullmatch(text.strip())
+    found = _WHOLE.fullmatch(text) if len(text := text.strip()) <= LONGEST else None
     if found is None:
         return ""
     count, unit = Fraction(found[1].replace(",", ".")), found[2]
