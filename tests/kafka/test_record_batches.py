@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import cramjam
+import numpy as np
 import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
@@ -19,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kafka import record_batches
+from engine.kernels.records import BATCH
 from engine.ports.records import FetchedRecords, as_columns
 
 NOW = 1_700_000_000_000
@@ -108,7 +111,11 @@ def batches(draw: st.DrawFn) -> tuple[bytes, int]:
     return raw, offset
 
 
-@given(batches(), st.integers(-3, 12), st.integers(0, 70))
+#: Half of all examples are read from the beginning and to the end.
+BACK, CUT = st.just(2**42) | st.integers(-3, 12), st.just(0) | st.integers(0, 70)
+
+
+@given(batches(), BACK, CUT)
 def test_batches_are_read_as_aiokafka_reads_them(made: tuple[bytes, int], back: int, cut: int) -> None:
     """From any offset on, and however the fetch's size cut the last one off."""
     raw, end = made
@@ -210,6 +217,14 @@ def test_a_count_that_the_bytes_do_not_hold_is_corrupt(count: int) -> None:
     raw[57:61] = struct.pack(">i", count)
     with pytest.raises(CorruptRecordException):
         record_batches.read_batches(bytes(raw), 0)
+
+
+@pytest.mark.parametrize(("size", "fits"), [(2**31 - 1, True), (2**31, False)])
+def test_no_record_lies_where_32_bits_do_not_reach(size: int, fits: bool) -> None:
+    data, batches = np.zeros(size, np.uint8), np.zeros(0, BATCH)  # no page of it is touched
+    data.setflags(write=False)
+    with nullcontext() if fits else pytest.raises(CorruptRecordException):
+        assert len(record_batches._parsed(data, batches, 0)) == 0
 
 
 def test_nothing_is_no_records() -> None:
