@@ -6,6 +6,7 @@ import ast
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 TOPS = ("engine", "models", "loadtest", "tests")
@@ -71,6 +72,8 @@ class Graph:
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.List | ast.Tuple):
+                found |= _started(node)
         return frozenset(ours for name in found if (ours := self._file_of(name)))
 
     def _file_of(self, module: str) -> str | None:
@@ -80,3 +83,10 @@ class Graph:
         return next(
             (file for file in (f"{path}.py", f"{path}/__init__.py") if (self._root / file).is_file()), None
         )
+
+
+def _started(command: ast.List | ast.Tuple) -> set[str]:
+    """The modules that a command line ``python -m …`` starts: a test reaches what its child processes import."""
+    words = [word.value if isinstance(word, ast.Constant) else None for word in command.elts]
+    modules = [str(module) for option, module in pairwise(words) if option == "-m"]
+    return {name for module in modules for name in (module, f"{module}.__main__")}

@@ -54,7 +54,7 @@ def pytest_runtest_setup() -> None:
     """A test that uses more of the processor than any does will not end: the process is killed by SIGPROF, or by
     SIGALRM when it only waits."""
     signal.setitimer(signal.ITIMER_PROF, INTERPRETED_S if _is_interpreted() else COMPILED_S)
-    signal.setitimer(signal.ITIMER_REAL, float(os.environ.get("CUELINE_MUTANT_TEST_S", "0")))
+    signal.setitimer(signal.ITIMER_REAL, float(os.environ.get("MUTANT_TEST_S", "0")))
 
 
 def _is_interpreted() -> bool:

@@ -18,7 +18,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, NamedTuple
 
-LIMIT = "CUELINE_MUTANT_TEST_S"  # where `plugin` finds how long a test may take
+LIMIT = "MUTANT_TEST_S"  # where `plugin` finds how long a test may take
 NO_TESTS = 5  # pytest's exit code
 NOT_RUN = "not slow and not kafka"
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)

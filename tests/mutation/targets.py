@@ -37,9 +37,8 @@ AREAS = (
         "kernels",
         ("engine/kernels",),
         (
-            ("tests/kernels",),
+            ("tests/kernels", "tests/kafka", "tests/contracts/test_aiokafka_fetcher.py", "tests/stream"),
             (
-                "tests/stream",
                 "tests/decisions",
                 "tests/rulebook",
                 "tests/state",
@@ -66,8 +65,16 @@ AREAS = (
         ("engine/stream",),
         (
             ("tests/stream", "tests/kernels/test_advance.py"),
-            ("tests/contracts",),
-            ("tests/flows/test_stream.py", "tests/flows/test_fencing.py", "tests/flows/test_worker_measures.py"),
+            ("tests/flows/test_fencing.py", "tests/flows/test_worker_measures.py"),
+            ("tests/flows/test_stream.py", "tests/flows/test_outcomes.py"),
+        ),
+    ),
+    Area(
+        "fetched records",
+        ("engine/kafka/record_batches.py", "engine/ports/records.py"),
+        (
+            ("tests/kafka", "tests/contracts/test_aiokafka_fetcher.py", "tests/stream"),
+            ("tests/flows/test_stream.py", "tests/flows/test_outcomes.py"),
         ),
     ),
     Area(
@@ -81,7 +88,16 @@ AREAS = (
 )
 
 #: Tests that need no other process: what they say once they say always.
-PURE = ("tests/kernels/", "tests/decisions/", "tests/rulebook/", "tests/stream/", "tests/state/", "tests/store/")
+PURE = (
+    "tests/kernels/",
+    "tests/decisions/",
+    "tests/rulebook/",
+    "tests/stream/",
+    "tests/state/",
+    "tests/store/",
+    "tests/kafka/test_record_batches.py",
+    "tests/contracts/test_aiokafka_fetcher.py",
+)
 
 
 def area_of(path: str) -> Area | None:

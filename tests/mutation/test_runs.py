@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from engine.settings import Settings
 from tests.mutation.clean import CleanRuns
 from tests.mutation.graph import Graph
 from tests.mutation.interpreted import interpreted
@@ -20,7 +21,7 @@ from tests.mutation.mutant import Mutant
 from tests.mutation.report import figures, survivors
 from tests.mutation.run import ROOT, equivalents
 from tests.mutation.sample import of_file, sample, sources
-from tests.mutation.sandbox import Sandbox
+from tests.mutation.sandbox import LIMIT, Sandbox
 from tests.mutation.targets import AREAS, area_of
 from tests.mutation.trial import Trials
 
@@ -102,6 +103,19 @@ def test_only_tests_that_reach_a_file_are_run_for_it(checkout: Path) -> None:
     assert Graph(checkout).nearest(SOURCE, tests) == tests[:1]
 
 
+def test_a_test_reaches_what_its_child_processes_import(checkout: Path) -> None:
+    (checkout / "engine/__main__.py").write_text("from engine.rulebook import bounds\n")
+    with (checkout / "tests/rulebook/test_other.py").open("a") as file:
+        file.write("\n\nCOMMAND = ['python', '-m', 'engine', 'work']\n")
+    assert Graph(checkout).nearest(SOURCE, ["tests/rulebook/test_other.py"])
+
+
+def test_the_workers_flows_are_run_for_what_the_worker_is_made_of() -> None:
+    flows = ["tests/flows/test_outcomes.py", "tests/flows/test_stream.py"]
+    for source in ("engine/stream/worker.py", "engine/stream/commit.py", "engine/kernels/records.py"):
+        assert sorted(Graph(ROOT).nearest(source, flows)) == flows
+
+
 def test_the_sample_is_the_same_for_the_same_seed_and_tree() -> None:
     drawn = {mutant.id for mutant in sample(ROOT, 40, 7)}
     assert len(drawn) == 40
@@ -128,6 +142,13 @@ def test_where_the_table_names_no_test_that_reaches_a_file_any_that_does_is_run(
 
 def test_every_equivalent_has_a_reason() -> None:
     assert all(len(reason) > 20 for reason in equivalents().values())
+
+
+def test_the_engine_that_a_test_starts_takes_no_variable_of_the_run_for_a_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(LIMIT, "60")
+    Settings.load()
 
 
 def test_figures_leave_equivalents_out_of_the_score_and_count_an_endless_loop_as_noticed(checkout: Path) -> None:
