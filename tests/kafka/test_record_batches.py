@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kafka import record_batches
-from engine.kernels.records import BATCH
+from engine.kernels.records import BATCH, LEAST_RECORD_BYTES
 from engine.ports.records import FetchedRecords, as_columns
 
 NOW = 1_700_000_000_000
@@ -217,6 +217,15 @@ def test_a_count_that_the_bytes_do_not_hold_is_corrupt(count: int) -> None:
     raw[57:61] = struct.pack(">i", count)
     with pytest.raises(CorruptRecordException):
         record_batches.read_batches(bytes(raw), 0)
+
+
+def test_no_room_is_made_for_more_records_than_there_are_bytes_for() -> None:
+    raw = bytearray(batch([Record(0)]))
+    most = len(raw) // LEAST_RECORD_BYTES
+    for count, words in ((most, "a record batch"), (most + 1, f"{most + 1} records in {len(raw)} bytes")):
+        raw[57:61] = struct.pack(">i", count)
+        with pytest.raises(CorruptRecordException, match=words):
+            record_batches.read(bytes(raw), 0)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(2**31 - 1, True), (2**31, False)])
