@@ -49,6 +49,7 @@ CORRUPT = {
     "a length one too large": record(extra=1),
     "a length one too small": record(extra=-1),
     "a length far too large": record(extra=2**40),
+    "a length far too large, of nothing more": record(key=b"", value=b"", headers=b"", extra=2**40),
     "a length that is no varint": b"\x80" * 12,
 }
 

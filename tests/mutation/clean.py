@@ -39,12 +39,17 @@ class Clean:
 
 
 class CleanRuns:
-    """Clean runs by step, each made once for a state of the checkout and kept in `path`. For several threads."""
+    """Clean runs by step, each made once for a state of the checkout and kept in `path`. For several threads.
+
+    ``left_out``: tests that fail without a mutant, of the steps asked for. A test of the compiler does where there
+    is none, which is no fault.
+    """
 
     def __init__(self, path: Path, graph: Graph) -> None:
         self._path = path
         self._graph = graph
         self._lock = Lock()
+        self.left_out: set[str] = set()
         kept = json.loads(path.read_text()) if path.is_file() else {}
         self._runs = {key: Clean(**run) for key, run in kept.items()}
 
@@ -57,6 +62,8 @@ class CleanRuns:
                 self._runs[key] = _run(step, sandbox)
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 self._path.write_text(json.dumps({key: vars(run) for key, run in self._runs.items()}))
+            if not step.interpreted:
+                self.left_out.update(self._runs[key].failed)
             return self._runs[key]
 
 

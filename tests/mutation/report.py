@@ -49,13 +49,18 @@ def survivors(root: Path, found: Found) -> list[dict[str, Any]]:
     ]
 
 
-def in_words(root: Path, found: Found, equivalent: Mapping[str, str]) -> str:
-    """Survivors, equivalents, a line an area, and the figures in the last line."""
+def in_words(root: Path, found: Found, equivalent: Mapping[str, str], left_out: Sequence[str]) -> str:
+    """Survivors, equivalents, tests that say nothing, a line an area, and the figures in the last line."""
     lines = []
     for one in survivors(root, found):
         lines += [f"\n{one['file']}:{one['line']} {one['operator']} {one['id']}", one["diff"]]
     lines += ["", "equivalent, and why:"] if any(mutant.id in equivalent for mutant, _ in found) else []
     lines += [f"  {m.id} {m.path}:{m.line} {equivalent[m.id]}" for m, _ in found if m.id in equivalent]
+    lines += (
+        ["", "left out, since they fail without a mutant:", *(f"  {name}" for name in left_out)]
+        if left_out
+        else []
+    )
     lines.append("")
     for name in dict.fromkeys(_area(mutant) for mutant, _ in found):
         part = figures([one for one in found if _area(one[0]) == name], equivalent)

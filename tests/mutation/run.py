@@ -51,12 +51,13 @@ def main(arguments: Sequence[str]) -> int:
         )
         return 0
     equivalent = {} if wanted.doubt else equivalents()
-    found = _try_all([mutant for mutant in drawn if mutant.id not in equivalent], wanted)
+    found, left_out = _try_all([mutant for mutant in drawn if mutant.id not in equivalent], wanted)
     found += [(mutant, None) for mutant in drawn if mutant.id in equivalent]
     if wanted.json:
-        print(json.dumps({**figures(found, equivalent), "survivors": survivors(ROOT, found)}))
+        shown = {**figures(found, equivalent), "survivors": survivors(ROOT, found), "leftOut": left_out}
+        print(json.dumps(shown))
     else:
-        print(in_words(ROOT, found, equivalent))
+        print(in_words(ROOT, found, equivalent, left_out))
     _complain(equivalent)
     score = figures(found, equivalent)["score"]
     return 0 if score is None or score >= BAR else 1
@@ -87,10 +88,13 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> list[tuple[Mutant, Result | None]]:
-    """The result of each mutant, None for those that time did not suffice for."""
+def _try_all(
+    drawn: Sequence[Mutant], wanted: argparse.Namespace
+) -> tuple[list[tuple[Mutant, Result | None]], list[str]]:
+    """The result of each mutant, None for those that time did not suffice for, and tests that were left out."""
     folder, graph, until = ROOT / ".cueline" / "mutate", Graph(ROOT), monotonic() + 60 * wanted.minutes
-    trials = Trials(ROOT, Ledger(folder / "results.jsonl"), CleanRuns(folder / "clean.json", graph), graph)
+    clean = CleanRuns(folder / "clean.json", graph)
+    trials = Trials(ROOT, Ledger(folder / "results.jsonl"), clean, graph)
     idle: SimpleQueue[Sandbox] = SimpleQueue()
 
     def attempt(work: Attempt, mutant: Mutant) -> None:
@@ -107,7 +111,7 @@ def _try_all(drawn: Sequence[Mutant], wanted: argparse.Namespace) -> list[tuple[
         new = [mutant for mutant in drawn if trials.known(mutant) is None]
         list(pool.map(partial(attempt, trials.screen), filter(is_interpreted, new)))
         list(pool.map(partial(attempt, trials.run), (m for m in drawn if _result(trials, m) is None)))
-    return [(mutant, _result(trials, mutant)) for mutant in drawn]
+    return [(mutant, _result(trials, mutant)) for mutant in drawn], sorted(clean.left_out)
 
 
 def _result(trials: Trials, mutant: Mutant) -> Result | None:

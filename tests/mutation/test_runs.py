@@ -18,7 +18,7 @@ from tests.mutation.graph import Graph
 from tests.mutation.interpreted import interpreted
 from tests.mutation.ledger import KILLED, SURVIVED, TIMEOUT, Ledger, Result
 from tests.mutation.mutant import Mutant
-from tests.mutation.report import figures, survivors
+from tests.mutation.report import figures, in_words, survivors
 from tests.mutation.run import ROOT, equivalents
 from tests.mutation.sample import of_file, sample, sources
 from tests.mutation.sandbox import LIMIT, Sandbox
@@ -162,6 +162,8 @@ def test_figures_leave_equivalents_out_of_the_score_and_count_an_endless_loop_as
     }  # fmt: skip
     assert [one["id"] for one in survivors(checkout, found)] == [drawn[1].id]
     assert figures([], {})["score"] is None
+    assert "left out, since they fail without a mutant:\n  a::b\n" in in_words(checkout, found, {}, ["a::b"])
+    assert "left out" not in in_words(checkout, found, {}, [])
 
 
 def test_the_command_lists_what_it_would_change() -> None:
@@ -172,7 +174,7 @@ def test_the_command_lists_what_it_would_change() -> None:
     done = json.loads(
         subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
     )
-    assert done["sampled"] == 5
+    assert (done["sampled"], done["leftOut"]) == (5, [])
 
 
 ROW = np.dtype([("count", "u2"), ("at", "i8"), ("panes", "u1", (2,))])
