@@ -145,6 +145,15 @@ def test_damaged_batches_are_refused_and_nothing_is_read_beyond_them(
         assert ((starts >= 0) & (starts + lengths <= len(read.data))).all()
 
 
+def test_a_key_or_value_that_is_none_is_not_an_empty_one() -> None:
+    raw = batch([Record(3, NOW, b"", None), Record(4, NOW + 5, None, b"")], 3)
+    for fetched in (agree(raw, 3), as_columns(as_aiokafka_reads(raw, 3)[0])):
+        assert [(fetched.key(i), fetched.value(i)) for i in (0, 1)] == [(b"", None), (None, b"")]
+        assert fetched.columns["key_length"].tolist() == [0, -1]
+        assert fetched.columns["source_length"].tolist() == [-1, -1]
+        assert (fetched.first, fetched.newest_at) == (3, NOW + 5)
+
+
 def test_the_first_header_of_that_name_with_a_value_counts() -> None:
     headers: list[tuple[str, bytes | None]] = [("source", None), ("source", b"segment"), ("source", b"other")]
     assert agree(batch([Record(0, headers=headers)]), 0).source(0) == "segment"

@@ -50,6 +50,7 @@ CORRUPT = {
     "a length one too small": record(extra=-1),
     "a length far too large": record(extra=2**40),
     "a length far too large, of nothing more": record(key=b"", value=b"", headers=b"", extra=2**40),
+    "a length too large, of nothing more": record(key=b"", value=b"", headers=b"", extra=10),
     "a length that is no varint": b"\x80" * 12,
 }
 
@@ -80,7 +81,9 @@ FROM_ELSEWHERE = {
 def with_text_from(start: int, fields: bytes, end: int, body: bytes, records: int) -> bytes:
     """A batch in whose base offset, from byte `start` on, stand `fields` and a text that ends at `end`. Byte -1 is
     the last one of all, which a position below 0 would reach."""
-    written = fields + varint(end - start - len(fields) - 2)
+    length = varint(end - start - len(fields) - 2)
+    assert len(length) == 2
+    written = fields + length
     behind, before = written[: max(-start, 0)], bytes(max(start, 0)) + written[max(-start, 0) :]
     base = int.from_bytes(before.ljust(8, b"\x00"), "big", signed=True)
     return Batch(body, records, base).written() + behind
@@ -96,9 +99,11 @@ def test_reading_does_not_go_on_elsewhere_behind_a_corrupt_part(part: str, start
 @pytest.mark.parametrize("start", [-1, 0, 1])
 @pytest.mark.parametrize("name", CORRUPT)
 def test_no_record_is_read_elsewhere_behind_a_corrupt_one(name: str, start: int) -> None:
-    body = CORRUPT[name] + NULL + NO_HEADERS
+    body = CORRUPT[name] + b"?" * 16 + NULL + NO_HEADERS
     end = LAYOUT.size + len(body)
-    fields = varint(end - start - 2) + b"\x00" + EMPTY + EMPTY
+    length = varint(end - start - 2)
+    assert len(length) == 2
+    fields = length + b"\x00" + EMPTY + EMPTY
     assert read(with_text_from(start, fields, end - 2, body, 2)) is None
 
 
