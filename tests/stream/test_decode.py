@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 
 import pytest
 
+from engine.kernels.partition import partition_of
 from engine.ports.records import as_columns
 from engine.ports.sources import SOURCE_HEADER
 from engine.sources.registry import sources
 from engine.stream.decode import DecodedBatch, decode
 from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, event
 
+STRANGER = next(key for key in (b"a", b"b", b"c") if partition_of(key, PARTITIONS) != 1)
 SEGMENT = json.dumps(
     {"type": "track", "event": "Product Viewed", "messageId": "m", "userId": CUSTOMER.decode()}
 ).encode()
@@ -50,3 +53,15 @@ def test_a_canonical_event_needs_no_source() -> None:
 
 def test_every_source_stands_under_its_own_name() -> None:
     assert {name: source.name for name, source in sources().items()} == {"segment": "segment"}
+
+
+@pytest.mark.parametrize(("first", "end"), list(combinations(range(4, 10), 2)))
+def test_every_record_is_counted_once_where_it_lies(first: int, end: int) -> None:
+    """An event, a dead letter, a stranger's, and another event."""
+    kinds = ("events", event(5), CUSTOMER), ("deadletters", b"?", CUSTOMER), ("forwarded", event(7), STRANGER)
+    kinds = *kinds, ("events", event(8), CUSTOMER)
+    batch = decoded(*(KafkaRecord(5 + i, value, key) for i, (_, value, key) in enumerate(kinds)))
+    assert (batch.records, batch.first, batch.end) == (4, 5, 9)
+    within = [kind for i, (kind, _, _) in enumerate(kinds) if first <= 5 + i < end]
+    wanted = {kind: within.count(kind) for kind in ("deadletters", "forwarded")}
+    assert batch.counts(first, end) == {"events": len(within), **wanted}
