@@ -151,7 +151,7 @@ def test_a_key_or_value_that_is_none_is_not_an_empty_one() -> None:
         assert [(fetched.key(i), fetched.value(i)) for i in (0, 1)] == [(b"", None), (None, b"")]
         assert fetched.columns["key_length"].tolist() == [0, -1]
         assert fetched.columns["source_length"].tolist() == [-1, -1]
-        assert (fetched.first, fetched.newest_at) == (3, NOW + 5)
+        assert (fetched.start, fetched.end, fetched.newest_at) == (3, 5, NOW + 5)
 
 
 def test_the_first_header_of_that_name_with_a_value_counts() -> None:
@@ -234,15 +234,14 @@ def test_no_room_is_made_for_more_records_than_there_are_bytes_for() -> None:
     for count, words in ((most, "a record batch"), (most + 1, f"{most + 1} records in {len(raw)} bytes")):
         raw[57:61] = struct.pack(">i", count)
         with pytest.raises(CorruptRecordException, match=words):
-            record_batches.read(bytes(raw), 0)
+            record_batches.read_batches(bytes(raw), 0)
 
 
 @pytest.mark.parametrize(("size", "fits"), [(2**31 - 1, True), (2**31, False)])
 def test_no_record_lies_where_32_bits_do_not_reach(size: int, fits: bool) -> None:
-    data, batches = np.zeros(size, np.uint8), np.zeros(0, BATCH)  # no page of it is touched
-    data.setflags(write=False)
+    raw, batches = bytes(size), np.zeros(0, BATCH)  # no page of it is touched
     with nullcontext() if fits else pytest.raises(CorruptRecordException):
-        assert len(record_batches._parsed(data, batches, 0)) == 0
+        assert len(record_batches._parsed(raw, batches, 0)) == 0
 
 
 def test_nothing_is_no_records() -> None:

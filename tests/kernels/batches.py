@@ -26,15 +26,16 @@ class Batch(NamedTuple):
     last_delta: int = 0
     first_timestamp: int = 0
     newest_timestamp: int = 0
+    producer: int = -1
     length: int | None = None
     format: int = 2
 
     def written(self) -> bytes:
         length = OVERHEAD + len(self.body) if self.length is None else self.length
-        epoch, checksum, producer, producer_epoch, sequence = -1, 2**32 - 1, -1, -1, -1
+        epoch, checksum, producer_epoch, sequence = -1, 2**32 - 1, -1, -1
         before = self.base_offset, length, epoch, self.format, checksum, self.attributes, self.last_delta
         times = self.first_timestamp, self.newest_timestamp
-        return LAYOUT.pack(*before, *times, producer, producer_epoch, sequence, self.records) + self.body
+        return LAYOUT.pack(*before, *times, self.producer, producer_epoch, sequence, self.records) + self.body
 
 
 def varint(value: int) -> bytes:

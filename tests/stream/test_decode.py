@@ -58,8 +58,12 @@ def test_every_source_stands_under_its_own_name() -> None:
 @pytest.mark.parametrize(("first", "end"), list(combinations(range(4, 10), 2)))
 def test_every_record_is_counted_once_where_it_lies(first: int, end: int) -> None:
     """An event, a dead letter, a stranger's, and another event."""
-    kinds = ("events", event(5), CUSTOMER), ("deadletters", b"?", CUSTOMER), ("forwarded", event(7), STRANGER)
-    kinds = *kinds, ("events", event(8), CUSTOMER)
+    kinds = [
+        ("events", event(5), CUSTOMER),
+        ("deadletters", b"?", CUSTOMER),
+        ("forwarded", event(7), STRANGER),
+        ("events", event(8), CUSTOMER),
+    ]
     batch = decoded(*(KafkaRecord(5 + i, value, key) for i, (_, value, key) in enumerate(kinds)))
     assert (batch.records, batch.first, batch.end) == (4, 5, 9)
     within = [kind for i, (kind, _, _) in enumerate(kinds) if first <= 5 + i < end]
