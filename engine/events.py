@@ -52,11 +52,21 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     engine_at: int = 0
 
 
+class LeftOut(msgspec.Struct, frozen=True, gc=False):
+    """What could not be read of an event that was taken all the same: ``reason`` is a code of `BadEvent` or
+    ``placeholder_id``, ``field`` the path in the sender's own shape."""
+
+    reason: str
+    field: str
+    detail: str
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """An event and the customer it belongs to, as the API publishes it."""
+    """An event and the customer it belongs to, as the API publishes it; ``left_out`` stays behind."""
 
     customer: CustomerId
     event: Event
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class OutcomeName(enum.StrEnum):

@@ -9,7 +9,7 @@ import pytest
 
 from engine.decisions.request import read_request
 from engine.errors import BadEvent, BadRequest
-from engine.sources.segment.payload import read_batch
+from engine.sources.segment.batch import read_batch
 from engine.validation_errors import describe_validation_error
 from engine.web.api.outcomes import read_report
 

@@ -18,7 +18,7 @@ from engine.process.readiness import api_problems
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.sources.registry import sources
-from engine.sources.segment.payload import Limits
+from engine.sources.segment.limits import Limits
 from engine.store.staleness import StalenessGuard
 from engine.web.server.app import build_app
 from engine.web.server.uvicorn_server import serve

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from engine.ports.sources import Sources
-from engine.sources.segment.payload import LIMITS, Limits, SegmentSource
+from engine.sources.segment.limits import LIMITS, Limits
+from engine.sources.segment.payload import SegmentSource
 
 
 def sources(limits: Limits = LIMITS) -> Sources:

@@ -13,13 +13,17 @@ _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to
 _SECONDS_BELOW = 1e11  # an epoch number below is in seconds (to the year 5138), else in milliseconds
 
 
-def epoch_ms(value: object, field: str) -> int:
+def epoch_ms(value: object, field: str) -> int | None:
     """Epoch milliseconds of an RFC 3339 text, or of an epoch number (seconds or milliseconds, also as text).
 
-    A text without an offset is UTC. Raises `BadEvent` (bad_time).
+    A text without an offset is UTC. None where no time is stated: absent, blank, or PHP's false for nothing.
+    Raises `BadEvent` (bad_time).
     """
     if isinstance(value, str):
-        return _from_text(value.strip(), field)
+        text = value.strip()
+        return _from_text(text, field) if text else None
+    if value is None or value is False:
+        return None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_number(value, field)
     raise BadEvent("bad_time", "an RFC 3339 time or an epoch number is needed", field)
@@ -31,6 +35,8 @@ def _from_text(text: str, field: str) -> int:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
+        if text.endswith("z"):  # RFC 3339 allows it
+            return _from_text(text[:-1] + "Z", field)
         raise BadEvent("bad_time", "not an RFC 3339 time", field) from None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return round(at.timestamp() * SECOND)
@@ -45,7 +51,7 @@ def _number(text: str, field: str) -> float:
 
 def _from_number(value: float, field: str) -> int:
     ms = value * SECOND if abs(value) < _SECONDS_BELOW else value
-    if not _FIRST_MS <= ms <= _LAST_MS:  # also refuses NaN and integers too large for a float
+    if not _FIRST_MS <= ms <= _LAST_MS:  # compared as they are, so NaN and whole numbers of any length are refused
         raise BadEvent("bad_time", "not a time", field)
     return round(ms)
 

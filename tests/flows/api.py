@@ -26,7 +26,8 @@ from engine.ports.store import Commit, CueCandidate, CueChoice, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
-from engine.sources.segment.payload import Limits, SegmentSource
+from engine.sources.segment.limits import Limits
+from engine.sources.segment.payload import SegmentSource
 from engine.state.row_codec import blank
 from engine.store.memory import MemoryStore
 from engine.web.server.app import Api, build_app

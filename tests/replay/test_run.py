@@ -31,8 +31,8 @@ from engine.replay.run import BATCH, ReplayProgress, replay, send_paced
 from engine.replay.sender import LogSender
 from engine.replay.target import ReplayDestination, ReplayTarget
 from engine.settings import Web
-from engine.sources.segment.commerce import MAX_TEXT_BYTES
 from engine.sources.segment.payload import message as source
+from engine.sources.segment.values import MAX_TEXT_BYTES
 
 FIRST = 1_511_658_000_000
 ENGINE_NOW = FIRST + 400 * 86_400_000 // 2
@@ -45,7 +45,7 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 def log_file(folder: Path, count: int, customers: int = 7, step_s: int = 1) -> Path:
     path = folder / "taobao.csv"
-    path.write_text("".join(f"{i % customers},{i},3,pv,{FIRST // 1000 + i * step_s}\n" for i in range(count)))
+    path.write_text("".join(f"{1 + i % customers},{i},3,pv,{FIRST // 1000 + i * step_s}\n" for i in range(count)))
     return path
 
 
@@ -377,12 +377,13 @@ async def test_what_the_worker_takes_for_the_future_is_not_written_past_the_api(
 
 KINDS = [kind for kind in payload.NAMES if kind is not Kind.OTHER]
 TEXT = st.text("abcdefgh.-é", min_size=1, max_size=20)
+CUSTOMERS = TEXT.filter(lambda text: text.strip(".-"))  # else no id
 
 
 @given(
     st.sampled_from(KINDS),
     st.integers(FIRST, ENGINE_NOW),
-    TEXT,
+    CUSTOMERS,
     TEXT,
     TEXT,
     st.floats(0, 1e9),
@@ -452,7 +453,8 @@ async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order(
     app, longest = Source([]), '"' * MAX_TEXT_BYTES
     made = [
         Message(
-            customer_id('"' * MAX_CUSTOMER_BYTES), Event(WIRE_VERSION, 2, FIRST, f"{i:0100}", longest, longest)
+            customer_id("c" + '"' * (MAX_CUSTOMER_BYTES - 1)),
+            Event(WIRE_VERSION, 2, FIRST, f"{i + 1:0100}", longest, longest),
         )
         for i in range(BATCH)
     ]
@@ -466,7 +468,7 @@ async def test_a_batch_too_large_for_the_door_goes_in_several_requests_in_order(
 async def test_what_several_requests_refuse_is_told_together() -> None:
     app = Source([])
     app.errors = [{"index": 0, "code": "bad_time", "field": "timestamp", "detail": "old"}]
-    made = [Message(customer_id("c"), Event(WIRE_VERSION, 2, FIRST, str(i))) for i in range(10)]
+    made = [Message(customer_id("c"), Event(WIRE_VERSION, 2, FIRST, str(i))) for i in range(1, 11)]
     async with client(app) as http:
         sent = await HttpSender(http, "key", web=Web(max_batch_bytes=400)).send(made)
     assert 1 < app.attempts == sent.refused == len(sent.reasons)

@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.errors import BadEvent
 from engine.events import Event, Kind, Message
-from engine.kernels.decode import BAD_TIME, COLUMNS, OK, decode
+from engine.kernels.decode import BAD_TIME, OK
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
+from engine.sources.segment.batch import read_batch, write_key
 from engine.sources.segment.commerce import KINDS
+from engine.sources.segment.limits import Limits
 from engine.sources.segment.logged import logged
-from engine.sources.segment.payload import Limits, canonical, message, read_batch, write_key
+from engine.sources.segment.payload import canonical, message
+from tests.kernels.values import decoded as columns
 
 NOW = 1_700_000_000_000
 HOUR, DAY = 3_600_000, 86_400_000
@@ -162,7 +164,6 @@ def test_the_anonymous_id_serves_until_there_is_a_user_id() -> None:
         ({"event": {"name": "x"}}, "bad_field", "event"),
         ({"type": "group"}, "missing_id", "groupId"),
         ({"type": "alias"}, "missing_id", "previousId"),
-        ({"properties": [1]}, "bad_field", "properties"),
         ({"properties": {"price": -0.01}}, "bad_number", "properties.price"),
         ({"properties": {"price": "NaN"}}, "bad_number", "properties.price"),
         ({"properties": {"price": float("nan")}}, "bad_number", "properties.price"),
@@ -170,12 +171,9 @@ def test_the_anonymous_id_serves_until_there_is_a_user_id() -> None:
         ({"properties": {"price": "Infinity"}}, "bad_number", "properties.price"),
         ({"properties": {"price": 10**400}}, "bad_number", "properties.price"),
         ({"properties": {"price": "1_000"}}, "bad_number", "properties.price"),
-        ({"properties": {"price": "€ 5"}}, "bad_number", "properties.price"),
+        ({"properties": {"price": "5 kg"}}, "bad_number", "properties.price"),
+        ({"properties": {"price": "€1.234"}}, "bad_number", "properties.price"),
         ({"properties": {"price": True}}, "bad_number", "properties.price"),
-        ({"properties": {"quantity": -1}}, "bad_number", "properties.quantity"),
-        ({"properties": {"quantity": 1e9}}, "bad_number", "properties.quantity"),
-        ({"properties": {"category": ["a"]}}, "bad_field", "properties.category"),
-        ({"properties": {"product_id": "x" * 257}}, "too_large", "properties.product_id"),
         (
             {"event": "Order Completed", "properties": {"products": [{"price": 1}, {"price": -1}]}},
             "bad_number",
@@ -200,8 +198,7 @@ def test_the_anonymous_id_serves_until_there_is_a_user_id() -> None:
         ({"timestamp": "1e400"}, "bad_time", "timestamp"),
         ({"timestamp": "nan"}, "bad_time", "timestamp"),
         ({"originalTimestamp": "soon"}, "bad_time", "originalTimestamp"),
-        ({"sentAt": []}, "bad_time", "sentAt"),
-        ({"context": {"x": [float("nan")]}}, "bad_number", "context.x[0]"),
+        ({"timestamp": float("nan")}, "bad_time", "timestamp"),
     ],
 )
 def test_a_bad_field_is_named(change: dict[str, Any], code: str, field: str) -> None:
@@ -236,15 +233,12 @@ def test_what_no_row_can_hold_is_refused_and_not_left_to_the_worker(
 
 def decoded(event: Event) -> Any:
     """What the worker's decoder makes of it."""
-    wire = np.frombuffer(msgspec.msgpack.encode(event), np.uint8)
-    columns = np.zeros(1, COLUMNS)
-    decode(wire, np.array([len(wire)]), np.array([event.at]), columns)
-    return columns[0]
+    return columns([msgspec.msgpack.encode(event)], event.at)[0]
 
 
 @pytest.mark.parametrize(
     "payload",
-    [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b'{"type":"\xff"}', b"[" * 200_000, b"{}x", b'{"a":}'],
+    [b"", b"{", b"[]", b"null", b"7", b"\xff\xfe", b"[" * 200_000, b"{}x", b'{"a":}'],
 )
 def test_what_is_no_json_object_is_malformed(payload: bytes) -> None:
     assert refusal(payload[: 32 * 1024])[0] == "malformed"

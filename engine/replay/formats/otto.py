@@ -39,7 +39,8 @@ def read(line: bytes, identity: MessageIds) -> list[Message]:
         session = _DECODER.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadEvent("malformed", str(error)) from error
-    customer = customer_id(str(session.session), "session")
+    name = str(session.session) if session.session else "session-0"  # 0 stands for no one in Segment's calls
+    customer = customer_id(name, "session")
     events: list[Event] = []
     for position, action in enumerate(sorted(session.events, key=lambda action: action.ts)):
         event = _event(action, identity.message_id(position))

@@ -8,8 +8,10 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.events import Message
-from engine.sources.segment.payload import Limits, message
+from engine.sources.segment.limits import Limits
+from engine.sources.segment.payload import message
 from engine.sources.times import epoch_ms
+from engine.sources.tolerant_json import decode
 
 
 class _Times(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -34,15 +36,17 @@ def logged(payload: bytes, fallback_id: str = "") -> Message:
 
 
 def _sent(payload: bytes) -> int:
-    try:
-        times = _TIMES.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadEvent("malformed", str(error)) from None
+    """The first time that can be read. Raises the fault of the first that cannot where there is none."""
+    times = decode(_TIMES, payload, len(payload))
+    faults: list[BadEvent] = []
     for field, value in (
         ("sentAt", times.sent_at),
         ("timestamp", times.timestamp),
         ("originalTimestamp", times.original_timestamp),
     ):
-        if value is not None:
-            return epoch_ms(value, field)
-    raise BadEvent("bad_time", "a logged payload needs sentAt or timestamp", "timestamp")
+        try:
+            if (at := epoch_ms(value, field)) is not None:
+                return at
+        except BadEvent as unread:
+            faults.append(unread)
+    raise faults[0] if faults else BadEvent("bad_time", "a logged payload needs sentAt or timestamp", "timestamp")

@@ -6,44 +6,29 @@ https://segment.com/docs/connections/spec/common/ (fields), …/spec/ecommerce/v
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import (
-    EARLIEST_MS,
-    LATEST_MS,
     MAX_CUSTOMER_BYTES,
-    MAX_EVENT_BYTES,
-    MAX_ID_BYTES,
     WIRE_VERSION,
     Event,
     Kind,
+    LeftOut,
     Message,
 )
-from engine.sources.segment.commerce import NOTHING, Content, Properties, content, kind_of, text
+from engine.sources.segment.batch import read_batch, write_key
+from engine.sources.segment.commerce import NOTHING, Content, Properties, kind_of
+from engine.sources.segment.content import category, content
+from engine.sources.segment.ids import customer, message_id
+from engine.sources.segment.limits import LIMITS, Limits
+from engine.sources.segment.values import leave_out, text
 from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
-from engine.validation_errors import describe_validation_error
-
-
-class Limits(msgspec.Struct, frozen=True):
-    """What is accepted: bytes of an event, events of a batch, event times (epoch ms)."""
-
-    event_bytes: int = MAX_EVENT_BYTES
-    batch_events: int = 2_500
-    earliest_ms: int = EARLIEST_MS
-    latest_ms: int = LATEST_MS
-
-
-LIMITS = Limits()
-
-T = TypeVar("T")
+from engine.sources.tolerant_json import decode
 
 _CALLS: dict[str, Kind] = {
     "page": Kind.PAGE_VIEWED,
@@ -73,26 +58,14 @@ class _Payload(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     properties: Properties | None = None
 
 
-class SegmentBatch(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """A batch as it came: its events still as JSON, so that each can fail alone. `sent_at` counts for all."""
+class _LoosePayload(_Payload, frozen=True, gc=False, rename="camel"):
+    """One whose `properties` are no object: they are not read."""
 
-    batch: list[msgspec.Raw]
-    sent_at: Any = None
+    properties: Any = None
 
-
-class _Key(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    write_key: Any = None
-
-
-#: One escape of a JSON string; whole pairs before lone halves.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 
 _PAYLOAD = msgspec.json.Decoder(_Payload)
-_BATCH = msgspec.json.Decoder(SegmentBatch)
-_KEY = msgspec.json.Decoder(_Key)
+_LOOSE_PAYLOAD = msgspec.json.Decoder(_LoosePayload)
 _EVENT = msgspec.msgpack.Encoder()
 
 
@@ -111,24 +84,25 @@ def message(
 
     `received_at` is wall time and `now` engine time (epoch ms). `call` is the call when the address
     named it, else `type` says. `sent_at` is the batch's, for events without their own. The fallbacks
-    replace a missing messageId and missing ids. Raises `BadEvent`.
+    replace a missing messageId and missing ids. What cannot be read and is not needed is left out. Raises
+    `BadEvent`.
     """
-    body = _decode(_PAYLOAD, payload, limits.event_bytes)
+    left_out: list[LeftOut] = []
+    body: _Payload
+    try:
+        body = decode(_PAYLOAD, payload, limits.event_bytes)
+    except BadEvent as fault:
+        body = _loose(payload, limits.event_bytes, fault, left_out)
     kind = _kind(body, call)
-    customer = _customer(body) or fallback_customer
-    if not customer:
-        raise BadEvent("missing_customer", "userId or anonymousId is needed", "userId")
-    about = _content(kind, body)
-    identity = text(body.message_id, "messageId", MAX_ID_BYTES) or fallback_id
-    if not identity:
-        raise BadEvent("missing_id", "messageId is needed", "messageId")
+    known = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
+    about = _content(kind, body, limits.placeholders, left_out)
     return Message(
-        customer_id(customer),
+        customer_id(known),
         Event(
             WIRE_VERSION,
             int(kind),
-            _at(body, sent_at, now, limits),
-            identity,
+            _at(body, sent_at, now, limits, left_out),
+            message_id(body.message_id, fallback_id, limits.placeholders, left_out),
             about.item,
             about.category,
             about.value,
@@ -137,6 +111,7 @@ def message(
             about.order,
             engine_time(received_at, now),
         ),
+        tuple(left_out),
     )
 
 
@@ -209,23 +184,12 @@ class SegmentSource:
         return canonical(value, key, received_at, fallback_id, limits=self._limits)
 
 
-def read_batch(payload: bytes, limits: Limits = LIMITS) -> SegmentBatch:
-    """The batch in `payload`. Raises `BadEvent` when it is none, is empty or holds too many events."""
-    batch = _decode(_BATCH, payload, len(payload))
-    if not batch.batch:
-        raise BadEvent("malformed", "no events", "batch")
-    if len(batch.batch) > limits.batch_events:
-        raise BadEvent("too_large", f"more than {limits.batch_events} events", "batch")
-    return batch
-
-
-def write_key(payload: bytes) -> str:
-    """The writeKey in the body of a call or batch, empty when there is none to read."""
-    try:
-        key = _decode(_KEY, payload, len(payload)).write_key
-    except BadEvent:
-        return ""
-    return key if isinstance(key, str) else ""
+def _loose(payload: bytes | msgspec.Raw, limit: int, fault: BadEvent, left_out: list[LeftOut]) -> _LoosePayload:
+    """A payload that was refused for `fault`, without `properties` when they are no object; else raises it."""
+    if (fault.code, fault.field) != ("bad_field", "properties"):
+        raise fault
+    leave_out(fault, left_out)
+    return decode(_LOOSE_PAYLOAD, payload, limit)
 
 
 def _kind(body: _Payload, call: str) -> Kind:
@@ -245,82 +209,53 @@ def _kind(body: _Payload, call: str) -> Kind:
     return kind
 
 
-def _customer(body: _Payload) -> str:
-    known = text(body.user_id, "userId", MAX_CUSTOMER_BYTES)
-    return known or text(body.anonymous_id, "anonymousId", MAX_CUSTOMER_BYTES)
-
-
-def _content(kind: Kind, body: _Payload) -> Content:
-    about = content(kind, body.properties) if body.properties is not None else NOTHING
+def _content(kind: Kind, body: _Payload, placeholders: frozenset[str], left_out: list[LeftOut]) -> Content:
+    about = NOTHING
+    if isinstance(body.properties, Properties):
+        about = content(kind, body.properties, placeholders, left_out)
     if kind is Kind.PAGE_VIEWED and not about.category and body.category is not None:
-        return Content(category=text(body.category, "category"))
+        return Content(category=category(body.category, "category", left_out))
     return about
 
 
-def _at(body: _Payload, sent_at: object, now: int, limits: Limits) -> int:
+def _at(body: _Payload, sent_at: object, now: int, limits: Limits, left_out: list[LeftOut]) -> int:
     """Event time; received is `now`, the engine's time of receipt, which a replay's differs from the wall's."""
-    field = "timestamp" if body.original_timestamp is None else "originalTimestamp"
-    stated = body.timestamp if body.original_timestamp is None else body.original_timestamp
-    sent = sent_at if body.sent_at is None else body.sent_at
-    at = happened_at(
-        None if stated is None else epoch_ms(stated, field),
-        None if sent is None else epoch_ms(sent, "sentAt"),
-        now,
-    )
+    original, field = None, "timestamp"
+    if body.original_timestamp is not None:
+        original, field = _original(body, left_out)
+    elif body.timestamp is not None:
+        original = epoch_ms(body.timestamp, "timestamp")
+    sent = None
+    if original is not None:
+        if body.sent_at is not None:
+            sent = _sent(body.sent_at, left_out)
+        if sent is None and sent_at is not None:
+            sent = _sent(sent_at, left_out)
+    at = happened_at(original, sent, now)
     return kept(within(at, now, field), limits.earliest_ms, limits.latest_ms, field)
 
 
-def _decode(decoder: msgspec.json.Decoder[T], payload: bytes | msgspec.Raw, limit: int) -> T:
-    if len(memoryview(payload)) > limit:
-        raise BadEvent("too_large", f"larger than {limit} bytes")
-    if not len(memoryview(payload)):
-        raise BadEvent("malformed", "it is empty")
+def _original(body: _Payload, left_out: list[LeftOut]) -> tuple[int | None, str]:
+    """The originalTimestamp, else the timestamp, None where neither states a time; and which of them it is. Raises
+    `BadEvent` where there is none but one that cannot be read."""
+    fault = None
     try:
-        return decoder.decode(payload)
-    except msgspec.ValidationError as fault:
-        raise _bad(str(fault)) from None
-    except RecursionError:
-        raise BadEvent("malformed", "nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as fault:
-        repaired = _whole(bytes(payload))
-        if repaired == payload:
-            raise _malformed(repaired, str(fault)) from None
-        return _decode(decoder, repaired, len(repaired))
+        if (original := epoch_ms(body.original_timestamp, "originalTimestamp")) is not None:
+            return original, "originalTimestamp"
+    except BadEvent as unread:
+        fault = unread
+    stated = epoch_ms(body.timestamp, "timestamp")
+    if fault is not None:
+        if stated is None:
+            raise fault
+        leave_out(fault, left_out)
+    return stated, "timestamp"
 
 
-def _whole(payload: bytes) -> bytes:
-    """`payload` with U+FFFD for each half of a surrogate pair that stands alone: what a browser writes when a
-    text was cut within an emoji. JSON allows it (RFC 8259, 8.2), msgspec does not."""
-    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], payload)
-
-
-def _bad(fault: str) -> BadEvent:
-    detail, field = describe_validation_error(fault)
-    if "out of range" in detail:
-        return BadEvent("bad_number", "not a finite number", field)
-    if "missing required field" in detail:
-        return BadEvent("malformed", detail, field)
-    return BadEvent("bad_field" if field else "malformed", detail, field)
-
-
-def _malformed(payload: bytes, detail: str) -> BadEvent:
-    """Not JSON; when only because of a bare NaN or Infinity, names the field that holds it."""
+def _sent(value: object, left_out: list[LeftOut]) -> int | None:
+    """When it was sent by the sender's clock; what cannot be read corrects no clock."""
     try:
-        found = _not_finite(json.loads(payload))
-    except (ValueError, RecursionError):
-        found = ""
-    return BadEvent("bad_number", "not a finite number", found) if found else BadEvent("malformed", detail)
-
-
-def _not_finite(document: object) -> str:
-    """Path of the first number in `document` that is not finite, empty when there is none."""
-    waiting: list[tuple[str, object]] = [("", document)]
-    while waiting:
-        path, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend((f"{path}.{name}".lstrip("."), inner) for name, inner in value.items())
-        elif isinstance(value, list):
-            waiting.extend((f"{path}[{i}]", inner) for i, inner in enumerate(value))
-        elif isinstance(value, float) and not math.isfinite(value):
-            return path
-    return ""
+        return epoch_ms(value, "sentAt")
+    except BadEvent as fault:
+        leave_out(fault, left_out)
+        return None

@@ -1,0 +1,54 @@
+"""Ids that stand for nobody: what programs write where they know no id. One list for every source.
+
+All visitors that bear one of them would be one customer, so none of them is taken for an id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from string import ascii_letters
+
+#: In lower case, without the blanks, quotes and brackets around them.
+WORDS = frozenset(
+    {
+        "undefined", "null", "none", "nil", "nan", "n/a", "na", "#n/a", "\\n", "-1",
+        "not set", "not_set", "notset", "not available", "not_available", "not provided", "not_provided",
+        "unset", "object object", "object undefined", "object null", "object promise",
+        "anonymous", "anonymoususer", "anonymous user", "anonymous_user", "anon", "guest", "guest user",
+        "guest_user", "guestuser", "unknown", "unknown user", "unknown_user", "nobody", "not_authenticated",
+        "not authenticated", "unauthenticated", "not logged in", "not_logged_in", "logged out", "logged_out",
+        "true", "false", "id", "userid", "user_id", "user.id", "customerid", "customer_id", "customer.id",
+        "anonymousid", "anonymous_id", "distinctid", "distinct_id", "visitorid", "visitor_id",
+    }
+)  # fmt: skip
+
+_AROUND = " \t\r\n\v\f\0\xa0\u200b\u2060\ufeff\"'`()[]{}<>"
+_ZEROS = "0.-_,;:?/"  # what zero UUIDs, 0, 0.0, -- and ? are made of
+_PLAIN = frozenset(ascii_letters + "123456789")  # begins most ids, and no zeros, blanks or templates
+_TEMPLATES = (("{{", "}}"), ("${", "}"), ("<%", "%>"), ("%%", "%%"))  # that nobody filled in
+
+
+def words(more: Iterable[str]) -> frozenset[str]:
+    """`WORDS` and `more` of a deployment's own, in any case."""
+    return WORDS | {word.strip(_AROUND).lower() for word in more}
+
+
+def is_plain(text: str, known: frozenset[str] = WORDS) -> bool:
+    """Whether `text` is of ASCII, begins and ends with a letter or digit, and is surely no placeholder."""
+    return text[:1] in _PLAIN and text.isascii() and text[-1].isalnum() and text.lower() not in known
+
+
+def is_placeholder(text: str, known: frozenset[str] = WORDS) -> bool:
+    """Whether `text` is no id, without regard to case: blank, one of `known`, all zeros and dashes, or a template.
+
+    >>> [is_placeholder(text) for text in ("[object Object]", "00000000-0000-0000-0000-000000000000", "u-0")]
+    [True, True, False]
+    """
+    if is_plain(text, known):
+        return False
+    bare = text.strip(_AROUND)
+    return (
+        not bare.strip(_ZEROS)
+        or bare.lower() in known
+        or any(text.startswith(begin) and text.endswith(end) for begin, end in _TEMPLATES)
+    )
