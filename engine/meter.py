@@ -53,6 +53,7 @@ METRICS: dict[str, Metric] = {
         Metric("http_in_flight", "gauge", "", "", "requests being answered"),
         Metric("events_accepted", "counter", "", "", "events that Kafka acknowledged for the API"),
         Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),
+        Metric("events_warned", "counter", "reason", "", "events the API took without what it could not read"),
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),
         Metric("cues_dropped_slow_clients", "counter", "", "", "cues dropped for slow consumers"),
         Metric("cue_seconds", "histogram", "", "seconds", "event received to its cue pushed to a client"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
 import msgspec
@@ -23,11 +23,21 @@ CALLS = ("track", "identify", "page", "screen", "group", "alias")
 YIELD_EVERY = 100  # events of a batch between two yields to the event loop: about a millisecond
 
 
-class Accepted(msgspec.Struct, frozen=True, rename="camel"):
-    """One event was accepted; its id, made here when the sender gave none."""
+class Warned(msgspec.Struct, frozen=True):
+    """What could not be read of an event that was accepted without it: a code, and the place."""
+
+    reason: str
+    field: str
+    detail: str
+
+
+class Accepted(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One event was accepted; its id, made here when the sender gave none. ``warnings`` are there when there are
+    any."""
 
     message_id: str
-    accepted: int = 1
+    accepted: int
+    warnings: list[Warned] = []
 
 
 class ItemError(msgspec.Struct, frozen=True):
@@ -39,12 +49,22 @@ class ItemError(msgspec.Struct, frozen=True):
     detail: str
 
 
-class BatchAnswer(msgspec.Struct, frozen=True):
-    """The result of a batch."""
+class ItemWarning(msgspec.Struct, frozen=True):
+    """What could not be read of one event of a batch that was accepted without it; ``index`` is its place."""
+
+    index: int
+    reason: str
+    field: str
+    detail: str
+
+
+class BatchAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The result of a batch. ``warnings`` are there when there are any."""
 
     accepted: int
     rejected: int
     errors: list[ItemError]
+    warnings: list[ItemWarning] = []
 
 
 class BatchProblem(msgspec.Struct, frozen=True):
@@ -83,7 +103,9 @@ class EventRoutes:
             message = self._read(body, name, None)
             await self._services.log.publish([message])
         self._services.meter.add("events_accepted")
-        return replies.json(Accepted(message.event.id))
+        self._count_warned([message])
+        warnings = [Warned(one.reason, one.field, one.detail) for one in message.left_out]
+        return replies.json(Accepted(message.event.id, 1, warnings))
 
     async def batch(self, request: Request) -> Response:
         """Many at once; an invalid one does not stop the others."""
@@ -99,18 +121,30 @@ class EventRoutes:
             raise
         messages: list[Message] = []
         errors: list[ItemError] = []
+        warnings: list[ItemWarning] = []
         for index, payload in enumerate(payloads):
             if index % YIELD_EVERY == YIELD_EVERY - 1:
                 await asyncio.sleep(0)
             try:
-                messages.append(self._read(payload, "", sent_at))
+                message = self._read(payload, "", sent_at)
             except BadEvent as fault:
                 errors.append(ItemError(index, fault.code, fault.field, fault.detail))
+                continue
+            messages.append(message)
+            if message.left_out:
+                warnings += [ItemWarning(index, one.reason, one.field, one.detail) for one in message.left_out]
         if not messages:
             return _nothing_taken(errors)
         await self._services.log.publish(messages)
         self._services.meter.add("events_accepted", len(messages))
-        return replies.json(BatchAnswer(len(messages), len(errors), errors))
+        self._count_warned(messages)
+        return replies.json(BatchAnswer(len(messages), len(errors), errors, warnings))
+
+    def _count_warned(self, messages: Sequence[Message]) -> None:
+        """Count accepted events by the reasons for which something of them was left out."""
+        for message in messages:
+            for reason in {one.reason for one in message.left_out} if message.left_out else ():
+                self._services.meter.add("events_warned", label=reason)
 
     async def _authorised(self, request: Request, limit: int) -> bytes:
         """The body of a request that shows a write key: in its headers, else in the body itself."""
