@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from engine.errors import BadRule
 from engine.rulebook.compile import compile_drafts
-from engine.rulebook.document import Document
+from engine.rulebook.document import LONGEST_FILE, Document
 from engine.rulebook.faults import RuleFaults, Spot
 from engine.rulebook.model import Rulebook
 from engine.rulebook.schema import RuleDrafts, read
 
 SUFFIXES = (".yaml", ".yml")
 CASES = (".cases.yaml", ".cases.yml")
+
+
+#: What opening would wait for, or change, and what never ends; a directory is refused by the system.
+SPECIAL = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+MOST_BYTES = 4 * LONGEST_FILE  # of UTF-8, in so many characters
+
+
+class NoPlainFile(Exception):
+    """Its text says why a path is not read."""
 
 
 def load(directory: Path) -> Rulebook:
@@ -58,7 +75,9 @@ def texts_of(directory: Path, suffixes: tuple[str, ...], faults: RuleFaults) -> 
         if path.name.startswith(".") or (suffixes is SUFFIXES and not is_rule_file(path)):
             continue
         try:
-            texts[str(path)] = path.read_bytes().decode("utf-8-sig")
+            texts[str(path)] = _content(path).decode("utf-8-sig")
+        except NoPlainFile as refused:
+            faults.add(Spot(str(path), 1, 1), "file", str(refused))
         except OSError as error:
             faults.add(Spot(str(path), 1, 1), "file", f"cannot be read: {error.strerror}")
         except UnicodeDecodeError as error:
@@ -66,3 +85,31 @@ def texts_of(directory: Path, suffixes: tuple[str, ...], faults: RuleFaults) -> 
             column = error.start - before.rfind(b"\n")
             faults.add(Spot(str(path), before.count(b"\n") + 1, column), "file", "is not UTF-8")
     return texts
+
+
+def stamps(directory: Path) -> dict[str, tuple[int, ...]]:
+    """What changes with the content of each rule file, wherever its name leads; nothing of those away."""
+    found: dict[str, tuple[int, ...]] = {}
+    with contextlib.suppress(OSError):
+        for path in filter(is_rule_file, directory.iterdir()):
+            with contextlib.suppress(OSError):
+                status = path.stat()
+                identity = (status.st_dev, status.st_ino, status.st_size)
+                found[path.name] = (*identity, status.st_mtime_ns, status.st_ctime_ns)
+    return found
+
+
+def _content(path: Path) -> bytes:
+    """Raises `NoPlainFile`, or OSError. Never waits for a writer."""
+    _check(path.stat())
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with open(descriptor, "rb") as file:
+        _check(os.fstat(descriptor))  # another may have taken the name
+        return file.read()
+
+
+def _check(status: os.stat_result) -> None:
+    if kind := SPECIAL.get(stat.S_IFMT(status.st_mode)):
+        raise NoPlainFile(f"is {kind}, which is not read: put a file here")
+    if status.st_size > MOST_BYTES and stat.S_ISREG(status.st_mode):
+        raise NoPlainFile(f"larger than {LONGEST_FILE} characters: split it")

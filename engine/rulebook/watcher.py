@@ -9,11 +9,12 @@ from pathlib import Path
 from watchfiles import awatch
 
 from engine.errors import BadRule
-from engine.rulebook.directory import load
+from engine.rulebook.directory import load, stamps
 from engine.rulebook.model import Rulebook
 
 DEBOUNCE_MS = 200  # editors write, sync and rename in several steps
 POLL_MS = 250
+POLLS_PER_STAMP = 4
 ABSENT_S = 0.5
 
 
@@ -26,7 +27,9 @@ async def watch(
     """Load `directory` now and after every change, until `stop`.
 
     ``on_load`` gets each rulebook whose revision is new, ``on_fault`` each new set of faults; a directory
-    that goes away is a fault, and is followed again when it comes back. Files are read in a thread.
+    that goes away is a fault, and is followed again when it comes back. Files are read in a thread. The system
+    announces what happens to the names in the directory; what happens to a file elsewhere that a link or a mount
+    leads to is found by its times and size, once a second.
     """
     follower = _Follower(directory, on_load, on_fault)
     while not stop.is_set():
@@ -50,13 +53,14 @@ async def _follow(directory: Path, follower: _Follower, stop: asyncio.Event) -> 
         stop_event=stop,
         recursive=False,
     )
-    unseen = True  # changes between the last load and the first event
+    polls = 0
     async for changed in changes:
         if _identity(directory) != same:
             return
-        if changed or unseen:
+        unseen = polls == 0  # changes between the last load and the first event
+        if changed or unseen or (polls % POLLS_PER_STAMP == 0 and await follower.outdated()):
             await follower.look()
-        unseen = False
+        polls += 1
 
 
 async def _pause(stop: asyncio.Event, seconds: float) -> None:
@@ -82,8 +86,14 @@ class _Follower:
         self._on_load = on_load
         self._on_fault = on_fault
         self._reported: object = None
+        self._stamps: object = None
+
+    async def outdated(self) -> bool:
+        """Whether a file is another than when it was loaded."""
+        return await asyncio.to_thread(stamps, self._directory) != self._stamps
 
     async def look(self) -> None:
+        self._stamps = await asyncio.to_thread(stamps, self._directory)
         try:
             rulebook = await asyncio.to_thread(load, self._directory)
         except BadRule as bad:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -234,6 +237,23 @@ def test_a_directory_is_read_without_cases_and_hidden_files(tmp_path: Path) -> N
     assert caught.value.faults == [
         f"{tmp_path}/three.yaml:1:1: file: cannot be read: Is a directory",
         f"{tmp_path}/two.yml:2:9: file: is not UTF-8",
+    ]
+
+
+def test_what_is_no_file_is_refused_without_opening_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "device.yaml").symlink_to("/dev/zero")
+    (tmp_path / "large.yaml").write_bytes(b"")
+    os.truncate(tmp_path / "large.yaml", 1 << 40)
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.chdir(tmp_path):
+        listener.bind("socket.yaml")  # its path may not be long
+    with pytest.raises(BadRule) as caught:
+        load(tmp_path)
+    assert caught.value.faults == [
+        f"{tmp_path}/device.yaml:1:1: file: is a device, which is not read: put a file here",
+        f"{tmp_path}/large.yaml:1:1: file: larger than 262144 characters: split it",
+        f"{tmp_path}/pipe.yaml:1:1: file: is a named pipe, which is not read: put a file here",
+        f"{tmp_path}/socket.yaml:1:1: file: is a socket, which is not read: put a file here",
     ]
 
 

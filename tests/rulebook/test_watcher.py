@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+import pytest
 
 from engine.errors import BadRule
 from engine.rulebook.model import Rulebook
@@ -133,10 +135,54 @@ async def test_mounted_links_are_followed(tmp_path: Path) -> None:
     for version in ("1", "2"):
         (mount / version).mkdir(parents=True)
         (mount / version / "one.yaml").write_text(rules(f"v{version}"))
-    (mount / "data").symlink_to("1")
-    (mount / "one.yaml").symlink_to("data/one.yaml")
+    (mount / "..data").symlink_to("1")
+    (mount / "one.yaml").symlink_to("..data/one.yaml")
     async with watching(mount) as reported:
         assert await reported.rulebook() == ["v1"]
-        (mount / "data.new").symlink_to("2")
-        os.replace(mount / "data.new", mount / "data")
+        (mount / "..data_tmp").symlink_to("2")
+        os.replace(mount / "..data_tmp", mount / "..data")
         assert await reported.rulebook() == ["v2"]
+
+
+async def test_a_link_that_is_swapped_in_another_directory_is_noticed(tmp_path: Path) -> None:
+    directory, elsewhere = tmp_path / "rules", tmp_path / "elsewhere"
+    directory.mkdir()
+    for name in ("a", "b"):
+        (elsewhere / name).mkdir(parents=True)
+        (elsewhere / name / "one.yaml").write_text(rules(name))
+    (elsewhere / "..data").symlink_to("a")
+    (directory / "one.yaml").symlink_to(elsewhere / "..data" / "one.yaml")
+    async with watching(directory) as reported:
+        assert await reported.rulebook() == ["a"]
+        (elsewhere / "..data_tmp").symlink_to("b")
+        os.replace(elsewhere / "..data_tmp", elsewhere / "..data")
+        assert await reported.rulebook() == ["b"]
+
+
+@pytest.mark.parametrize("mount", [os.symlink, os.link])
+async def test_a_file_that_is_written_under_another_name_is_noticed(
+    tmp_path: Path, mount: Callable[[Path, Path], None]
+) -> None:
+    """A second name of the same file is to inotify what a bind mount of a file is."""
+    directory, elsewhere = tmp_path / "rules", tmp_path / "elsewhere.yaml"
+    directory.mkdir()
+    elsewhere.write_text(rules("a"))
+    mount(elsewhere, directory / "one.yaml")
+    async with watching(directory) as reported:
+        assert await reported.rulebook() == ["a"]
+        elsewhere.write_text(rules("b"))
+        assert await reported.rulebook() == ["b"]
+        elsewhere.write_text("indicators: [")
+        assert "is not closed" in await reported.fault()
+
+
+async def test_a_pipe_among_the_files_is_a_fault_and_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text(rules("a"))
+    async with watching(tmp_path) as reported:
+        assert await reported.rulebook() == ["a"]
+        os.mkfifo(tmp_path / "two.yaml")
+        assert "two.yaml:1:1: file: is a named pipe, which is not read: put a file here" in await reported.fault()
+        (tmp_path / "two.yaml").unlink()
+        assert await reported.rulebook() == ["a"]
+        (tmp_path / "one.yaml").write_text(rules("b"))
+        assert await reported.rulebook() == ["b"]
