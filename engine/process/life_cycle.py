@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from engine.clock import EngineClock
 from engine.decisions.policy import Policy
+from engine.errors import CuelineError
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.meter import PrometheusMeter
@@ -20,6 +23,8 @@ from engine.process.rulebook_in_use import RulebookInUse
 from engine.process.signals import stop_on_signals
 from engine.settings import Settings
 from engine.store.redis import RedisStore
+
+log = logging.getLogger("cueline")
 
 
 class Process:
@@ -37,7 +42,8 @@ class Process:
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Connect; on leaving, stop what was started and close. Raises `Unavailable`."""
+        """Connect; on leaving, stop what was started and close. Raises `Unavailable`, and what made a part of the
+        process fail, also while it stopped."""
         kafka = self.settings.kafka
         await self.store.open()
         await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
@@ -50,16 +56,22 @@ class Process:
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.log.close()
             await self.store.close()
+        if self.failure is not None:
+            raise self.failure
 
     def begin(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run `work` as a task; when it fails the process stops with that failure."""
+        """Run `work`, which goes on until `stop`, as a task; when it ends otherwise the process fails."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, getattr(work, "__qualname__", "a task")))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, name: str, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is None and not self.stop.is_set():
+            error = CuelineError(f"{name} ended by itself")
+        if error is not None:
+            log.error("%s failed, so this process ends: %s: %s", name, type(error).__name__, error)
             self.failure = self.failure or error
             self.stop.set()
 

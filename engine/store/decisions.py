@@ -14,6 +14,7 @@ from engine.events import Outcome
 from engine.ports.store import Reservation, View
 from engine.settings import Redis
 from engine.store.commands import Commands
+from engine.store.counts import Counts
 from engine.store.functions.library import LEARN, RESERVE
 from engine.store.resp import pack
 
@@ -35,6 +36,7 @@ class DecisionCommands(Commands):
         self._versions = b"".join(pack(("HGET", key, "version")) for key in self._keys.learned)
         self._seen: tuple[int, list[Any]] = (0, [None] * partitions)  # connection, versions
         self._learned: list[Learned] = [{} for _ in range(partitions)]
+        self._learned_counts = Counts()
 
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         if not customers:
@@ -124,7 +126,9 @@ class DecisionCommands(Commands):
             return
         frame = b"".join(pack(("HGETALL", self._keys.learned[p])) for p in changed)
         for partition, reply in zip(changed, await self._connection.pipe(frame, len(changed)), strict=True):
-            self._learned[partition] = _parse(reply)
+            self._learned[partition] = _learned(
+                self._learned_counts.named(self._keys.learned[partition], _without_version(reply))
+            )
         self._seen = (connection, versions)
 
 
@@ -146,16 +150,23 @@ def _views(reply: Sequence[Any]) -> list[View]:
     ]
 
 
-def _parse(reply: list[bytes]) -> Learned:
-    """Counts from the flat reply to HGETALL."""
+def _without_version(flat: Sequence[bytes]) -> list[bytes]:
+    """The reply to HGETALL without the version, which is compared and never counted."""
+    return [
+        *chain.from_iterable(pair for pair in zip(flat[::2], flat[1::2], strict=True) if pair[0] != b"version")
+    ]
+
+
+def _learned(counts: Iterable[tuple[str, int]]) -> Learned:
+    """Successes and failures, from counts whose names end with s or f."""
     learned: Learned = {}
-    for field, count in zip(reply[::2], reply[1::2], strict=True):
-        offer, _, rest = field.decode().rpartition("|")[0].rpartition("|")
-        if not offer:
-            continue  # the version
-        successes, failures = learned.get((offer, rest), (0, 0))
-        success = field.endswith(b"|s")
-        learned[offer, rest] = (successes + int(count) * success, failures + int(count) * (not success))
+    for name, count in counts:
+        arm, _, result = name.rpartition("|")
+        offer, _, channel = arm.rpartition("|")
+        if offer:
+            successes, failures = learned.get((offer, channel), (0, 0))
+            success = result == "s"
+            learned[offer, channel] = (successes + count * success, failures + count * (not success))
     return learned
 
 

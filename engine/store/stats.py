@@ -12,6 +12,7 @@ from engine.ports.clock import ClockAnchor
 from engine.ports.health import CommitPoint
 from engine.settings import Redis
 from engine.store.commands import Commands
+from engine.store.counts import Counts
 from engine.store.keys import CLOCK, NAMES
 from engine.store.resp import pack
 
@@ -23,6 +24,7 @@ class StatsCommands(Commands):
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)
+        self._counts = Counts()
         self._tallies = b"".join(pack(("HGETALL", key)) for key in self._keys.tallies)
         self._progress = b"".join(map(_read_progress, self._keys.tallies, self._keys.position))
 
@@ -36,17 +38,26 @@ class StatsCommands(Commands):
 
     async def tallies(self) -> Mapping[str, int]:
         total: Counter[str] = Counter()
-        for flat in await self._connection.pipe(self._tallies, self._keys.partitions):
-            for name, amount in zip(flat[::2], flat[1::2], strict=True):
-                total[name.decode()] += int(amount)
+        replies = await self._connection.pipe(self._tallies, self._keys.partitions)
+        for key, flat in zip(self._keys.tallies, replies, strict=True):
+            for name, amount in self._counts.named(key, flat):
+                total[name] += amount
         return total
 
     async def commit_points(self) -> list[CommitPoint]:
         replies = await self._connection.pipe(self._progress, 4 * self._keys.partitions)
-        return [
-            CommitPoint(int(settled or 0), int(customers or 0), int(offset or 0))
-            for (settled, customers), offset in replies[3::4]
-        ]
+        return [*map(self._commit_point, self._keys.tallies, self._keys.position, replies[3::4])]
+
+    def _commit_point(
+        self, tallies: bytes, position: bytes, found: tuple[list[bytes | None], bytes | None]
+    ) -> CommitPoint:
+        (settled, customers), offset = found
+        one = self._counts.one
+        return CommitPoint(
+            one(tallies, b"events", settled),
+            one(tallies, b"customers", customers),
+            one(position, b"offset", offset),
+        )
 
     async def name(self, hashes: Mapping[int, str]) -> None:
         pairs = list(hashes.items())

@@ -191,6 +191,26 @@ async def test_propensities_follow_every_change(store: AnyStore) -> None:
         assert await store.propensities() == {("chat", "web"): (2 * round_, 0)}
 
 
+async def test_a_lesson_that_is_no_count_is_passed_over_and_logged(
+    redis_store: RedisStore, look: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    lessons = {
+        "chat|web|s": "secret",
+        "chat|web|f": 3,
+        "call|web|s": -1,
+        b"\xff|web|s": 1,
+        "|s": 1,
+        "version": "new",
+    }
+    for field, count in lessons.items():
+        look.hset("{p1}:m", field, count)  # type: ignore[arg-type]
+    assert await redis_store.propensities() == {("chat", "web"): (0, 3)}
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert "'chat|web|s' of '{p1}:m'" in said[0]
+    assert "secret" not in "".join(said)
+
+
 async def test_at_once_an_outcome_counts_once(store: AnyStore) -> None:
     await store.reserve([reservation(customers_of(2, 1)[0])])
     learned = await asyncio.gather(*(store.learn(outcome("2-x"), True) for _ in range(20)))

@@ -31,6 +31,24 @@ async def test_settled_records_are_counted_by_partition_and_the_log_has_no_say(s
     ]
 
 
+NO_COUNTS = ["rubbish", "", "1.5", "-1", str(1 << 63), "9" * 5_000, b"\xff"]
+
+
+@pytest.mark.parametrize("value", NO_COUNTS)
+async def test_a_tally_that_is_no_count_is_passed_over_and_logged_once(
+    redis_store: RedisStore, look: redis.Redis, caplog: pytest.LogCaptureFixture, value: str | bytes
+) -> None:
+    look.hset("{p1}:n", mapping={"events": value, "applied": 7, b"\xfe": 1})
+    look.hset("{p2}:n", mapping={"events": 5, "customers": value})
+    look.hset("{p2}:o", "offset", value)
+    for _ in range(2):
+        assert dict(await redis_store.tallies()) == {"applied": 7, "events": 5}
+        assert (await redis_store.commit_points())[1:3] == [CommitPoint(0, 0, 0), CommitPoint(5, 0, 0)]
+    places = [record.getMessage() for record in caplog.records]
+    assert len(places) == 4
+    assert places[0] == "Redis holds no count in field 'events' of '{p1}:n': passed over"
+
+
 async def test_the_newest_report_of_each_partition_is_kept(store: AnyStore) -> None:
     assert await store.reports() == [None] * PARTITIONS
     first, second = WorkerReport("a", 1, 1, None, ("waits for the store",)), WorkerReport("b", 1, 2, 5)

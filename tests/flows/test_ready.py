@@ -13,6 +13,7 @@ import pytest
 from engine.local.supervisor import Supervisor
 from engine.meter import total
 from tests.patience import PATIENCE_S
+from tests.processes import redis_command
 from tests.services import Broker, Valkey
 
 RULES = Path(__file__).parent.parent.parent / "rules"
@@ -84,3 +85,16 @@ async def test_ready_is_told_while_redis_goes_and_comes_back(own: Valkey, proces
     await own.start()
     await until(process, 200)
     assert await gauge(process) == 1
+
+
+async def test_a_count_that_is_none_ends_no_process(
+    process: httpx.AsyncClient, own: Valkey, tmp_path: Path
+) -> None:
+    await until(process, 200)
+    assert await redis_command(own.url, "HSET {p1}:m call|web|s rubbish call|web|f 1 version 1") == b":3"
+    log = next((tmp_path / "logs").glob("*.log"))
+    async with asyncio.timeout(WITHIN_S):
+        while "field 'call|web|s' of '{p1}:m': passed over" not in log.read_text():
+            assert (await process.get("/health/live")).status_code == 200
+            await asyncio.sleep(0.1)
+    await until(process, 200)
