@@ -100,6 +100,14 @@ class Web(Section):
     )
 
 
+class Payloads(Section):
+    """What is read of other systems' payloads."""
+
+    placeholder_ids: list[str] = Field(
+        default_factory=list, description="texts that are no ids, beside those of engine/sources/placeholders.py"
+    )
+
+
 class RuleFiles(Section):
     """The rulebook."""
 
@@ -116,6 +124,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     stream: Stream = Stream()
     web: Web = Web()
+    payloads: Payloads = Payloads()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 

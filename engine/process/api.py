@@ -17,6 +17,7 @@ from engine.process.policy_in_use import PolicyInUse
 from engine.process.readiness import api_problems
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
+from engine.sources.placeholders import words
 from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
 from engine.store.staleness import StalenessGuard
@@ -58,6 +59,14 @@ async def _rehearse(process: Process, in_use: PolicyInUse, guard: StalenessGuard
     await rehearse(DecisionBatcher(store, lambda: in_use.policy, process.clock, meter, process.settings).decide)
 
 
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        settings.web.max_event_bytes,
+        settings.web.max_batch_events,
+        placeholders=words(settings.payloads.placeholder_ids),
+    )
+
+
 def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, monitor: HealthMonitor) -> Services:
     settings, store, meter = process.settings, process.store, process.meter
 
@@ -65,7 +74,7 @@ def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, moni
         return in_use.policy.rulebook
 
     return Services(
-        source=sources(Limits(settings.web.max_event_bytes, settings.web.max_batch_events))[DEFAULT_SOURCE],
+        source=sources(_limits(settings))[DEFAULT_SOURCE],
         log=process.log,
         decisions=guard,
         cues=store,

@@ -15,7 +15,9 @@ from engine.process.periodic import every
 from engine.process.readiness import exposition, watch_liveness, worker_problems
 from engine.process.worker_report import REPORT_EVERY_S, Reporter
 from engine.settings import Settings
+from engine.sources.placeholders import words
 from engine.sources.registry import sources
+from engine.sources.segment.limits import Limits
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 from engine.web.api.health import build_health_app
@@ -58,7 +60,7 @@ def _worker(process: Process) -> Worker:
         process.clock,
         process.meter,
         process.log.side_output,
-        sources(),
+        sources(Limits(placeholders=words(settings.payloads.placeholder_ids))),
         settings.rules.currency,
     )
 

@@ -262,3 +262,8 @@ def test_the_composed_processes_are_given_settings_that_exist() -> None:
     for name in ("api", "worker"):
         assert set(services[name]["environment"]) - {"CUELINE_CONFIG"} <= known
     assert {"kafka", "valkey", "api", "worker", "prometheus"} <= set(services)
+
+
+def test_a_deployment_may_name_placeholders_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_PAYLOADS__PLACEHOLDER_IDS", '["kiosk"]')
+    assert Settings.load().payloads.placeholder_ids == ["kiosk"]
