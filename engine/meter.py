@@ -72,6 +72,7 @@ METRICS: dict[str, Metric] = {
         Metric("stream_forwarded", "counter", "", "", "records sent on to the partition they belong to"),
         Metric("stream_gaps", "counter", "", "", "offsets skipped because the log does not hold them"),
         Metric("stream_deadletters", "counter", "reason", "", "records that went to the dead-letter topic"),
+        Metric("stream_warned", "counter", "reason", "", "records applied without what could not be read of them"),
         Metric("stream_customers", "counter", "", "", "new customers"),
         Metric("freshness_seconds", "histogram", "", "seconds", "event received to its row committed"),
         Metric("row_seconds", "histogram", "", "seconds", "event received to its row changed in memory"),

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from engine.events import Message
+from engine.events import LeftOut, Message
 
 #: The header that names the source format of a JSON record on Kafka, and the format of records without it.
 SOURCE_HEADER = "source"
@@ -41,9 +41,9 @@ class Source(Protocol):
 
     def canonical(
         self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
-    ) -> tuple[bytes, bytes]:
+    ) -> tuple[bytes, bytes, Sequence[LeftOut]]:
         """Customer and canonical event (MessagePack) of a record on Kafka with `key`, stamped `received_at` (epoch
-        ms). `fallback_id`, the same at every reading, replaces a missing id."""
+        ms), and what could not be read of it. `fallback_id`, the same at every reading, replaces a missing id."""
 
 
 #: By name.

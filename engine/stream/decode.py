@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
@@ -22,7 +23,8 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
     (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``.
     ``watermark`` (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond
-    the time at which its event was received.
+    the time at which its event was received. ``warned`` counts the events of which something could not be read, by
+    reason.
     """
 
     customers: list[bytes]
@@ -35,6 +37,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     first: int
     end: int
     watermark: int
+    warned: Counter[str]
 
     @property
     def records(self) -> int:
@@ -55,9 +58,10 @@ def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str,
     came_in, events = records["timestamp"].copy(), np.zeros(len(records), kernels.COLUMNS)
     kernels.decode(np.frombuffer(data, np.uint8), records, came_in, events)
     faults: dict[int, BadEvent] = {}
+    warned = Counter[str]()
     external = np.flatnonzero(events["status"] == kernels.JSON)
     if len(external):
-        data, records, faults = _canonical(fetched, external.tolist(), f"{topic}-{partition}", sources)
+        data, records, faults = _canonical(fetched, external.tolist(), f"{topic}-{partition}", sources, warned)
         again, times = events[external], came_in[external]
         kernels.decode(np.frombuffer(data, np.uint8), records[external], times, again)
         events[external], came_in[external] = again, times
@@ -67,7 +71,9 @@ def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str,
     times = np.minimum(events["at"], came_in)
     if not status.any() and not elsewhere.any():
         customers = _keys(data, records)
-        return DecodedBatch(customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()))
+        return DecodedBatch(
+            customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()), warned
+        )
     good = (status == kernels.OK) & ~elsewhere
     away = (status == kernels.OK) & elsewhere
     decoded = FetchedRecords(data, records, first, end)
@@ -82,24 +88,27 @@ def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str,
         first,
         end,
         int(times[good].max(initial=0)),
+        warned,
     )
 
 
 def _canonical(
-    fetched: FetchedRecords, external: Sequence[int], origin: str, sources: Sources
+    fetched: FetchedRecords, external: Sequence[int], origin: str, sources: Sources, warned: Counter[str]
 ) -> tuple[bytes, NDArray[np.void], dict[int, BadEvent]]:
-    """`fetched` with the records at `external` in canonical form, behind the others' bytes; why some have none."""
+    """`fetched` with the records at `external` in canonical form, behind the others' bytes; why some have none.
+    `warned` gets what was left out."""
     records, faults = fetched.columns.copy(), {}
     parts, end = [fetched.data], len(fetched.data)
     for i in external:
         key, value = fetched.key(i), b""
         try:
-            key, value = _source_of(fetched.source(i), sources).canonical(
+            key, value, left_out = _source_of(fetched.source(i), sources).canonical(
                 fetched.value(i) or b"",
                 key,
                 int(records["timestamp"][i]),
                 f"{origin}-{records['offset'][i]}",
             )
+            warned.update({one.reason for one in left_out})
         except BadEvent as fault:
             faults[i] = fault
         for name, part in (("key", key or b""), ("value", value)):

@@ -104,6 +104,8 @@ class Worker:
                 work.append((state, decode(fresh, partition, self._partitions, self._topic, self._sources)))
         for state, batch in work:
             self._watch_dead_letters(batch)
+            for reason, count in batch.warned.items():
+                self._meter.add("stream_warned", count, reason)
             await self._divert(state, batch)
         await self._load_rows([(state, batch.customers) for state, batch in work])
         for state, batch in work:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import Event, Kind, Message
 from engine.kernels.decode import BAD_TIME, OK
@@ -20,7 +21,7 @@ from engine.sources.segment.batch import read_batch, write_key
 from engine.sources.segment.commerce import KINDS
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.logged import logged
-from engine.sources.segment.payload import canonical, message
+from engine.sources.segment.payload import UNFORESEEN, canonical, message
 from tests.kernels.values import decoded as columns
 
 NOW = 1_700_000_000_000
@@ -429,16 +430,26 @@ payloads = st.fixed_dictionaries(
 )
 
 
-def check(raw: bytes) -> None:
-    """Whatever `raw` is: a sound event or a refusal by a known code, and nothing else."""
+def check(raw: bytes, key: bytes | None = None) -> None:
+    """Whatever `raw` is, over HTTP and on Kafka: a sound event or a refusal by a known code, and nothing else."""
     try:
         made = message(raw, NOW, NOW, fallback_id="made")
     except BadEvent as fault:
-        refused = fault
+        known(fault)
     else:
-        return sound(made)
-    assert refused.code in CODES
-    assert refused.detail
+        sound(made)
+    try:
+        customer, record = canonical(raw, key, NOW, "made")
+    except BadEvent as fault:
+        known(fault)
+    else:
+        sound(Message(customer_id(customer.decode()), msgspec.msgpack.decode(record, type=Event)))
+
+
+def known(fault: BadEvent) -> None:
+    assert fault.code in CODES
+    assert fault.detail
+    assert UNFORESEEN not in fault.detail
 
 
 def sound(made: Message) -> None:
@@ -459,9 +470,41 @@ def test_any_bytes_make_an_event_or_a_refusal(raw: bytes) -> None:
     check(raw)
 
 
-@given(payloads)
-def test_any_json_makes_an_event_or_a_refusal(payload: dict[str, Any]) -> None:
-    check(json.dumps(payload).encode())
+@given(payloads, st.none() | st.binary(max_size=8))
+def test_any_json_makes_an_event_or_a_refusal(payload: dict[str, Any], key: bytes | None) -> None:
+    check(json.dumps(payload).encode(), key)
+    check(json.dumps(payload, ensure_ascii=False).encode(errors="surrogatepass"), key)
+
+
+# numbers as nobody writes them, in every place
+odd = st.one_of(
+    st.builds("{}{}{}".format, st.sampled_from(["", "-"]), st.integers(0, 10**400), st.sampled_from(["", ".5"])),
+    st.builds("{}e{}".format, st.integers(-9, 9), st.integers(-(10**12), 10**12)),
+    st.sampled_from(["NaN", "Infinity", "-Infinity", "1" * 310, "1" * 4_301, "[" * 2_000 + "]" * 2_000]),
+    st.sampled_from(["-0", "01", "1.", ".1", "+1", "1e", "--1"]),
+    st.sampled_from(['"\\ud800"', '"\x00"', '"\x7f"', "'a'", "undefined", "{", "]", '"', "\\", "\ufeff", ""]),
+    st.text(max_size=6).map(json.dumps),
+)  # fmt: skip
+fields = st.sampled_from([
+    "type", "event", "userId", "anonymousId", "messageId", "timestamp", "originalTimestamp", "sentAt", "category",
+    "properties", "groupId", "previousId", "context", "properties.price", "properties.quantity",
+    "properties.total", "properties.products", "properties.order_id", "properties.category",
+    "properties.product_id",
+])  # fmt: skip
+
+
+@given(st.dictionaries(fields, odd, max_size=5), st.sampled_from(sorted(KINDS)))
+def test_any_token_in_any_field_makes_an_event_or_a_refusal(tokens: dict[str, str], name: str) -> None:
+    inner = ",".join(f'"{field[11:]}":{token}' for field, token in tokens.items() if "." in field)
+    given = {
+        "type": '"track"',
+        "event": json.dumps(name),
+        "userId": '"ann"',
+        "properties": f"{{{inner}}}",
+        **tokens,
+    }
+    body = ",".join(f'"{field}":{token}' for field, token in given.items() if "." not in field)
+    check(f"{{{body}}}".encode(), b"ann")
 
 
 @pytest.mark.parametrize(

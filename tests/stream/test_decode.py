@@ -12,7 +12,8 @@ from engine.ports.records import as_columns
 from engine.ports.sources import SOURCE_HEADER
 from engine.sources.registry import sources
 from engine.stream.decode import DecodedBatch, decode
-from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, event
+from tests.stream.fetched import fetched
+from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, Setting, event
 
 STRANGER = next(key for key in (b"a", b"b", b"c") if partition_of(key, PARTITIONS) != 1)
 SEGMENT = json.dumps(
@@ -69,3 +70,39 @@ def test_every_record_is_counted_once_where_it_lies(first: int, end: int) -> Non
     within = [kind for i, (kind, _, _) in enumerate(kinds) if first <= 5 + i < end]
     wanted = {kind: within.count(kind) for kind in ("deadletters", "forwarded")}
     assert batch.counts(first, end) == {"events": len(within), **wanted}
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b'{"type":"page","timestamp":' + b"1" * 310 + b"}", "bad_time"),
+        (b'{"type":"page","context":' + b"[" * 10_000 + b"]" * 10_000 + b"}", "malformed"),
+        (b'{"a":' * 5_000 + b"1" + b"}" * 5_000, "malformed"),
+        (b'{"type":"track","event":"Order Completed","properties":{"total":1e999}}', "bad_number"),
+        (b'{"type":"page","userId":"undefined"}', "missing_customer"),
+        (b'{"type":"page","userId":"a"', "malformed"),
+    ],
+)
+def test_whatever_a_record_holds_it_is_a_dead_letter_at_the_worst(payload: bytes, reason: str) -> None:
+    key = None if b"undefined" in payload else CUSTOMER
+    batch = decoded(KafkaRecord(7, payload, key, START), KafkaRecord(8, SEGMENT, None, START))
+    assert [(letter.reason, letter.offset, letter.value) for letter in batch.dead] == [(reason, 7, payload)]
+    assert batch.customers == [CUSTOMER]
+
+
+def test_what_could_not_be_read_of_records_is_counted_by_reason() -> None:
+    odd = json.dumps({**json.loads(SEGMENT), "anonymousId": "a", "properties": [], "userId": "null"}).encode()
+    batch = decoded(
+        KafkaRecord(7, odd.replace(b'"a"', b'"' + CUSTOMER + b'"'), None, START),
+        KafkaRecord(8, SEGMENT, None, START),
+    )
+    assert (batch.customers, batch.dead) == ([CUSTOMER] * 2, [])
+    assert batch.warned == {"bad_field": 1, "placeholder_id": 1}
+
+
+async def test_a_worker_counts_what_it_could_not_read() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    payload = json.dumps({**json.loads(SEGMENT), "properties": []}).encode()
+    await setting.worker.apply(fetched({1: [KafkaRecord(0, payload, None, START)]}))
+    assert setting.meter.value("stream_warned", "bad_field") == 1

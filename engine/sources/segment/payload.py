@@ -68,6 +68,10 @@ _PAYLOAD = msgspec.json.Decoder(_Payload)
 _LOOSE_PAYLOAD = msgspec.json.Decoder(_LoosePayload)
 _EVENT = msgspec.msgpack.Encoder()
 
+#: What Python raises for a value that some line did not expect; a dead letter with these words is a fault of ours.
+_SLIPS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+UNFORESEEN = "it cannot be read"
+
 
 def message(
     payload: bytes | msgspec.Raw,
@@ -130,19 +134,22 @@ def canonical(
     the customer when the payload names none; `fallback_id` (made from topic, partition and offset, so
     that reading twice gives the same) is the messageId when it has none. Raises `BadEvent`.
     """
+    made = _of_record(value, key, received_at, fallback_id, received_at if now is None else now, limits)
+    return made.customer.encode(), _EVENT.encode(made.event)
+
+
+def _of_record(
+    value: bytes, key: bytes | None, received_at: int, fallback_id: str, now: int, limits: Limits
+) -> Message:
+    """The message of a record. A worker reads it again at every start, so that nothing but `BadEvent` may come of
+    what it holds, be it a slip of ours."""
     try:
-        customer = key.decode() if key else ""
+        customer = text(key.decode() if key else "", "key", MAX_CUSTOMER_BYTES)
+        return message(value, received_at, now, limits, fallback_id=fallback_id, fallback_customer=customer)
     except UnicodeDecodeError:
         raise BadEvent("bad_field", "not UTF-8", "key") from None
-    made = message(
-        value,
-        received_at,
-        received_at if now is None else now,
-        limits,
-        fallback_id=fallback_id,
-        fallback_customer=text(customer, "key", MAX_CUSTOMER_BYTES),
-    )
-    return made.customer.encode(), _EVENT.encode(made.event)
+    except _SLIPS as slip:
+        raise BadEvent("malformed", f"{UNFORESEEN}: {type(slip).__name__}") from slip
 
 
 class SegmentSource:
@@ -179,9 +186,10 @@ class SegmentSource:
 
     def canonical(
         self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
-    ) -> tuple[bytes, bytes]:
-        """Customer and canonical event of a payload on Kafka."""
-        return canonical(value, key, received_at, fallback_id, limits=self._limits)
+    ) -> tuple[bytes, bytes, Sequence[LeftOut]]:
+        """Customer and canonical event of a payload on Kafka, and what could not be read of it."""
+        made = _of_record(value, key, received_at, fallback_id, received_at, self._limits)
+        return made.customer.encode(), _EVENT.encode(made.event), made.left_out
 
 
 def _loose(payload: bytes | msgspec.Raw, limit: int, fault: BadEvent, left_out: list[LeftOut]) -> _LoosePayload:
