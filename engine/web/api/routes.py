@@ -65,8 +65,11 @@ _CALL: dict[str, Any] = {
         "type": {"type": "string", "description": "needed in a batch"},
         "event": {"type": "string", "description": "of a track call: Product Viewed, Order Completed …"},
         "messageId": {"type": "string", "maxLength": 100, "description": "makes retries idempotent"},
-        "userId": {"type": "string"},
-        "anonymousId": {"type": "string"},
+        "userId": {
+            "type": "string",
+            "description": "a placeholder such as undefined, null or 0 counts as missing",
+        },
+        "anonymousId": {"type": "string", "description": "counts where there is no userId; as for placeholders"},
         "timestamp": {"type": "string", "format": "date-time"},
         "sentAt": {"type": "string", "format": "date-time"},
         "properties": {"type": "object"},
