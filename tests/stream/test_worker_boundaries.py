@@ -203,6 +203,7 @@ def batch_of(*records: KafkaRecord) -> DecodedBatch:
         (b"", "missing_customer"),
         (b"k" * 257, "too_large"),
         (b"\xff", "bad_field"),
+        (b"\x80", "bad_field"),  # no bit but the one that makes it no ASCII
         ("ä".encode() * 129, "too_large"),
     ],
 )
