@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import permutations
 from typing import Any, NamedTuple
 
 import cramjam
@@ -201,6 +202,23 @@ def _ends_after(steps: list[tuple[int, str]], aborted: tuple[int, int], first: i
     producer, started = aborted
     end = next(i for i in range(started, len(steps)) if steps[i] == (producer, "abort"))
     return end >= first
+
+
+@pytest.mark.parametrize("aborted", list(permutations([(9, 0), (7, 1), (8, 2)])))
+def test_aborted_transactions_are_found_in_whatever_order_they_are_told(
+    aborted: Sequence[tuple[int, int]],
+) -> None:
+    sent = [batch([Record(offset)], offset, producer=producer) for producer, offset in ((9, 0), (7, 1), (8, 2))]
+    ended = [marker(offset, producer, aborts=True) for offset, producer in ((3, 8), (4, 9), (5, 7))]
+    again = batch([Record(6)], 6, producer=9)
+    read = agree(b"".join([*sent, *ended, again]), 0, aborted)
+    assert (read.columns["offset"].tolist(), read.missing) == ([6], 0)
+
+
+def test_an_offset_that_comes_twice_leaves_no_less_than_none_missing() -> None:
+    read = record_batches.read_batches(batch([Record(0), Record(0)]), 0)
+    assert read is not None
+    assert read.missing == 0
 
 
 def test_transaction_markers_are_no_records() -> None:

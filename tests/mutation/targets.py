@@ -52,7 +52,12 @@ AREAS = (
         ("engine/decisions",),
         (
             ("tests/decisions", "tests/stream"),
-            ("tests/contracts", "tests/flows/test_decisions.py", "tests/flows/test_outcomes.py"),
+            (
+                "tests/contracts",
+                "tests/flows/test_decisions.py",
+                "tests/flows/test_first_decision.py",
+                "tests/flows/test_outcomes.py",
+            ),
         ),
     ),
     Area(
