@@ -202,7 +202,7 @@ def _not_text(node: Node, what: str) -> str:
 
 def _not_a_number(node: Node, what: str) -> str:
     if not isinstance(node, ScalarNode):
-        return f"{what} must be a number"
+        return f"{what} must be a number alone, such as 10 or 0.5"
     if node.tag == TAG + "null":
         return f"{what} is empty"
     advice = numerals.number(node.value)

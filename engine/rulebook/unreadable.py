@@ -9,6 +9,7 @@ from typing import NamedTuple
 import yaml
 
 from engine.rulebook.faults import LONGEST_SHOWN
+from engine.rulebook.language import numerals
 
 RULE_KEYS = (
     "name",
@@ -24,6 +25,7 @@ RULE_KEYS = (
     "expires",
 )
 OF_MANY = frozenset(("indicators", "offers", "cases", "channels", "cap", "features", "without"))
+NUMBERS = ("value", "propensity", "evidence", "boost", "max")
 KEYS = OF_MANY.union(RULE_KEYS, ("max", "period"))
 #: What YAML does not let a text without quotes begin with.
 BEGINNINGS = re.compile(r"[{\[}\]*&!%@`>|,]|[-?](?=\s|$)")
@@ -115,7 +117,10 @@ def _of_value(found: re.Match[str]) -> tuple[int, str] | None:
         return start, f"write the text on the line after {value[0]}, or in quotes without {value[0]}"
     if BEGINNINGS.match(value):
         if key == "when":
-            return start, "write a condition that begins with a name, such as cart.items > 0, without braces"
+            return start, f"begin the condition with a name, as in cart.items > 0, not with {value[0]}"
+        if key in NUMBERS:
+            advice = numerals.number(value)
+            return start, advice.reason if advice else f"{key} must be a number, such as 10 or 0.5"
         return start, f"put the text in quotes: it begins with {value[0]}{_sample(key, value)}"
     if colon := re.search(r":(?=\s|$)", value):
         return start + colon.start(), f"put the text in quotes: it holds a colon{_sample(key, value)}"
@@ -126,12 +131,14 @@ def _of_quoted(key: str, value: str, start: int) -> tuple[int, str] | None:
     quote = value[0]
     whole = re.match(r"'(?:[^']|'')*'" if quote == "'" else r'"(?:[^"\\]|\\.)*"', value)
     if whole is None:
-        return start, f"the quote that opens here is not closed: write {quote} at the end of the text"
+        other = f", not {value[-1]}" if value[-1] in "“”„’»«" else ""
+        return start, f"the quote that opens here is not closed: write {quote} at the end of the text{other}"
     if whole.end() == len(value):
         return None
     if key == "when":
         return start, "put the whole condition in quotes, or nothing of it"
-    inner = value[1:-1] if value.endswith(quote) else value.replace(quote, "")
+    within = value.endswith(quote) and not value[whole.end()].isspace()  # "say "yes" now", not "a" and "b"
+    inner = value[1:-1] if within else value
     return start + whole.end(), f"put the whole text in quotes, other ones than in it{_sample(key, inner)}"
 
 
@@ -186,6 +193,8 @@ def _other(error: yaml.MarkedYAMLError, at: int, column: int) -> Unreadable:
         return Unreadable(begun.line + 1, begun.column + 1, f"not YAML: {reason}")
     if begun and context == "while scanning a quoted scalar":
         return Unreadable(begun.line + 1, begun.column + 1, "the quote that opens here is not closed")
+    if "'\\t'" in problem:
+        return Unreadable(at + 1, column + 1, "write a blank instead of the tab")
     hints = {
         "while parsing a flow": "between braces and brackets put texts in quotes, and close what you opened",
         "while scanning a double-quoted": "write \\ twice, or put the text in single quotes",

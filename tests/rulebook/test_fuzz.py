@@ -49,7 +49,9 @@ def test_any_condition_gives_a_rulebook_or_faults(text: str, wide: bool) -> None
 pieces = st.sampled_from(
     ["cart.items", "Cart Items", "x", "is", "not", "In", "AND", "(", ")", "[", "{", "}", '"', "”", "=", ">", "≥",
      "&", "|", "!", "~", ",", ";", "1", "0,1", "1.000,5", "9" * 400, "1'000", "%", "€", "EUR", "minutes", "s", "k",
-     "between", "..", "true", "17:00", "-", "–", " ", " ", " ", "\u00a0", "when", "und", "at least"]
+     "between", "..", "true", "17:00", "-", "–", " ", " ", " ", "\u00a0", "when", "und", "at least",
+     "== ", "Monday", "so", "9 am", "12:30 pm", "1h30", "2 weeks 3 d", "range(1, 2)", "&gt;", "&amp;", "@x", "$",
+     "is true", "is not no", "1;2", "then", "ſ", "K", "٣", "½", "months", "x and 5 Euro"]
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.errors import BadRule
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.language import condition, slips
 
@@ -69,6 +70,17 @@ def faults(text: str) -> list[str]:
         ("idle.seconds > minutes 5", ["16: write minutes(5)"]),
         ("idle.seconds > 90s", ["16: write minutes(1.5)"]),
         ("purchases.days_since > 2 weeks", ["24: write days(14)"]),
+        ("session.seconds > 1 hour 30 minutes", ["19: write hours(1) + minutes(30)"]),
+        ("session.seconds > 1h30", ["19: write hours(1) + minutes(30)"]),
+        ("now.hour > 5 pm", ["12: write 17, the hour alone, and compare it with now.hour"]),
+        ("now.weekday in (Sat, Sunday)", ["17: write 5 for Sat", "22: write 6 for Sunday"]),
+        ("cart.items in (1;2)", ["17: write a comma between the numbers"]),
+        ("cart.items in (1 - 5)", ["1: write 1 <= cart.items <= 5"]),
+        ("cart.items &gt;= 3 &amp;&amp; watcher",
+         ["12: write >= instead of &gt;=", "20: write and instead of &amp;&amp;"]),
+        ("watcher is not true", ["1: write not watcher alone"]),
+        ("$cart.items > 0;", ["1: leave $ away", "16: leave ; away"]),
+        ("cart.items greater 3", ["12: write > instead of greater"]),
         ("now.hour >= 17:00", ["13: write 17, the hour alone, and compare it with now.hour"]),
         ("cart.items \u200b> = 0", ["12: write an ordinary blank here", "13: write >= instead of > ="]),
     ],
@@ -91,6 +103,27 @@ def test_other_faults_are_reported_beside_slips_at_their_places() -> None:
 
 def test_commas_of_a_list_are_no_slip() -> None:
     assert faults("cart.items in (0,1) and cart.value = (2)") == ["36: write == to compare instead of ="]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("cart.items == 1 or 2", "20: this value is no condition: write the comparison again, "
+                                 "as in cart.items == 1 or cart.items == 2"),
+        ("cart.items == 1, 2", "1: this is no condition: write and, or or, between conditions, "
+                               "and several numbers as in (1, 2)"),
+        ("cart.items in 5", "15: `in` needs numbers in parentheses on its right, as in (1, 2); "
+                            "for one number write =="),
+        ("watcher == 1", "1: no feature or number 'watcher'; an indicator is written alone, without a comparison"),
+    ],
+)  # fmt: skip
+def test_what_is_read_and_means_nothing_says_what_may_be_meant(text: str, expected: str) -> None:
+    assert faults(text) == [expected]
+
+
+def test_truth_is_written_with_a_capital_within_a_condition() -> None:
+    with pytest.raises(BadRule, match="a:1:48: x: no indicator 'true': write True"):
+        compile_texts({"a": "indicators: [{name: x, when: cart.items > 0 or true}]"})
 
 
 @pytest.mark.parametrize("text", ["cart.items 0", "cart.items >", "cart.items > > 0", "cart.items contains 3"])

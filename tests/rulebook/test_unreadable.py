@@ -55,15 +55,19 @@ TAB = "write blanks before the text, no tab"
         ("say: Hello", "say: @home", f'8:10: {QUOTES} begins with @: say: "@home"'),
         ("say: Hello", "say: - Hello", f'8:10: {QUOTES} begins with -: say: "- Hello"'),
         ("say: Hello", "say: > Hello", "8:10: write the text on the line after >, or in quotes without >"),
-        ("when: cart.items", "when: {cart.items}", "5:11: write a condition that begins with a name, "
-                                                   "such as cart.items > 0, without braces"),
+        ("when: cart.items", "when: {cart.items}", "5:11: begin the condition with a name, "
+                                                   "as in cart.items > 0, not with {"),
         ("when: cart.items", 'when: "cart.items"', "5:11: put the whole condition in quotes, or nothing of it"),
         ("say: Hello", 'say: "Hello', f'8:10: {OPEN} write " at the end of the text'),
         ("Hello", "'Hello", f"8:10: {OPEN} write ' at the end of the text"),
         ("say: Goodbye", 'say: "Bye', f'15:10: {OPEN} write " at the end of the text'),
         ("say: Hello", "say: 'It's here'", f'8:14: {WHOLE}: say: "It\'s here"'),
         ("say: Hello", 'say: "Say "yes" now"', f"8:16: {WHOLE}: say: 'Say \"yes\" now'"),
-        ("say: Hello", 'say: "Hello" dear', f'8:17: {WHOLE}: say: "Hello dear"'),
+        ("say: Hello", 'say: "Hello" dear', f'8:17: {WHOLE}: say: \'"Hello" dear\''),
+        ("say: Hello", 'say: "a" and "b"', f'8:13: {WHOLE}: say: \'"a" and "b"\''),
+        ("say: Hello", 'say: "Hello”', f'8:10: {OPEN} write " at the end of the text, not ”'),
+        ("value: 6", "value: %6", "6:12: write 6, the number alone"),
+        ("cart.items > 0", "cart.items >\t0", "5:23: write a blank instead of the tab"),
         ("say: Hello", 'say: "C:\\data"', "8:14: not YAML: found unknown escape character 'd': "
                                          "write \\ twice, or put the text in single quotes"),
         ("    kind", "\tkind", f"3:1: {TAB}"),

@@ -137,6 +137,15 @@ def _depth(tree: ast.AST) -> int:
     return level
 
 
+def _again(node: ast.expr) -> str:
+    """What somebody may have meant by a number or a list in place of a condition."""
+    if isinstance(node, ast.Tuple):
+        return ": write and, or or, between conditions, and several numbers as in (1, 2)"
+    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
+        return ": write the comparison again, as in cart.items == 1 or cart.items == 2"
+    return ""
+
+
 class _Reader:
     """Reads one expression; continues after a fault to find the others."""
 
@@ -175,7 +184,7 @@ class _Reader:
     def _name(self, node: ast.expr) -> Condition:
         name = dotted(node)
         if name is None:
-            raise Refused(node, f"{word(node)} is no condition")
+            raise Refused(node, f"{word(node)} is no condition{_again(node)}")
         if name in BY_NAME:
             raise Refused(node, f"{name} is a number: compare it, as in {name} > 0")
         if "." in name:

@@ -32,7 +32,8 @@ _GROUPED = re.compile(r"[0-9]{1,3}([.,'’_ \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})
 _WHOLE = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*-?\s*([a-z]*)\.?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile(rf"({NUMERAL})\s*{PERCENT}", re.IGNORECASE)
 _MONEY = re.compile(rf"{MONEY}\s*({NUMERAL})|({NUMERAL})\s*(?:,-|\.-)?\s*{MONEY}", re.IGNORECASE)
-_ANY = re.compile(rf"[^0-9]*?({NUMERAL})[^0-9]*")
+_RATIO = re.compile(r"([0-9]{1,9})\s*(?:/|in|von|out\s+of)\s*([0-9]{1,9})", re.IGNORECASE)
+_ANY = re.compile(rf"(?:[^0-9]*[^\w.,])?({NUMERAL})[^0-9]*")
 
 
 class Advice(NamedTuple):
@@ -96,10 +97,23 @@ def number(text: str) -> Advice | None:
     if found := _MONEY.fullmatch(text):
         return money(found[1] or found[2])
     if re.fullmatch(NUMERAL, text):
-        return point(text)
+        return _single(point(text))
     if text[-1:] in "kK" and re.fullmatch(NUMERAL, text[:-1].rstrip()):
         return thousands(text[:-1].rstrip())
-    return _minus(text) or _float(text) or _alone(text)
+    return _minus(text) or _float(text) or _ratio(text) or _alone(text)
+
+
+def _single(advice: Advice) -> Advice | None:
+    """Not what has two points, such as 1.0.1."""
+    return advice if advice.instead.count(".") < 2 else None
+
+
+def _ratio(text: str) -> Advice | None:
+    found = _RATIO.fullmatch(text)
+    if found is None or not int(found[2]):
+        return None
+    share = f"{int(found[1]) / int(found[2]):.6f}".rstrip("0").rstrip(".")
+    return Advice(share, f"write {share} for {text}")
 
 
 def thousands(numeral: str) -> Advice:
@@ -130,7 +144,7 @@ def _float(text: str) -> Advice | None:
 def _alone(text: str) -> Advice | None:
     found = _ANY.fullmatch(text)
     plain = point(found[1]).instead if found else ""
-    return Advice(plain, f"write {plain}, the number alone") if found else None
+    return _single(Advice(plain, f"write {plain}, the number alone")) if found else None
 
 
 def duration(numeral: str, unit: str) -> Advice:

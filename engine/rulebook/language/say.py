@@ -34,7 +34,8 @@ def faults(say: str) -> Iterator[tuple[int, str]]:
     """What is wrong with a template: offset and reason of each."""
     for piece in PIECE.finditer(say):
         if piece.group() in ("{", "}"):
-            yield piece.start(), f"a lone {piece.group()}: write it twice to show it"
+            close = "close it with }, or " if piece.group() == "{" else ""
+            yield piece.start(), f"a lone {piece.group()}: {close}write it twice to show it"
         elif piece.group(1) is not None and (reason := _fault(piece.group(1))):
             yield piece.start() + 1, reason
 

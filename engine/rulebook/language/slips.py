@@ -19,7 +19,9 @@ OPERATORS = {
     "=": "==", "===": "==", ":=": "==", "!==": "!=", "=!": "!=", "<>": "!=", "≠": "!=",
     "=>": ">=", "≥": ">=", "≧": ">=", "⩾": ">=", "=<": "<=", "≤": "<=", "≦": "<=", "⩽": "<=",
     "&&": "and", "&": "and", "∧": "and", "||": "or", "|": "or", "∨": "or", "!": "not", "~": "not", "¬": "not",
-    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "×": "*", "·": "*", "÷": "/",
+    "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "＞": ">", "＜": "<", "＝": "==",
+    "&gt;": ">", "&lt;": "<", "&gt;=": ">=", "&lt;=": "<=", "&amp;": "and", "&amp;&amp;": "and",
+    "×": "*", "·": "*", "÷": "/",
 }  # fmt: skip
 PURPOSE = {"==": "== to compare", "-": "- (of the keyboard)"}
 MORE, LESS = "(?:greater|more|larger|higher|bigger)", "(?:less|fewer|smaller|lower)"
@@ -27,13 +29,22 @@ MORE, LESS = "(?:greater|more|larger|higher|bigger)", "(?:less|fewer|smaller|low
 SPOKEN = {
     rf"(?:is\s+)?(?:{MORE}\s+than\s+or\s+equal\s+to|at\s+least)|mindestens": ">=",
     rf"(?:is\s+)?(?:{LESS}\s+than\s+or\s+equal\s+to|at\s+most)|höchstens": "<=",
-    rf"(?:is\s+)?(?:{MORE}\s+than|over|above)|größer(?:\s+als)?": ">",
-    rf"(?:is\s+)?(?:{LESS}\s+than|under|below)|kleiner(?:\s+als)?": "<",
+    rf"(?:is\s+)?(?:{MORE}(?:\s+than)?|over|above)|gt|größer(?:\s+als)?": ">",
+    rf"(?:is\s+)?(?:{LESS}(?:\s+than)?|under|below)|lt|kleiner(?:\s+als)?": "<",
     r"is\s+not(?:\s+equal\s+to)?|does\s+not\s+equal|not\s+equals?(?:\s+to)?|ist\s+nicht": "!=",
     r"is\s+equal\s+to|equals?(?:\s+to)?|is|eq|gleich|ist": "==",
     r"und": "and",
     r"oder": "or",
 }  # fmt: skip
+DAYS = (
+    "monday|mon|montag|mo",
+    "tuesday|tues?|dienstag|di",
+    "wednesday|wed|mittwoch|mi",
+    "thursday|thurs?|donnerstag|do",
+    "friday|fri|freitag|fr",
+    "saturday|sat|samstag|sonnabend|sa",
+    "sunday|sun|sonntag|so",
+)
 FEATURES = {re.sub("[._]", "", name): name for name in BY_NAME}
 
 
@@ -78,8 +89,18 @@ def _between(found: Found) -> Advice:
 
 
 def _alone(found: Found) -> Advice:
-    instead = f"not {found[1]}" if found[2].lower() == "false" else found[1]
-    return Advice(instead, f"write {instead} alone")
+    negated = ("not" in found[2].lower() or "!" in found[2]) is (found[3].lower() in ("true", "yes"))
+    return _write(f"not {found[1]}" if negated else found[1], " alone")
+
+
+def _sum(found: Found) -> Advice:
+    hours, minutes = numerals.duration(found[1], found[2]), numerals.duration(found[3], found[4] or "min")
+    return _write(f"{hours.instead} + {minutes.instead}")
+
+
+def _day(found: Found) -> Advice:
+    number = next(i for i, names in enumerate(DAYS) if re.fullmatch(names, found[0], re.IGNORECASE))
+    return _write(str(number), f" for {found[0]}")
 
 
 def _quoted(found: Found) -> Advice:
@@ -88,13 +109,17 @@ def _quoted(found: Found) -> Advice:
 
 
 def _clock(found: Found) -> Advice:
-    hour = str(int(found[1]) % 24)
-    return Advice(hour, f"write {hour}, the hour alone, and compare it with now.hour")
+    hour = int(found[1]) % 24
+    if found[2]:
+        hour = hour % 12 + (12 if found[2].lower().startswith("p") else 0)
+    return Advice(str(hour), f"write {hour}, the hour alone, and compare it with now.hour")
 
 
 def _write(instead: str, why: str = "") -> Advice:
     return Advice(instead, f"write {instead}{why}")
 
+
+RANGE = r"(?:\.\.+|…|–|-|\bto\b|\bbis\b)"
 
 #: In the order in which they are tried at a place.
 RULES: tuple[Rule, ...] = (
@@ -102,25 +127,32 @@ RULES: tuple[Rule, ...] = (
     (rf"[{QUOTES}]({NAME}|{NUMERAL})?[{QUOTES}]|[{QUOTES}](?=\w)|(?<=\w)[{QUOTES}]", _quoted),
     (rf"\{{\s*({NAME})\s*\}}", lambda found: _write(found[1], " without braces")),
     (rf"({NAME})\s+(?:is\s+)?between\s+({NUMERAL})\s+and\s+({NUMERAL})", _between),
-    (rf"({NAME})\s+in\s*[(\[]?\s*({NUMERAL})\s*(?:\.\.+|…|–|\bto\b|\bbis\b)\s*({NUMERAL})\s*[)\]]?", _between),
-    (r"(?<![\w.])([a-z_]\w*)\s*(?:\bis\b|={1,3})\s*(true|false)\b", _alone),
-    (r"\b([0-9]{1,2})(?::[0-9]{2}(?::[0-9]{2})?(?:\s*Uhr)?|\s*Uhr)\b", _clock),
+    (rf"({NAME})\s+in\s*(?:range)?[(\[]\s*({NUMERAL})\s*{RANGE}\s*({NUMERAL})\s*[)\]]", _between),
+    (rf"({NAME})\s+in\s+({NUMERAL})\s*{RANGE}\s*({NUMERAL})", _between),
+    (rf"({NAME})\s+in\s+range\s*\(\s*({NUMERAL}),\s*({NUMERAL})\s*\)", _between),
+    (r"(?<![\w.])([a-z_]\w*)\s*(\bis\s+not\b|\bis\b|={1,3}|!=)\s*(true|false|yes|no)\b", _alone),
+    (r"\b([0-9]{1,2})(?::[0-9]{2})?(?::[0-9]{2})?(?:\s*([ap]\.?m\b)|\s*Uhr\b|(?<=:[0-9]{2}))", _clock),
     (rf"({NUMERAL})\s*{PERCENT}(?!\s*(?!and\b|or\b)[\w(])", lambda found: numerals.percent(found[1])),
     (rf"{MONEY}\s*({NUMERAL})", lambda found: numerals.money(found[1])),
     (rf"({NUMERAL})\s*{MONEY}", lambda found: numerals.money(found[1])),
+    (rf"({NUMERAL})\s*({UNIT})\s*(?:(?:and|und)\s+)?({NUMERAL})\s*({UNIT})?\b", _sum),
     (rf"({NUMERAL})\s*\*?\s*({UNIT})\b(?!\s*\()", lambda found: numerals.duration(found[1], found[2])),
     (rf"\b(minutes?|hours?|days?)\s+({NUMERAL})", lambda found: numerals.duration(found[2], found[1])),
     (rf"(?<![\w.])({NUMERAL})\s*k\b", lambda found: numerals.thousands(found[1])),
-    (rf"(?<![\w.])({NUMERAL})\s*[^\W\d_]+(?=\s*(?:$|[)&|]|(?:and|or|und|oder)\b))",
+    (rf"(?<![\w.])({NUMERAL})\s*(?!then\b|xor\b)[^\W\d_]+(?=\s*(?:$|[)&|]|(?:and|or|und|oder)\b))",
      lambda found: _write(numerals.point(found[1]).instead, ", the number alone")),
     (rf"(?<![\w.]){NUMERAL}", lambda found: numerals.point(found[0])),
+    (r"(?<=[0-9])\s*;\s*(?=[0-9])", lambda found: Advice(", ", "write a comma between the numbers")),
+    (r"\s*[,;]\s*$", lambda found: Advice("", f"leave {found[0].strip()} away")),
+    (r"[$@](?=[a-z])", lambda found: Advice("", f"leave {found[0]} away")),
+    (rf"(?:(?<=[=(,])|(?<=[=(,]\s))(?:{'|'.join(DAYS)})\b", _day),
     (r"(?<=[\w)])\s*[,;]\s*(?=[a-z(])", lambda found: Advice(" and ", "write and, or or, between two conditions")),
     (r"\b(?-i:AND|And|OR|Or|NOT|Not|IN|In)\b", _capitals),
     (r"^\s*(?:if|when|wenn)\s+|\s+then\s*$", lambda found: Advice(" ", f"leave {found[0].strip()} away")),
     (rf"(?<![\w.])(?:{'|'.join(re.sub('[._]', '[ ._-]', name) for name in BY_NAME)})(?![\w.])", _feature),
     (rf"(?<=[\w)]\s)(?:{'|'.join(SPOKEN)})(?=\s+[\w(-])", _spoken),
     (r"\bnicht\b", lambda found: _write("not", " instead of nicht")),
-    (r"===|!==|<>|:=|=!|=\s*>|=\s*<|>\s+=|<\s+=|!\s+=|&&?|\|\|?|!(?!=)|(?<![<>=!])=(?!=)|[≠≥≧⩾≤≦⩽∧∨~¬–—−‐‑×·÷]",
+    (r"&[gl]t;=?|(?:&amp;){1,2}|===|!==|<>|:=|=!|=\s*>|=\s*<|>\s+=|<\s+=|!\s+=|&&?|\|\|?|!(?!=)|(?<![<>=!])=(?!=)|[＞＜＝≠≥≧⩾≤≦⩽∧∨~¬–—−‐‑×·÷]",
      _operator),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in RULES)
