@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kafka import record_batches
-from engine.kernels.records import BATCH, LEAST_RECORD_BYTES
+from engine.kernels.records import BATCH, LEAST_RECORD_BYTES, TRANSACTIONAL
 from engine.ports.records import FetchedRecords, as_columns
 
 NOW = 1_700_000_000_000
@@ -213,6 +213,25 @@ def test_aborted_transactions_are_found_in_whatever_order_they_are_told(
     again = batch([Record(6)], 6, producer=9)
     read = agree(b"".join([*sent, *ended, again]), 0, aborted)
     assert (read.columns["offset"].tolist(), read.missing) == ([6], 0)
+
+
+def test_what_a_producer_committed_before_it_aborted_is_kept() -> None:
+    steps = [
+        batch([Record(0)], 0, producer=9),
+        batch([Record(1)], 1, producer=7),
+        marker(2, 7, aborts=False),
+        batch([Record(3)], 3, producer=7),
+        marker(4, 7, aborts=True),
+        batch([Record(5)], 5, codec=1),  # no marker is read together with what follows it
+    ]
+    assert agree(b"".join(steps), 0, [(9, 0), (7, 3)]).columns["offset"].tolist() == [1, 5]
+
+
+def test_a_batch_outside_of_transactions_is_kept_whoever_sent_it() -> None:
+    plain = bytearray(batch([Record(1)], 1, producer=7))
+    plain[ATTRIBUTES + 1] &= ~TRANSACTIONAL
+    raw = batch([Record(0)], 0, producer=7) + plain
+    assert agree(raw, 0, [(7, 0)]).columns["offset"].tolist() == [1]
 
 
 def test_an_offset_that_comes_twice_leaves_no_less_than_none_missing() -> None:
