@@ -34,7 +34,7 @@ async def run_api(settings: Settings) -> None:
         in_use = await process.follow_policy()
         process.follow_clock()
         workers = WorkerWatch(settings.kafka.partitions)
-        guard = StalenessGuard(process.store, process.store, time.monotonic, workers.caught_up)
+        guard = StalenessGuard(process.store, process.store, time.monotonic, workers.caught_up, workers.forget)
         monitor = HealthMonitor(process.store, workers, guard, process.log, settings.redis.timeout_s)
         await _rehearse(process, in_use, guard)
         services = _services(process, in_use, guard, monitor)

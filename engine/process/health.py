@@ -58,6 +58,12 @@ class WorkerWatch:
         before = self._before[partition]
         return before is None or (report.worker, report.connection) != (before.worker, before.connection)
 
+    def forget(self) -> None:
+        """The store was emptied and kept the connection: only reports made since count. One of them may have been
+        under way; two are asked for."""
+        self._before = [None] * self._partitions
+        self._without_lag = [set() for _ in range(self._partitions)]
+
     def caught_up(self, connection: int) -> list[bool]:
         """Of each partition, whether its worker has reported zero lag twice over `connection` to the store: at
         the first it may not have known of the newest records yet."""

@@ -42,7 +42,7 @@ async def run_worker(settings: Settings) -> None:
         process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
         problems = partial(worker_problems, worker, watch, loop_liveness)
         reporter = Reporter(process.store, lambda: process.store.connections, lambda: worker.states, problems)
-        process.begin(every(REPORT_EVERY_S, reporter.report, process.stop))
+        process.begin(every(REPORT_EVERY_S, partial(_check_and_report, worker, reporter), process.stop))
         health = build_health_app(partial(exposition, process.meter, problems), problems)
         process.begin(serve(health, settings.web.host, settings.stream.metrics_port, process.stop))
         settle_memory()
@@ -63,6 +63,12 @@ def _worker(process: Process) -> Worker:
         sources(Limits(placeholders=words(settings.payloads.placeholder_ids))),
         settings.rules.currency,
     )
+
+
+async def _check_and_report(worker: Worker, reporter: Reporter) -> None:
+    """In this order: no report claims more than the store then held. Raises `Unavailable`."""
+    await worker.owned.check_epochs()
+    await reporter.report()
 
 
 async def _run_faust(app: CoreApp, stop: asyncio.Event) -> None:

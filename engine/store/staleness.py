@@ -1,6 +1,7 @@
 """Rows of a store that lost data are unavailable until the workers have caught up from Kafka.
 
-A Redis restarted from an old snapshot, or empty, answers at once, and customers it forgot look like new ones.
+A Redis restarted from an old snapshot, or empty, answers at once, and customers it forgot look like new ones; one
+emptied by FLUSHALL does not even break a connection: until the next look, decisions take them for strangers.
 Rows stay unavailable until the workers have replayed Kafka up to the offsets that the store had reached. What
 Kafka no longer holds cannot be recovered: then the wait ends and the loss is reported.
 
@@ -24,7 +25,7 @@ from engine.ports.store import DecisionStore, Reservation, View
 
 STALLED_S = 30.0  # no progress for so long: no worker is running, so nothing more will be recovered
 AT_MOST_S = 600.0  # workers make progress, but do not report that they caught up
-BEHIND = "Redis restarted with older data: what it lost is being replayed from Kafka"
+BEHIND = "Redis has older data than before, or none: what it lost is being replayed from Kafka"
 
 
 class Loss(msgspec.Struct, frozen=True):
@@ -43,21 +44,26 @@ class StalenessDetector:
         self.connection = 0  # the last observed
         self.losses: list[Loss] = []
         self._held: Sequence[CommitPoint] = ()
+        self._last: Sequence[CommitPoint] = ()
         self._suspect = False
         self._began = self._moved = 0.0
         self._sum = -1
 
-    def look(self, connection: int, found: Sequence[CommitPoint], caught_up: Sequence[bool], now: float) -> None:
-        """`found` was read over `connection`; data can be lost only across a reconnect. ``caught_up[p]``: the
-        partition's worker reported zero lag over the current connection."""
-        if connection != self.connection:
+    def look(self, connection: int, found: Sequence[CommitPoint], caught_up: Sequence[bool], now: float) -> bool:
+        """`found` was read over `connection`. ``caught_up[p]``: the partition's worker reported zero lag since the
+        store last lost data, so far as is known. Returns whether it lost data and kept this connection (FLUSHALL):
+        what was reported before this look counts no more."""
+        emptied = connection == self.connection and _fell(self._last, found)
+        if emptied or connection != self.connection:
             self.connection, self._began, self._sum = connection, now, -1
             # the settled count only grows, unless the store lost data
             self._suspect |= any(new.settled < old.settled for old, new in zip(self._held, found, strict=False))
         if self._suspect:
-            self._follow(found, caught_up, now)
+            self._follow(found, () if emptied else caught_up, now)
         if not self._suspect:
             self._held = found
+        self._last = found
+        return emptied
 
     def _follow(self, found: Sequence[CommitPoint], caught_up: Sequence[bool], now: float) -> None:
         if (total := sum(point.offset for point in found)) != self._sum:
@@ -70,6 +76,13 @@ class StalenessDetector:
         self.behind = self._suspect and now - self._moved < STALLED_S
         if not incomplete and (loss := _loss(pairs)).records:
             self.losses.append(loss)
+
+
+def _fell(before: Sequence[CommitPoint], found: Sequence[CommitPoint]) -> bool:
+    """Whether a partition lost both counts. One alone is no loss: a log that began anew has lower offsets, and a
+    tally may be deleted or overwritten."""
+    pairs = zip(before, found, strict=False)
+    return any(new.settled < old.settled and new.offset < old.offset for old, new in pairs)
 
 
 def _loss(pairs: Sequence[tuple[CommitPoint, CommitPoint]]) -> Loss:
@@ -98,7 +111,7 @@ class CommitProgress(Protocol):
 class StalenessGuard:
     """`store` (`engine.ports.store.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
     `now` is a monotonic clock in seconds; `caught_up` gives for each partition whether its worker has reported
-    zero lag since that connection to the store was made."""
+    zero lag since that connection to the store was made, and since `forget` was called."""
 
     def __init__(
         self,
@@ -106,12 +119,14 @@ class StalenessGuard:
         progress: CommitProgress,
         now: Callable[[], float],
         caught_up: Callable[[int], Sequence[bool]] = lambda connection: (),
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._progress = progress
         self._detector = StalenessDetector()
         self._now = now
         self._caught_up = caught_up
+        self._forget = forget
 
     @property
     def behind(self) -> bool:
@@ -131,7 +146,8 @@ class StalenessGuard:
     async def look(self) -> None:
         """Observe the store's progress; to be called periodically. Raises `Unavailable`."""
         points, connection = await self._progress.commit_points(), self._progress.connections
-        self._detector.look(connection, points, self._caught_up(connection), self._now())
+        if self._detector.look(connection, points, self._caught_up(connection), self._now()):
+            self._forget()
 
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """As the store's. Raises `Unavailable` also while it is behind."""

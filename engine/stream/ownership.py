@@ -76,6 +76,16 @@ class Ownership:
             if state.connection != self._store.connections:
                 state.failed = True
 
+    async def check_epochs(self) -> None:
+        """Fail the partitions whose epoch is not the store's any more: it was emptied, or another worker claimed
+        them. A commit would be refused too; without events there is none. Raises `Unavailable`."""
+        live = [state for state in self.states.values() if state.live]
+        positions = await asyncio.gather(*(self._store.position(state.partition) for state in live))
+        for state, position in zip(live, positions, strict=True):
+            if state.live and position.epoch != state.epoch:
+                state.refused_at = state.refused_at or time.monotonic()
+                state.failed = True
+
     async def restore(self, still_ours: Callable[[], bool], patience_s: float) -> dict[int, int]:
         """Reset failed partitions to what the store holds; returns the offsets to fetch them from.
 

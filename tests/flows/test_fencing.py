@@ -47,3 +47,27 @@ async def test_what_a_sleeper_writes_when_it_wakes_is_refused(stores: list[Redis
     await heir.worker.apply(fetched({1: records(7, 3)}))
     await heir.worker.owned.drain()
     assert (await stores[1].tallies())["applied"] == 10
+
+
+async def test_a_worker_notices_without_an_event_that_redis_was_emptied(
+    stores: list[RedisStore], valkey: Valkey
+) -> None:
+    setting = Setting(store=stores[0])
+    owned = setting.worker.owned
+    await owned.own([1])
+    await setting.worker.apply(fetched({1: records(0, 4)}))
+    await owned.drain()
+    rows = await stores[0].read(1, [CUSTOMER])
+    await owned.check_epochs()
+    assert setting.worker.states[1].live
+    assert await redis_command(valkey.url, "FLUSHALL") == b"+OK"
+    await owned.check_epochs()
+    assert setting.worker.states[1].failed
+    assert await owned.restore(lambda: False, 0) == {}  # perhaps another worker's
+    assert await owned.restore(lambda: True, 0) == {1: 0}
+    await setting.worker.apply(fetched({1: records(0, 4)}))
+    await owned.drain()
+    assert await stores[0].read(1, [CUSTOMER]) == rows
+    await owned.check_epochs()
+    assert setting.worker.states[1].live
+    assert stores[0].connections == 1

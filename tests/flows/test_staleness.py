@@ -1,4 +1,4 @@
-"""A Redis that came back without its rows is not taken for one without customers."""
+"""A Redis that came back without its rows, or was emptied, is not taken for one without customers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from engine.settings import Redis
 from engine.store.keys import RedisKeys
 from engine.store.redis import RedisStore
 from engine.store.staleness import BEHIND, StalenessGuard
+from tests.processes import redis_command
 from tests.services import Valkey
 
 PARTITIONS = 2
@@ -52,6 +53,28 @@ async def test_rows_are_away_until_what_was_lost_is_applied_again(own: Valkey) -
     await guarded.look()
     assert not guarded.behind
     assert (await guarded.views(["ada"]))[0].row == b"row"
+    await store.close()
+
+
+async def test_rows_are_away_too_when_it_is_emptied_and_nobody_is_disconnected(own: Valkey) -> None:
+    store, forgotten = RedisStore(Redis(url=own.url), PARTITIONS), 0
+
+    def forget() -> None:
+        nonlocal forgotten
+        forgotten += 1
+
+    guarded = StalenessGuard(store, store, time.monotonic, lambda connection: [True, True], forget)
+    await apply(store, "ada", 40)
+    await guarded.look()
+    assert await redis_command(own.url, "FLUSHALL") == b"+OK"
+    await guarded.look()
+    assert (store.connections, forgotten) == (1, 1)
+    with pytest.raises(Unavailable, match=BEHIND):
+        await guarded.views([customer_id("ada")])
+    await apply(store, "ada", 40)
+    await guarded.look()
+    assert (await guarded.views([customer_id("ada")]))[0].row == b"row"
+    assert (forgotten, guarded.losses) == (1, [])
     await store.close()
 
 

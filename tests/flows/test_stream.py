@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -30,9 +31,11 @@ from engine.ports.clock import ClockAnchor
 from engine.rulebook.directory import load
 from engine.settings import Kafka, Redis
 from engine.store.redis import RedisStore
+from engine.store.staleness import StalenessGuard
 from engine.stream.evaluator import IndicatorEvaluator
 from tests.kernels.values import decoded
 from tests.patience import PATIENCE_S
+from tests.processes import redis_command
 from tests.services import Broker, Valkey
 
 RULES = Path(__file__).parent.parent.parent / "rules"
@@ -198,6 +201,27 @@ async def test_rows_are_what_the_kernels_make_of_the_events_and_repeats_drop(
     assert tallies["deadletters"] == 0
     wanted = expected(messages)
     assert tallies["customers"] == len(wanted)
+    assert await deployment.rows(list(wanted)) == wanted
+
+
+async def test_a_redis_that_is_emptied_is_filled_again_without_a_new_event(
+    deployment: Deployment, valkey: Valkey
+) -> None:
+    messages = shopping(600, 40)
+    await deployment.work("worker")
+    await send(deployment, messages)
+    await deployment.until(lambda t: t.get("events", 0) == 600)
+    guard = StalenessGuard(deployment.store, deployment.store, time.monotonic)
+    await guard.look()
+    anchor = await deployment.store.clock()
+    assert await redis_command(valkey.url, "FLUSHALL") == b"+OK"  # no connection breaks
+    await deployment.store.set_clock(anchor)  # as a replay does
+    await guard.look()
+    assert guard.behind
+    await deployment.until(lambda t: t.get("events", 0) == 600)
+    await guard.look()
+    assert (guard.behind, guard.losses) == (False, [])
+    wanted = expected(messages)
     assert await deployment.rows(list(wanted)) == wanted
 
 

@@ -82,6 +82,19 @@ def test_caught_up_is_who_said_so_twice_since_the_store_came_back() -> None:
     assert look(3, report("b", beat=2, connection=2))
 
 
+def test_what_was_reported_before_the_store_was_emptied_is_forgotten() -> None:
+    watch = WorkerWatch(1)
+    for beat in (1, 2):
+        watch.look(1, [report(beat=beat)], NOW)
+    assert watch.caught_up(1) == [True]
+    watch.forget()
+    assert watch.caught_up(1) == [False]
+    watch.look(1, [report(beat=3)], NOW)
+    assert watch.caught_up(1) == [False]
+    watch.look(1, [report(beat=4)], NOW)
+    assert watch.caught_up(1) == [True]
+
+
 def test_a_loss_is_put_into_words() -> None:
     said = notice(Loss(12_345, 678), 1_700_000_000_000)
     assert said.startswith("22:13:20 UTC: Redis came back without 12,345 events")

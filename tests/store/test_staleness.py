@@ -52,8 +52,33 @@ def test_a_later_loss_is_measured_by_what_was_held_last() -> None:
     assert behind(*looks) == [False, True, False, False, True]
 
 
-def test_a_loss_shows_in_a_new_connection_alone() -> None:
-    assert behind((1, [50], 0.0), (1, [0], 1.0), (2, [3], 2.0)) == [False] * 3
+def test_a_store_that_is_emptied_and_keeps_its_connections_is_behind() -> None:
+    looks = [(1, [50, 70], 0.0), (1, [0, 0], 1.0), (1, [50, 69], 2.0), (1, [50, 70], 3.0), (1, [51, 70], 4.0)]
+    assert behind(*looks) == [False, True, True, False, False]
+
+
+def test_one_that_is_emptied_again_on_the_way_is_measured_by_what_was_held_first() -> None:
+    looks = [(1, [50], 0.0), (1, [0], 1.0), (1, [40], 2.0), (1, [0], 3.0), (1, [49], 4.0), (1, [50], 5.0)]
+    assert behind(*looks) == [False, True, True, True, True, False]
+
+
+def test_who_had_caught_up_before_it_was_emptied_has_not_since() -> None:
+    detector = StalenessDetector()
+    assert not detector.look(1, points([50]), [True], 0.0)
+    assert detector.look(1, points([0]), [True], 1.0)  # reported before
+    assert (detector.behind, detector.losses) == (True, [])
+    assert not detector.look(1, points([0]), [False], 2.0)
+    assert (detector.behind, detector.losses) == (True, [])
+    assert not detector.look(1, points([30]), [True], 3.0)
+    assert (detector.behind, detector.losses) == (False, [Loss(20, 20)])
+
+
+def test_a_tally_that_is_deleted_or_a_log_that_begins_anew_is_no_loss() -> None:
+    for after in (CommitPoint(0, 0, 50), CommitPoint(50, 50, 0)):
+        detector = StalenessDetector()
+        detector.look(1, points([50]), [True], 0.0)
+        assert not detector.look(1, [after], [True], 1.0)
+        assert (detector.behind, detector.losses) == (False, [])
 
 
 @pytest.mark.parametrize("step", [0, 1])
