@@ -516,3 +516,18 @@ def test_an_event_brings_the_engines_time_where_it_is_not_the_walls(ahead: int, 
     assert (made.received_at, made.engine_at) == (NOW, NOW + ahead if brought else 0)
     # a log does not say when its events came in
     assert message(payload, 0, NOW + ahead).event.engine_at == 0
+
+
+@pytest.mark.parametrize("wrapped", [b"%b", b'{"payload":%b}', b'\xef\xbb\xbf{"x":NaN,"payload":%b}'])
+def test_a_logged_payload_is_read_as_it_would_have_been_on_arrival(wrapped: bytes) -> None:
+    payload = b'{"type":"page","userId":"ann","sentAt":"","timestamp":%d,"context":NaN}' % NOW
+    made = logged(wrapped % payload, "made")
+    assert (made.event.at, made.event.id) == (NOW, "made")
+    for bad in (
+        b'{"sentAt":%b}' % (b"1" * 310),
+        b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
+        b'{"timestamp":""}',
+        b"[",
+    ):
+        with pytest.raises(BadEvent):
+            logged(wrapped % bad)

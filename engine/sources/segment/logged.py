@@ -20,18 +20,25 @@ class _Times(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     original_timestamp: Any = None
 
 
+class _Wrapped(msgspec.Struct, frozen=True):
+    payload: msgspec.Raw = msgspec.Raw()
+
+
 #: a replay may shift times to now, so any will do
 _ANY_TIME = Limits(earliest_ms=-(2**62), latest_ms=2**62)
 
+_WRAPPED = msgspec.json.Decoder(_Wrapped)
 _TIMES = msgspec.json.Decoder(_Times)
 
 
 def logged(payload: bytes, fallback_id: str = "") -> Message:
-    """The event in a logged payload; `fallback_id` is its messageId when it has none. Raises `BadEvent`.
+    """The event in a logged payload, bare or as ``{"payload": …}``; `fallback_id` is its messageId when it has
+    none. Raises `BadEvent`.
 
     "Now" is when the payload was sent, as it states itself (``sentAt``, else its time), so that no clock skew
     is corrected and no age refused. A payload without any time cannot be replayed.
     """
+    payload = bytes(decode(_WRAPPED, payload, len(payload)).payload) or payload
     return message(payload, 0, _sent(payload), _ANY_TIME, fallback_id=fallback_id)
 
 
