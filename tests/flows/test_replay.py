@@ -125,7 +125,7 @@ async def test_each_format_through_the_door(log_file: Path) -> None:
 
 async def test_the_door_is_given_no_more_at_once_than_its_settings_say(tmp_path: Path) -> None:
     path, web = tmp_path / "taobao.csv", {"max_batch_bytes": 500}
-    path.write_text("".join(f"{i},7,9,pv,{AT // 1000 + i}\n" for i in range(20)))
+    path.write_text("".join(f"{i},7,9,pv,{AT // 1000 + i}\n" for i in range(1, 21)))
     process = Process(web_settings(**web))
     async with serving(process) as client:
         where = ReplayDestination("http", str(client.base_url), WRITE)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadEvent
-from engine.sources.array_items import array_items
+from engine.sources.array_items import MAX_BRACKETS, array_items
 from engine.sources.segment.batch import read_batch, write_key
 from engine.sources.tolerant_json import MAX_REPAIRS, repaired
 from tests.sources.payloads import NOW, left_out, read, refusal
@@ -131,6 +131,12 @@ def test_a_control_character_is_a_blank_and_bytes_that_are_no_text_a_mark() -> N
 def test_a_payload_is_repaired_in_a_bounded_number_of_places() -> None:
     assert b"NaN" not in repaired(b"[" + b"NaN," * (MAX_REPAIRS - 1) + b"1]")
     assert refusal(one(1, b'"context":[%b1]' % (b"NaN," * (MAX_REPAIRS + 1)))) == ("malformed", "")
+
+
+def test_a_batch_of_too_many_brackets_is_not_cut() -> None:
+    few, many = (b'{"a":[NaN' + b",[]" * (MAX_BRACKETS // 2 + more) + b"]}" for more in (-2, 2))
+    assert array_items(few, b"a")[1] is not None
+    assert array_items(many, b"a")[1] is None
 
 
 def test_a_key_is_found_in_a_body_that_is_no_json() -> None:

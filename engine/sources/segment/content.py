@@ -13,6 +13,7 @@ from engine.events import MAX_VALUE, Kind, LeftOut
 from engine.sources.segment.commerce import CATEGORIES, ITEMS, NOTHING, ORDERS, Content, Properties
 from engine.sources.segment.ids import identifier
 from engine.sources.segment.values import (
+    MAX_LEFT_OUT,
     MAX_QUANTITY,
     MAX_TEXT_BYTES,
     leave_out,
@@ -172,6 +173,8 @@ def _of_object(products: dict[str, object]) -> list[object]:
 
 def _line(line: object, field: str, left_out: list[LeftOut], needed: bool) -> Content | None:
     if not isinstance(line, dict):
+        if len(left_out) == MAX_LEFT_OUT and not needed:
+            return None
         fault = BadEvent("bad_field", "an object is needed", field)
         if needed:
             raise fault

@@ -20,7 +20,8 @@ from engine.web.server.problems import TooLarge, respond
 from engine.web.services import Services
 
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
-YIELD_EVERY = 100  # events of a batch between two yields to the event loop: about a millisecond
+YIELD_EVENTS = 100  # of a batch, between two yields to the event loop: about a millisecond …
+YIELD_BYTES = 32 * 1024  # … or so many bytes of them
 
 
 class Warned(msgspec.Struct, frozen=True):
@@ -122,9 +123,12 @@ class EventRoutes:
         messages: list[Message] = []
         errors: list[ItemError] = []
         warnings: list[ItemWarning] = []
+        size = 0
         for index, payload in enumerate(payloads):
-            if index % YIELD_EVERY == YIELD_EVERY - 1:
+            size += len(memoryview(payload))
+            if index % YIELD_EVENTS == YIELD_EVENTS - 1 or size > YIELD_BYTES:
                 await asyncio.sleep(0)
+                size = 0
             try:
                 message = self._read(payload, "", sent_at)
             except BadEvent as fault:
