@@ -124,7 +124,7 @@ class Document:
             return []
         if isinstance(node, SequenceNode):
             return list(node.value)
-        hint = _listed(node) if what != name else ""
+        hint = _listed(node) if what != name or isinstance(node, MappingNode) else ""
         self.faults.add(self.spot(node), name, f"{what} must be a list{hint}")
         return []
 
@@ -216,7 +216,9 @@ def _not_a_number(node: Node, what: str) -> str:
 
 
 def _listed(node: Node) -> str:
-    """The end of a sentence about words that should be a list."""
+    """The end of a sentence about words or rules that should be a list."""
+    if isinstance(node, MappingNode) and not node.flow_style:
+        return ": write - and a blank before the first key of each member"
     if not isinstance(node, ScalarNode) or len(node.value) > LONGEST_SHOWN:
         return ""
     words = re.findall(r"[^\s,;()\[\]]+", node.value)
@@ -230,7 +232,8 @@ def _pair(text: str, known: tuple[str, ...]) -> str:
     found = re.fullmatch(r"([A-Za-z]+)(?:\s*[:=：]\s*|\s+)([^\n]+)", text.strip())
     if found is None or found[1].lower() not in known:
         return ""
-    return f": write {found[1].lower()}: {found[2]}, with a colon and a blank"
+    value = found[2].split()[0] if ":" in found[2] else found[2]  # the next key follows
+    return f": write {found[1].lower()}: {value}, with a colon and a blank"
 
 
 def _cut(node: MappingNode, value: Node) -> str:

@@ -152,7 +152,7 @@ def _rule(
     node = fields.get(key)
     name = document.text_of(node, shown_name, key, 1_000)
     if node is not None and name is not None and not form.fullmatch(name):
-        reason = f"{key} {shown(name)} may hold up to 64 {allowed}, a letter first"
+        reason = f"{key} {shown(name)} may hold up to 64 {allowed}, a letter first{_instead(name, form)}"
         document.faults.add(document.spot(node), shown_name, reason)
         name = None
     when = _when(document, fields.get("when"), shown_name)
@@ -166,6 +166,12 @@ def _rule(
         condition=tree,
         place=lambda offset: document.within(scalar, offset),
     )
+
+
+def _instead(name: str, form: re.Pattern[str]) -> str:
+    """The end of a sentence about a name that has capitals, blanks, quotes or marks."""
+    words = re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+    return f": write {words}" if name.strip("“”„‘’«»").isascii() and form.fullmatch(words) else ""
 
 
 def _when(document: Document, node: Node | None, name: str) -> tuple[ScalarNode, Condition] | None:

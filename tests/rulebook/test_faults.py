@@ -144,7 +144,8 @@ offers:
   - three
 """
     assert faults(text) == [
-        "a.yaml:2:9: One: id 'One' may hold up to 64 lower case letters, digits, _ and -, a letter first",
+        "a.yaml:2:9: One: id 'One' may hold up to 64 lower case letters, digits, _ and -, a letter first: "
+        "write one",
         "a.yaml:3:11: One: no kind 'sel'; did you mean sell? (there are sell, serve, ask, retain, nurture, chat)",
         "a.yaml:4:15: One: a channel is given twice",
         "a.yaml:4:21: One: no channel 'wep'; did you mean web? (there are web, agent, email, app)",
@@ -169,6 +170,24 @@ offers:
         "a.yaml:14:15: two: id is given twice",
         "a.yaml:15:5: offer: must be a mapping with id, kind, channels, when, value, propensity, say",
     ]
+
+
+def test_rules_that_are_no_list_are_asked_for_dashes() -> None:
+    assert faults("indicators:\n  name: a\n  when: cart.items > 1\n") == [
+        "a.yaml:2:3: indicators: indicators must be a list: "
+        "write - and a blank before the first key of each member"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("Free Delivery!", ": write free_delivery"), ("“help”", ": write help"), ("1st", ""), ("Grüße", "")],
+)
+def test_a_name_is_shown_as_it_may_be(name: str, instead: str) -> None:
+    (fault,) = faults(f"indicators: [{{name: '{name}', when: cart.items > 0}}]")
+    assert fault.endswith(
+        f"name '{name}' may hold up to 64 lower case letters, digits and _, a letter first{instead}"
+    )
 
 
 def test_names_are_unique_over_all_files() -> None:
@@ -297,6 +316,8 @@ def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
         ("channels: (web email)", "15: channels must be a list: write [web, email]"),
         ("kind: Chat", "11: no kind 'Chat'; did you mean chat? (there are " + ", ".join(KINDS) + ")"),
         ("cap: max=1", "10: must be a mapping with max, period: write max: 1, with a colon and a blank"),
+        ("cap:\n      max:1\n      period:7d", "7: must be a mapping with max, period: write max: 1, "
+                                             "with a colon and a blank"),
         ("cap: {max:1, period: 7d}", "11: unknown key 'max:1': write max: 1, with a colon and a blank"),
         ("cap: {max: 1,5, period: 7d}", "18: unknown key '5': a comma ends the text before it; "
                                         "put that in quotes, or write a number with a point"),
@@ -308,6 +329,5 @@ def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
 def test_a_fault_of_a_field_says_what_to_write_instead(line: str, expected: str) -> None:
     key = line.partition(":")[0]
     text = "".join(kept for kept in OFFER.splitlines(True) if not kept.startswith(f"    {key}:"))
-    assert faults(f"{text}    {line}\n") == [
-        f"a.yaml:{8 + (f'    {key}:' not in OFFER)}:{expected}".replace(": ", ": one: ", 1)
-    ]
+    row = text.count("\n") + (2 if "\n" in line else 1)
+    assert faults(f"{text}    {line}\n") == [f"a.yaml:{row}:{expected}".replace(": ", ": one: ", 1)]
