@@ -22,7 +22,7 @@ WORDS = frozenset(
     }
 )  # fmt: skip
 
-_AROUND = " \t\r\n\v\f\0\xa0\u200b\u2060\ufeff\"'`()[]{}<>"
+_AROUND = " \t\r\n\v\f\0\xa0\u200b\u2060\ufeff\ufffd\"'`()[]{}<>"
 _ZEROS = "0.-_,;:?/"  # what zero UUIDs, 0, 0.0, -- and ? are made of
 _PLAIN = frozenset(ascii_letters + "123456789")  # begins most ids, and no zeros, blanks or templates
 _TEMPLATES = (("{{", "}}"), ("${", "}"), ("<%", "%>"), ("%%", "%%"))  # that nobody filled in

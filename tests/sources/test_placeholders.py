@@ -11,7 +11,7 @@ from tests.sources.payloads import NOW, left_out, read, refusal, track
 
 NOBODY = [
     "undefined", "null", "NULL", " None ", "nil", "<nil>", "(null)", "NaN", "N/A", "[object Object]", "anonymous",
-    "Guest", "unknown", "0", "0.0", "-0", "-1", "-", "?", '""', "{}", "[]", "\u200b", "\ufeff", "\x00",
+    "Guest", "unknown", "0", "0.0", "-0", "-1", "-", "?", '""', "{}", "[]", "\u200b", "\ufeff", "\x00", "\ufffd",
     "00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}", "0" * 32, "'undefined'",
     "{{user.id}}", "${userId}", "<%= id %>", "%%USER_ID%%", 0, 0.0, -0.0, -1,
 ]  # fmt: skip
