@@ -19,9 +19,10 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 LIMIT = "MUTANT_TEST_S"  # where `plugin` finds how long a test may take
-NO_TESTS = 5  # pytest's exit code
+WRONG_ARGUMENTS, NO_TESTS = 4, 5  # pytest's exit codes
 NOT_RUN = "not slow and not kafka"
-_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+_FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+?::.+?|\S+)(?: - .*)?$", re.MULTILINE)
+_GONE = re.compile(r"^ERROR: not found: ", re.MULTILINE)  # a test of that name
 
 
 class Step(NamedTuple):
@@ -34,8 +35,11 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of tests ended: ``failed`` are the names of those that did; ``timeout`` that it took too long,
-    ``endless`` that a test used up its share of the processor."""
+    """How a run of tests ended; that of a test that is there no longer ``passed``.
+
+    ``failed`` are the names of those that did; ``timeout`` that it took too long, ``endless`` that a test used up
+    its share of the processor.
+    """
 
     passed: bool
     timeout: bool
@@ -155,8 +159,14 @@ class _Server:
         if code == NO_TESTS:
             raise RuntimeError(f"no test was run:\n{output[-2000:]}")
         endless = code == -signal.SIGPROF
+        nothing = code == WRONG_ARGUMENTS and _GONE.search(output) is not None
         return Outcome(
-            code == 0, endless or seconds >= limit_s, endless, tuple(_FAILED.findall(output)), seconds, output
+            code == 0 or nothing,
+            endless or seconds >= limit_s,
+            endless,
+            tuple(_FAILED.findall(output)),
+            seconds,
+            output,
         )
 
     def _answer(self) -> int:

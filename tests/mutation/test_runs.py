@@ -131,6 +131,21 @@ def test_every_name_in_the_table_is_there() -> None:
 
 
 @pytest.mark.slow
+def test_a_test_that_noticed_and_is_gone_notices_nothing_any_more(checkout: Path, trials: Make) -> None:
+    (checkout / "tests/rulebook/test_other.py").unlink()
+    file, mutant = checkout / "tests/rulebook/test_bounds.py", boundary(checkout, "small")
+    head, _ = file.read_text().split("def test_small")
+    each = head.replace("from", "import pytest\nfrom", 1) + "@pytest.mark.parametrize('a', [3], ids=['a b c'])\n"
+    file.write_text(each + "def test_small(a: int) -> None:\n    assert not small(a)\n")
+    for _ in range(2):
+        tried, sandbox = trials()
+        assert tried.run(mutant, sandbox).by == "tests/rulebook/test_bounds.py::test_small[a b c]"
+    file.write_text(head + "def test_none() -> None:\n    assert small(1)\n")
+    tried, sandbox = trials()
+    assert tried.run(mutant, sandbox).outcome == SURVIVED
+
+
+@pytest.mark.slow
 def test_where_the_table_names_no_test_that_reaches_a_file_any_that_does_is_run(
     checkout: Path, trials: Make
 ) -> None:
