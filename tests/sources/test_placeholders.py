@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.errors import BadEvent
 from engine.sources.placeholders import words
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import canonical, message
@@ -67,6 +68,14 @@ def test_the_key_of_a_record_is_held_to_the_same() -> None:
     payload = b'{"type":"page","messageId":"m","userId":"undefined"}'
     assert canonical(payload, b"ann", NOW)[0] == b"ann"
     assert refusal(payload, fallback_customer="null") == ("missing_customer", "userId")
+
+
+@pytest.mark.parametrize("key", [b"\xff", b"k" * 257, b"undefined"])
+def test_a_key_that_is_none_harms_no_record_that_names_its_customer(key: bytes) -> None:
+    assert canonical(b'{"type":"page","messageId":"m","userId":"ann"}', key, NOW)[0] == b"ann"
+    with pytest.raises(BadEvent) as refused:
+        canonical(b'{"type":"page","messageId":"m"}', key, NOW)
+    assert refused.value.field == "key"
 
 
 def test_a_deployment_may_have_more_of_them() -> None:

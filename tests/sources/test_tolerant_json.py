@@ -93,6 +93,7 @@ def test_an_envelope_is_no_stricter_than_its_items(sent: bytes) -> None:
 )
 def test_what_is_odd_in_a_text_that_nobody_reads_harms_nothing(item: bytes) -> None:
     assert taken(b"\xef\xbb\xbf" + b'{"batch":[%b,%b]}' % (one(1), item)) == (["n1", "n2"], {})
+    assert read(item).event.id == "n2"
 
 
 @pytest.mark.parametrize(

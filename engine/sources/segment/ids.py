@@ -17,7 +17,7 @@ def identifier(value: object, field: str, limit: int, placeholders: frozenset[st
 
 
 def customer(
-    user_id: object, anonymous_id: object, fallback: str, placeholders: frozenset[str], left_out: list[LeftOut]
+    user_id: object, anonymous_id: object, fallback: object, placeholders: frozenset[str], left_out: list[LeftOut]
 ) -> str:
     """The userId, else the anonymousId, else `fallback`: the first that is an id. Raises `BadEvent`."""
     likely = anonymous_id if user_id is None else user_id
@@ -27,7 +27,7 @@ def customer(
 
 
 def _first(
-    user_id: object, anonymous_id: object, fallback: str, placeholders: frozenset[str], left_out: list[LeftOut]
+    user_id: object, anonymous_id: object, fallback: object, placeholders: frozenset[str], left_out: list[LeftOut]
 ) -> str:
     """The first that is an id; what else cannot be read is left out."""
     faults: list[BadEvent] = []

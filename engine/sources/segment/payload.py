@@ -14,7 +14,6 @@ import msgspec
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import (
-    MAX_CUSTOMER_BYTES,
     WIRE_VERSION,
     Event,
     Kind,
@@ -82,7 +81,7 @@ def message(
     call: str = "",
     sent_at: object = None,
     fallback_id: str = "",
-    fallback_customer: str = "",
+    fallback_customer: object = None,
 ) -> Message:
     """The event in `payload` (JSON), and its customer.
 
@@ -144,12 +143,17 @@ def _of_record(
     """The message of a record. A worker reads it again at every start, so that nothing but `BadEvent` may come of
     what it holds, be it a slip of ours."""
     try:
-        customer = text(key.decode() if key else "", "key", MAX_CUSTOMER_BYTES)
-        return message(value, received_at, now, limits, fallback_id=fallback_id, fallback_customer=customer)
-    except UnicodeDecodeError:
-        raise BadEvent("bad_field", "not UTF-8", "key") from None
+        return message(value, received_at, now, limits, fallback_id=fallback_id, fallback_customer=_named(key))
     except _SLIPS as slip:
         raise BadEvent("malformed", f"{UNFORESEEN}: {type(slip).__name__}") from slip
+
+
+def _named(key: bytes | None) -> object:
+    """A record's key as text; as it is, which is refused where it is needed, when it is none."""
+    try:
+        return key.decode() if key else None
+    except UnicodeDecodeError:
+        return key
 
 
 class SegmentSource:
