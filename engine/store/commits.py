@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from typing import Any
 
 import hiredis
 
@@ -34,6 +35,7 @@ from engine.errors import Fenced
 from engine.ports.store import Commit, CueChoice, Position, Timers
 from engine.settings import Redis
 from engine.store.commands import Commands
+from engine.store.counts import Counts
 from engine.store.functions.library import CUES
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
@@ -67,6 +69,7 @@ class StreamCommands(Commands):
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)
         self._row_keys = tuple(map(CustomerKeys, self._keys.row_prefix))
+        self._tally_counts = Counts()
         self._watch = tuple(pack(("WATCH", key)) for key in self._keys.position)
 
     @property
@@ -96,10 +99,19 @@ class StreamCommands(Commands):
         done = replies[-1]
         if done is None:
             raise Fenced(f"partition {commit.partition} is at {replies[1].decode()}")
-        if broken := next((reply for reply in done if isinstance(reply, hiredis.ReplyError)), None):
+        if broken := next(filter(_is_error, self._without_broken_tallies(commit, done)), None):
             raise self._connection.fail(str(broken))
         taken: list[list[int]] = done[-1] if commit.cues else []
         return taken
+
+    def _without_broken_tallies(self, commit: Commit, done: Sequence[Any]) -> list[Any]:
+        """The replies without those of tallies that hold no number: these are logged once and stay as they are."""
+        end = len(done) - bool(commit.cues)
+        begin = end - len(commit.tallies)
+        for name, reply in zip(commit.tallies, done[begin:end], strict=True):
+            if _is_error(reply):
+                self._tally_counts.pass_over(self._keys.tallies[commit.partition], name.encode())
+        return [*done[:begin], *done[end:]]
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         key = self._keys.timers[partition]
@@ -128,6 +140,10 @@ class StreamCommands(Commands):
         keys = (self._keys.cues[commit.partition], self._keys.tallies[commit.partition])
         values = chain.from_iterable(map(_values, commit.cues))
         return pack(("FCALL", CUES, 2, *keys, self._settings.cue_stream_length, *values))
+
+
+def _is_error(reply: Any) -> bool:
+    return isinstance(reply, hiredis.ReplyError)
 
 
 _MULTI = pack(("MULTI",))

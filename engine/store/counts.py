@@ -21,7 +21,7 @@ class Counts:
         for field, stored in zip(flat[::2], flat[1::2], strict=True):
             name, count = _text(field), _count(stored)
             if name is None or count is None:
-                self._pass_over(key, field)
+                self.pass_over(key, field)
             else:
                 yield name, count
 
@@ -29,10 +29,11 @@ class Counts:
         """The count `stored` in `field`; 0 where there is none."""
         count = 0 if stored is None else _count(stored)
         if count is None:
-            self._pass_over(key, field)
+            self.pass_over(key, field)
         return count or 0
 
-    def _pass_over(self, key: bytes, field: bytes) -> None:
+    def pass_over(self, key: bytes, field: bytes) -> None:
+        """Log that `field` holds no count, unless that was logged before."""
         if (key, field) not in self._logged:
             self._logged.add((key, field))
             log.error("Redis holds no count in field %r of %r: passed over", _shown(field), _shown(key))

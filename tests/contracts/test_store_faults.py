@@ -387,3 +387,32 @@ async def test_who_waits_for_a_connection_hears_of_any_fault(
 
 def test_nothing_connects_at_construction(tmp_path: Path) -> None:
     RedisStore(Redis(url=f"unix://{tmp_path}/nobody.sock"), PARTITIONS)
+
+
+async def test_a_tally_that_is_no_number_stops_no_commit(
+    redis_store: RedisStore, look: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    (customer,) = customers_of(1, 1)
+    at = await redis_store.claim(1)
+    look.hset("{p1}:n", mapping={"events": "rubbish", "cues": "rubbish"})
+    for offset in (1, 2):
+        commit = change(at.epoch, offset - 1, offset, cues=[choice(customer)], tallies={"events": 1, "applied": 1})
+        assert await redis_store.commit(commit) == [[0]]
+    assert redis_store.connections == 1
+    assert (await redis_store.position(1)).offset == 2
+    assert len(await redis_store.since(customer, "")) == 2
+    assert dict(await redis_store.tallies()) == {"applied": 2}
+    assert sum("'events' of '{p1}:n'" in said for said in caplog.messages) == 2  # who writes, and who reads
+
+
+async def test_a_lesson_that_is_no_number_keeps_no_outcome_waiting(
+    redis_store: RedisStore, look: redis.Redis
+) -> None:
+    look.hset("{p1}:m", mapping={"chat|web|s": "rubbish", "version": "rubbish"})
+    assert await redis_store.propensities() == {}
+    (customer,) = customers_of(1, 1)
+    await redis_store.reserve([reservation(customer)])
+    assert await redis_store.learn(outcome("1-x"), True)
+    assert await redis_store.learn(outcome("1-x", "call"), True)
+    assert await redis_store.propensities() == {("call", "web"): (1, 0)}
+    assert redis_store.connections == 1

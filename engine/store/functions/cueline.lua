@@ -15,12 +15,17 @@ local function save_history(key, history)
   redis.call('SET', key, cmsgpack.pack(history))
 end
 
+-- Add to a count. What is no number stays as it is: who reads it passes it over and logs its place.
+local function count(key, field, by)
+  return type(redis.pcall('HINCRBY', key, field, by)) == 'number'
+end
+
 local function recent(given, period, at)
-  local count = 0
+  local number = 0
   for _, before in ipairs(given) do
-    if at - before < period then count = count + 1 end
+    if at - before < period then number = number + 1 end
   end
-  return count
+  return number
 end
 
 -- Whether the offer's cap leaves room (period 0: no cap).
@@ -104,8 +109,8 @@ local function cues(keys, args)
     if #written == 0 then capped = capped + 1 end
     answers[#answers + 1], sent, arg = written, sent + #written, last + 1
   end
-  if sent > 0 then redis.call('HINCRBY', keys[2], 'cues', sent) end
-  if capped > 0 then redis.call('HINCRBY', keys[2], 'cues_capped', capped) end
+  if sent > 0 then count(keys[2], 'cues', sent) end
+  if capped > 0 then count(keys[2], 'cues_capped', capped) end
   return answers
 end
 
@@ -139,11 +144,11 @@ end
 local function count_result(outcomes, learned, arm, result)
   if redis.call('SISMEMBER', outcomes, arm .. '|s') == 1 then return end
   if redis.call('SADD', outcomes, arm .. '|' .. result) == 0 then return end
-  redis.call('HINCRBY', learned, arm .. '|' .. result, 1)
+  count(learned, arm .. '|' .. result, 1)
   if result == 's' and redis.call('SISMEMBER', outcomes, arm .. '|f') == 1 then
-    redis.call('HINCRBY', learned, arm .. '|f', -1)
+    count(learned, arm .. '|f', -1)
   end
-  redis.call('HINCRBY', learned, 'version', 1)
+  if not count(learned, 'version', 1) then redis.call('HSET', learned, 'version', 1) end
 end
 
 -- KEYS: decision, its counted outcomes, learned counts. ARGV: offer|outcome, offer|channel, and s, f or ''.

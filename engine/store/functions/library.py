@@ -10,7 +10,7 @@ from typing import Any
 from engine.store.keys import DAY_S, HISTORY
 from engine.store.resp import pack
 
-LIBRARY = "cueline_5"
+LIBRARY = "cueline_6"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 LEARN = f"{LIBRARY}_learn"
