@@ -30,7 +30,7 @@ class BadEvent(CuelineError):
 
     ``code`` is from the closed list of dead-letter reasons (``malformed``, ``unknown_type``,
     ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_number``, ``bad_field``,
-    ``unknown_source``);
+    ``unknown_source``; ``placeholder_id`` is a reason for warnings alone);
     ``field`` is the path of the offending field in the sender's own shape, or empty.
     """
 
