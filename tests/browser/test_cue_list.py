@@ -14,11 +14,11 @@ from tests.flows.api import Process
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHOWN = 60  # cues in the list
-#: the list is scrolled and rests there
-SETTLED = """async () => {
-    const list = document.getElementById("cues"), before = list.scrollTop
-    await new Promise((done) => setTimeout(done, 300))
-    return before > 100 && list.scrollTop === before
+#: fulfilled when the list has been scrolled and rests
+SCROLLED = """() => {
+    const list = document.getElementById("cues")
+    window.scrolled = new Promise((done) => list.addEventListener("scrollend", done, {once: true}))
+        .then(() => list.scrollTop)
 }"""
 Send = Callable[[int], Awaitable[None]]
 
@@ -163,10 +163,11 @@ async def test_a_list_scrolled_by_a_finger_keeps_still_and_a_tap_returns_to_its_
     phone: Page, send: Send
 ) -> None:
     finger = await Finger.over(phone, "cue 18")
+    await phone.evaluate(SCROLLED)
     await finger.down()
     await finger.move(-150)
     await finger.up()
-    await phone.wait_for_function(SETTLED)
+    assert await phone.evaluate("() => window.scrolled") > 100
     await _new_ones_wait(phone, send, "cue 17", "held while scrolled")
     await phone.get_by_test_id("new-cues").tap()
     await _first_is(phone, "cue 23")
