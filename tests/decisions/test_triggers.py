@@ -92,6 +92,7 @@ async def test_a_cue_says_all_that_its_reader_needs() -> None:
     record = read_record(await store.decision(cue.decision_id) or b"")
     assert (record.customer, record.channel, record.indicator, record.arm) == ("ada", "web", "carted", "all")
     assert [given.offer_id for given in record.given] == ["cart-help"]
+    assert record.at == cue.at
 
 
 async def test_two_indicators_of_one_event_give_a_channel_one_cue() -> None:

@@ -19,6 +19,7 @@ from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports.clock import ClockAnchor
 from engine.ports.kafka import DeadLetter
+from engine.ports.records import as_columns
 from engine.ports.store import Commit
 from engine.rulebook.directory import load
 from engine.settings import Stream
@@ -112,6 +113,20 @@ async def test_a_hole_is_fetched_again_and_passed_when_it_is_the_logs_own() -> N
     assert await setting.events() == 5
     assert setting.meter.value("stream_gaps") == 2
     assert (await setting.store.position(1)).offset == 7
+
+
+async def test_what_a_compacted_topic_lacks_is_passed_and_counted_beside_a_hole() -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    within = msgspec.structs.replace(as_columns([KafkaRecord(0, event(0)), KafkaRecord(3, event(3))]), missing=2)
+    assert await setting.worker.apply({1: within}) == {}
+    assert setting.meter.value("stream_gaps") == 2
+    beyond = msgspec.structs.replace(as_columns(records(6, 2)), missing=2)
+    assert await setting.worker.apply({1: beyond}) == {1: 4}
+    assert await setting.worker.apply({1: beyond}) == {}
+    assert setting.meter.value("stream_gaps") == 2 + 2 + 2
+    assert await setting.events() == 4
+    assert (await setting.store.position(1)).offset == 8
 
 
 async def test_records_that_a_seek_overtook_are_fetched_again_not_skipped() -> None:
