@@ -13,7 +13,8 @@ from rich.table import Table
 from engine.cli.execution import load_settings
 from engine.cli.options import AsJson, ConfigFile
 from engine.cli.output import print_json
-from engine.process.doctor import Finding, State, examine
+from engine.process.doctor.examine import examine
+from engine.process.doctor.finding import Finding, State
 
 _MARKS: Mapping[State, str] = {"good": "[green]ok[/]", "warning": "[yellow]warning[/]", "bad": "[bold red]bad[/]"}
 

@@ -22,7 +22,9 @@ from engine.events import Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
-from engine.process.doctor import Finding, _skew, _version, examine
+from engine.process.doctor.examine import examine
+from engine.process.doctor.finding import Finding
+from engine.process.doctor.redis import skew_finding, version_finding
 from engine.settings import Settings
 from tests.services import Broker, Valkey
 
@@ -185,11 +187,11 @@ async def test_keys_that_are_missing_and_a_replays_clock_are_warned_of(settings:
 
 
 def test_versions_without_functions_are_too_old() -> None:
-    assert not _version({"redis_version": "6.2.14"}).good
-    assert _version({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}).good
+    assert not version_finding({"redis_version": "6.2.14"}).good
+    assert version_finding({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}).good
     assert (
         "valkey 8.0.1"
-        in _version({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}).detail
+        in version_finding({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.0.1"}).detail
     )
 
 
@@ -207,7 +209,7 @@ def test_versions_without_functions_are_too_old() -> None:
 def test_clocks_differ_by_what_the_call_cannot_explain(
     before: float, theirs: float, after: float, state: str
 ) -> None:
-    assert _skew(before, theirs, after).state == state
+    assert skew_finding(before, theirs, after).state == state
 
 
 def test_the_command_tells_and_its_exit_code_too(

@@ -1,0 +1,25 @@
+"""All checks of a deployment."""
+
+from __future__ import annotations
+
+import asyncio
+
+from engine.process.doctor.agreement import of_agreement
+from engine.process.doctor.finding import Finding
+from engine.process.doctor.kafka import of_kafka
+from engine.process.doctor.redis import of_redis
+from engine.process.doctor.rules import of_rules
+from engine.process.doctor.settings import of_settings
+from engine.settings import Settings
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Run all checks; none waits for longer than the patience with its part."""
+    log, (redis, held) = await asyncio.gather(of_kafka(settings.kafka), of_redis(settings))
+    return [
+        *of_settings(settings),
+        of_rules(settings),
+        *log.findings,
+        *redis,
+        *of_agreement(settings.kafka, log.offsets, held),
+    ]

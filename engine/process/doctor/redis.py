@@ -1,0 +1,90 @@
+"""Redis: whether it answers, is new enough, takes our functions and agrees about the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from engine.customer_id import customer_id
+from engine.errors import BadSettings, Unavailable
+from engine.events import Outcome, OutcomeName
+from engine.process.doctor.finding import Finding, State
+from engine.settings import Settings
+from engine.store.keys import RedisKeys
+from engine.store.redis import RedisStore
+
+MOST_PARTITIONS = 4_096
+LEAST_REDIS = 7  # the first with functions
+SKEW_WARNED_MS, SKEW_BAD_MS = 250, 2_000
+
+
+async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
+    """Findings, and the offset at which Redis holds each partition (of all there may be)."""
+    timeout = settings.redis.timeout_s
+    try:
+        client = redis.asyncio.Redis.from_url(
+            settings.redis.url, protocol=2, socket_timeout=timeout, socket_connect_timeout=timeout
+        )
+    except ValueError as error:
+        return [Finding("redis", "bad", f"redis.url: {error}")], {}
+    try:
+        version = version_finding(await client.info("server"))
+        skew, held = skew_finding(*await _times(client)), await _held(client)
+    except (RedisError, OSError, TimeoutError) as error:
+        return [Finding("redis", "bad", f"does not answer: {error}")], {}
+    finally:
+        await client.aclose()
+    return [version, await _functions(settings), skew], held
+
+
+def version_finding(server: Mapping[str, Any]) -> Finding:
+    """`server`: that section of INFO."""
+    version = str(server.get("redis_version", "0"))
+    name = server.get("server_name", "redis")
+    answer = f"{name} {server.get('valkey_version', version)} answers"
+    if int(version.split(".")[0]) < LEAST_REDIS:
+        return Finding("redis", "bad", f"{answer}: functions need Redis {LEAST_REDIS} or Valkey")
+    return Finding("redis", "good", answer)
+
+
+async def _functions(settings: Settings) -> Finding:
+    """Load the library where it is missing, as every process does, and call one that changes nothing."""
+    name = "redis functions"
+    nobody = Outcome("0-doctor", "", OutcomeName.IGNORED, 0, customer_id("nobody"), "")
+    try:
+        store = RedisStore(settings.redis, settings.kafka.partitions)
+        try:
+            await store.learn(nobody, None)
+        finally:
+            await store.close()
+    except (BadSettings, Unavailable) as error:
+        return Finding(name, "bad", f"cannot be loaded or called: {error}")
+    return Finding(name, "good", "loaded, and a call was answered")
+
+
+async def _times(client: redis.asyncio.Redis) -> tuple[float, float, float]:
+    """Local time before, Redis's time, local time after (epoch s)."""
+    before = time.time()
+    seconds, micros = await client.time()
+    return before, seconds + micros / 1e6, time.time()
+
+
+def skew_finding(before: float, theirs: float, after: float) -> Finding:
+    """The least possible clock skew, given the call's round trip."""
+    skew = round(1_000 * max(before - theirs, theirs - after, 0.0))
+    state: State = "good" if skew < SKEW_WARNED_MS else "warning" if skew < SKEW_BAD_MS else "bad"
+    detail = "agrees with this machine's" if not skew else f"{skew} ms away from this machine's: set both by NTP"
+    return Finding("redis clock", state, detail)
+
+
+async def _held(client: redis.asyncio.Redis) -> dict[int, int]:
+    """Partition -> offset, for every partition that was ever claimed."""
+    pipe = client.pipeline(transaction=False)
+    for key in RedisKeys(MOST_PARTITIONS).position:
+        pipe.hmget(key, "epoch", "offset")
+    answers = enumerate(await pipe.execute())
+    return {partition: int(offset or 0) for partition, (epoch, offset) in answers if epoch is not None}
