@@ -52,6 +52,7 @@ METRICS: dict[str, Metric] = {
         Metric("http_errors", "counter", "status", "", "answers with a 4xx or 5xx status"),
         Metric("http_in_flight", "gauge", "", "", "requests being answered"),
         Metric("events_accepted", "counter", "", "", "events that Kafka acknowledged for the API"),
+        Metric("events_repeated", "counter", "", "", "events of large batches that Kafka had already"),
         Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),
         Metric("events_warned", "counter", "reason", "", "events the API took without what it could not read"),
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),

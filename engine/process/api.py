@@ -79,6 +79,7 @@ def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, moni
         decisions=guard,
         cues=store,
         stats=store,
+        sent=store,
         meter=meter,
         clock=process.clock,
         batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),

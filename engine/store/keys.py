@@ -18,10 +18,13 @@ key                    type    content
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries
 ``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
+``{p7}:b:<customer>``  list    message ids of the customer's newest large batches: digests of 8 bytes, joined, an
+                               entry a batch; kept one hour after the last
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
 ``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``version`` incremented by every change
+``cueline:b:<batch>``  string  that this large batch is being written to Kafka; kept 30 s at most
 ``cueline:names``      hash    32-bit hash of an item or category -> its name
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 =====================  ======  ==================================================================
@@ -39,6 +42,7 @@ HISTORY = 32  # times kept per customer and offer, unless the offer's cap is lar
 DAY_S = 86_400
 NAMES = b"cueline:names"
 CLOCK = b"cueline:clock"
+UNDER_WAY = b"cueline:b:"
 
 
 class RedisKeys:
@@ -55,6 +59,7 @@ class RedisKeys:
         self.decision_prefix = each("d:")
         self.outcomes_prefix = each("l:")
         self.newest_cue_prefix = each("w:")
+        self.sent_prefix = each("b:")
         self.timers = each("t")
         self.cues = each("q")
         self.reports = each("a")

@@ -7,12 +7,13 @@ from engine.store.commits import StreamCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.resp import pack
+from engine.store.sent_batches import SentCommands
 from engine.store.stats import StatsCommands
 from engine.store.worker_reports import WorkerReportCommands
 
 
-class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, WorkerReportCommands):
-    """StreamStore, DecisionStore, CueStore, StatsStore and WorkerReports, made by
+class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, SentCommands, WorkerReportCommands):
+    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore and WorkerReports, made by
     ``RedisStore(settings.redis, partitions)``.
 
     Connects at `open`, or with the first command, and again after an outage; the function library is loaded

@@ -11,7 +11,7 @@ from engine.ports.health import SystemHealth
 from engine.ports.kafka import EventLog
 from engine.ports.meter import Meter
 from engine.ports.sources import Source
-from engine.ports.store import CueStore, DecisionStore, StatsStore
+from engine.ports.store import CueStore, DecisionStore, SentStore, StatsStore
 from engine.rulebook.model import Rulebook
 
 
@@ -26,6 +26,7 @@ class Services:
     decisions: DecisionStore
     cues: CueStore
     stats: StatsStore
+    sent: SentStore
     meter: Meter
     clock: Clock
     batcher: DecisionBatcher

@@ -181,6 +181,17 @@ class Twins(RuleBasedStateMachine):
         self.both("set_clock", anchor)
         self.both("clock")
 
+    @rule(batch=st.sampled_from([b"a", b"b"]), customers=st.lists(st.sampled_from(NAMES), max_size=3))
+    def begin_batch(self, batch: bytes, customers: list[str]) -> None:
+        self.both("begin_batch", batch, customers)
+
+    @rule(
+        batch=st.sampled_from([b"a", b"b"]),
+        sent=st.dictionaries(st.sampled_from(NAMES), st.binary(min_size=8, max_size=8), max_size=3),
+    )
+    def end_batch(self, batch: bytes, sent: dict[str, bytes]) -> None:
+        self.both("end_batch", batch, sent)
+
     @rule(customer=st.sampled_from(NAMES), place=st.integers(0, 5), limit=st.integers(1, 6))
     def since(self, customer: str, place: int, limit: int) -> None:
         """Ids differ, so both go on behind the entry at the same place."""

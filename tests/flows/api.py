@@ -22,7 +22,7 @@ from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports.health import SystemHealth
-from engine.ports.store import Commit, CueCandidate, CueChoice, Timers
+from engine.ports.store import Commit, CueCandidate, CueChoice, SentStore, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
@@ -115,6 +115,8 @@ class Process:
     policy: Policy = field(default_factory=lambda: make_policy(rules(), {}))
     clock: StillClock = field(default_factory=StillClock)
     log: MemoryLog = field(default_factory=MemoryLog)
+    store: MemoryStore = field(default_factory=lambda: MemoryStore(PARTITIONS))
+    sent: SentStore | None = None  # another than the store
     meter: PrometheusMeter = field(default_factory=PrometheusMeter)
     problems: dict[str, str] = field(default_factory=dict)
     rule_faults: list[str] = field(default_factory=list)
@@ -123,7 +125,6 @@ class Process:
     heartbeat_s: float = 15.0
 
     def __post_init__(self) -> None:
-        self.store = MemoryStore(PARTITIONS)
         web = self.settings.web
         batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
         self.app: Api = build_app(
@@ -133,6 +134,7 @@ class Process:
                 decisions=self.store,
                 cues=self.store,
                 stats=self.store,
+                sent=self.sent or self.store,
                 meter=self.meter,
                 clock=self.clock,
                 batcher=batcher,

@@ -59,16 +59,19 @@ class Deployment:
     async def work(self, name: str, **settings: str) -> None:
         """A worker; the supervisor would start it again, so end it through `stop`."""
         self.ports[name] = free_port()
-        environment = {f"CUELINE_KAFKA__{key.upper()}": str(value) for key, value in self._kafka().items()}
-        environment |= {
-            "CUELINE_REDIS__URL": self.redis.url,
-            "CUELINE_RULES__DIRECTORY": str(RULES),
+        environment = {
+            **self.environment(),
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__METRICS_PORT": str(self.ports[name]),
             **settings,
         }
         command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
         await self.supervisor.run(name, command, environment)
+
+    def environment(self) -> dict[str, str]:
+        """Settings of every process of the deployment."""
+        kafka = {f"CUELINE_KAFKA__{key.upper()}": str(value) for key, value in self._kafka().items()}
+        return {**kafka, "CUELINE_REDIS__URL": self.redis.url, "CUELINE_RULES__DIRECTORY": str(RULES)}
 
     def _kafka(self) -> dict[str, object]:
         values = self.kafka.model_dump()

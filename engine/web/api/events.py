@@ -13,6 +13,7 @@ from engine.clock import wall_ms
 from engine.errors import BadEvent
 from engine.events import Message
 from engine.settings import Web
+from engine.web.api.sent_batches import SentBatches
 from engine.web.auth.keys import ApiKeys
 from engine.web.server import replies
 from engine.web.server.limits import Gate, read_body
@@ -89,6 +90,7 @@ class EventRoutes:
         self._gate = gate
         self._keys = keys
         self._web = web
+        self._batches = SentBatches(services.log, services.sent)
 
     def call(self, name: str) -> Callable[[Request], Awaitable[Response]]:
         """The handler of one call."""
@@ -139,8 +141,9 @@ class EventRoutes:
                 warnings += [ItemWarning(index, one.reason, one.field, one.detail) for one in message.left_out]
         if not messages:
             return _nothing_taken(errors)
-        await self._services.log.publish(messages)
-        self._services.meter.add("events_accepted", len(messages))
+        repeated = await self._batches.publish(messages)
+        self._services.meter.add("events_accepted", len(messages) - repeated)
+        self._services.meter.add("events_repeated", repeated)
         self._count_warned(messages)
         return replies.json(BatchAnswer(len(messages), len(errors), errors, warnings))
 
