@@ -50,7 +50,14 @@ METRICS: dict[str, Metric] = {
         # the HTTP process
         Metric("http_seconds", "histogram", "route", "seconds", "request received to answer sent"),
         Metric("http_errors", "counter", "status", "", "answers with a 4xx or 5xx status"),
-        Metric("http_in_flight", "gauge", "", "", "requests being answered"),
+        Metric("http_in_flight", "gauge", "bulkhead", "", "requests being answered, of each kind"),
+        Metric(
+            "http_refused",
+            "counter",
+            "bulkhead",
+            "",
+            "requests refused because those of their kind fill its places",
+        ),
         Metric("events_accepted", "counter", "", "", "events that Kafka acknowledged for the API"),
         Metric("events_repeated", "counter", "", "", "events of large batches that Kafka had already"),
         Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),

@@ -93,7 +93,12 @@ class Web(Section):
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1)
     max_batch_bytes: int = Field(500 * 1024, ge=1)
     max_batch_events: int = Field(2_500, ge=1)
-    max_in_flight: int = Field(512, ge=1, description="requests at once; more get 503 with Retry-After")
+    max_in_flight: int = Field(
+        512,
+        ge=1,
+        description="at once, of events and outcomes, of decisions, of pages each; more get 503 with Retry-After",
+    )
+    max_streams: int = Field(10_000, ge=1, description="open event streams; more get 503 with Retry-After")
     deadline_ms: int = Field(50, ge=1, description="a decision not ready by then is the fallback")
     demo_page: bool = Field(
         False, description="serve the live page at /; it gives browsers of this machine an API key"

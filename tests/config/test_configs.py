@@ -217,6 +217,7 @@ BOUNDS: dict[str, tuple[float, float | None]] = {
     "web.max_batch_bytes": (1, None),
     "web.max_batch_events": (1, None),
     "web.max_in_flight": (1, None),
+    "web.max_streams": (1, None),
     "web.deadline_ms": (1, None),
 }
 ABOVE_ZERO = (

@@ -262,7 +262,7 @@ async def test_the_server_stops_at_once_although_streams_are_open(
 async def test_a_slow_client_is_let_go_and_counted() -> None:
     """Beneath the socket: what is too much for the queue ends the listener, and the others go on."""
     process = Process(settings())
-    feed = CueFeed(process.store, process.meter, room=3)
+    feed = CueFeed(process.store, process.app.bulkheads.streams, process.meter, room=3)
     await feed.start()
     slow, quick = (feed.listen(customer_id("ann"), lambda cue: True) for _ in range(2))
     for number in range(4):
@@ -294,7 +294,7 @@ async def test_a_burst_ends_no_client_that_keeps_up() -> None:
         await process.cue("ann", f"{number}")
     process.store.__class__ = Bursting
     process.store.burst = await process.store.since(customer_id("ann"), "")  # type: ignore[attr-defined]
-    feed = CueFeed(process.store, process.meter, room=2 * AT_ONCE)
+    feed = CueFeed(process.store, process.app.bulkheads.streams, process.meter, room=2 * AT_ONCE)
     listener = feed.listen(customer_id("ann"), lambda cue: True)
     await feed.start()
     got: list[str] = []
@@ -325,7 +325,7 @@ async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeyp
     monkeypatch.setattr("engine.web.push.fan_out.PAUSE_S", 0.01)
     process = Process(settings())
     process.store.__class__ = Faltering
-    feed = CueFeed(process.store, process.meter)
+    feed = CueFeed(process.store, process.app.bulkheads.streams, process.meter)
     await feed.start()
     listener = feed.listen(customer_id("ann"), lambda cue: True)
     got: list[str] = []

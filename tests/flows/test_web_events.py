@@ -372,7 +372,7 @@ async def test_one_request_too_many_is_told_to_come_back() -> None:
         problem = checked(refused, 503)
         assert (problem["code"], refused.headers["retry-after"]) == ("overloaded", "1")
         assert (await api.get("/health/live")).status_code == 200
-        assert "cueline_http_in_flight 2.0" in (await api.get("/metrics")).text
+        assert 'cueline_http_in_flight{bulkhead="events"} 2.0' in (await api.get("/metrics")).text
         process.log.open.set()
         assert [answer.status_code for answer in await asyncio.gather(*under_way)] == [200, 200]
         assert (await api.post("/v1/page", json=view(), headers=WRITER)).status_code == 200

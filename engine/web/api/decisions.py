@@ -10,22 +10,23 @@ from engine.errors import NotFound
 from engine.settings import Web
 from engine.web.api.customers import named
 from engine.web.server import replies
-from engine.web.server.limits import Gate, read_body
+from engine.web.server.bulkheads import Bulkhead
+from engine.web.server.limits import read_body
 from engine.web.services import Services
 
 
 class DecisionRoutes:
     """Decisions made, and looked up."""
 
-    def __init__(self, services: Services, web: Web, gate: Gate) -> None:
+    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead) -> None:
         self._batcher = services.batcher
-        self._gate = gate
+        self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
 
     async def decide(self, request: Request) -> Response:
         """The best offers for a customer on a channel, now."""
         question = read_request(await read_body(request, self._limit))
-        with self._gate:
+        with self._bulkhead:
             return replies.ready_json(await self._batcher.decide(question))
 
     async def get(self, request: Request) -> Response:

@@ -16,7 +16,8 @@ from engine.settings import Web
 from engine.web.api.sent_batches import SentBatches
 from engine.web.auth.keys import ApiKeys
 from engine.web.server import replies
-from engine.web.server.limits import Gate, read_body
+from engine.web.server.bulkheads import Bulkhead
+from engine.web.server.limits import read_body
 from engine.web.server.problems import TooLarge, respond
 from engine.web.services import Services
 
@@ -85,9 +86,9 @@ class BatchProblem(msgspec.Struct, frozen=True):
 class EventRoutes:
     """The Segment calls."""
 
-    def __init__(self, services: Services, keys: ApiKeys, web: Web, gate: Gate) -> None:
+    def __init__(self, services: Services, keys: ApiKeys, web: Web, bulkhead: Bulkhead) -> None:
         self._services = services
-        self._gate = gate
+        self._bulkhead = bulkhead
         self._keys = keys
         self._web = web
         self._batches = SentBatches(services.log, services.sent)
@@ -102,7 +103,7 @@ class EventRoutes:
 
     async def _single(self, request: Request, name: str) -> Response:
         body = await self._authorised(request, self._web.max_event_bytes)
-        with self._gate:
+        with self._bulkhead:
             message = self._read(body, name, None)
             await self._services.log.publish([message])
         self._services.meter.add("events_accepted")
@@ -113,7 +114,7 @@ class EventRoutes:
     async def batch(self, request: Request) -> Response:
         """Many at once; an invalid one does not stop the others."""
         body = await self._authorised(request, self._web.max_batch_bytes)
-        with self._gate:
+        with self._bulkhead:
             return await self._take(body)
 
     async def _take(self, body: bytes) -> Response:

@@ -14,7 +14,8 @@ from engine.settings import Web
 from engine.validation_errors import describe_validation_error
 from engine.web.auth.keys import ApiKeys
 from engine.web.server import replies
-from engine.web.server.limits import Gate, read_body
+from engine.web.server.bulkheads import Bulkhead
+from engine.web.server.limits import read_body
 from engine.web.services import Services
 
 AHEAD_MS = 86_400_000
@@ -44,17 +45,17 @@ _decode = msgspec.json.Decoder(OutcomeReport).decode
 class OutcomeRoutes:
     """Outcomes in."""
 
-    def __init__(self, services: Services, keys: ApiKeys, web: Web, gate: Gate) -> None:
+    def __init__(self, services: Services, keys: ApiKeys, web: Web, bulkhead: Bulkhead) -> None:
         self._services = services
         self._keys = keys
-        self._gate = gate
+        self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
 
     async def post(self, request: Request) -> Response:
         """Check against the decision, then publish: 202 means that Kafka has it."""
         visitor = self._keys.visitor(request)
         report = read_report(await read_body(request, self._limit))
-        with self._gate:
+        with self._bulkhead:
             return await self._take(report, visitor)
 
     async def _take(self, report: OutcomeReport, visitor: bool) -> Response:

@@ -20,6 +20,7 @@ from engine.web.api.health import Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
 from engine.web.push.event_streams import CueRoutes
+from engine.web.server.bulkheads import BulkheadName
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -36,8 +37,9 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Route:
     """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
-    may also be in the body or the query, by the handler. ``gated``: counts as a request in flight from its
-    arrival on; a handler that reads a body enters the gate itself, once it has it.
+    may also be in the body or the query, by the handler. ``bulkhead``: whose places its requests take; with
+    none they are always let in. For ``pages`` the place is taken on arrival, for the others by the handler: once
+    the body is there, and a stream keeps it until it ends.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
     ``parameters`` are documented there too."""
 
@@ -49,7 +51,7 @@ class Route:
     body: type | dict[str, Any] | None = None
     answer: type | str = "application/json"
     status: int = 200
-    gated: bool = True
+    bulkhead: BulkheadName | None = "pages"
     parameters: tuple[Parameter, ...] = ()
 
     @property
@@ -113,7 +115,7 @@ def table(
             "write",
             _CALL,
             Accepted,
-            gated=False,
+            bulkhead="events",
         )
         for name in CALLS
     ]
@@ -127,7 +129,7 @@ def table(
             "write",
             _BATCH,
             BatchAnswer,
-            gated=False,
+            bulkhead="events",
         ),
         Route(
             "POST",
@@ -136,7 +138,7 @@ def table(
             "The best offers for a customer, with reasons",
             body=DecisionRequest,
             answer=Answer,
-            gated=False,
+            bulkhead="decisions",
         ),
         Route(
             "GET",
@@ -154,7 +156,7 @@ def table(
             body=OutcomeReport,
             answer=Taken,
             status=202,
-            gated=False,
+            bulkhead="events",
             parameters=(_KEY,),
         ),
         Route("GET", "/v1/customers/{id}", customers.get, "What is known of a customer now", answer=Customer),
@@ -165,6 +167,7 @@ def table(
             "A customer's cues; with a write key, those for the channel web",
             "stream",
             answer=_STREAM,
+            bulkhead="streams",
             parameters=(*_RESUMED, _KEY),
         ),
         Route(
@@ -174,10 +177,11 @@ def table(
             "Cues for agents",
             "stream",
             answer=_STREAM,
+            bulkhead="streams",
             parameters=(_ONE, *_RESUMED, _AGENTS_KEY),
         ),
         Route("GET", "/v1/rulebook", rules.get, "The rules in use", answer=RulebookAnswer),
-        Route("GET", "/metrics", health.metrics, "For Prometheus", "", answer="text/plain", gated=False),
-        Route("GET", "/health/live", health.live, "The process answers", "", answer=Health, gated=False),
-        Route("GET", "/health/ready", health.ready, "It can do its work", "", answer=Health, gated=False),
+        Route("GET", "/metrics", health.metrics, "For Prometheus", "", answer="text/plain", bulkhead=None),
+        Route("GET", "/health/live", health.live, "The process answers", "", answer=Health, bulkhead=None),
+        Route("GET", "/health/ready", health.ready, "It can do its work", "", answer=Health, bulkhead=None),
     )

@@ -18,10 +18,10 @@ from engine.errors import Overloaded, Unavailable
 from engine.events import Cue
 from engine.ports.meter import Meter
 from engine.ports.store import CueEntry, CueStore
+from engine.web.server.bulkheads import Bulkhead
 
 log = logging.getLogger(__name__)
 
-MOST_CLIENTS = 10_000
 QUEUE = 2_048  # cues waiting for one client; they are shared, so that many stalled clients cost little
 AT_ONCE = 64  # cues passed on between two yields to the event loop: a page of a thousand arrives at once
 REMEMBERED = 4_096  # ids of cues passed on, for deduplication when catching up after an outage
@@ -107,11 +107,12 @@ class Listener:
 class CueFeed:
     """The reader. `start` and `stop` belong to the process, `end` disconnects every client and refuses new ones.
 
-    `room` is the queue length of clients from now on.
+    Each open stream takes one of `places`. `room` is the queue length of clients from now on.
     """
 
-    def __init__(self, cues: CueStore, meter: Meter, room: int = QUEUE) -> None:
+    def __init__(self, cues: CueStore, places: Bulkhead, meter: Meter, room: int = QUEUE) -> None:
         self._cues = cues
+        self._places = places
         self._meter = meter
         self.room = room
         self._by_customer: dict[str, set[Listener]] = {}
@@ -148,8 +149,9 @@ class CueFeed:
 
         Raises `Overloaded` when there are too many clients or the process is about to end.
         """
-        if self._ended or self.clients >= MOST_CLIENTS:
+        if self._ended:
             raise Overloaded("no more event streams are taken")
+        self._places.enter()
         listener = Listener(wants, self.room)
         self._group(customer).add(listener)
         self._meter.set("sse_clients", self.clients)
@@ -158,8 +160,11 @@ class CueFeed:
     def leave(self, customer: CustomerId | None, listener: Listener) -> None:
         """The client disconnected."""
         listener.close(b"")
-        self._group(customer).discard(listener)
-        if customer is not None and not self._by_customer[customer]:
+        group = self._group(customer)
+        if listener in group:
+            group.remove(listener)
+            self._places.leave()
+        if customer is not None and not group:
             del self._by_customer[customer]
         self._meter.set("sse_clients", self.clients)
 

@@ -25,7 +25,7 @@ from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
 from engine.web.push.fan_out import CueFeed
-from engine.web.server.limits import Gate
+from engine.web.server.bulkheads import Bulkheads, bulkheads
 from engine.web.server.problems import WrongMethod, problem
 from engine.web.services import Services
 
@@ -42,12 +42,12 @@ CORS_ANSWER = ((b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-
 
 
 class Api(Application):
-    """The application, with the feed whose streams must end before a server can, and the gate."""
+    """The application, with the feed whose streams must end before a server can, and the bulkheads."""
 
-    def __init__(self, feed: CueFeed, gate: Gate) -> None:
+    def __init__(self, feed: CueFeed, places: Bulkheads) -> None:
         super().__init__(router=Router())
         self.feed = feed
-        self.gate = gate
+        self.bulkheads = places
         self.on_start += feed.start
         self.on_stop += feed.stop
 
@@ -60,25 +60,26 @@ class Api(Application):
 def build_app(services: Services, settings: Settings, heartbeat_s: float = HEARTBEAT_S) -> Api:
     """The application over `services`. `heartbeat_s` is the longest interval without a byte on an event stream."""
     web = settings.web
-    keys, gate, feed = ApiKeys(web), Gate(web.max_in_flight), CueFeed(services.cues, services.meter)
+    keys, places = ApiKeys(web), bulkheads(web, services.meter)
+    feed = CueFeed(services.cues, places.streams, services.meter)
     cues = CueRoutes(services, keys, feed, heartbeat_s)
     routes = table(
-        EventRoutes(services, keys, web, gate),
-        DecisionRoutes(services, web, gate),
-        OutcomeRoutes(services, keys, web, gate),
+        EventRoutes(services, keys, web, places.events),
+        DecisionRoutes(services, web, places.decisions),
+        OutcomeRoutes(services, keys, web, places.events),
         CustomerRoutes(services),
         cues,
         RulebookRoutes(services),
         HealthRoutes(
-            lambda: _scraped(services, gate),
+            lambda: _scraped(services, places),
             services.ready,
             lambda: (services.health(), tuple(services.notices())),
         ),
     )
     pages = Documentation(routes)
     routes += (
-        Route("GET", "/openapi.json", pages.openapi, "This document", "", gated=False),
-        Route("GET", "/docs", pages.page, "This document for people", "", answer="text/html", gated=False),
+        Route("GET", "/openapi.json", pages.openapi, "This document", "", bulkhead=None),
+        Route("GET", "/docs", pages.page, "This document for people", "", answer="text/html", bulkhead=None),
     )
     activity = None
     if web.demo_page:
@@ -87,20 +88,29 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         routes += (
             Route("GET", "/", demo.index, "The live page", "", answer="text/html"),
             Route("GET", "/page/*", demo.file, "Its files", ""),
-            Route("GET", "/v1/live", demo.live, "Its stream", "stream", answer="text/event-stream"),
+            Route(
+                "GET",
+                "/v1/live",
+                demo.live,
+                "Its stream",
+                "stream",
+                answer="text/event-stream",
+                bulkhead="streams",
+            ),
         )
-    app = Api(feed, gate)
+    app = Api(feed, places)
     if activity is not None:
         app.on_start += activity.start
         app.on_stop += activity.stop
     for route in routes:
-        _serve(app, route, Frame(services, keys, gate))
-    _refuse_the_rest(app, Frame(services, keys, gate))
+        _serve(app, route, Frame(services, keys, places))
+    _refuse_the_rest(app, Frame(services, keys, places))
     return app
 
 
-def _scraped(services: Services, gate: Gate) -> tuple[bytes, str]:
-    services.meter.set("http_in_flight", gate.inside)
+def _scraped(services: Services, places: Bulkheads) -> tuple[bytes, str]:
+    for bulkhead in places:
+        services.meter.set("http_in_flight", bulkhead.inside, bulkhead.name)
     services.meter.set("process_ready", 0 if services.ready() else 1)
     return services.metrics()
 
@@ -111,22 +121,22 @@ OPEN = contextlib.nullcontext()
 class Frame:
     """Middleware of every handler: concurrency limit, authorisation, errors to responses, measurement."""
 
-    def __init__(self, services: Services, keys: ApiKeys, gate: Gate) -> None:
+    def __init__(self, services: Services, keys: ApiKeys, places: Bulkheads) -> None:
         self._meter = services.meter
         self._keys = keys
-        self._gate = gate
+        self._pages = places.pages
 
     def around(self, route: Route) -> Handler:
         """The handler of `route`, framed. It never raises."""
         label, handler, cross_origin = route.path, route.handler, route.cross_origin
-        gate, guarded = self._gate if route.gated else OPEN, route.key == "api"
+        place, guarded = self._pages if route.bulkhead == "pages" else OPEN, route.key == "api"
 
         async def framed(request: Request) -> Response:
             started = time.perf_counter()
             try:
                 if guarded:
                     self._keys.api(request)
-                with gate:
+                with place:
                     response = await handler(request)
             except CuelineError as error:
                 response = problem(error)
@@ -175,5 +185,5 @@ def _refuse_the_rest(app: Api, frame: Frame) -> None:
         allowed = [method for method in methods if app.router.get_matching_route(method, path)]
         raise WrongMethod(", ".join(allowed)) if allowed else NotFound("nothing is served here", "path")
 
-    other = Route("GET", "other", refuse, "Anything else", "", gated=False)
+    other = Route("GET", "other", refuse, "Anything else", "", bulkhead=None)
     app.router.fallback = frame.around(other)

@@ -1,4 +1,4 @@
-"""Limits: size of a request, time for it to arrive, and requests in flight."""
+"""Limits: size of a request, and time for it to arrive."""
 
 from __future__ import annotations
 
@@ -10,32 +10,11 @@ from typing import Any, cast
 
 from blacksheep import Request
 
-from engine.errors import BadRequest, Overloaded
+from engine.errors import BadRequest
 from engine.web.server.problems import TooLarge, TooSlow, WrongEncoding
 
 ARRIVES_WITHIN_S = 10.0
 GZIP = zlib.MAX_WBITS | 16  # zlib: with gzip's header and checksum
-
-
-class Gate:
-    """Limits the requests in flight: ``with gate: …``. Used by one event loop, so no lock.
-
-    A request that is still arriving does not count, so a slow client keeps nobody out.
-    """
-
-    def __init__(self, most: int) -> None:
-        self.inside = 0
-        self._most = most
-
-    def __enter__(self) -> None:
-        """Let a request in; raises `Overloaded`."""
-        if self.inside >= self._most:
-            raise Overloaded(f"{self._most} requests are in flight")
-        self.inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        """The request is answered."""
-        self.inside -= 1
 
 
 async def read_body(request: Request, limit: int) -> bytes:
