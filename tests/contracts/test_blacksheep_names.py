@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from blacksheep import Application, Request, Response
-from blacksheep.server.routing import Router
+from blacksheep.server.routing import Route, Router
 
 from engine.web.server.app import build_app
+from engine.web.server.paths import ExactRoute
 from engine.web.server.replies import ready_json
 from tests.flows.api import Process, settings
 
@@ -36,3 +39,13 @@ def test_an_answers_content_can_be_read_back() -> None:
     content = ready_json(b"{}").content
     assert content
     assert (content.type, content.body) == (b"application/json", b"{}")
+
+
+async def test_a_router_makes_its_routes_by_the_method_that_is_overridden() -> None:
+    app: Application = Process(settings()).app
+    await app.start()
+    made = {type(route) for routes in app.router.routes.values() for route in routes}
+    await app.stop()
+    assert made == {ExactRoute}
+    assert Route("/a", None).rx.flags & re.IGNORECASE  # the day it is not, `engine.web.server.paths` may go
+    assert not ExactRoute("/a", None).rx.flags & re.IGNORECASE

@@ -319,6 +319,7 @@ async def test_a_process_without_an_api_serves_machines_only() -> None:
         assert (await client.get("/metrics")).text == "up 1\n"
         assert (await client.get("/health/live")).status_code == 200
         assert (await client.get("/health/ready")).status_code == 503
+        checked(await client.get("/Metrics"), 404)
         checked(await client.get("/v1/customers/ann"), 404)
     await app.stop()
 
@@ -331,6 +332,9 @@ async def test_a_process_without_an_api_serves_machines_only() -> None:
         ("GET", "/v1/live", 404, ""),
         ("GET", "/", 404, ""),
         ("GET", "/page/index.html", 404, ""),
+        ("POST", "/V1/Track", 404, ""),
+        ("GET", "/v1/Rulebook", 404, ""),
+        ("GET", "/V1/customers/ann", 404, ""),
         ("POST", "/%2e%2e/%ff", 404, ""),
         ("GET", "/v1/track", 405, "POST, OPTIONS"),
         ("DELETE", "/v1/rulebook", 405, "GET, HEAD"),

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 from blacksheep import Application, Request, Response
-from blacksheep.server.routing import Router
 
 from engine.errors import NotFound
 from engine.ports.health import SystemHealth
 from engine.web.server import replies
+from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import problem
 
 Metrics = Callable[[], tuple[bytes, str]]
@@ -61,7 +61,7 @@ class HealthRoutes:
 
 def build_health_app(metrics: Metrics, ready: Ready) -> Application:
     """An application with only these routes, for a process without an API."""
-    app, health = Application(router=Router()), HealthRoutes(metrics, ready)
+    app, health = Application(router=ExactRouter()), HealthRoutes(metrics, ready)
     served = {"/metrics": health.metrics, "/health/live": health.live, "/health/ready": health.ready}
     for path, answer in served.items():
         for method in ("GET", "HEAD"):

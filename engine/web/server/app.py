@@ -8,7 +8,6 @@ import time
 
 from blacksheep import Application, Request, Response
 from blacksheep.exceptions import MessageAborted
-from blacksheep.server.routing import Router
 
 from engine.errors import CuelineError, NotFound
 from engine.settings import Settings
@@ -26,6 +25,7 @@ from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
 from engine.web.push.fan_out import CueFeed
 from engine.web.server.bulkheads import Bulkheads, bulkheads
+from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
 from engine.web.services import Services
 
@@ -45,7 +45,7 @@ class Api(Application):
     """The application, with the feed whose streams must end before a server can, and the bulkheads."""
 
     def __init__(self, feed: CueFeed, places: Bulkheads) -> None:
-        super().__init__(router=Router())
+        super().__init__(router=ExactRouter())
         self.feed = feed
         self.bulkheads = places
         self.on_start += feed.start
