@@ -9,6 +9,7 @@ from engine.events import AHEAD_MS
 
 SECOND, DAY = 1_000, 86_400_000
 AGE_MS = 400 * DAY
+TRAVEL_MS = 5 * SECOND  # a request may take so long, on a first connection or after a retry
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, which RFC 3339 can say
 _SECONDS_BELOW = 1e11  # an epoch number below is in seconds (to the year 5138), else in milliseconds
 
@@ -58,10 +59,15 @@ def _from_number(value: float, field: str) -> int:
 
 def happened_at(original: int | None, sent_at: int | None, received_at: int) -> int:
     """Event time in epoch ms: ``receivedAt - (sentAt - originalTimestamp)`` where the sender says when it
-    sent, so that only how long the event waited is taken from the sender's clock (Segment's rule)."""
+    sent, so that only how long the event waited is taken from the sender's clock (Segment's rule).
+
+    A difference of no more than `TRAVEL_MS` is the way here and no wrong clock: then the sender's times stay as
+    they are, else requests that travel at different speeds would put a visitor's events into another order."""
     if original is None:
         return received_at
-    return original if sent_at is None else received_at - (sent_at - original)
+    if sent_at is None or abs(received_at - sent_at) <= TRAVEL_MS:
+        return original
+    return received_at - (sent_at - original)
 
 
 def engine_time(received_at: int, now: int) -> int:

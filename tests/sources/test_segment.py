@@ -22,6 +22,7 @@ from engine.sources.segment.commerce import KINDS
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.logged import logged
 from engine.sources.segment.payload import UNFORESEEN, canonical, message
+from engine.sources.times import TRAVEL_MS
 from tests.kernels.values import decoded as columns
 
 NOW = 1_700_000_000_000
@@ -320,7 +321,24 @@ def test_any_skew_leaves_only_the_time_in_the_queue(skew: int, queued: int, form
         return at if form == "epoch" else datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
 
     made = event(timestamp=shown(NOW + skew - queued), sentAt=shown(NOW + skew))
-    assert made.at == NOW - queued
+    assert made.at == (NOW - queued if abs(skew) > TRAVEL_MS else min(NOW + skew - queued, NOW))
+
+
+@pytest.mark.parametrize("travelled", [0, TRAVEL_MS, -TRAVEL_MS])
+def test_the_way_here_is_no_skew(travelled: int) -> None:
+    assert event(timestamp=NOW - HOUR, sentAt=NOW - travelled).at == NOW - HOUR
+
+
+@pytest.mark.parametrize("off", [TRAVEL_MS + 1, -TRAVEL_MS - 1])
+def test_what_is_more_than_the_way_here_is_skew(off: int) -> None:
+    assert event(timestamp=NOW - HOUR, sentAt=NOW - off).at == NOW - HOUR + off
+
+
+def test_requests_that_travel_at_different_speeds_leave_a_visit_in_its_order() -> None:
+    """The first one opens a connection: its event came to lie behind the second's."""
+    first = event(timestamp=NOW - 900, sentAt=NOW - 900)
+    second = message(json.dumps(track(timestamp=NOW - 895, sentAt=NOW - 2)).encode(), NOW, NOW).event
+    assert (first.at, second.at) == (NOW - 900, NOW - 895)
 
 
 def test_json_on_kafka_becomes_the_canonical_record() -> None:
