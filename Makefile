@@ -9,9 +9,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 UV := $(BIN)/uv pip install $(QUIET) --python $(BIN)/python
 SAY = @echo set-up:
 JARS := .cueline/kafka/jars
+SDKS := .cueline/sdks
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow steady test-kafka mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow steady test-kafka test-sdks sdks mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,7 +23,7 @@ demo: setup ## start everything and open http://127.0.0.1:8080/ (ARGS='--seconds
 	@$(BIN)/cueline demo $(ARGS)
 
 test: lint ## style, types and the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not kafka" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not kafka and not sdks" $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -30,13 +31,16 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 test-slow: .venv/dev ## the tests that take minutes
-	$(BIN)/python -m pytest -m "slow and not kafka" $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not kafka and not sdks" $(ARGS)
 
 steady: .venv/dev ## the tests ten times, half of them beside a load (ARGS=3: as many times)
 	.ci/steady $(ARGS)
 
 test-kafka: .venv/dev kafka ## the stream's contract and faults on Apache Kafka itself (needs Java 17 and Maven)
-	$(BIN)/python -m pytest -m kafka --broker kafka $(ARGS)
+	$(BIN)/python -m pytest -m "kafka and not sdks" --broker kafka $(ARGS)
+
+test-sdks: .venv/dev sdks ## clients of other makers, unmodified (needs Node.js, npm, a JDK and Chromium)
+	$(BIN)/python -m pytest -m sdks $(ARGS)
 
 mutate: .venv/dev ## change the engine one slip at a time: does a test notice? (an hour; goes on where it was)
 	@$(BIN)/python -m tests.mutation.run $(ARGS)
@@ -48,6 +52,8 @@ picture: .venv/dev ## the README's picture of the page, of a demo started for it
 	@$(BIN)/python -m tests.browser.picture $(ARGS)
 
 kafka: $(JARS)/ready ## fetch the jars of Apache Kafka
+
+sdks: $(SDKS)/ready ## fetch the clients that test-sdks tries
 
 bench-stream: setup ## events per second, against stock Faust
 	@$(BIN)/cueline bench stream $(ARGS)
@@ -69,6 +75,7 @@ lock: .venv/dev ## resolve the dependencies anew
 	$(LOCK) pyproject.toml --extra demo --group build -o requirements.lock
 	$(LOCK) pyproject.toml --group build -c requirements.lock -o requirements-image.lock
 	$(LOCK) pyproject.toml --extra demo --group build --group dev -c requirements.lock -o requirements-dev.lock
+	echo segment-analytics-python | $(LOCK) - -o tests/sdks/requirements.lock
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --custom-compile-command "make lock"
@@ -104,6 +111,15 @@ COUNT = $$(grep -c '^[a-z].*==' $<) packages
 .venv/dev: requirements-dev.lock .venv/ready
 	$(SAY) "fetching what the tests need: $(COUNT)"
 	$(INSTALL)
+	@touch $@
+
+# the clients in Python have an environment of their own: what they need is not what we need
+$(SDKS)/ready: tests/sdks/package-lock.json tests/sdks/requirements.lock | .venv/bin/uv
+	@rm -rf $(SDKS) && mkdir -p $(SDKS) && cp tests/sdks/package.json tests/sdks/package-lock.json $(SDKS)
+	$(SAY) fetching the clients of other makers
+	@npm ci --prefix $(SDKS) --ignore-scripts --no-audit --no-fund --silent
+	@$(BIN)/python -m venv --without-pip $(SDKS)/python
+	@$(BIN)/uv pip install $(QUIET) --python $(SDKS)/python/bin/python --require-hashes -r tests/sdks/requirements.lock
 	@touch $@
 
 $(JARS)/ready: tests/kafka/pom.xml

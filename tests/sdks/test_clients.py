@@ -1,0 +1,83 @@
+"""Clients as their makers ship them, against a whole deployment: what they send counts, once."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.sdks.proxy import Fate, between
+from tests.sdks.site import Site, finished
+
+pytestmark = pytest.mark.sdks
+
+VISIT = Counter(
+    identified=1,
+    page_viewed=2,
+    grouped=1,
+    searched=1,
+    item_viewed=2,
+    cart_added=1,
+    order_completed=1,
+    other=1,
+    aliased=1,
+)
+
+
+class Runner:
+    """Runs the programs of this folder against an address."""
+
+    def __init__(self, command: Callable[[str], list[str]], fetched: Path) -> None:
+        self._command = command
+        self._env = {**os.environ, "NODE_PATH": str(fetched / "node_modules"), "NO_PROXY": "*"}
+
+    async def __call__(self, program: str, url: str, customer: str) -> None:
+        await finished(*self._command(program), url, Site.key, customer, env=self._env)
+
+
+@pytest.fixture(scope="session")
+def run(command: Callable[[str], list[str]], fetched: Path) -> Runner:
+    return Runner(command, fetched)
+
+
+@pytest.mark.parametrize("program", ["segment_node.cjs", "rudder_node.cjs"])
+async def test_a_visit_told_by_a_client_for_node_counts(site: Site, run: Runner, program: str) -> None:
+    await run(program, site.url, "ann")
+    tallies = await site.counted()
+    assert (tallies["applied"], tallies["duplicates"], tallies["deadletters"]) == (VISIT.total(), 0, 0)
+    kinds, features = await site.customer("ann")
+    assert kinds == VISIT
+    assert (features["purchases.count"], features["purchases.value"]) == (1, 999)
+    assert (features["session.items"], features["session.max_price"]) == (2, 499.5)
+    assert await site.measured("events_warned") == 0
+
+
+async def test_of_ten_events_told_by_the_client_for_python_the_one_of_no_number_is_refused(
+    site: Site, run: Runner
+) -> None:
+    await run("segment_python.py", site.url, "ann")
+    tallies = await site.counted()
+    assert (tallies["applied"], tallies["deadletters"]) == (9, 0)
+    kinds, features = await site.customer("ann")
+    assert kinds == {"item_viewed": 9}
+    assert features["session.max_price"] == 12.5
+    assert await site.measured("events_warned") == 0
+
+
+@pytest.mark.parametrize(
+    ("program", "events"),
+    [("segment_node.cjs", VISIT.total()), ("rudder_node.cjs", VISIT.total()), ("segment_python.py", 9)],
+)
+async def test_what_a_client_sends_again_by_itself_counts_once(
+    site: Site, run: Runner, program: str, events: int
+) -> None:
+    async with between(site.url, Fate.REFUSED, Fate.UNANSWERED) as (url, proxy):
+        await run(program, url, "ann")
+    assert len(proxy.seen) >= 3
+    tallies = await site.counted()
+    assert (tallies["applied"], tallies["deadletters"]) == (events, 0)
+    assert tallies["duplicates"] == tallies["events"] - events > 0
+    assert (await site.customer("ann"))[0].total() == events
