@@ -7,6 +7,7 @@
     ├── BadRule             -> keep the old rulebook, show the fault
     ├── BadRequest          -> 4xx that names the field
     │   ├── NotAuthorised   -> 401
+    │   ├── Forbidden       -> 403
     │   └── NotFound        -> 404
     ├── Overloaded          -> 503 with Retry-After: slow down
     ├── Unavailable         -> a service we depend on is away: fall back, retry
@@ -30,7 +31,7 @@ class BadEvent(CuelineError):
 
     ``code`` is from the closed list of dead-letter reasons (``malformed``, ``unknown_type``,
     ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_number``, ``bad_field``,
-    ``unknown_source``; ``placeholder_id`` is a reason for warnings alone);
+    ``unknown_source``; ``placeholder_id`` is a reason for warnings alone, ``not_allowed`` one of the API's);
     ``field`` is the path of the offending field in the sender's own shape, or empty.
     """
 
@@ -60,6 +61,10 @@ class BadRequest(CuelineError):
 
 class NotAuthorised(BadRequest):
     """No key, or a key that is not ours."""
+
+
+class Forbidden(BadRequest):
+    """A key of ours that does not open this."""
 
 
 class NotFound(BadRequest):

@@ -37,6 +37,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     order event: a repeat of the customer's last one is ignored; order events without one that come within a
     minute are lines of one order. ``engine_at`` is the engine's time (epoch ms) of receipt, where that is
     not the wall's (0: the Kafka record's time says it); what happened more than a day after it is refused.
+    ``trust`` is 1 where whoever wrote it is known (a secret key, or a visitor token that names the customer),
+    0 where anybody may have.
     """
 
     version: int
@@ -50,6 +52,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     received_at: int = 0
     order: str = ""
     engine_at: int = 0
+    trust: int = 0
 
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal, get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
+from engine.access import KeyRecord, Scope, Trust
 from engine.errors import BadSettings
 from engine.events import MAX_EVENT_BYTES
 from engine.settings_faults import Schema, faults_of_document, faults_of_variables, read_toml
@@ -83,13 +85,45 @@ class Stream(Section):
     metrics_port: int = Field(9109, ge=0, le=65_535, description="0 picks a free one")
 
 
+class Key(Section):
+    """One of `web.keys`: a key by its digest, as `cueline keys create --print` writes it."""
+
+    id: str
+    hash: str
+    trust: Trust
+    scopes: list[Scope]
+    origins: list[str] = Field(default_factory=list, description="websites that may use it; none: any")
+    kinds: list[str] = Field(
+        default_factory=list, description="events that it may write; none: those of its trust"
+    )
+    rate: float = Field(0.0, ge=0, description="requests a second; 0: the default")
+    expires: datetime | None = None
+
+    def record(self) -> KeyRecord:
+        """As the engine uses it; a time without a zone is UTC."""
+        ends = self.expires and (self.expires if self.expires.tzinfo else self.expires.replace(tzinfo=UTC))
+        return KeyRecord(
+            self.id, self.hash, self.trust, tuple(self.scopes), tuple(self.origins), tuple(self.kinds), self.rate,
+            round(ends.timestamp() * 1_000) if ends else 0,
+        )  # fmt: skip
+
+
 class Web(Section):
     """The HTTP process."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=1, le=65_535, description="callers have to know it, so none is picked")
-    write_keys: list[SecretStr] = Field(default_factory=list, description="for events; several while rotating")
-    api_keys: list[SecretStr] = Field(default_factory=list, description="for decisions, customers, cues, rulebook")
+    keys: list[Key] = Field(default_factory=list, description="beside those that `cueline keys` keeps in Redis")
+    write_keys: list[SecretStr] = Field(
+        default_factory=list, description="public keys of websites, in plain: events, their web cues and outcomes"
+    )
+    api_keys: list[SecretStr] = Field(
+        default_factory=list, description="secret keys, in plain: decisions, customers, outcomes, cues, rulebook"
+    )
+    metrics_open: bool = Field(True, description="/metrics needs no key; else one with the scope metrics")
+    metrics_port: int = Field(
+        0, ge=0, le=65_535, description="serve /metrics there and not on `port`; 0: on `port`"
+    )
     max_event_bytes: int = Field(MAX_EVENT_BYTES, ge=1)
     max_batch_bytes: int = Field(500 * 1024, ge=1)
     max_batch_events: int = Field(2_500, ge=1)
@@ -101,7 +135,7 @@ class Web(Section):
     max_streams: int = Field(10_000, ge=1, description="open event streams; more get 503 with Retry-After")
     deadline_ms: int = Field(50, ge=1, description="a decision not ready by then is the fallback")
     demo_page: bool = Field(
-        False, description="serve the live page at /; it gives browsers of this machine an API key"
+        False, description="serve the live page at /; it opens everything to browsers of this machine"
     )
 
 
@@ -186,5 +220,7 @@ def _schema() -> Schema:
         name: annotation for name, (default, annotation) in fields.items() if not isinstance(default, Section)
     }
     every = inner | plain
-    lists = frozenset(name for name, annotation in every.items() if get_origin(annotation) is list)
+    lists = frozenset(
+        name for name, kind in every.items() if get_origin(kind) is list and get_args(kind)[0] in (str, SecretStr)
+    )
     return Schema(PREFIX, tuple(every), lists, OTHERS)

@@ -19,7 +19,7 @@ from loadtest.servers import Valkey
 from loadtest.side import Side, api
 from loadtest.stream import customer
 
-API_KEY = "bench-compare"
+API_KEY = "bench-compare-of-decisions"
 CHANNELS = ("web", "agent", "app", "email")
 FALLBACK = b'"fallback":true}'
 CONNECTIONS = 16

@@ -35,7 +35,7 @@ from engine.store.keys import RedisKeys
 from loadtest import people
 from loadtest.http_load import Load, closed_loop, connect, joined, post
 
-API_KEY = "bench-decisions"
+API_KEY = "bench-of-decisions-per-second"
 SIDES = {"engine": ("engine", "api"), "bare": ("loadtest.bare_server",)}
 FALLBACK = b'"fallback":true}'  # how an answer ends that was not decided on the customer's state
 TURN_S = 1.0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import time
@@ -25,6 +24,7 @@ from rich.table import Table
 from engine.demo import kernels
 from engine.demo.children import Children
 from engine.demo.feed import Feed, Input
+from engine.demo.keys import DemoKeys
 from engine.demo.log_rotation import LONGEST, LogRotation
 from engine.demo.notices import Notices
 from engine.demo.result import Result, accounted, collect
@@ -67,7 +67,7 @@ class Demo:
     def __init__(self, wishes: Wishes) -> None:
         self._wishes = wishes
         self._began = time.monotonic()
-        self._write_key, self._api_key = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
+        self._keys = DemoKeys()
         self._port = wishes.port or free_port()
         self._worker_port = free_port()
         self._out = Console(stderr=wishes.as_json)
@@ -122,7 +122,7 @@ class Demo:
             await self._start_engine(services)
             url = f"http://{HOST}:{self._port}"
             self._say(f"ready in {time.monotonic() - self._began:.1f} s: [bold]{url}/[/]  (Ctrl-C ends it)")
-            self._say(f"write key {self._write_key}  API key {self._api_key}")
+            self._say(f"write key {self._keys.write}  API key {self._keys.api}")
             self._say(f"metrics {url}/metrics and http://{HOST}:{self._worker_port}/metrics")
             if self._wishes.browser and not self._wishes.seconds and sys.stdout.isatty():
                 webbrowser.open(url)
@@ -159,8 +159,7 @@ class Demo:
             "CUELINE_STREAM__METRICS_PORT": str(self._worker_port),
             "CUELINE_WEB__HOST": HOST,
             "CUELINE_WEB__PORT": str(self._port),
-            "CUELINE_WEB__WRITE_KEYS": msgspec.json.encode([self._write_key]).decode(),
-            "CUELINE_WEB__API_KEYS": msgspec.json.encode([self._api_key]).decode(),
+            **self._keys.environment(),
             "CUELINE_WEB__DEMO_PAGE": "true",
             "CUELINE_RULES__DIRECTORY": str(rules),
         }
@@ -169,8 +168,8 @@ class Demo:
         """Send the input, with everything else beside it; returns when all of it has been counted."""
         self._feeding = True
         clock = ClockKeeper(store.set_clock)
-        feed = Feed(self._wishes.input, HttpSender(client, self._write_key), clock.set)
-        agent = SimulatedAgent(client, self._api_key, self._wishes.input.seed, feed.customers)
+        feed = Feed(self._wishes.input, HttpSender(client, self._keys.feed), clock.set)
+        agent = SimulatedAgent(client, self._keys.api, self._wishes.input.seed, feed.customers)
         reading = partial(_answers, self._worker_port, "ready")
         log_batches = self._wishes.log_batches
         self._log = log = LogRotation(store, PARTITIONS, supervisor, feed, reading, self._say, log_batches)
@@ -268,7 +267,7 @@ class Demo:
     async def _result(
         self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, agent: SimulatedAgent
     ) -> Result:
-        client.headers["authorization"] = f"Bearer {self._api_key}"
+        client.headers["authorization"] = f"Bearer {self._keys.api}"
         exposition = await self._worker_metrics(client)
         rulebook = await _asked(client, "/v1/rulebook")
         return collect(

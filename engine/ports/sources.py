@@ -30,8 +30,10 @@ class Source(Protocol):
         call: str = "",
         sent_at: object = None,
         fallback_id: str = "",
+        trust: int = 0,
     ) -> Message:
-        """The event in one payload; `received_at` is wall time and `now` engine time (epoch ms)."""
+        """The event in one payload; `received_at` is wall time and `now` engine time (epoch ms), `trust` as of
+        `engine.events.Event`."""
 
     def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
         """The payloads of a batch, and when it was sent, as the sender states it."""

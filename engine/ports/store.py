@@ -7,6 +7,7 @@ from typing import Protocol
 
 import msgspec
 
+from engine.access import KeyRecord
 from engine.customer_id import CustomerId
 from engine.events import Cue, Outcome
 from engine.ports.clock import ClockAnchor
@@ -228,3 +229,16 @@ class StatsStore(Protocol):
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
         """The names behind hashes, where known."""
+
+
+class KeyStore(Protocol):
+    """The keys of callers, beside those of the settings. Methods raise `Unavailable`."""
+
+    async def access_keys(self) -> list[KeyRecord]:
+        """All of them, by id."""
+
+    async def add_key(self, record: KeyRecord) -> bool:
+        """Keep a key; False when there is one of that id, which stays as it is."""
+
+    async def revoke_key(self, key_id: str) -> bool:
+        """Forget a key; False when there is none of that id."""

@@ -10,6 +10,7 @@ from engine.decisions.rehearsal import ReadOnlyStore, rehearse
 from engine.kernels.warm import warm_up_decisions
 from engine.meter import PrometheusMeter
 from engine.ports.sources import DEFAULT_SOURCE
+from engine.process.access import follow_keys, require_safe_access
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
@@ -21,14 +22,17 @@ from engine.sources.placeholders import words
 from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
 from engine.store.staleness import StalenessGuard
-from engine.web.server.app import build_app
+from engine.web.auth.keys import KeyRing, configured_keys
+from engine.web.server.app import build_app, build_metrics_app
 from engine.web.server.uvicorn_server import serve
 from engine.web.services import Services
 
 
 async def run_api(settings: Settings) -> None:
     """Run the HTTP process until a signal. Raises a `CuelineError` that says what is wrong."""
+    require_safe_access(settings)
     process = Process(settings)
+    keys = KeyRing(configured_keys(settings.web))
     warm_up_decisions()
     async with process.open():
         in_use = await process.follow_policy()
@@ -37,18 +41,18 @@ async def run_api(settings: Settings) -> None:
         guard = StalenessGuard(process.store, process.store, time.monotonic, workers.caught_up, workers.forget)
         monitor = HealthMonitor(process.store, workers, guard, process.log, settings.redis.timeout_s)
         await _rehearse(process, in_use, guard)
-        services = _services(process, in_use, guard, monitor)
+        keys.follow(await process.store.access_keys())
+        services = _services(process, in_use, guard, monitor, keys)
         in_use.on_change = lambda policy: services.batcher.remember(policy.rulebook)
+        process.begin(follow_keys(keys, process.store, process.stop))
         process.begin(every(LOOK_EVERY_S, monitor.look, process.stop))
         process.begin(every(PING_EVERY_S, monitor.ping, process.stop, "Kafka"))
-        process.begin(
-            serve(
-                build_app(services, settings),
-                settings.web.host,
-                settings.web.port,
-                process.stop,
-            )
-        )
+        web = settings.web
+        app = build_app(services, settings)
+        process.begin(serve(app, web.host, web.port, process.stop))
+        if web.metrics_port:
+            metrics = build_metrics_app(app, services, settings)
+            process.begin(serve(metrics, web.host, web.metrics_port, process.stop))
         settle_memory()
         await process.until_stopped()
 
@@ -67,7 +71,9 @@ def _limits(settings: Settings) -> Limits:
     )
 
 
-def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, monitor: HealthMonitor) -> Services:
+def _services(
+    process: Process, in_use: PolicyInUse, guard: StalenessGuard, monitor: HealthMonitor, keys: KeyRing
+) -> Services:
     settings, store, meter = process.settings, process.store, process.meter
 
     def rulebook() -> Rulebook:
@@ -83,6 +89,7 @@ def _services(process: Process, in_use: PolicyInUse, guard: StalenessGuard, moni
         meter=meter,
         clock=process.clock,
         batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),
+        keys=keys,
         rulebook=rulebook,
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,

@@ -27,6 +27,7 @@ key                    type    content
 ``cueline:b:<batch>``  string  that this large batch is being written to Kafka; kept 30 s at most
 ``cueline:names``      hash    32-bit hash of an item or category -> its name
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
+``cueline:keys``       hash    id of a caller's key -> JSON of `engine.access.KeyRecord`
 =====================  ======  ==================================================================
 
 Rows have no time to live in this version: memory grows with the customers ever seen. A history keeps the
@@ -41,6 +42,7 @@ from engine.kernels.partition import partition_of
 HISTORY = 32  # times kept per customer and offer, unless the offer's cap is larger
 DAY_S = 86_400
 NAMES = b"cueline:names"
+KEYS = b"cueline:keys"
 CLOCK = b"cueline:clock"
 UNDER_WAY = b"cueline:b:"
 

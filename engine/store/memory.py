@@ -17,6 +17,7 @@ from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, CueEntry, Position, Reservation, View
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, HISTORY, RedisKeys
+from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_sent import MemorySent
 
 History = dict[str, list[int]]
@@ -74,8 +75,8 @@ def _fill(history: History, choice: CueChoice) -> list[int]:
     return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]
 
 
-class MemoryStore(MemorySent):
-    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore and WorkerReports in one process.
+class MemoryStore(MemorySent, MemoryKeys):
+    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore and WorkerReports in one process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own
     clock is there.

@@ -13,6 +13,7 @@ class MemorySent:
     """SentStore in one process; ``wall`` is the clock (epoch ms) by which it forgets."""
 
     def __init__(self, wall: Callable[[], int]) -> None:
+        super().__init__()
         self._wall = wall
         self._under_way: dict[bytes, int] = {}  # until when
         self._sent: dict[CustomerId, tuple[int, deque[bytes]]] = {}  # until when, the newest batches

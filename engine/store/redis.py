@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.errors import Unavailable
+from engine.store.access_keys import KeyCommands
 from engine.store.commits import StreamCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
@@ -12,8 +13,10 @@ from engine.store.stats import StatsCommands
 from engine.store.worker_reports import WorkerReportCommands
 
 
-class RedisStore(StreamCommands, DecisionCommands, CueCommands, StatsCommands, SentCommands, WorkerReportCommands):
-    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore and WorkerReports, made by
+class RedisStore(
+    StreamCommands, DecisionCommands, CueCommands, StatsCommands, SentCommands, KeyCommands, WorkerReportCommands
+):
+    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore and WorkerReports, made by
     ``RedisStore(settings.redis, partitions)``.
 
     Connects at `open`, or with the first command, and again after an outage; the function library is loaded

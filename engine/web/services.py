@@ -13,6 +13,7 @@ from engine.ports.meter import Meter
 from engine.ports.sources import Source
 from engine.ports.store import CueStore, DecisionStore, SentStore, StatsStore
 from engine.rulebook.model import Rulebook
+from engine.web.auth.keys import KeyRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Services:
     meter: Meter
     clock: Clock
     batcher: DecisionBatcher
+    keys: KeyRing
     rulebook: Callable[[], Rulebook]
     rule_faults: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[bytes, str]]

@@ -10,6 +10,7 @@ ROOT = Path(__file__).parent.parent.parent
 TOPS = ("engine", "models", "loadtest")
 
 WORDS = {
+    "access",
     "customer_id",
     "errors",
     "events",
@@ -26,17 +27,18 @@ EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay
 #: a part of the engine -> the parts it may import besides itself; a part that is not here may import them all
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "access": {"kernels"},
     "customer_id": {"errors", "kernels"},
     "events": {
         "customer_id",
         "kernels",
     },  # wire.py: what compiled code must know lies where its cache sees it change
-    "settings": {"errors", "events", "settings_faults"},
+    "settings": {"access", "errors", "events", "settings_faults"},
     "settings_faults": {"errors"},
     "durations": set(),
     "validation_errors": set(),
     "retry": {"errors"},
-    "ports": {"customer_id", "events", "kernels"},  # columns of records, as compiled code lays them out
+    "ports": {"access", "customer_id", "events", "kernels"},  # columns of records, as compiled code lays them out
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
     "kernels": set(),

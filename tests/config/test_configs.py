@@ -55,7 +55,7 @@ def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
         ("[wbe]\nport = 8080", "wbe.port", "web.port"),
         ("[web]\nwrite_key = ['hush']", "web.write_key", "web.write_keys"),
         ("loglevel = 'INFO'", "loglevel", "log_level"),
-        ("[keys]", "keys", "web.api_keys"),
+        ("[keys]", "keys", "web.keys"),
     ):
         file.write_text(text)
         with pytest.raises(BadSettings) as refused:

@@ -30,6 +30,7 @@ from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import SegmentSource
 from engine.state.row_codec import blank
 from engine.store.memory import MemoryStore
+from engine.web.auth.keys import KeyRing, configured_keys
 from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured
 from engine.web.services import Services
@@ -138,6 +139,7 @@ class Process:
                 meter=self.meter,
                 clock=self.clock,
                 batcher=batcher,
+                keys=KeyRing(configured_keys(web)),
                 rulebook=lambda: self.rulebook,
                 rule_faults=lambda: self.rule_faults,
                 metrics=self.meter.render,

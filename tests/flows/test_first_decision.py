@@ -77,7 +77,7 @@ async def test_the_first_decision_finds_everything_made(
         "CUELINE_KAFKA__IDEMPOTENT": str(broker.durable).lower(),
         "CUELINE_REDIS__URL": own.url,
         "CUELINE_WEB__PORT": str(port),
-        "CUELINE_WEB__API_KEYS": '["key"]',
+        "CUELINE_WEB__API_KEYS": '["key-of-the-first-decision"]',
         "CUELINE_RULES__DIRECTORY": str(ROOT / "rules"),
     }
     command = [sys.executable, "-m", "tests.flows.first_decision", f"http://127.0.0.1:{port}"]

@@ -83,8 +83,8 @@ async def shell(tmp_path: Path, free_port: Any) -> AsyncIterator[Shell]:
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__METRICS_PORT": str(worker_port),
             "CUELINE_WEB__PORT": str(port),
-            "CUELINE_WEB__WRITE_KEYS": '["write"]',
-            "CUELINE_WEB__API_KEYS": '["api"]',
+            "CUELINE_WEB__WRITE_KEYS": '["write-key-of-the-readme"]',
+            "CUELINE_WEB__API_KEYS": '["api-key-of-the-readme-1"]',
             "CUELINE_WEB__DEMO_PAGE": "true",
             "CUELINE_RULES__DIRECTORY": str(ROOT / "rules"),
         }

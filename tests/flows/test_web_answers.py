@@ -108,7 +108,7 @@ async def test_a_question_too_large_is_a_413(api: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-@pytest.mark.parametrize("headers", [{"x-api-key": "guess"}, {"x-api-key": "", **WRITER}, {"x-api-key": ""}])
+@pytest.mark.parametrize("headers", [{"x-api-key": "guess"}, {"x-api-key": ""}])
 async def test_answers_need_an_api_key(
     api: httpx.AsyncClient, method: str, path: str, headers: dict[str, str]
 ) -> None:
@@ -161,7 +161,7 @@ async def test_a_website_may_tell_what_became_of_an_offer_on_the_web_and_no_othe
     answer = await api.post("/v1/outcomes", json=report, headers={**WRITER, "origin": "https://shop.example"})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (202, "*")
     assert (await api.post("/v1/outcomes", json=report, params={"key": WRITE})).status_code == 202
-    checked(await api.post("/v1/outcomes", json={**report, "decisionId": agents}, headers=WRITER), 401)
+    checked(await api.post("/v1/outcomes", json={**report, "decisionId": agents}, headers=WRITER), 403)
     assert [one.decision_id for one in process.log.outcomes] == [mine, mine]
 
 
@@ -399,7 +399,7 @@ async def test_an_api_key_is_taken_as_user_name_and_the_document_says_so(api: ht
     assert (await api.get("/v1/rulebook", headers=headers, auth=(API, ""))).status_code == 200
     document = (await api.get("/openapi.json")).json()
     for path, method in (("/v1/rulebook", "get"), ("/v1/decisions", "post"), ("/v1/agents/{id}/cues", "get")):
-        assert {"apiBasic": []} in document["paths"][path][method]["security"]
+        assert any("basic" in way for way in document["paths"][path][method]["security"])
     named = {
         name
         for methods in document["paths"].values()

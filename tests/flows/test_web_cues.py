@@ -89,7 +89,7 @@ async def test_a_website_may_listen_with_its_write_key_to_what_is_meant_for_it(
     [
         ("/v1/customers/ann/cues", "", 401),
         ("/v1/customers/ann/cues", "guess", 401),
-        ("/v1/agents/eve/cues", WRITE, 401),
+        ("/v1/agents/eve/cues", WRITE, 403),
         ("/v1/customers/" + "x" * 257 + "/cues", API, 400),
     ],
 )

@@ -99,7 +99,6 @@ async def test_a_write_key_may_lie_in_the_body(process: Process, api: httpx.Asyn
     "headers",
     [
         {},
-        AGENT,
         {"authorization": "Bearer"},
         {"authorization": "Bearer write-key-"},
         {"authorization": "Basic !!!"},

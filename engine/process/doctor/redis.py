@@ -13,9 +13,10 @@ from engine.customer_id import customer_id
 from engine.errors import BadSettings, Unavailable
 from engine.events import Outcome, OutcomeName
 from engine.process.doctor.finding import Finding, State
-from engine.settings import Settings
-from engine.store.keys import RedisKeys
+from engine.settings import Settings, Web
+from engine.store.keys import KEYS, RedisKeys
 from engine.store.redis import RedisStore
+from engine.web.auth.keys import configured_keys
 
 MOST_PARTITIONS = 4_096
 LEAST_REDIS = 7  # the first with functions
@@ -34,11 +35,20 @@ async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
     try:
         version = version_finding(await client.info("server"))
         skew, held = skew_finding(*await _times(client)), await _held(client)
+        stored = await client.hlen(KEYS)
     except (RedisError, OSError, TimeoutError) as error:
         return [Finding("redis", "bad", f"does not answer: {error}")], {}
     finally:
         await client.aclose()
-    return [version, await _functions(settings), skew], held
+    return [version, await _functions(settings), skew, _keys(settings.web, stored)], held
+
+
+def _keys(web: Web, stored: int) -> Finding:
+    """How many keys open the API."""
+    configured = len(configured_keys(web))
+    if not configured + stored:
+        return Finding("keys", "warning", "none: nobody is let in; `cueline keys create` makes one")
+    return Finding("keys", "good", f"{configured} in the settings, {stored} in Redis")
 
 
 def version_finding(server: Mapping[str, Any]) -> Finding:

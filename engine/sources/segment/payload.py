@@ -82,6 +82,7 @@ def message(
     sent_at: object = None,
     fallback_id: str = "",
     fallback_customer: object = None,
+    trust: int = 0,
 ) -> Message:
     """The event in `payload` (JSON), and its customer.
 
@@ -113,6 +114,7 @@ def message(
             received_at,
             about.order,
             engine_time(received_at, now),
+            trust,
         ),
         tuple(left_out),
     )
@@ -173,10 +175,18 @@ class SegmentSource:
         call: str = "",
         sent_at: object = None,
         fallback_id: str = "",
+        trust: int = 0,
     ) -> Message:
         """The event in one payload."""
         return message(
-            payload, received_at, now, self._limits, call=call, sent_at=sent_at, fallback_id=fallback_id
+            payload,
+            received_at,
+            now,
+            self._limits,
+            call=call,
+            sent_at=sent_at,
+            fallback_id=fallback_id,
+            trust=trust,
         )
 
     def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:

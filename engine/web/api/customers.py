@@ -11,6 +11,7 @@ from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest, NotFound
 from engine.events import Kind
 from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
+from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.services import Services
 
@@ -60,7 +61,7 @@ class CustomerRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
 
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: Request, caller: Principal) -> Response:
         """Features with unit and meaning, active indicators, the last events."""
         customer, services = named(request), self._services
         (view,) = await services.decisions.views([customer])

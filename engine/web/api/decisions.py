@@ -9,6 +9,7 @@ from engine.decisions.request import read_request
 from engine.errors import NotFound
 from engine.settings import Web
 from engine.web.api.customers import named
+from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
@@ -23,13 +24,13 @@ class DecisionRoutes:
         self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
 
-    async def decide(self, request: Request) -> Response:
+    async def decide(self, request: Request, caller: Principal) -> Response:
         """The best offers for a customer on a channel, now."""
         question = read_request(await read_body(request, self._limit))
         with self._bulkhead:
             return replies.ready_json(await self._batcher.decide(question))
 
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: Request, caller: Principal) -> Response:
         """A decision or cue of the last day: every candidate, every reason."""
         decision = await self._batcher.recall(named(request))
         if decision is None:

@@ -9,12 +9,14 @@ from uuid import uuid4
 import msgspec
 from blacksheep import Request, Response
 
+from engine.access import Scope
 from engine.clock import wall_ms
 from engine.errors import BadEvent
 from engine.events import Message
 from engine.settings import Web
 from engine.web.api.sent_batches import SentBatches
-from engine.web.auth.keys import ApiKeys
+from engine.web.auth.authenticator import Authenticator
+from engine.web.auth.principal import NOBODY, Principal
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
@@ -86,38 +88,38 @@ class BatchProblem(msgspec.Struct, frozen=True):
 class EventRoutes:
     """The Segment calls."""
 
-    def __init__(self, services: Services, keys: ApiKeys, web: Web, bulkhead: Bulkhead) -> None:
+    def __init__(self, services: Services, authenticator: Authenticator, web: Web, bulkhead: Bulkhead) -> None:
         self._services = services
         self._bulkhead = bulkhead
-        self._keys = keys
+        self._authenticator = authenticator
         self._web = web
         self._batches = SentBatches(services.log, services.sent)
 
-    def call(self, name: str) -> Callable[[Request], Awaitable[Response]]:
+    def call(self, name: str) -> Callable[[Request, Principal], Awaitable[Response]]:
         """The handler of one call."""
 
-        async def handle(request: Request) -> Response:
-            return await self._single(request, name)
+        async def handle(request: Request, caller: Principal) -> Response:
+            return await self._single(request, caller, name)
 
         return handle
 
-    async def _single(self, request: Request, name: str) -> Response:
-        body = await self._authorised(request, self._web.max_event_bytes)
+    async def _single(self, request: Request, caller: Principal, name: str) -> Response:
+        body, caller = await self._authorised(request, caller, self._web.max_event_bytes)
         with self._bulkhead:
-            message = self._read(body, name, None)
+            message = self._read(body, name, None, caller)
             await self._services.log.publish([message])
         self._services.meter.add("events_accepted")
         self._count_warned([message])
         warnings = [Warned(one.reason, one.field, one.detail) for one in message.left_out]
         return replies.json(Accepted(message.event.id, 1, warnings))
 
-    async def batch(self, request: Request) -> Response:
+    async def batch(self, request: Request, caller: Principal) -> Response:
         """Many at once; an invalid one does not stop the others."""
-        body = await self._authorised(request, self._web.max_batch_bytes)
+        body, caller = await self._authorised(request, caller, self._web.max_batch_bytes)
         with self._bulkhead:
-            return await self._take(body)
+            return await self._take(body, caller)
 
-    async def _take(self, body: bytes) -> Response:
+    async def _take(self, body: bytes, caller: Principal) -> Response:
         try:
             payloads, sent_at = self._services.source.batch(body)
         except BadEvent as fault:
@@ -133,7 +135,7 @@ class EventRoutes:
                 await asyncio.sleep(0)
                 size = 0
             try:
-                message = self._read(payload, "", sent_at)
+                message = self._read(payload, "", sent_at, caller)
             except BadEvent as fault:
                 errors.append(ItemError(index, fault.code, fault.field, fault.detail))
                 continue
@@ -154,24 +156,27 @@ class EventRoutes:
             for reason in {one.reason for one in message.left_out} if message.left_out else ():
                 self._services.meter.add("events_warned", label=reason)
 
-    async def _authorised(self, request: Request, limit: int) -> bytes:
-        """The body of a request that shows a write key: in its headers, else in the body itself."""
-        shown = self._keys.shows_write(request)
+    async def _authorised(self, request: Request, caller: Principal, limit: int) -> tuple[bytes, Principal]:
+        """The body of a request, and who holds its key, which may be in the body itself."""
         try:
             body = await read_body(request, limit)
         except TooLarge:
             self._services.meter.add("events_rejected", label="too_large")
             raise
-        if not shown:
-            self._keys.write(self._services.source.write_key(body))
-        return body
+        if caller is NOBODY:
+            key = self._services.source.write_key(body)
+            caller = self._authenticator.of_body(key, Scope.EVENTS_WRITE, request)
+        return body, caller
 
-    def _read(self, payload: bytes | msgspec.Raw, call: str, sent_at: object) -> Message:
+    def _read(self, payload: bytes | msgspec.Raw, call: str, sent_at: object, caller: Principal) -> Message:
         services = self._services
         try:
-            return services.source.message(
-                payload, wall_ms(), services.clock.now_ms(), call=call, sent_at=sent_at, fallback_id=uuid4().hex
-            )
+            message = services.source.message(
+                payload, wall_ms(), services.clock.now_ms(), call=call, sent_at=sent_at,
+                fallback_id=uuid4().hex, trust=0 if caller.public else 1,
+            )  # fmt: skip
+            caller.require_kind(message.event.kind)
+            return message
         except BadEvent as fault:
             services.meter.add("events_rejected", label=fault.code)
             raise

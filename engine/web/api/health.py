@@ -9,6 +9,7 @@ from blacksheep import Application, Request, Response
 
 from engine.errors import NotFound
 from engine.ports.health import SystemHealth
+from engine.web.auth.principal import NOBODY, Principal
 from engine.web.server import replies
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import problem
@@ -41,11 +42,11 @@ class HealthRoutes:
         self._ready = ready
         self._describe = describe
 
-    async def live(self, request: Request) -> Response:
+    async def live(self, request: Request, caller: Principal = NOBODY) -> Response:
         """Liveness: the process answers."""
         return replies.json(Health("live", {}))
 
-    async def ready(self, request: Request) -> Response:
+    async def ready(self, request: Request, caller: Principal = NOBODY) -> Response:
         """Readiness: 200 when the process can do its work, else 503 with the problems."""
         problems = self._ready()
         status, code = ("not ready", 503) if problems else ("ready", 200)
@@ -53,7 +54,7 @@ class HealthRoutes:
             return replies.json(Health(status, problems), code)
         return replies.json(DeploymentHealth(status, problems, *self._describe()), code)
 
-    async def metrics(self, request: Request) -> Response:
+    async def metrics(self, request: Request, caller: Principal = NOBODY) -> Response:
         """Prometheus' exposition."""
         exposition, content_type = self._metrics()
         return replies.body(content_type, exposition)

@@ -13,22 +13,15 @@ from blacksheep import Request, Response
 
 from engine import __version__
 from engine.web.api.routes import Route
+from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.server.problems import Problem
 
 _SCHEMES: dict[str, Any] = {
-    "writeBasic": {"type": "http", "scheme": "basic", "description": "write key as user name, no password"},
-    "writeBearer": {"type": "http", "scheme": "bearer", "description": "write key"},
-    "apiBasic": {"type": "http", "scheme": "basic", "description": "API key as user name, no password"},
-    "apiBearer": {"type": "http", "scheme": "bearer", "description": "API key"},
-    "apiHeader": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-    "streamKey": {"type": "apiKey", "in": "query", "name": "key"},
-}
-_SECURITY: dict[str, list[dict[str, list[str]]]] = {
-    "": [],
-    "api": [{"apiBasic": []}, {"apiBearer": []}, {"apiHeader": []}],
-    "write": [{"writeBasic": []}, {"writeBearer": []}],
-    "stream": [{"apiBasic": []}, {"apiBearer": []}, {"apiHeader": []}, {"streamKey": []}],
+    "bearer": {"type": "http", "scheme": "bearer", "description": "a key with the scope named here"},
+    "basic": {"type": "http", "scheme": "basic", "description": "the key as user name, no password"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+    "query": {"type": "apiKey", "in": "query", "name": "key"},
 }
 
 
@@ -56,7 +49,7 @@ def _operation(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{route.method.lower()}{route.path}").strip("_"),
         "summary": route.summary,
-        "security": _SECURITY[route.key],
+        "security": _security(route),
         "responses": {
             str(route.status): {"description": "good", "content": _content(route.answer, named)},
             "default": {
@@ -75,6 +68,14 @@ def _operation(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     return operation
+
+
+def _security(route: Route) -> list[dict[str, list[str]]]:
+    """The ways to show a key, each with the scope that it needs (a role, in OpenAPI 3.1)."""
+    if route.scope is None:
+        return []
+    ways = [*_SCHEMES] if route.key_in == "query" else [way for way in _SCHEMES if way != "query"]
+    return [{way: [str(route.scope)]} for way in ways]
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:
@@ -98,10 +99,10 @@ class Documentation:
         self._document = msgspec.json.encode(document(routes))
         self._page = files("engine.web.api").joinpath("docs.html").read_bytes()
 
-    async def openapi(self, request: Request) -> Response:
+    async def openapi(self, request: Request, caller: Principal) -> Response:
         """The OpenAPI document."""
         return replies.ready_json(self._document)
 
-    async def page(self, request: Request) -> Response:
+    async def page(self, request: Request, caller: Principal) -> Response:
         """The page."""
         return replies.body("text/html; charset=utf-8", self._page)

@@ -8,11 +8,11 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.decisions.record import DecisionRecord
-from engine.errors import BadRequest, NotAuthorised, NotFound
+from engine.errors import BadRequest, Forbidden, NotFound
 from engine.events import Outcome, OutcomeName
 from engine.settings import Web
 from engine.validation_errors import describe_validation_error
-from engine.web.auth.keys import ApiKeys
+from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
@@ -45,26 +45,24 @@ _decode = msgspec.json.Decoder(OutcomeReport).decode
 class OutcomeRoutes:
     """Outcomes in."""
 
-    def __init__(self, services: Services, keys: ApiKeys, web: Web, bulkhead: Bulkhead) -> None:
+    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead) -> None:
         self._services = services
-        self._keys = keys
         self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
 
-    async def post(self, request: Request) -> Response:
+    async def post(self, request: Request, caller: Principal) -> Response:
         """Check against the decision, then publish: 202 means that Kafka has it."""
-        visitor = self._keys.visitor(request)
         report = read_report(await read_body(request, self._limit))
         with self._bulkhead:
-            return await self._take(report, visitor)
+            return await self._take(report, caller)
 
-    async def _take(self, report: OutcomeReport, visitor: bool) -> Response:
+    async def _take(self, report: OutcomeReport, caller: Principal) -> Response:
         services = self._services
         record = await services.batcher.record(report.decision_id)
         if record is None:
             raise NotFound("no such decision, or it is older than a day", "decisionId")
-        if visitor and record.channel != "web":
-            raise NotAuthorised("a write key is for outcomes of the channel web", "Authorization")
+        if caller.public and record.channel != "web":
+            raise Forbidden("a public key is for outcomes of the channel web", "Authorization")
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from blacksheep import Request, Response
 
+from engine.access import Scope
 from engine.decisions.log import LoggedDecision
 from engine.decisions.request import Answer, DecisionRequest
 from engine.web.api.customers import Customer, CustomerRoutes
@@ -19,10 +20,11 @@ from engine.web.api.events import CALLS, Accepted, BatchAnswer, EventRoutes
 from engine.web.api.health import Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
+from engine.web.auth.principal import Principal
 from engine.web.push.event_streams import CueRoutes
 from engine.web.server.bulkheads import BulkheadName
 
-Handler = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request, Principal], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address. ``key``: ``api`` is checked before the handler runs; ``write`` and ``stream`` keys, which
-    may also be in the body or the query, by the handler. ``bulkhead``: whose places its requests take; with
-    none they are always let in. For ``pages`` the place is taken on arrival, for the others by the handler: once
-    the body is there, and a stream keeps it until it ends.
+    """One address. ``scope`` is what its caller needs, checked before the handler runs (None: nothing).
+    ``key_in``: where a key may be besides the headers; the handler looks for one in the body. ``bulkhead``: whose
+    places its requests take; with none they are always let in. For ``pages`` the place is taken on arrival, for
+    the others by the handler: once the body is there, and a stream keeps it until it ends.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
     ``parameters`` are documented there too."""
 
@@ -47,7 +49,8 @@ class Route:
     path: str
     handler: Handler
     summary: str
-    key: Literal["", "api", "write", "stream"] = "api"
+    scope: Scope | None
+    key_in: Literal["", "body", "query"] = ""
     body: type | dict[str, Any] | None = None
     answer: type | str = "application/json"
     status: int = 200
@@ -56,8 +59,8 @@ class Route:
 
     @property
     def cross_origin(self) -> bool:
-        """Whether browsers may call it from other origins: whatever a write key permits."""
-        return self.key in ("write", "stream")
+        """Whether browsers may call it from other origins: where a key need not be in a header."""
+        return self.key_in != ""
 
 
 _CALL: dict[str, Any] = {
@@ -87,8 +90,7 @@ _BATCH: dict[str, Any] = {
     },
 }
 _STREAM = "text/event-stream"
-_KEY = Parameter("query", "key", "an API key, or a write key; for browsers, which can set no header here")
-_AGENTS_KEY = Parameter("query", "key", "an API key; for browsers, which can set no header here")
+_KEY = Parameter("query", "key", "the key; for browsers, which can set no header here")
 _RESUMED = (
     Parameter("header", "Last-Event-ID", "the id of the last cue seen: resume after it"),
     Parameter("query", "lastEventId", "the same, where no header can be set; the header wins"),
@@ -112,7 +114,8 @@ def table(
             f"/v1/{name}",
             events.call(name),
             f"Segment's {name} call",
-            "write",
+            Scope.EVENTS_WRITE,
+            "body",
             _CALL,
             Accepted,
             bulkhead="events",
@@ -126,7 +129,8 @@ def table(
             "/v1/batch",
             events.batch,
             "Many Segment calls at once",
-            "write",
+            Scope.EVENTS_WRITE,
+            "body",
             _BATCH,
             BatchAnswer,
             bulkhead="events",
@@ -136,6 +140,7 @@ def table(
             "/v1/decisions",
             decisions.decide,
             "The best offers for a customer, with reasons",
+            Scope.DECISIONS,
             body=DecisionRequest,
             answer=Answer,
             bulkhead="decisions",
@@ -145,27 +150,37 @@ def table(
             "/v1/decisions/{id}",
             decisions.get,
             "A decision of the last day, looked up",
+            Scope.DECISIONS,
             answer=LoggedDecision,
         ),
         Route(
             "POST",
             "/v1/outcomes",
             outcomes.post,
-            "What became of an offer; with a write key, of one on the channel web",
-            "stream",
+            "What became of an offer; with a public key, of one on the channel web",
+            Scope.OUTCOMES_WRITE,
+            "query",
             body=OutcomeReport,
             answer=Taken,
             status=202,
             bulkhead="events",
             parameters=(_KEY,),
         ),
-        Route("GET", "/v1/customers/{id}", customers.get, "What is known of a customer now", answer=Customer),
+        Route(
+            "GET",
+            "/v1/customers/{id}",
+            customers.get,
+            "What is known of a customer now",
+            Scope.CUSTOMERS_READ,
+            answer=Customer,
+        ),
         Route(
             "GET",
             "/v1/customers/{id}/cues",
             cues.of_customer,
-            "A customer's cues; with a write key, those for the channel web",
-            "stream",
+            "A customer's cues; with a public key, those for the channel web",
+            Scope.CUES_READ,
+            "query",
             answer=_STREAM,
             bulkhead="streams",
             parameters=(*_RESUMED, _KEY),
@@ -175,13 +190,18 @@ def table(
             "/v1/agents/{id}/cues",
             cues.of_agent,
             "Cues for agents",
-            "stream",
+            Scope.AGENTS_READ,
+            "query",
             answer=_STREAM,
             bulkhead="streams",
-            parameters=(_ONE, *_RESUMED, _AGENTS_KEY),
+            parameters=(_ONE, *_RESUMED, _KEY),
         ),
-        Route("GET", "/v1/rulebook", rules.get, "The rules in use", answer=RulebookAnswer),
-        Route("GET", "/metrics", health.metrics, "For Prometheus", "", answer="text/plain", bulkhead=None),
-        Route("GET", "/health/live", health.live, "The process answers", "", answer=Health, bulkhead=None),
-        Route("GET", "/health/ready", health.ready, "It can do its work", "", answer=Health, bulkhead=None),
+        Route("GET", "/v1/rulebook", rules.get, "The rules in use", Scope.RULES_READ, answer=RulebookAnswer),
+        Route("GET", "/health/live", health.live, "The process answers", None, answer=Health, bulkhead=None),
+        Route("GET", "/health/ready", health.ready, "It can do its work", None, answer=Health, bulkhead=None),
     )
+
+
+def metrics_route(health: HealthRoutes, scope: Scope | None) -> Route:
+    """``/metrics``, to whoever has `scope` (None: to all)."""
+    return Route("GET", "/metrics", health.metrics, "For Prometheus", scope, answer="text/plain", bulkhead=None)

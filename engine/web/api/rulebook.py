@@ -6,6 +6,7 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.rulebook.model import Indicator, Offer
+from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.services import Services
 
@@ -58,7 +59,7 @@ class RulebookRoutes:
         self._rulebook = services.rulebook
         self._faults = services.rule_faults
 
-    async def get(self, request: Request) -> Response:
+    async def get(self, request: Request, caller: Principal) -> Response:
         """Revision, indicators and offers in use."""
         book = self._rulebook()
         return replies.json(

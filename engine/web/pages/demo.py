@@ -14,7 +14,8 @@ from blacksheep.contents import StreamedContent
 from engine.errors import BadRequest, NotFound, Unavailable
 from engine.ports.health import SystemHealth
 from engine.ports.store import CueEntry
-from engine.web.auth.keys import ApiKeys
+from engine.web.auth.authenticator import Authenticator, of_this_machine
+from engine.web.auth.principal import Principal
 from engine.web.pages.activity import EVERY_S, Activity, Point
 from engine.web.push.event_streams import HEADERS, RETRY_MS, CueRoutes
 from engine.web.server import replies
@@ -22,7 +23,6 @@ from engine.web.services import Services
 
 PAGE = Path(__file__).parent / "page"
 NEWEST = 60  # cues shown to a page that is opened
-THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class LiveStats(msgspec.Struct, frozen=True, rename="camel"):
@@ -57,10 +57,15 @@ class DemoPage:
     """The page's files, read once, and the stream."""
 
     def __init__(
-        self, services: Services, keys: ApiKeys, cues: CueRoutes, activity: Activity, folder: Path = PAGE
+        self,
+        services: Services,
+        authenticator: Authenticator,
+        cues: CueRoutes,
+        activity: Activity,
+        folder: Path = PAGE,
     ) -> None:
         self._services = services
-        self._keys = keys
+        self._authenticator = authenticator
         self._cues = cues
         self._activity = activity
         self._files = {
@@ -69,24 +74,23 @@ class DemoPage:
             if path.is_file()
         }
 
-    async def index(self, request: Request) -> Response:
-        """The page; its browser is given the API key as a cookie.
+    async def index(self, request: Request, caller: Principal) -> Response:
+        """The page; its browser is given a cookie that opens everything.
 
         Only under a name of this machine, against DNS rebinding.
         """
-        if not _of_this_machine(request):
-            raise BadRequest("the live page is for this machine: open it under localhost or 127.0.0.1", "Host")
+        _only_here(request)
         response = self._file("index.html")
-        response.add_header(b"Set-Cookie", self._keys.demo_cookie)
+        response.add_header(b"Set-Cookie", self._authenticator.demo_cookie)
         return response
 
-    async def file(self, request: Request) -> Response:
+    async def file(self, request: Request, caller: Principal) -> Response:
         """A file of the page."""
+        _only_here(request)
         return self._file((request.route_values or {}).get("tail") or "")
 
-    async def live(self, request: Request) -> Response:
+    async def live(self, request: Request, caller: Principal) -> Response:
         """The history, then a pulse every half second, and each cue live."""
-        self._keys.api(request, query=True)
         listener = self._cues.feed.listen(None, lambda cue: True)  # before the past is read: no cue is missed
 
         async def frames() -> AsyncIterator[bytes]:
@@ -141,9 +145,10 @@ class DemoPage:
         return response
 
 
-def _of_this_machine(request: Request) -> bool:
-    host = (request.get_first_header(b"host") or b"").decode(errors="replace")
-    return host.rpartition(":")[0] in THIS_MACHINE or host in THIS_MACHINE
+def _only_here(request: Request) -> None:
+    """Raises `BadRequest` under another name than this machine's."""
+    if not of_this_machine(request):
+        raise BadRequest("the live page is for this machine: open it under localhost or 127.0.0.1", "Host")
 
 
 def _type(path: Path) -> str:

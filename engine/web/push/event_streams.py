@@ -20,7 +20,8 @@ from engine.customer_id import CustomerId
 from engine.events import Cue
 from engine.ports.store import CueEntry
 from engine.web.api.customers import asked_for, named
-from engine.web.auth.keys import ApiKeys, ask
+from engine.web.auth.credentials import ask
+from engine.web.auth.principal import Principal
 from engine.web.push.fan_out import CueFeed, Listener, as_frame, past
 from engine.web.server.limits import chunks
 from engine.web.services import Services
@@ -35,21 +36,18 @@ HEADERS = [(b"Cache-Control", b"no-cache, no-transform"), (b"X-Accel-Buffering",
 class CueRoutes:
     """The two streams."""
 
-    def __init__(self, services: Services, keys: ApiKeys, feed: CueFeed, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(self, services: Services, feed: CueFeed, heartbeat_s: float = HEARTBEAT_S) -> None:
         self._services = services
-        self._keys = keys
         self.feed = feed
         self._heartbeat_s = heartbeat_s
 
-    async def of_customer(self, request: Request) -> Response:
-        """The cues of one customer; with only a write key those for the channel web."""
-        customer, visitor = named(request), self._keys.visitor(request)
-        return self._stream(request, customer, (lambda cue: "web" in cue.channels) if visitor else _any)
+    async def of_customer(self, request: Request, caller: Principal) -> Response:
+        """The cues of one customer; with a public key those for the channel web."""
+        return self._stream(request, named(request), _for_web if caller.public else _any)
 
-    async def of_agent(self, request: Request) -> Response:
+    async def of_agent(self, request: Request, caller: Principal) -> Response:
         """The cues for agents, of every customer or of ``?customer=``."""
         named(request)
-        self._keys.api(request, query=True)
         name = ask(request, "customer")
         customer = asked_for(name, "customer") if name else None
         return self._stream(request, customer, lambda cue: "agent" in cue.channels)
@@ -142,3 +140,7 @@ async def _wait_for_disconnect(request: Request, leave: Callable[[], None]) -> N
 
 def _any(cue: Cue) -> bool:
     return True
+
+
+def _for_web(cue: Cue) -> bool:
+    return "web" in cue.channels

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from blacksheep import Application, Request, Response
 from blacksheep.exceptions import MessageAborted
 
+from engine.access import Scope
 from engine.errors import CuelineError, NotFound
 from engine.settings import Settings
 from engine.web.api.customers import CustomerRoutes
@@ -17,9 +19,10 @@ from engine.web.api.events import EventRoutes
 from engine.web.api.health import HealthRoutes
 from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
-from engine.web.api.routes import Handler, Route, table
+from engine.web.api.routes import Route, metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
-from engine.web.auth.keys import ApiKeys
+from engine.web.auth.authenticator import Authenticator
+from engine.web.auth.principal import NOBODY, Principal
 from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
@@ -60,40 +63,41 @@ class Api(Application):
 def build_app(services: Services, settings: Settings, heartbeat_s: float = HEARTBEAT_S) -> Api:
     """The application over `services`. `heartbeat_s` is the longest interval without a byte on an event stream."""
     web = settings.web
-    keys, places = ApiKeys(web), bulkheads(web, services.meter)
+    authenticator, places = Authenticator(services.keys, web), bulkheads(web, services.meter)
     feed = CueFeed(services.cues, places.streams, services.meter)
-    cues = CueRoutes(services, keys, feed, heartbeat_s)
+    cues = CueRoutes(services, feed, heartbeat_s)
+    health = HealthRoutes(
+        lambda: _scraped(services, places), services.ready, lambda: (services.health(), tuple(services.notices()))
+    )
     routes = table(
-        EventRoutes(services, keys, web, places.events),
+        EventRoutes(services, authenticator, web, places.events),
         DecisionRoutes(services, web, places.decisions),
-        OutcomeRoutes(services, keys, web, places.events),
+        OutcomeRoutes(services, web, places.events),
         CustomerRoutes(services),
         cues,
         RulebookRoutes(services),
-        HealthRoutes(
-            lambda: _scraped(services, places),
-            services.ready,
-            lambda: (services.health(), tuple(services.notices())),
-        ),
+        health,
     )
+    if not web.metrics_port:
+        routes += (metrics_route(health, None if web.metrics_open else Scope.METRICS),)
     pages = Documentation(routes)
     routes += (
-        Route("GET", "/openapi.json", pages.openapi, "This document", "", bulkhead=None),
-        Route("GET", "/docs", pages.page, "This document for people", "", answer="text/html", bulkhead=None),
+        Route("GET", "/openapi.json", pages.openapi, "This document", None, bulkhead=None),
+        Route("GET", "/docs", pages.page, "This document for people", None, answer="text/html", bulkhead=None),
     )
     activity = None
     if web.demo_page:
         activity = Activity(services.stats, services.meter)
-        demo = DemoPage(services, keys, cues, activity)
+        demo = DemoPage(services, authenticator, cues, activity)
         routes += (
-            Route("GET", "/", demo.index, "The live page", "", answer="text/html"),
-            Route("GET", "/page/*", demo.file, "Its files", ""),
+            Route("GET", "/", demo.index, "The live page", None, answer="text/html"),
+            Route("GET", "/page/*", demo.file, "Its files", None),
             Route(
                 "GET",
                 "/v1/live",
                 demo.live,
                 "Its stream",
-                "stream",
+                Scope.AGENTS_READ,
                 answer="text/event-stream",
                 bulkhead="streams",
             ),
@@ -103,9 +107,19 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         app.on_start += activity.start
         app.on_stop += activity.stop
     for route in routes:
-        _serve(app, route, Frame(services, keys, places))
-    _refuse_the_rest(app, Frame(services, keys, places))
+        _serve(app, route, Frame(services, authenticator, places))
+    _refuse_the_rest(app, Frame(services, authenticator, places))
     return app
+
+
+def build_metrics_app(app: Api, services: Services, settings: Settings) -> Application:
+    """``/metrics`` of `app`, for a port of its own."""
+    metrics, web = Application(router=ExactRouter()), settings.web
+    health = HealthRoutes(lambda: _scraped(services, app.bulkheads), services.ready)
+    frame = Frame(services, Authenticator(services.keys, web), app.bulkheads)
+    _serve(metrics, metrics_route(health, None if web.metrics_open else Scope.METRICS), frame)
+    _refuse_the_rest(metrics, frame)
+    return metrics
 
 
 def _scraped(services: Services, places: Bulkheads) -> tuple[bytes, str]:
@@ -121,23 +135,24 @@ OPEN = contextlib.nullcontext()
 class Frame:
     """Middleware of every handler: concurrency limit, authorisation, errors to responses, measurement."""
 
-    def __init__(self, services: Services, keys: ApiKeys, places: Bulkheads) -> None:
+    def __init__(self, services: Services, authenticator: Authenticator, places: Bulkheads) -> None:
         self._meter = services.meter
-        self._keys = keys
+        self._authenticator = authenticator
         self._pages = places.pages
 
-    def around(self, route: Route) -> Handler:
+    def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """The handler of `route`, framed. It never raises."""
         label, handler, cross_origin = route.path, route.handler, route.cross_origin
-        place, guarded = self._pages if route.bulkhead == "pages" else OPEN, route.key == "api"
+        place, scope = self._pages if route.bulkhead == "pages" else OPEN, route.scope
+        in_query, in_body = route.key_in == "query", route.key_in == "body"
+        authenticate = self._authenticator.principal
 
         async def framed(request: Request) -> Response:
             started = time.perf_counter()
             try:
-                if guarded:
-                    self._keys.api(request)
+                caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body)
                 with place:
-                    response = await handler(request)
+                    response = await handler(request, caller)
             except CuelineError as error:
                 response = problem(error)
                 if response.status == 500:
@@ -160,7 +175,7 @@ class Frame:
         return framed
 
 
-def _serve(app: Api, route: Route, frame: Frame) -> None:
+def _serve(app: Application, route: Route, frame: Frame) -> None:
     framed = frame.around(route)
     app.router.add(route.method, route.path, framed)
     if route.method == "GET" and route.answer != "text/event-stream":
@@ -176,14 +191,14 @@ async def _preflight(request: Request) -> Response:
 _preflight.__annotations__ = {"request": Request, "return": Response}
 
 
-def _refuse_the_rest(app: Api, frame: Frame) -> None:
+def _refuse_the_rest(app: Application, frame: Frame) -> None:
     """404 for a path that is not served, 405 for one with another method."""
 
-    async def refuse(request: Request) -> Response:
+    async def refuse(request: Request, caller: Principal) -> Response:
         methods = ("GET", "POST", "HEAD", "OPTIONS")
         path = request.path.encode()
         allowed = [method for method in methods if app.router.get_matching_route(method, path)]
         raise WrongMethod(", ".join(allowed)) if allowed else NotFound("nothing is served here", "path")
 
-    other = Route("GET", "other", refuse, "Anything else", "", bulkhead=None)
+    other = Route("GET", "other", refuse, "Anything else", None, bulkhead=None)
     app.router.fallback = frame.around(other)

@@ -9,6 +9,7 @@ from engine.errors import (
     BadEvent,
     BadRequest,
     CuelineError,
+    Forbidden,
     NotAuthorised,
     NotFound,
     Overloaded,
@@ -46,6 +47,7 @@ class WrongMethod(BadRequest):
 #: The first class that fits decides: status, title, code. Any other error is ours: 500.
 STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
     (NotAuthorised, 401, "Not authorised", "not_authorised"),
+    (Forbidden, 403, "Forbidden", "forbidden"),
     (NotFound, 404, "Not found", "not_found"),
     (WrongMethod, 405, "Method not allowed", "wrong_method"),
     (TooSlow, 408, "Too slow", "too_slow"),

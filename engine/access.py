@@ -1,0 +1,121 @@
+"""Who may do what: scopes, trust, and the record of a key. Settings, store, API and commands share these words.
+
+A key is at least 128 random bits, shown once and kept as a SHA-256 digest. A slow hash, as for passwords that
+people choose, would add nothing: there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+import re
+import secrets
+from collections.abc import Iterator
+
+import msgspec
+
+from engine.kernels.wire import Kind
+
+LEAST_KEY_CHARACTERS = 22  # 128 bits in base64; in hexadecimal it would be 32
+_KEY_BYTES = 32
+
+
+class Scope(enum.StrEnum):
+    """What a key opens."""
+
+    EVENTS_WRITE = "events:write"
+    CONTACTS_WRITE = "contacts:write"
+    OUTCOMES_WRITE = "outcomes:write"
+    CUES_READ = "cues:read"
+    DECISIONS = "decisions"
+    CUSTOMERS_READ = "customers:read"
+    CUSTOMERS_WRITE = "customers:write"
+    CUSTOMERS_ERASE = "customers:erase"
+    IDENTITY_WRITE = "identity:write"
+    AGENTS_READ = "agents:read"
+    RULES_READ = "rules:read"
+    RULES_WRITE = "rules:write"
+    METRICS = "metrics"
+    ADMIN = "admin"  # all of them, and the keys themselves
+
+
+class Trust(enum.StrEnum):
+    """Whether the holder is known: a public key lies in a website, where everybody can read it."""
+
+    PUBLIC = "public"
+    SECRET = "secret"
+
+
+#: All that a public key may have: nothing that opens what is known of another person.
+PUBLIC_SCOPES = frozenset({Scope.EVENTS_WRITE, Scope.OUTCOMES_WRITE, Scope.CUES_READ})
+
+#: Kinds of event that a public key may not write unless its record names them: only the company's own systems
+#: know of them.
+SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
+CONTACT_KINDS = frozenset({Kind.CONTACT_STARTED, Kind.CONTACT_CONNECTED, Kind.CONTACT_ENDED})
+CLIENT_KINDS = frozenset(Kind) - SERVER_KINDS - CONTACT_KINDS
+
+_HASH = re.compile(r"sha256:[0-9a-f]{64}")
+_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+
+
+class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
+    """A key, without the key.
+
+    ``hash`` is `hash_of` it. ``origins``: websites from which browsers may use it (none: any). ``kinds``: names of
+    `Kind` that it may write (none: those of its trust and scopes). ``rate``: requests a second (0: the settings'
+    own). ``expires_at`` and ``created_at`` are epoch ms (0: never, unknown).
+    """
+
+    id: str
+    hash: str
+    trust: Trust
+    scopes: tuple[Scope, ...]
+    origins: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    rate: float = 0.0
+    expires_at: int = 0
+    created_at: int = 0
+
+
+def make_key(trust: Trust) -> str:
+    """A new key of 256 random bits. Its beginning lets people and scanners of source code recognise it."""
+    return f"cueline_{trust.value}_{secrets.token_urlsafe(_KEY_BYTES)}"
+
+
+def hash_of(key: str | bytes) -> str:
+    """The digest under which a key is kept."""
+    data = key.encode() if isinstance(key, str) else key
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def faults_of(record: KeyRecord) -> Iterator[str]:
+    """What is wrong with a record, in sentences that begin with the name of the field."""
+    if not _ID.fullmatch(record.id):
+        yield "id: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+    if not _HASH.fullmatch(record.hash):
+        yield "hash: write sha256: and 64 hexadecimal digits, as `cueline keys create --print` shows it"
+    if not record.scopes:
+        yield f"scopes: one of {', '.join(Scope)} at least"
+    if record.trust is Trust.PUBLIC and (secret := set(record.scopes) - PUBLIC_SCOPES):
+        yield f"scopes: a public key cannot have {', '.join(sorted(secret))}: everybody can read it in the website"
+    for origin in record.origins:
+        if not _ORIGIN.fullmatch(origin):
+            yield f"origins: {origin!r} is no origin; write https://shop.example, without a path"
+    for kind in record.kinds:
+        if kind.upper() not in Kind.__members__:
+            yield f"kinds: {kind!r} is no kind of event; they are {', '.join(one.name.lower() for one in Kind)}"
+    if record.rate < 0:
+        yield "rate: 0 or more requests a second"
+
+
+def kinds_of(record: KeyRecord) -> frozenset[Kind]:
+    """The kinds of event that the holder may write."""
+    if record.kinds:
+        return frozenset(Kind[name.upper()] for name in record.kinds)
+    if record.trust is Trust.PUBLIC:
+        return CLIENT_KINDS
+    if Scope.CONTACTS_WRITE in record.scopes or Scope.ADMIN in record.scopes:
+        return frozenset(Kind)
+    return frozenset(Kind) - CONTACT_KINDS

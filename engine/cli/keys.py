@@ -1,0 +1,154 @@
+"""``cueline keys create | list | revoke``: who may call the API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from engine.access import PUBLIC_SCOPES, KeyRecord, Scope, Trust, faults_of, hash_of, make_key
+from engine.cli.execution import err, errors_as_exit_codes, load_settings
+from engine.cli.options import AsJson, ConfigFile
+from engine.cli.output import print_json
+from engine.clock import wall_ms
+from engine.errors import BadSettings
+from engine.ports.store import KeyStore
+from engine.settings import Settings
+from engine.store.redis import RedisStore
+from engine.web.auth.keys import configured_keys
+
+app = typer.Typer(
+    name="keys", help="Make, list and revoke the keys of those who call the API.", no_args_is_help=True
+)
+
+T = TypeVar("T")
+
+DAY_MS = 86_400_000
+
+Id = Annotated[str, typer.Argument(help="its name: in lists, audits and quotas", show_default=False)]
+Scopes = Annotated[
+    list[Scope] | None,
+    typer.Option("--scope", help="what it opens; again for several. A public key has all that it can have."),
+]
+
+
+@app.command()
+def create(
+    key_id: Id,
+    trust: Annotated[Trust, typer.Option(help="public: it lies in a website, where everybody can read it")],
+    scope: Scopes = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(help="a website whose pages may use it, https://shop.example; none: any")
+    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="a kind of event that it may write")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="requests a second; 0: the default")] = 0.0,
+    days: Annotated[float, typer.Option(min=0, help="after so many days it ends; 0: never")] = 0.0,
+    only_print: Annotated[
+        bool, typer.Option("--print", help="Do not keep it: print the lines for the settings.")
+    ] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key. It is shown once: what is kept is its digest."""
+    with errors_as_exit_codes():
+        key, now = make_key(trust), wall_ms()
+        scopes = tuple(scope or (sorted(PUBLIC_SCOPES) if trust is Trust.PUBLIC else ()))
+        ends = now + round(days * DAY_MS) if days else 0
+        record = KeyRecord(
+            key_id, hash_of(key), trust, scopes, tuple(origin or ()), tuple(kind or ()), rate, ends, now
+        )
+        if faults := [*faults_of(record)]:
+            raise BadSettings("\n".join(faults))
+        if not only_print:
+            _add(load_settings(config), record)
+    if as_json:
+        print_json({"key": key, "record": record})
+        return
+    typer.echo(key)
+    if only_print:
+        typer.echo(f"\n{_as_toml(record)}")
+    err.print("This is the only time that the key is shown.", highlight=False)
+
+
+@app.command("list")
+def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the keys of the settings and of Redis, without the keys themselves."""
+    settings = load_settings(config)
+    with errors_as_exit_codes():
+        kept = _in_store(settings, lambda store: store.access_keys())
+    held = [("settings", record) for record in configured_keys(settings.web)] + [("Redis", one) for one in kept]
+    if as_json:
+        print_json([{"where": where, **_described(record)} for where, record in held])
+        return
+    table = Table("id", "trust", "scopes", "websites", "events", "rate", "made", "ends", "where")
+    for where, one in held:
+        table.add_row(
+            one.id, one.trust, " ".join(one.scopes), " ".join(one.origins) or "any", " ".join(one.kinds) or "–",
+            f"{one.rate:g}/s" if one.rate else "–", _day(one.created_at), _day(one.expires_at, "never"), where,
+        )  # fmt: skip
+    Console().print(table)
+
+
+@app.command()
+def revoke(key_id: Id, config: ConfigFile = None) -> None:
+    """Forget a key. Processes refuse it within about a second."""
+    settings = load_settings(config)
+    with errors_as_exit_codes():
+        if any(record.id == key_id for record in configured_keys(settings.web)):
+            raise BadSettings(f"{key_id} stands in the settings: take it out there, and restart the api processes")
+        if not _in_store(settings, lambda store: store.revoke_key(key_id)):
+            raise BadSettings(f"there is no key {key_id}; `cueline keys list` shows those there are")
+    typer.echo(f"{key_id} is revoked")
+
+
+def _add(settings: Settings, record: KeyRecord) -> None:
+    """Keep it. Raises `BadSettings` when its id is in use."""
+    used = any(one.id == record.id for one in configured_keys(settings.web))
+    if used or not _in_store(settings, lambda store: store.add_key(record)):
+        raise BadSettings(f"there is a key {record.id} already: give another name, or revoke that one first")
+
+
+def _in_store(settings: Settings, ask: Callable[[KeyStore], Awaitable[T]]) -> T:
+    async def asked() -> T:
+        store = RedisStore(settings.redis, settings.kafka.partitions)
+        try:
+            return await ask(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(asked())
+
+
+def _described(record: KeyRecord) -> dict[str, object]:
+    return {
+        "id": record.id, "trust": record.trust, "scopes": record.scopes, "origins": record.origins,
+        "kinds": record.kinds, "rate": record.rate, "createdAt": record.created_at, "expiresAt": record.expires_at,
+    }  # fmt: skip
+
+
+def _as_toml(record: KeyRecord) -> str:
+    """The record as a table of the settings."""
+    lines = ["[[web.keys]]", f'id = "{record.id}"', f'hash = "{record.hash}"', f'trust = "{record.trust}"']
+    lines.append(f"scopes = {_list(record.scopes)}")
+    lines += [f"origins = {_list(record.origins)}"] if record.origins else []
+    lines += [f"kinds = {_list(record.kinds)}"] if record.kinds else []
+    lines += [f"rate = {record.rate}"] if record.rate else []
+    lines += [f"expires = {_moment(record.expires_at)}"] if record.expires_at else []
+    return "\n".join(lines)
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{text}"' for text in texts) + "]"
+
+
+def _moment(ms: int) -> str:
+    return datetime.fromtimestamp(ms // 1_000, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _day(ms: int, never: str = "–") -> str:
+    return _moment(ms)[:16].replace("T", " ") if ms else never

@@ -1,0 +1,74 @@
+"""The keys of callers: followed in the store, and what of them a deployment must not run with."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterator
+from itertools import combinations
+
+from pydantic import SecretStr
+
+from engine.access import LEAST_KEY_CHARACTERS, faults_of, hash_of
+from engine.errors import BadSettings
+from engine.ports.store import KeyStore
+from engine.process.periodic import every
+from engine.settings import Settings, Web
+from engine.web.auth.keys import KeyRing
+
+KEYS_EVERY_S = 1.0
+
+
+async def follow_keys(ring: KeyRing, store: KeyStore, stop: asyncio.Event) -> None:
+    """Keep `ring` on the keys of the store until `stop`. While the store is away those last read go on."""
+
+    async def look() -> None:
+        ring.follow(await store.access_keys())
+
+    await every(KEYS_EVERY_S, look, stop)
+
+
+def require_safe_access(settings: Settings) -> None:
+    """Raises `BadSettings` with a line for each of `faults_of_access`."""
+    if faults := list(faults_of_access(settings.web)):
+        raise BadSettings("\n".join(faults))
+
+
+def faults_of_access(web: Web) -> Iterator[str]:
+    """What is unsafe in the keys of the settings, a sentence each. No sentence holds a key."""
+    yield from _faults_of_plain("web.write_keys", web.write_keys)
+    yield from _faults_of_plain("web.api_keys", web.api_keys)
+    digests = {
+        "web.write_keys": [hash_of(key.get_secret_value()) for key in web.write_keys],
+        "web.api_keys": [hash_of(key.get_secret_value()) for key in web.api_keys],
+        "web.keys": [key.hash for key in web.keys],
+    }
+    for one, other in combinations(digests, 2):
+        if set(digests[one]) & set(digests[other]):
+            yield f"{one} and {other} have a key in common: a key has one role, so that each can be revoked"
+    for number, key in enumerate(web.keys):
+        yield from (f"web.keys[{number}].{fault}" for fault in faults_of(key.record()))
+    names = [key.id for key in web.keys]
+    yield from (
+        f"web.keys: the id {name} is there twice" for name in sorted({n for n in names if names.count(n) > 1})
+    )
+    if len(set(digests["web.keys"])) < len(web.keys):
+        yield "web.keys: one key is there twice, under two ids"
+    if web.demo_page and not _is_loopback(web.host):
+        yield f"web.demo_page: the page opens everything to whoever reaches it, and web.host is {web.host}"
+
+
+def _faults_of_plain(name: str, keys: list[SecretStr]) -> Iterator[str]:
+    for number, key in enumerate(keys):
+        if len(key.get_secret_value()) < LEAST_KEY_CHARACTERS:
+            yield (
+                f"{name}[{number}]: a key has {LEAST_KEY_CHARACTERS} characters or more (128 random bits); "
+                "`openssl rand -hex 24` makes one"
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,21 @@
+"""The in-memory twin of `access_keys.py`."""
+
+from __future__ import annotations
+
+from engine.access import KeyRecord
+
+
+class MemoryKeys:
+    """`engine.ports.store.KeyStore` in one process."""
+
+    def __init__(self) -> None:
+        self._access_keys: dict[str, KeyRecord] = {}
+
+    async def access_keys(self) -> list[KeyRecord]:
+        return sorted(self._access_keys.values(), key=lambda record: record.id)
+
+    async def add_key(self, record: KeyRecord) -> bool:
+        return self._access_keys.setdefault(record.id, record) is record
+
+    async def revoke_key(self, key_id: str) -> bool:
+        return self._access_keys.pop(key_id, None) is not None

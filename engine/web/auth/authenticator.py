@@ -1,0 +1,89 @@
+"""From a request to its principal: checked once, before a body is read or anything costly is done."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+
+from blacksheep import Request
+
+from engine.access import Scope, Trust
+from engine.clock import wall_ms
+from engine.errors import Forbidden, NotAuthorised
+from engine.settings import Web
+from engine.web.auth.credentials import COOKIE, ask, shown_cookie, shown_key
+from engine.web.auth.keys import KeyRing
+from engine.web.auth.principal import NOBODY, Principal
+
+#: The names under which the demo's page is served: one of another site may be made to lead here (DNS rebinding).
+THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+
+#: The browser of whoever runs the demo on this machine.
+DEMO = Principal("demo-page", Trust.SECRET, frozenset({Scope.ADMIN}))
+
+
+class Authenticator:
+    """Finds the principal of a request and checks what it opens."""
+
+    def __init__(self, keys: KeyRing, web: Web) -> None:
+        self._keys = keys
+        self._cookie = _cookie_of(web) if web.demo_page else b""
+
+    @property
+    def demo_cookie(self) -> bytes:
+        """The cookie by which the demo page's browser is known; not readable by scripts or other sites."""
+        return COOKIE + b"=" + self._cookie + b"; Path=/; HttpOnly; SameSite=Strict"
+
+    def principal(
+        self, request: Request, scope: Scope, in_query: bool = False, in_body: bool = False
+    ) -> Principal:
+        """Who calls, with `scope`. Raises `NotAuthorised` and `Forbidden`.
+
+        `in_query`: also take ``?key=``, for browsers' event streams, which cannot set headers. `in_body`: return
+        `NOBODY` when no key is shown, since the body may have it.
+        """
+        key = shown_key(request) or (ask(request, "key").encode() if in_query else b"")
+        if not key:
+            if self._is_demo(request):
+                return DEMO
+            if in_body:
+                return NOBODY
+        return self._allowed(key, scope, request)
+
+    def of_body(self, key: str, scope: Scope, request: Request) -> Principal:
+        """Who holds the key that a body has. Raises `NotAuthorised` and `Forbidden`."""
+        return self._allowed(key.encode(), scope, request)
+
+    def _allowed(self, key: bytes, scope: Scope, request: Request) -> Principal:
+        holder = self._keys.holder(key, wall_ms())
+        if holder is None:
+            raise NotAuthorised(_need(self._keys), "Authorization")
+        holder.require(scope)
+        origin = request.get_first_header(b"origin") if holder.origins else None
+        if origin is not None and origin.decode(errors="replace") not in holder.origins:
+            raise Forbidden("this key is not for websites of this origin", "Origin")
+        return holder
+
+    def _is_demo(self, request: Request) -> bool:
+        """Whether the demo page's own browser calls."""
+        if not self._cookie or not hmac.compare_digest(shown_cookie(request), self._cookie):
+            return False
+        return of_this_machine(request)
+
+
+def of_this_machine(request: Request) -> bool:
+    """Whether a request was sent to a name of this machine."""
+    host = (request.get_first_header(b"host") or b"").decode(errors="replace")
+    return host.rpartition(":")[0] in THIS_MACHINE or host in THIS_MACHINE
+
+
+def _cookie_of(web: Web) -> bytes:
+    """The same after a restart, so that an open page goes on, and no key itself."""
+    secret = web.api_keys[0].get_secret_value() if web.api_keys else secrets.token_hex()
+    return hmac.digest(secret.encode(), b"cueline demo page", "sha256").hex().encode()
+
+
+def _need(keys: KeyRing) -> str:
+    if not len(keys):
+        return "no key is configured: `cueline keys create` makes one"
+    return "a valid key is needed: as bearer token, as Basic's user name, or in X-Api-Key"

@@ -1,0 +1,42 @@
+"""The keys of callers, in both stores."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+
+from engine.access import KeyRecord, Scope, Trust, hash_of
+from engine.store.redis import RedisStore
+from tests.contracts.builders import AnyStore
+
+SHOP = KeyRecord(
+    "shop", hash_of("one"), Trust.PUBLIC, (Scope.EVENTS_WRITE, Scope.CUES_READ), ("https://shop.example",),
+    ("searched",), 2.5, 7, 3,
+)  # fmt: skip
+DESK = KeyRecord("desk", hash_of("two"), Trust.SECRET, (Scope.DECISIONS,))
+
+
+async def test_keys_are_kept_listed_and_revoked(store: AnyStore) -> None:
+    assert await store.access_keys() == []
+    assert [await store.add_key(SHOP), await store.add_key(DESK)] == [True, True]
+    assert await store.access_keys() == [DESK, SHOP]
+    assert [await store.revoke_key("shop"), await store.revoke_key("shop")] == [True, False]
+    assert await store.access_keys() == [DESK]
+
+
+async def test_an_id_in_use_stays_with_its_key(store: AnyStore) -> None:
+    other = KeyRecord("shop", hash_of("three"), Trust.SECRET, (Scope.ADMIN,))
+    assert [await store.add_key(SHOP), await store.add_key(other)] == [True, False]
+    assert await store.access_keys() == [SHOP]
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"{", b'{"id": "x"}', b"\xff", b'{"id":"x","trust":"most"}'])
+async def test_what_is_no_record_opens_nothing_and_is_logged(
+    redis_store: RedisStore, look: redis.Redis, caplog: pytest.LogCaptureFixture, rubbish: bytes
+) -> None:
+    await redis_store.add_key(DESK)
+    look.hset("cueline:keys", "x", rubbish)
+    assert await redis_store.access_keys() == [DESK]
+    assert [record.getMessage() for record in caplog.records] == [
+        "Redis holds no key record in field b'x' of 'cueline:keys': it opens nothing"
+    ]

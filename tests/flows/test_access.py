@@ -1,0 +1,224 @@
+"""Every address, asked by everybody: what each kind of key opens, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.access import PUBLIC_SCOPES, Scope, Trust, hash_of
+from engine.events import Kind
+from tests.flows.api import API, WRITE, Process, calling, settings
+
+EVENT = {"userId": "ann", "event": "Product Viewed", "previousId": "a", "groupId": "g"}
+BATCH = {"batch": [{"type": "track", **EVENT}]}
+QUESTION = {"customerId": "ann", "channel": "web"}
+OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
+
+#: Address -> the scope it needs (None: nothing), its body, and the status for whoever has the scope.
+NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
+    **{
+        ("POST", f"/v1/{call}"): (Scope.EVENTS_WRITE, EVENT, 200)
+        for call in ("track", "identify", "page", "screen", "group", "alias")
+    },
+    ("POST", "/v1/batch"): (Scope.EVENTS_WRITE, BATCH, 200),
+    ("POST", "/v1/decisions"): (Scope.DECISIONS, QUESTION, 200),
+    ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
+    ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),
+    ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
+    ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
+    ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),
+    ("GET", "/v1/rulebook"): (Scope.RULES_READ, None, 200),
+    ("GET", "/metrics"): (Scope.METRICS, None, 200),
+    ("GET", "/health/live"): (None, None, 200),
+    ("GET", "/health/ready"): (None, None, 200),
+    ("GET", "/openapi.json"): (None, None, 200),
+    ("GET", "/docs"): (None, None, 200),
+}
+STREAMS = ("/v1/customers/{id}/cues", "/v1/agents/{id}/cues")
+
+
+def key_for(scope: Scope) -> str:
+    return f"secret-key-with-{scope}"
+
+
+def all_but(scope: Scope) -> str:
+    return f"secret-key-without-{scope}"
+
+
+def record(key: str, trust: Trust, *scopes: Scope, **more: Any) -> dict[str, Any]:
+    return {"id": key.replace(":", "."), "hash": hash_of(key), "trust": trust, "scopes": list(scopes), **more}
+
+
+PUBLIC, ADMIN, ENDED, BOUND = "a-public-key", "an-admin-key", "a-key-that-ended", "a-key-of-one-website"
+RECORDS = [
+    *(record(key_for(scope), Trust.SECRET, scope) for scope in Scope),
+    *(record(all_but(scope), Trust.SECRET, *({*Scope} - {scope, Scope.ADMIN})) for scope in Scope),
+    record(PUBLIC, Trust.PUBLIC, *PUBLIC_SCOPES),
+    record(ADMIN, Trust.SECRET, Scope.ADMIN),
+    record(ENDED, Trust.SECRET, Scope.ADMIN, expires="2020-01-01T00:00:00Z"),
+    record(BOUND, Trust.PUBLIC, *PUBLIC_SCOPES, origins=["https://shop.example"]),
+]
+
+
+@pytest.fixture
+def process() -> Process:
+    return Process(settings(keys=RECORDS, metrics_open=False))
+
+
+@pytest.fixture
+async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    async with calling(process) as client:
+        yield client
+
+
+async def test_every_address_stands_in_the_table(api: httpx.AsyncClient) -> None:
+    paths = (await api.get("/openapi.json")).json()["paths"]
+    served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
+    assert served | {("GET", "/openapi.json"), ("GET", "/docs")} == set(NEEDED)
+
+
+async def status(api: httpx.AsyncClient, method: str, path: str, key: str | None) -> int:
+    """What a caller is answered, with its key as bearer token; of a stream the head."""
+    headers = {} if key is None else {"authorization": f"Bearer {key}"}
+    url, body = path.replace("{id}", "ann"), NEEDED[method, path][1]
+    request = api.build_request(method, url, json=body, headers=headers)
+    answer = await api.send(request)
+    return answer.status_code
+
+
+@pytest.mark.parametrize(("method", "path"), [address for address in NEEDED if address[1] not in STREAMS])
+async def test_who_may_call(api: httpx.AsyncClient, method: str, path: str) -> None:
+    scope, _, good = NEEDED[method, path]
+
+    async def asked(key: str | None) -> int:
+        return await status(api, method, path, key)
+
+    if scope is None:
+        assert [await asked(key) for key in (None, "guess", PUBLIC)] == [200] * 3
+        return
+    assert [await asked(key) for key in (None, "guess", ENDED)] == [401] * 3
+    assert await asked(ADMIN) == good
+    assert await asked(key_for(scope)) == good
+    assert await asked(all_but(scope)) == 403
+    assert await asked(PUBLIC) == (good if scope in PUBLIC_SCOPES else 403)
+    others = [other for other in Scope if other not in (scope, Scope.ADMIN)]
+    assert {await asked(key_for(other)) for other in others} == {403}
+
+
+@pytest.mark.parametrize("path", STREAMS)
+async def test_who_may_listen(process: Process, api: httpx.AsyncClient, path: str) -> None:
+    process.app.end_streams()  # a caller who is let in is then refused with 503: no stream is left open
+    scope = NEEDED["GET", path][0]
+    assert scope is not None
+    found = [await status(api, "GET", path, key) for key in (None, "guess", ENDED, all_but(scope))]
+    assert found == [401, 401, 401, 403]
+    assert [await status(api, "GET", path, key) for key in (ADMIN, key_for(scope))] == [503, 503]
+    assert await status(api, "GET", path, PUBLIC) == (503 if scope in PUBLIC_SCOPES else 403)
+
+
+@pytest.mark.parametrize(
+    ("key", "opens"),
+    [
+        (WRITE, {Scope.EVENTS_WRITE, Scope.OUTCOMES_WRITE, Scope.CUES_READ}),
+        (API, {Scope.OUTCOMES_WRITE, Scope.CUES_READ, Scope.DECISIONS, Scope.CUSTOMERS_READ, Scope.AGENTS_READ,
+               Scope.RULES_READ, Scope.METRICS}),
+    ],
+)  # fmt: skip
+async def test_plain_keys_open_what_they_did(
+    process: Process, api: httpx.AsyncClient, key: str, opens: set[Scope]
+) -> None:
+    process.app.end_streams()
+    for (method, path), (scope, _, good) in NEEDED.items():
+        expected = 503 if path in STREAMS else good
+        allowed = scope is None or scope in opens
+        assert await status(api, method, path, key) == (expected if allowed else 403), path
+
+
+async def test_a_key_is_known_before_a_body_is_read(api: httpx.AsyncClient) -> None:
+    """A body that never comes would else be waited for."""
+
+    async def never() -> AsyncIterator[bytes]:
+        raise AssertionError("the body was read")
+        yield b""
+
+    for path in ("/v1/track", "/v1/batch", "/v1/decisions", "/v1/outcomes"):
+        for key, refused in (("guess", 401), (key_for(Scope.RULES_READ), 403)):
+            answer = await api.post(path, content=never(), headers={"authorization": f"Bearer {key}"})
+            assert answer.status_code == refused
+    for path in ("/v1/decisions", "/v1/outcomes"):
+        assert (await api.post(path, content=never())).status_code == 401
+
+
+async def test_the_refusal_names_the_scope_and_holds_no_key(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/v1/rulebook", headers={"x-api-key": PUBLIC})
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert "rules:read" in answer.json()["detail"]
+    assert PUBLIC not in answer.text
+    assert "www-authenticate" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [("https://shop.example", 200), ("https://shop.example.evil", 403), ("http://shop.example", 403), (None, 200)],
+)
+async def test_a_key_of_a_website_is_for_that_website(
+    api: httpx.AsyncClient, origin: str | None, status: int
+) -> None:
+    headers = {"origin": origin} if origin else {}
+    in_head = await api.post("/v1/track", json=EVENT, headers={"x-api-key": BOUND, **headers})
+    in_body = await api.post("/v1/track", json={**EVENT, "writeKey": BOUND}, headers=headers)
+    assert (in_head.status_code, in_body.status_code) == (status, status)
+
+
+async def test_an_event_says_whether_its_writer_is_known(process: Process, api: httpx.AsyncClient) -> None:
+    for key in (PUBLIC, WRITE, key_for(Scope.EVENTS_WRITE), ADMIN):
+        await api.post("/v1/track", json=EVENT, headers={"x-api-key": key})
+        await api.post("/v1/batch", json=BATCH, headers={"x-api-key": key})
+    assert [message.event.trust for message in process.log.messages] == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+REFUNDED = {"userId": "ann", "event": "Order Refunded", "properties": {"order_id": "o-1", "total": 5}}
+CALLED = {"userId": "ann", "event": "Live Chat Conversation Started"}
+
+
+async def test_a_website_writes_what_a_client_does(process: Process, api: httpx.AsyncClient) -> None:
+    for event in (REFUNDED, CALLED):
+        answer = await api.post("/v1/track", json=event, headers={"x-api-key": PUBLIC})
+        assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "not_allowed", "event")
+    mixed = {"batch": [{"type": "track", **one} for one in (EVENT, REFUNDED, CALLED)]}
+    answer = await api.post("/v1/batch", json=mixed, headers={"x-api-key": PUBLIC})
+    assert answer.json()["accepted"] == 1
+    assert [(one["index"], one["code"]) for one in answer.json()["errors"]] == [
+        (1, "not_allowed"),
+        (2, "not_allowed"),
+    ]
+    assert [message.event.kind for message in process.log.messages] == [Kind.ITEM_VIEWED]
+    assert process.meter.value("events_rejected", "not_allowed") == 4
+
+
+async def test_contacts_need_their_scope(process: Process, api: httpx.AsyncClient) -> None:
+    writer = {"x-api-key": key_for(Scope.EVENTS_WRITE)}
+    assert (await api.post("/v1/track", json=REFUNDED, headers=writer)).status_code == 200
+    assert (await api.post("/v1/track", json=CALLED, headers=writer)).json()["code"] == "not_allowed"
+    both = {"x-api-key": all_but(Scope.RULES_READ)}
+    assert (await api.post("/v1/track", json=CALLED, headers=both)).status_code == 200
+
+
+async def test_the_demo_opens_everything_to_its_own_browser_and_under_its_own_name_only() -> None:
+    process = Process(settings(demo_page=True, metrics_open=False))
+    async with calling(process) as api:
+        api.cookies.clear()
+        page = await api.get("/", headers={"host": "127.0.0.1:8080"})
+        cookie = page.headers["set-cookie"].split(";")[0]
+        assert API not in cookie
+        for host, seen in (("localhost:8080", 200), ("shop.example", 401), ("", 401)):
+            headers = {"host": host, "cookie": cookie}
+            assert (await api.get("/v1/rulebook", headers=headers)).status_code == seen
+            assert (await api.get("/metrics", headers=headers)).status_code == seen
+        for path in ("/", "/page/page.js"):
+            assert (await api.get(path, headers={"host": "shop.example"})).status_code == 400
+    async with calling(Process(settings(demo_page=False))) as api:
+        assert (await api.get("/v1/rulebook", headers={"host": "localhost", "cookie": cookie})).status_code == 401
