@@ -62,6 +62,8 @@ METRICS: dict[str, Metric] = {
         Metric("events_repeated", "counter", "", "", "events of large batches that Kafka had already"),
         Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),
         Metric("events_warned", "counter", "reason", "", "events the API took without what it could not read"),
+        Metric("audit_written", "counter", "", "", "reads of customers and decisions that were audited"),
+        Metric("audit_dropped", "counter", "", "", "reads that were not audited: too many waited for Kafka"),
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),
         Metric("cues_dropped_slow_clients", "counter", "", "", "cues dropped for slow consumers"),
         Metric("cue_seconds", "histogram", "", "seconds", "event received to its cue pushed to a client"),

@@ -37,6 +37,7 @@ class Kafka(Section):
     events_topic: str = "cueline.events"
     outcomes_topic: str = "cueline.outcomes"
     deadletters_topic: str = "cueline.deadletters"
+    audit_topic: str = "cueline.audit"
     group: str = Field("cueline", description="consumer group of the workers")
     session_timeout_s: float = Field(
         8.0, gt=0, description="a worker without heartbeats loses its partitions after this"

@@ -14,11 +14,13 @@ Partitions = Mapping[str, int]
 
 
 def topics_of(kafka: Kafka) -> Partitions:
-    """Topic -> partitions. Outcomes are keyed by customer as events are; dead letters are read by operators."""
+    """Topic -> partitions. Outcomes are keyed by customer as events are; dead letters and audits are read by
+    people and their tools."""
     return {
         kafka.events_topic: kafka.partitions,
         kafka.outcomes_topic: kafka.partitions,
         kafka.deadletters_topic: 1,
+        kafka.audit_topic: 1,
     }
 
 

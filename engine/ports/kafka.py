@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -77,6 +78,25 @@ class LagMonitor(Protocol):
         """Take (next offset, records behind) by partition at `now` (monotonic s); raises `Stuck`."""
 
 
+class AuditAction(enum.StrEnum):
+    """What was read."""
+
+    CUSTOMER_READ = "customer.read"
+    DECISION_MADE = "decision.made"
+    DECISION_READ = "decision.read"
+    CUES_READ = "cues.read"  # a stream was opened
+
+
+class AuditEntry(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """``who`` (a key's id, or a visitor) did ``what`` with what is known of ``whom`` (a customer; empty: of
+    everybody), ``at`` epoch ms of the wall."""
+
+    who: str
+    what: AuditAction
+    whom: str
+    at: int
+
+
 class EventLog(Protocol):
     """Kafka, as the API and replays write to it."""
 
@@ -85,3 +105,6 @@ class EventLog(Protocol):
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         """Returns once Kafka has acknowledged it."""
+
+    async def publish_audit(self, entries: Sequence[AuditEntry]) -> None:
+        """Returns once Kafka has acknowledged all; raises `Unavailable`."""

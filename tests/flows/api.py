@@ -22,6 +22,7 @@ from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports.health import SystemHealth
+from engine.ports.kafka import AuditEntry
 from engine.ports.store import Commit, CueCandidate, CueChoice, SentStore, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
@@ -84,6 +85,7 @@ class MemoryLog:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.outcomes: list[Outcome] = []
+        self.audited: list[AuditEntry] = []
         self.fault: CuelineError | None = None
         self.open = asyncio.Event()
         self.open.set()
@@ -95,6 +97,11 @@ class MemoryLog:
         if self.fault is not None:
             raise self.fault
         self.messages.extend(messages)
+
+    async def publish_audit(self, entries: Sequence[AuditEntry]) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.audited.extend(entries)
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         if self.fault is not None:

@@ -222,3 +222,22 @@ async def test_the_demo_opens_everything_to_its_own_browser_and_under_its_own_na
             assert (await api.get(path, headers={"host": "shop.example"})).status_code == 400
     async with calling(Process(settings(demo_page=False))) as api:
         assert (await api.get("/v1/rulebook", headers={"host": "localhost", "cookie": cookie})).status_code == 401
+
+
+async def test_every_read_is_audited(process: Process) -> None:
+    await process.know("ann", events=3)
+    async with calling(process) as api:
+        reader = {"x-api-key": ADMIN}
+        made = await api.post("/v1/decisions", json={"customerId": "ann", "channel": "web"}, headers=reader)
+        await api.get(
+            f"/v1/decisions/{made.json()['decisionId']}", headers={"x-api-key": key_for(Scope.DECISIONS)}
+        )
+        await api.get("/v1/customers/ann", headers={"x-api-key": key_for(Scope.CUSTOMERS_READ)})
+        await api.get("/v1/customers/nobody", headers=reader)
+        await api.get("/v1/customers/ann", headers={"x-api-key": PUBLIC})
+        process.app.end_streams()
+    assert [(one.who, one.what, one.whom) for one in process.log.audited] == [
+        (ADMIN, "decision.made", "ann"),
+        ("secret-key-with-decisions", "decision.read", "ann"),
+        ("secret-key-with-customers.read", "customer.read", "ann"),
+    ]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 import msgspec
 import pytest
+from aiokafka import AIOKafkaConsumer
 
 from engine.clock import wall_ms
 from engine.decisions.policy import make_policy
@@ -14,7 +16,7 @@ from engine.events import WIRE_VERSION, Event, Kind
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics
 from engine.meter import PrometheusMeter
-from engine.ports.kafka import DeadLetter
+from engine.ports.kafka import AuditAction, AuditEntry, DeadLetter
 from engine.rulebook.directory import compile_texts
 from engine.settings import Kafka, Stream
 from engine.sources.registry import sources
@@ -23,6 +25,7 @@ from engine.stream import ownership
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 from tests.flows.api import StillClock
+from tests.patience import PATIENCE_S
 from tests.services import Broker
 from tests.stream.fetched import fetched
 
@@ -144,3 +147,29 @@ async def test_dead_letters_are_counted_by_reason_once_kafka_has_them(
     assert not log.is_open
     assert meter.value("stream_deadletters", "malformed") == 2
     assert meter.value("stream_deadletters", "bad_time") == 1
+
+
+async def test_audits_reach_their_topic_in_as_many_batches_as_they_need(
+    broker: Broker, unique: Callable[[str], str], meter: PrometheusMeter
+) -> None:
+    topic = unique("audit")
+    kafka = Kafka(brokers=broker.bootstrap, audit_topic=topic, idempotent=broker.durable)
+    await make_topics(kafka.brokers, {topic: 1})
+    log = KafkaLog(kafka, meter)
+    action = AuditAction.DECISION_MADE
+    entries = [AuditEntry("desk", action, f"käufer-{i}" if i else "", 1_700_000_000_000 + i) for i in range(4_000)]
+    with pytest.raises(Unavailable):
+        await log.publish_audit(entries)
+    await log.open()
+    await log.publish_audit(entries)
+    await log.close()
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            records = [await consumer.getone() for _ in entries]
+    finally:
+        await consumer.stop()
+    assert [msgspec.json.decode(record.value, type=AuditEntry) for record in records] == entries
+    assert records[0].key is None
+    assert (records[1].key, records[1].timestamp) == ("käufer-1".encode(), 1_700_000_000_001)

@@ -23,6 +23,7 @@ from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unava
 from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from engine.ports.clock import ClockAnchor
+from engine.ports.kafka import AuditEntry
 from engine.replay import segment_payload as payload
 from engine.replay.advice import on_error
 from engine.replay.http_sender import HttpSender
@@ -62,6 +63,9 @@ class Kafka:
         self.messages.extend(messages)
 
     async def publish_outcome(self, outcome: Outcome) -> None:
+        raise NotImplementedError
+
+    async def publish_audit(self, entries: Sequence[AuditEntry]) -> None:
         raise NotImplementedError
 
 

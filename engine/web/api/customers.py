@@ -10,7 +10,9 @@ from blacksheep import Request, Response
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest, NotFound
 from engine.events import Kind
+from engine.ports.kafka import AuditAction
 from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
+from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.services import Services
@@ -58,8 +60,9 @@ class Customer(TypedDict):
 class CustomerRoutes:
     """The customer's profile."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, audit: AuditTrail) -> None:
         self._services = services
+        self._audit = audit
 
     async def get(self, request: Request, caller: Principal) -> Response:
         """Features with unit and meaning, active indicators, the last events."""
@@ -69,6 +72,7 @@ class CustomerRoutes:
             raise NotFound("no event of this customer has been seen", "id")
         now = services.clock.now_ms()
         profile = profile_of(view.row, now)
+        self._audit.note(caller, AuditAction.CUSTOMER_READ, customer)
         known = await services.stats.names(named_hashes(profile.timeline))
         return replies.plain_json(
             Customer(

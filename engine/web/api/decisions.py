@@ -5,10 +5,13 @@ from __future__ import annotations
 import msgspec
 from blacksheep import Request, Response
 
+from engine.customer_id import customer_id
 from engine.decisions.request import read_request
 from engine.errors import NotFound
+from engine.ports.kafka import AuditAction
 from engine.settings import Web
 from engine.web.api.customers import named
+from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
@@ -19,8 +22,9 @@ from engine.web.services import Services
 class DecisionRoutes:
     """Decisions made, and looked up."""
 
-    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead) -> None:
+    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead, audit: AuditTrail) -> None:
         self._batcher = services.batcher
+        self._audit = audit
         self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
 
@@ -28,6 +32,7 @@ class DecisionRoutes:
         """The best offers for a customer on a channel, now."""
         question = read_request(await read_body(request, self._limit))
         with self._bulkhead:
+            self._audit.note(caller, AuditAction.DECISION_MADE, question.customer)
             return replies.ready_json(await self._batcher.decide(question))
 
     async def get(self, request: Request, caller: Principal) -> Response:
@@ -35,4 +40,5 @@ class DecisionRoutes:
         decision = await self._batcher.recall(named(request))
         if decision is None:
             raise NotFound("no such decision, or it is older than a day", "id")
+        self._audit.note(caller, AuditAction.DECISION_READ, customer_id(decision.customer_id))
         return replies.plain_json(msgspec.to_builtins(decision))

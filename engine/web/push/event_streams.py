@@ -18,8 +18,10 @@ from blacksheep.exceptions import MessageAborted
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.events import Cue
+from engine.ports.kafka import AuditAction
 from engine.ports.store import CueEntry
 from engine.web.api.customers import asked_for, named
+from engine.web.auth.audit import AuditTrail
 from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
 from engine.web.push.fan_out import CueFeed, Listener, as_frame, past
@@ -36,21 +38,30 @@ HEADERS = [(b"Cache-Control", b"no-cache, no-transform"), (b"X-Accel-Buffering",
 class CueRoutes:
     """The two streams."""
 
-    def __init__(self, services: Services, feed: CueFeed, heartbeat_s: float = HEARTBEAT_S) -> None:
+    def __init__(
+        self, services: Services, feed: CueFeed, audit: AuditTrail, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
         self._services = services
+        self._audit = audit
         self.feed = feed
         self._heartbeat_s = heartbeat_s
 
     async def of_customer(self, request: Request, caller: Principal) -> Response:
         """The cues of one customer; with a public key those for the channel web."""
-        return self._stream(request, named(request), _for_web if caller.public else _any)
+        customer = named(request)
+        answer = self._stream(request, customer, _for_web if caller.public else _any)
+        if not caller.public:
+            self._audit.note(caller, AuditAction.CUES_READ, customer)
+        return answer
 
     async def of_agent(self, request: Request, caller: Principal) -> Response:
         """The cues for agents, of every customer or of ``?customer=``."""
         named(request)
         name = ask(request, "customer")
         customer = asked_for(name, "customer") if name else None
-        return self._stream(request, customer, lambda cue: "agent" in cue.channels)
+        answer = self._stream(request, customer, lambda cue: "agent" in cue.channels)
+        self._audit.note(caller, AuditAction.CUES_READ, customer)
+        return answer
 
     def _stream(self, request: Request, customer: CustomerId | None, wants: Callable[[Cue], bool]) -> Response:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")

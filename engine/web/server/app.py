@@ -21,6 +21,7 @@ from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
 from engine.web.api.routes import Route, metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
+from engine.web.auth.audit import AuditTrail
 from engine.web.auth.authenticator import Authenticator
 from engine.web.auth.principal import NOBODY, Principal
 from engine.web.pages.activity import Activity
@@ -65,15 +66,16 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     web = settings.web
     authenticator, places = Authenticator(services.keys, web), bulkheads(web, services.meter)
     feed = CueFeed(services.cues, places.streams, services.meter)
-    cues = CueRoutes(services, feed, heartbeat_s)
+    audit = AuditTrail(services.log, services.meter)
+    cues = CueRoutes(services, feed, audit, heartbeat_s)
     health = HealthRoutes(
         lambda: _scraped(services, places), services.ready, lambda: (services.health(), tuple(services.notices()))
     )
     routes = table(
         EventRoutes(services, authenticator, web, places.events),
-        DecisionRoutes(services, web, places.decisions),
+        DecisionRoutes(services, web, places.decisions, audit),
         OutcomeRoutes(services, web, places.events),
-        CustomerRoutes(services),
+        CustomerRoutes(services, audit),
         cues,
         RulebookRoutes(services),
         health,
@@ -103,6 +105,8 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
             ),
         )
     app = Api(feed, places)
+    app.on_start += audit.start
+    app.on_stop += audit.stop
     if activity is not None:
         app.on_start += activity.start
         app.on_stop += activity.stop
