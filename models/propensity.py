@@ -60,9 +60,16 @@ def fit(offers: Sequence[Prior], counts: Counts) -> PropensityTable:
     """The table for `offers` (a rulebook's) after `counts`. Counts of offers not among them are left out."""
     channels = tuple(sorted({channel for offer in offers for channel in offer.channels}))
     seen = np.zeros((2, len(offers), len(channels)))
-    for i, offer in enumerate(offers):
-        for j, channel in enumerate(channels):
-            seen[:, i, j] = counts.get((offer.id, channel), (0, 0))
+    of_offer = {offer.id: i for i, offer in enumerate(offers)}
+    of_channel = {channel: j for j, channel in enumerate(channels)}
+    known = [
+        (of_offer[offer_id], of_channel[channel], *learned)
+        for (offer_id, channel), learned in counts.items()
+        if offer_id in of_offer and channel in of_channel
+    ]
+    if known:
+        i, j, successes, failures = np.array(known).T
+        seen[0, i, j], seen[1, i, j] = successes, failures
     mean = posterior_mean(
         np.array([[offer.propensity] for offer in offers]).reshape(-1, 1),
         np.array([[offer.evidence] for offer in offers]).reshape(-1, 1),

@@ -30,7 +30,8 @@ class HighestPriority:
     def order(
         self, offers: Sequence[Offer], positions: Sequence[int], priority: NDArray[np.float64]
     ) -> NDArray[np.intp]:
-        return np.array(sorted(positions, key=lambda i: (-priority[i], offers[i].id)), np.intp)
+        values = priority.tolist()
+        return np.array(sorted(positions, key=lambda i: (-values[i], offers[i].id)), np.intp)
 
     def select(self, ordered: Sequence[int], slots: int) -> tuple[int, ...]:
         return tuple(ordered[:slots])

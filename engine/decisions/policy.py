@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from engine.customer_id import CustomerId
 from engine.decisions.experiments import ASSIGNMENT, Arm, ArmAssignment
-from engine.decisions.funnel.stages import availability, trigger
+from engine.decisions.funnel.stages import availability
 from engine.decisions.record import Given
 from engine.decisions.scoring import Scores
 from engine.ports.store import Candidate
-from engine.rulebook.explain import Clauses, clauses_of
+from engine.rulebook.explain import Clauses, clauses_in_steps
 from engine.rulebook.model import Offer, Rulebook
+from engine.steps import Steps, finish
 from models.propensity import Counts
 
 #: Where a cue can be pushed to.
@@ -61,7 +62,8 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
     """A rulebook and the learned counts, ready for decisions; replaced whole when either changes.
 
     ``rankings`` are by arm and channel, ``elsewhere`` by arm for a channel that no offer names. ``clauses[o]`` are
-    those of offer o's rule, ``candidates[o]`` is offer o as the store counts it.
+    those of offer o's rule, ``candidates[o]`` is offer o as the store counts it, ``stateless`` are the offers that
+    need nothing of the customer's.
     """
 
     rulebook: Rulebook
@@ -70,6 +72,7 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
     elsewhere: dict[str, ChannelRanking]
     clauses: tuple[Clauses, ...]
     candidates: tuple[Candidate, ...]
+    stateless: frozenset[int]
 
     def ranking(self, customer: CustomerId, channel: str) -> ChannelRanking:
         """How the customer's arm ranks the offers for the channel."""
@@ -79,20 +82,32 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
 
 def make_policy(rulebook: Rulebook, counts: Counts, assignment: ArmAssignment = ASSIGNMENT) -> Policy:
     """The policy of `rulebook` after `counts` of outcomes."""
+    return finish(policy_in_steps(rulebook, counts, assignment))
+
+
+def policy_in_steps(
+    rulebook: Rulebook,
+    counts: Counts,
+    assignment: ArmAssignment = ASSIGNMENT,
+    before: Policy | None = None,
+) -> Steps[Policy]:
+    """As `make_policy`, in steps of a few milliseconds for thousands of offers. What does not depend on the
+    counts is taken from `before` when that is of the same rulebook."""
+    if before is None or before.rulebook is not rulebook:
+        clauses = (yield from clauses_in_steps(rulebook))[rulebook.offer_rule :]
+        yield
+        candidates, stateless = tuple(map(_candidate, rulebook.offers)), _stateless(rulebook)
+        yield
+    else:
+        clauses, candidates, stateless = before.clauses, before.candidates, before.stateless
     rankings, elsewhere = {}, {}
     for arm in assignment.arms:
         scores = arm.scoring.fit(rulebook.offers, counts)
+        yield
         for column, channel in enumerate(scores.channels):
-            rankings[arm.name, channel] = _ranking(rulebook, arm, channel, scores, column)
-        elsewhere[arm.name] = _ranking(rulebook, arm, "", _nothing(rulebook.offers), 0)
-    return Policy(
-        rulebook,
-        assignment,
-        rankings,
-        elsewhere,
-        clauses_of(rulebook)[rulebook.offer_rule :],
-        tuple(map(_candidate, rulebook.offers)),
-    )
+            rankings[arm.name, channel] = yield from _ranking(rulebook, stateless, arm, channel, scores, column)
+        elsewhere[arm.name] = yield from _ranking(rulebook, stateless, arm, "", _nothing(rulebook.offers), 0)
+    return Policy(rulebook, assignment, rankings, elsewhere, clauses, candidates, stateless)
 
 
 def _nothing(offers: Sequence[Offer]) -> Scores:
@@ -103,11 +118,21 @@ def _candidate(offer: Offer) -> Candidate:
     return Candidate(offer.id, offer.cap.max, offer.cap.period_ms) if offer.cap else Candidate(offer.id, 0, 0)
 
 
-def _ranking(rulebook: Rulebook, arm: Arm, channel: str, scores: Scores, column: int) -> ChannelRanking:
+def _ranking(
+    rulebook: Rulebook, stateless: frozenset[int], arm: Arm, channel: str, scores: Scores, column: int
+) -> Steps[ChannelRanking]:
     offers = rulebook.offers
     propensity, priority = scores.propensity[:, column], scores.priority[:, column]
     order = arm.arbitration.order(offers, availability(offers, channel), priority)
+    yield
     available = tuple(order.tolist())
+    triggers = _triggers(rulebook, available) if channel in CUE_CHANNELS else ()
+    yield
+    given = tuple(
+        Given(offer.id, "", p, q, 1.0)
+        for offer, p, q in zip(offers, priority.tolist(), propensity.tolist(), strict=True)
+    )
+    yield
     return ChannelRanking(
         arm,
         channel,
@@ -116,24 +141,30 @@ def _ranking(rulebook: Rulebook, arm: Arm, channel: str, scores: Scores, column:
         {offer: place for place, offer in enumerate(available)},
         propensity,
         priority,
-        tuple(offer for offer in available if _needs_no_state(rulebook, offer)),
-        _triggers(rulebook, available) if channel in CUE_CHANNELS else (),
-        tuple(
-            Given(offer.id, "", p, q, 1.0)
-            for offer, p, q in zip(offers, priority.tolist(), propensity.tolist(), strict=True)
-        ),
+        tuple(offer for offer in available if offer in stateless),
+        triggers,
+        given,
     )
 
 
 def _triggers(rulebook: Rulebook, available: Sequence[int]) -> tuple[tuple[int, ...], ...]:
-    indicators = range(len(rulebook.indicators))
-    return tuple(tuple(trigger(available, rulebook, (indicator,))) for indicator in indicators)
+    """Of each indicator the offers among `available` whose rule names it, in the same order."""
+    named: list[list[int]] = [[] for _ in rulebook.indicators]
+    for offer in available:
+        for indicator in rulebook.mentions[offer]:
+            named[indicator].append(offer)
+    return tuple(map(tuple, named))
 
 
-def _needs_no_state(rulebook: Rulebook, position: int) -> bool:
-    """Whether an offer has no cap, no number of the customer's in its text, and a clause that asks for
-    nothing in its rule."""
-    offer, program, rule = rulebook.offers[position], rulebook.program, rulebook.offer_rule + position
-    clauses = slice(program.first[rule], program.first[rule + 1])
-    asked = program.required[clauses] | program.forbidden[clauses]
-    return offer.cap is None and "{" not in offer.say and not asked.any(axis=1).all()
+def _stateless(rulebook: Rulebook) -> frozenset[int]:
+    """The offers that have no cap, no number of the customer's in their text, and a clause that asks for
+    nothing in their rule."""
+    program, first = rulebook.program, rulebook.program.first[rulebook.offer_rule :]
+    nothing = ~(program.required | program.forbidden).any(axis=1)
+    below = np.concatenate([[0], np.cumsum(nothing)])
+    always = (below[first[1:]] > below[first[:-1]]).tolist()
+    return frozenset(
+        position
+        for position, offer in enumerate(rulebook.offers)
+        if always[position] and offer.cap is None and "{" not in offer.say
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from engine.errors import BadRule
@@ -19,28 +19,29 @@ log = logging.getLogger("cueline")
 
 class RulebookInUse:
     """``rulebook`` is replaced whole, by one assignment; ``faults`` are those of files that were not
-    loaded. `on_change` is called after every change. Raises `BadRule` when the rule files do not compile at the
-    start; later a bad file keeps the rulebook that was in use."""
+    loaded. `on_change` is awaited after every change, before it is announced. Raises `BadRule` when the rule
+    files do not compile at the start; later a bad file keeps the rulebook that was in use."""
 
     def __init__(self, directory: Path, meter: Meter) -> None:
         self._directory = directory
         self._meter = meter
-        self.on_change: Callable[[], None] = _nothing
+        self.on_change: Callable[[], Awaitable[None]] = _nothing
         self.rulebook = load(directory)
         self.faults: list[str] = []
-        self._activate()
+        self._announce()
 
     async def follow(self, stop: asyncio.Event) -> None:
         """Watch the rule files until `stop`."""
         await watch(self._directory, self._loaded, self._faulty, stop)
 
-    def _loaded(self, rulebook: Rulebook) -> None:
+    async def _loaded(self, rulebook: Rulebook) -> None:
         recovered, self.faults = bool(self.faults), []
         self._meter.set("rulebook_faults", 0)
         if rulebook.revision != self.rulebook.revision:
             self.rulebook = rulebook
+            await self.on_change()
             self._meter.add("rulebook_reloads")
-            self._activate()
+            self._announce()
         if recovered:
             log.info("the rule files have no faults any more: rulebook %s in use", self.rulebook.revision)
 
@@ -50,12 +51,11 @@ class RulebookInUse:
         for line in fault.faults:
             log.error("rulebook kept at %s: %s", self.rulebook.revision, line)
 
-    def _activate(self) -> None:
+    def _announce(self) -> None:
         self._meter.set("rulebook_info", 1, self.rulebook.revision)
         self._meter.set("rulebook_loaded_timestamp", time.time())
         log.info("rulebook %s in use", self.rulebook.revision)
-        self.on_change()
 
 
-def _nothing() -> None:
+async def _nothing() -> None:
     """No listener yet."""

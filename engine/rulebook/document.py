@@ -16,9 +16,9 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 from engine.rulebook.faults import LONGEST_SHOWN, RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language import numerals
 from engine.rulebook.unreadable import explain
+from engine.rulebook.yaml_tree import compose
 
 LONGEST_FILE = 1 << 18
-DEEPEST = 24
 WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG = "tag:yaml.org,2002:"
 
@@ -38,7 +38,7 @@ class Document:
             self._whole(1, 1, f"larger than {LONGEST_FILE} characters: split it")
             return None
         try:
-            return yaml.compose(self.text, Loader=_Loader)
+            return compose(self.text)
         except yaml.MarkedYAMLError as error:
             self._whole(*explain(self.text, error))
         except yaml.reader.ReaderError as error:
@@ -137,7 +137,7 @@ class Document:
         if not node.value.strip():
             self.faults.add(self.spot(node), name, f"{what} is empty")
             return None
-        for offset, character in enumerate(node.value):
+        for offset, character in enumerate("" if node.value.isprintable() else node.value):
             # control characters and lone surrogates can be written as escapes, but not shown or stored
             if unicodedata.category(character) in ("Cc", "Cs") and character not in "\n\t":
                 self.faults.add(self.within(node, offset), name, f"{what} holds a character that cannot be shown")
@@ -167,16 +167,6 @@ class Document:
             self.faults.add(self.spot(node), name, f"{what} must be a finite number, 0 or more")
             return None
         return number
-
-
-class _Loader(yaml.SafeLoader):
-    """Not the C loader, which overflows the stack of the process on deep nesting; and with a bound, since
-    this one takes seconds to find out."""
-
-    def fetch_flow_collection_start(self, TokenClass: type[yaml.Token]) -> None:
-        if self.flow_level >= DEEPEST:
-            raise yaml.scanner.ScannerError(None, None, "nested too deeply", self.get_mark())
-        super().fetch_flow_collection_start(TokenClass)
 
 
 def _number(text: str) -> float:
@@ -242,7 +232,7 @@ def _cut(node: MappingNode, value: Node) -> str:
         node.flow_style
         and isinstance(value, ScalarNode)
         and not value.value
-        and value.start_mark == value.end_mark
+        and value.start_mark.index == value.end_mark.index
     ):
         return ": a comma ends the text before it; put that in quotes, or write a number with a point"
     return ""

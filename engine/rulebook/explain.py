@@ -6,6 +6,7 @@ import functools
 import math
 import operator
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -17,7 +18,10 @@ from engine.rulebook.language.quantity import UNIT_SECONDS
 from engine.rulebook.language.say import plain
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import CATALOGUE
+from engine.steps import Steps, finish
 
+#: Clauses read back in one step: well below a millisecond.
+AT_ONCE = 256
 NAMES = {feature.index: feature.name for feature in CATALOGUE}
 UNITS = {feature.index: f" {feature.unit}" for feature in CATALOGUE if feature.unit in UNIT_SECONDS}
 
@@ -77,18 +81,37 @@ def why_not(clauses: Clauses, values: Sequence[float]) -> list[str]:
 @functools.lru_cache(maxsize=4)
 def clauses_of(rulebook: Rulebook) -> tuple[Clauses, ...]:
     """The program read back: each rule's clauses, once for each rulebook."""
-    program = rulebook.program
-    clauses = [_literals(program, clause) for clause in range(len(program.required))]
+    return finish(clauses_in_steps(rulebook))
+
+
+def clauses_in_steps(rulebook: Rulebook) -> Steps[tuple[Clauses, ...]]:
+    """As `clauses_of`, a bounded number of clauses a step."""
+    program, made = rulebook.program, dict[tuple[int, bool], Literal]()
+    clauses: list[tuple[Literal, ...]] = []
+    for start in range(0, len(program.required), AT_ONCE):
+        clauses += _read_back(program, slice(start, start + AT_ONCE), made)
+        yield
     bounds = program.first.tolist()
-    return tuple(tuple(clauses[bounds[rule] : bounds[rule + 1]]) for rule in range(len(bounds) - 1))
+    return tuple(tuple(clauses[first:after]) for first, after in pairwise(bounds))
 
 
-def _literals(program: Program, clause: int) -> tuple[Literal, ...]:
-    required = int.from_bytes(program.required[clause].astype("<u8").tobytes(), "little")
-    forbidden = int.from_bytes(program.forbidden[clause].astype("<u8").tobytes(), "little")
-    named = required | forbidden
-    bits = [bit for bit in range(named.bit_length()) if named >> bit & 1]
-    return tuple(_literal(program, bit, bool(required >> bit & 1)) for bit in bits)
+def _read_back(program: Program, some: slice, made: dict[tuple[int, bool], Literal]) -> list[tuple[Literal, ...]]:
+    """Some of the program's clauses; equal literals are one, kept in `made`."""
+    required, forbidden = _bits(program.required[some]), _bits(program.forbidden[some])
+    clauses: list[list[Literal]] = [[] for _ in required]
+    named, predicates = np.nonzero(required | forbidden)
+    wanted = required[named, predicates].tolist()
+    for clause, key in zip(named.tolist(), zip(predicates.tolist(), map(bool, wanted), strict=True), strict=True):
+        literal = made.get(key)
+        if literal is None:
+            literal = made[key] = _literal(program, *key)
+        clauses[clause].append(literal)
+    return list(map(tuple, clauses))
+
+
+def _bits(masks: NDArray[np.uint64]) -> NDArray[np.uint8]:
+    """The bits of `masks` (N x W), the lowest first (N x 64 W)."""
+    return np.unpackbits(masks.astype("<u8").view(np.uint8), axis=1, bitorder="little")
 
 
 def _literal(program: Program, p: int, wanted: bool) -> Literal:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from watchfiles import awatch
 
 from engine.errors import BadRule
-from engine.rulebook.directory import load, stamps
+from engine.rulebook.apart import load_beside
+from engine.rulebook.directory import stamps
 from engine.rulebook.model import Rulebook
 
 DEBOUNCE_MS = 200  # editors write, sync and rename in several steps
@@ -20,16 +21,16 @@ ABSENT_S = 0.5
 
 async def watch(
     directory: Path,
-    on_load: Callable[[Rulebook], None],
+    on_load: Callable[[Rulebook], Awaitable[None]],
     on_fault: Callable[[BadRule], None],
     stop: asyncio.Event,
 ) -> None:
     """Load `directory` now and after every change, until `stop`.
 
     ``on_load`` gets each rulebook whose revision is new, ``on_fault`` each new set of faults; a directory
-    that goes away is a fault, and is followed again when it comes back. Files are read in a thread. The system
-    announces what happens to the names in the directory; what happens to a file elsewhere that a link or a mount
-    leads to is found by its times and size, once a second.
+    that goes away is a fault, and is followed again when it comes back. Files are read and compiled beside the
+    event loop. The system announces what happens to the names in the directory; what happens to a file elsewhere
+    that a link or a mount leads to is found by its times and size, once a second.
     """
     follower = _Follower(directory, on_load, on_fault)
     while not stop.is_set():
@@ -80,7 +81,7 @@ class _Follower:
     """Loads, and remembers what was reported last, so that nothing is reported twice."""
 
     def __init__(
-        self, directory: Path, on_load: Callable[[Rulebook], None], on_fault: Callable[[BadRule], None]
+        self, directory: Path, on_load: Callable[[Rulebook], Awaitable[None]], on_fault: Callable[[BadRule], None]
     ) -> None:
         self._directory = directory
         self._on_load = on_load
@@ -95,7 +96,7 @@ class _Follower:
     async def look(self) -> None:
         self._stamps = await asyncio.to_thread(stamps, self._directory)
         try:
-            rulebook = await asyncio.to_thread(load, self._directory)
+            rulebook = await load_beside(self._directory)
         except BadRule as bad:
             if bad.faults != self._reported:
                 self._reported = bad.faults
@@ -103,4 +104,4 @@ class _Follower:
             return
         if rulebook.revision != self._reported:
             self._reported = rulebook.revision
-            self._on_load(rulebook)
+            await self._on_load(rulebook)

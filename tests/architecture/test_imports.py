@@ -20,6 +20,7 @@ WORDS = {
     "durations",
     "validation_errors",
     "retry",
+    "steps",
 }
 CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic"}
 EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "durations": set(),
     "validation_errors": set(),
     "retry": {"errors"},
+    "steps": set(),
     "ports": {"access", "customer_id", "events", "kernels"},  # columns of records, as compiled code lays them out
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},

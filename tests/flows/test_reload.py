@@ -12,17 +12,23 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine import steps
 from engine.decisions.policy import Policy
 from engine.meter import PrometheusMeter
 from engine.process.learned_counts import LearnedCounts
 from engine.process.policy_in_use import PolicyInUse
 from engine.process.rulebook_in_use import RulebookInUse
+from engine.rulebook import apart
 from engine.rulebook import watcher as watch
 from engine.rulebook.directory import compile_texts
+from engine.rulebook.explain import AT_ONCE as STEP
+from engine.rulebook.model import Rulebook
 from tests.flows.api import AGENT, Process, serving, settings
 from tests.patience import PATIENCE_S
+from tests.rulebook import large
 
 RELOADS = 100
+RULES = 700
 ASKING = 4
 WITHIN_S = PATIENCE_S
 BROKEN = ("offers: [", "indicators:\n  - {name: a, when: no.such >= 1}\n", "", "\xff: latin-1")
@@ -213,6 +219,60 @@ async def test_a_broken_file_taken_away_is_said_in_the_log(
         extra.unlink()
         await deployed.taken()
     assert [deployed.revision in line for line in _mended(caplog)] == [True]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_many_rules_are_swapped_beside_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are compiled in another process, and joined step by step: the old policy serves until the new one is
+    whole."""
+    monkeypatch.setattr(apart, "LARGE", 16 * 1024)
+    monkeypatch.setattr(steps, "SLICE_S", 0.0)  # a turn for the loop after every step
+    async with followed(tmp_path) as deployed:
+        monkeypatch.setattr(apart, "load", _not_here)
+        before, joining = deployed.in_use.policy, Joining(deployed.in_use)
+        renamed(tmp_path / "many.yaml", large.text(0, RULES).encode())
+        await asyncio.wait_for(joining.done.wait(), WITHIN_S)
+        assert len(deployed.in_use.policy.rulebook.offers) == RULES + 1
+        assert joining.seen[:-1] == [before] * (len(joining.seen) - 1)
+        assert len(joining.seen) >= 2 * RULES // STEP
+        before = deployed.in_use.policy
+        deployed.in_use.learned.counts = {("offer_1", "web"): (20, 0)}
+        await joining.join()
+        assert joining.seen[:-1] == [before] * (len(joining.seen) - 1)
+        assert len(joining.seen) >= 3 * len(before.rankings)  # each in steps of its own
+        learned = deployed.in_use.policy.rankings["all", "web"].propensity
+        assert learned[_position("offer_1", before)] > 0.5
+
+
+class Joining:
+    """Notes the policy in use at each turn of the event loop while a new one is made."""
+
+    def __init__(self, in_use: PolicyInUse) -> None:
+        self.seen: list[Policy] = []
+        self.done = asyncio.Event()
+        self._in_use = in_use
+        self._renew = in_use.rules.on_change
+        in_use.rules.on_change = self.join
+
+    async def join(self) -> None:
+        self.seen.clear()
+        looking = asyncio.create_task(self._look())
+        await self._renew()
+        looking.cancel()
+        self.done.set()
+
+    async def _look(self) -> None:
+        while True:
+            self.seen.append(self._in_use.policy)
+            await asyncio.sleep(0)
+
+
+def _not_here(folder: Path) -> Rulebook:
+    raise AssertionError(f"{folder} is compiled in this process")
+
+
+def _position(offer: str, policy: Policy) -> int:
+    return [one.id for one in policy.rulebook.offers].index(offer)
 
 
 def _mended(caplog: pytest.LogCaptureFixture) -> list[str]:

@@ -44,7 +44,7 @@ class Reported:
 @asynccontextmanager
 async def watching(directory: Path) -> AsyncIterator[Reported]:
     reported, stop = Reported(), asyncio.Event()
-    task = asyncio.create_task(watch(directory, reported.queue.put_nowait, reported.queue.put_nowait, stop))
+    task = asyncio.create_task(watch(directory, reported.queue.put, reported.queue.put_nowait, stop))
     try:
         yield reported
     finally:
