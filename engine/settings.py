@@ -144,7 +144,7 @@ class Payloads(Section):
     """What is read of other systems' payloads."""
 
     placeholder_ids: list[str] = Field(
-        default_factory=list, description="texts that are no ids, beside those of engine/sources/placeholders.py"
+        default_factory=list, description="texts that are no ids, beside those of engine/placeholder_ids.py"
     )
 
 

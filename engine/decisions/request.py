@@ -10,6 +10,7 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest
 from engine.events import CHANNELS
+from engine.placeholder_ids import WORDS, refuse_placeholder
 from engine.validation_errors import describe_validation_error
 
 MAX_LIMIT = 20
@@ -106,7 +107,7 @@ _REQUEST = msgspec.json.Decoder(DecisionRequest)
 _ANSWER = msgspec.json.Encoder()
 
 
-def read_request(body: bytes) -> DecisionRequest:
+def read_request(body: bytes, placeholders: frozenset[str] = WORDS) -> DecisionRequest:
     """The request in `body` (JSON), checked. Raises `BadRequest` that names the field."""
     try:
         request = _REQUEST.decode(body)
@@ -114,15 +115,18 @@ def read_request(body: bytes) -> DecisionRequest:
         raise BadRequest(*describe_validation_error(str(fault))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
-    return check(request)
+    return check(request, placeholders)
 
 
-def check(request: DecisionRequest) -> DecisionRequest:
-    """`request` when its values are allowed. Raises `BadRequest` that names the field."""
+def check(request: DecisionRequest, placeholders: frozenset[str] = WORDS) -> DecisionRequest:
+    """`request` when its values are allowed, and its customer is none of `placeholders`. Raises `BadRequest` that
+    names the field."""
+    field = "customerId" if request.customer_id else "anonymousId"
     try:
         customer_id(request.customer)
     except BadEvent as fault:
-        raise BadRequest(fault.detail, "customerId" if request.customer_id else "anonymousId") from None
+        raise BadRequest(fault.detail, field) from None
+    refuse_placeholder(request.customer, field, placeholders)
     if request.channel not in CHANNELS:
         raise BadRequest(f"one of {', '.join(CHANNELS)} is needed", "channel")
     if not 1 <= request.limit <= MAX_LIMIT:

@@ -9,6 +9,7 @@ from engine.decisions.batcher import DecisionBatcher
 from engine.decisions.rehearsal import ReadOnlyStore, rehearse
 from engine.kernels.warm import warm_up_decisions
 from engine.meter import PrometheusMeter
+from engine.placeholder_ids import words
 from engine.ports.sources import DEFAULT_SOURCE
 from engine.process.access import follow_keys, require_safe_access
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
@@ -18,7 +19,6 @@ from engine.process.policy_in_use import PolicyInUse
 from engine.process.readiness import api_problems
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
-from engine.sources.placeholders import words
 from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
 from engine.store.staleness import StalenessGuard
@@ -94,6 +94,7 @@ def _services(
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,
         ready=partial(api_problems, process.log, monitor, settings.web.demo_page),
+        placeholders=words(settings.payloads.placeholder_ids),
         health=monitor.health,
         notices=monitor.notices,
     )

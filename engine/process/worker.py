@@ -9,13 +9,13 @@ from functools import partial
 from engine.errors import CuelineError
 from engine.kafka.faust_app import CoreApp, StreamCore, build_app
 from engine.kernels.warm import warm_up
+from engine.placeholder_ids import words
 from engine.process.heartbeat import LoopLiveness
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
 from engine.process.readiness import exposition, watch_liveness, worker_problems
 from engine.process.worker_report import REPORT_EVERY_S, Reporter
 from engine.settings import Settings
-from engine.sources.placeholders import words
 from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
 from engine.stream.watchdog import LagWatchdog

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.decisions.batcher import DecisionBatcher
+from engine.placeholder_ids import WORDS
 from engine.ports.clock import Clock
 from engine.ports.health import SystemHealth
 from engine.ports.kafka import EventLog
@@ -19,8 +20,9 @@ from engine.web.auth.keys import KeyRing
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the routes use. ``rule_faults`` are those of files that were not loaded, ``metrics``
-    gives the exposition and its content type, ``ready`` the problems by name (empty: ready), ``health`` that of
-    the parts of the deployment, ``notices`` the losses of data since the start."""
+    gives the exposition and its content type, ``ready`` the problems by name (empty: ready), ``placeholders`` are
+    texts that are no customer's id, ``health`` is that of the parts of the deployment, ``notices`` the losses
+    of data since the start."""
 
     source: Source
     log: EventLog
@@ -36,5 +38,6 @@ class Services:
     rule_faults: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[bytes, str]]
     ready: Callable[[], Mapping[str, str]]
+    placeholders: frozenset[str] = WORDS
     health: Callable[[], SystemHealth] = SystemHealth
     notices: Callable[[], Sequence[str]] = tuple

@@ -21,6 +21,7 @@ WORDS = {
     "validation_errors",
     "retry",
     "steps",
+    "placeholder_ids",
 }
 CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic"}
 EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
@@ -38,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings_faults": {"errors"},
     "durations": set(),
     "validation_errors": set(),
+    "placeholder_ids": {"errors"},
     "retry": {"errors"},
     "steps": set(),
     "ports": {"access", "customer_id", "events", "kernels"},  # columns of records, as compiled code lays them out

@@ -21,6 +21,7 @@ from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
+from engine.placeholder_ids import WORDS
 from engine.ports.health import SystemHealth
 from engine.ports.kafka import AuditEntry
 from engine.ports.store import Commit, CueCandidate, CueChoice, SentStore, Timers
@@ -130,6 +131,7 @@ class Process:
     rule_faults: list[str] = field(default_factory=list)
     health: SystemHealth = field(default_factory=SystemHealth)
     notices: list[str] = field(default_factory=list)
+    placeholders: frozenset[str] = WORDS
     heartbeat_s: float = 15.0
 
     def __post_init__(self) -> None:
@@ -153,6 +155,7 @@ class Process:
                 ready=lambda: self.problems,
                 health=lambda: self.health,
                 notices=lambda: self.notices,
+                placeholders=self.placeholders,
             ),
             self.settings,
             self.heartbeat_s,

@@ -18,10 +18,12 @@ from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from engine.web.api.sent_batches import FEW
-from tests.flows.api import PARTITIONS, WRITE, WRITER, Process, calling, settings
+from tests.flows.api import PARTITIONS, WRITER, Process, calling, settings
 from tests.flows.test_stream import WITHIN_S, Deployment, deployed
 from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey
+
+KEY = "write-key-of-128-bits-or-so"
 
 
 def events(customer: str, numbers: range) -> list[dict[str, Any]]:
@@ -32,7 +34,7 @@ def events(customer: str, numbers: range) -> list[dict[str, Any]]:
 
 
 async def post(client: httpx.AsyncClient, batch: list[dict[str, Any]], **more: str) -> httpx.Response:
-    return await client.post("/v1/batch", json={"batch": batch, **more}, headers=WRITER)
+    return await client.post("/v1/batch", json={"batch": batch, **more})
 
 
 @pytest.fixture
@@ -41,7 +43,10 @@ async def two() -> AsyncIterator[tuple[list[Process], list[httpx.AsyncClient]]]:
     store = MemoryStore(PARTITIONS)
     processes = [Process(settings(), store=store) for _ in range(2)]
     async with AsyncExitStack() as stack:
-        yield processes, [await stack.enter_async_context(calling(process)) for process in processes]
+        clients = [await stack.enter_async_context(calling(process)) for process in processes]
+        for client in clients:
+            client.headers.update(WRITER)
+        yield processes, clients
 
 
 Two = tuple[list[Process], list[httpx.AsyncClient]]
@@ -110,6 +115,7 @@ async def test_without_redis_batches_go_through() -> None:
     await away.close()
     process = Process(settings(), sent=away)
     async with calling(process) as client:
+        client.headers.update(WRITER)
         answers = [await post(client, events("ann", range(100))) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(process.log.messages) == 200
@@ -120,6 +126,7 @@ async def test_when_redis_goes_meanwhile_the_batch_was_taken(valkey: Valkey) -> 
     process = Process(settings(), sent=store)
     process.log.open.clear()
     async with calling(process) as client:
+        client.headers.update(WRITER)
         under_way = asyncio.create_task(post(client, events("ann", range(100))))
         await process.log.asked.acquire()
         await store.close()
@@ -143,10 +150,12 @@ async def started(deployment: Deployment, name: str) -> httpx.AsyncClient:
         **deployment.environment(),
         "CUELINE_STREAM__CLOCK": "replay",
         "CUELINE_WEB__PORT": str(port),
-        "CUELINE_WEB__WRITE_KEYS": f'["{WRITE}"]',
+        "CUELINE_WEB__WRITE_KEYS": f'["{KEY}"]',
     }
     await deployment.supervisor.run(name, [sys.executable, "-m", "engine", "api"], environment)
-    client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=PATIENCE_S)
+    client = httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", headers={"x-api-key": KEY}, trust_env=False, timeout=PATIENCE_S
+    )
     async with asyncio.timeout(WITHIN_S):
         while True:
             try:

@@ -280,7 +280,7 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
 
 
 async def test_a_customer_never_seen_is_a_404(api: httpx.AsyncClient) -> None:
-    for name in ("nobody", "%00", "..%2f..", "%ff"):
+    for name in ("nobody-7", "a%00", "..%2f..a", "a%ff"):
         assert checked(await api.get(f"/v1/customers/{name}"), 404)["field"] == "id"
     assert checked(await api.get("/v1/customers/" + "x" * 257), 400)["field"] == "id"
 

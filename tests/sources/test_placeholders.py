@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import BadEvent
-from engine.sources.placeholders import words
+from engine.placeholder_ids import words
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import canonical, message
 from tests.sources.payloads import NOW, left_out, read, refusal, track

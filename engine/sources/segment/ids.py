@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, LeftOut
-from engine.sources.placeholders import is_placeholder, is_plain
+from engine.placeholder_ids import is_placeholder, is_plain
 from engine.sources.segment.values import leave_out, text
 
 

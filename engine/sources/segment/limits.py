@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from engine.events import EARLIEST_MS, LATEST_MS, MAX_EVENT_BYTES
-from engine.sources.placeholders import WORDS
+from engine.placeholder_ids import WORDS
 
 
 class Limits(msgspec.Struct, frozen=True):

@@ -10,6 +10,7 @@ from blacksheep import Request, Response
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest, NotFound
 from engine.events import Kind
+from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
 from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
 from engine.web.auth.audit import AuditTrail
@@ -66,7 +67,8 @@ class CustomerRoutes:
 
     async def get(self, request: Request, caller: Principal) -> Response:
         """Features with unit and meaning, active indicators, the last events."""
-        customer, services = named(request), self._services
+        services = self._services
+        customer = asked_for(named(request), "id", services.placeholders)
         (view,) = await services.decisions.views([customer])
         if view.row is None:
             raise NotFound("no event of this customer has been seen", "id")
@@ -98,11 +100,17 @@ class CustomerRoutes:
 
 def named(request: Request) -> CustomerId:
     """The id in the address. Raises `BadRequest` when it cannot be one."""
-    return asked_for((request.route_values or {}).get("id") or "", "id")
+    return _checked((request.route_values or {}).get("id") or "", "id")
 
 
-def asked_for(text: str, field: str) -> CustomerId:
-    """`text`, a parameter of a request, as a customer's id. Raises `BadRequest`."""
+def asked_for(text: str, field: str, placeholders: frozenset[str]) -> CustomerId:
+    """`text`, a parameter of a request, as a customer's id. Raises `BadRequest`, for `placeholders` too."""
+    found = _checked(text, field)
+    refuse_placeholder(found, field, placeholders)
+    return found
+
+
+def _checked(text: str, field: str) -> CustomerId:
     try:
         return customer_id(text, field)
     except BadEvent as fault:

@@ -27,10 +27,11 @@ class DecisionRoutes:
         self._audit = audit
         self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
+        self._placeholders = services.placeholders
 
     async def decide(self, request: Request, caller: Principal) -> Response:
         """The best offers for a customer on a channel, now."""
-        question = read_request(await read_body(request, self._limit))
+        question = read_request(await read_body(request, self._limit), self._placeholders)
         with self._bulkhead:
             self._audit.note(caller, AuditAction.DECISION_MADE, question.customer)
             return replies.ready_json(await self._batcher.decide(question))

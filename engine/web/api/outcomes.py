@@ -10,6 +10,7 @@ from blacksheep import Request, Response
 from engine.decisions.record import DecisionRecord
 from engine.errors import BadRequest, Forbidden, NotFound
 from engine.events import Outcome, OutcomeName
+from engine.placeholder_ids import refuse_placeholder
 from engine.settings import Web
 from engine.validation_errors import describe_validation_error
 from engine.web.auth.principal import Principal
@@ -61,6 +62,7 @@ class OutcomeRoutes:
         record = await services.batcher.record(report.decision_id)
         if record is None:
             raise NotFound("no such decision, or it is older than a day", "decisionId")
+        refuse_placeholder(record.customer, "decisionId", services.placeholders)
         if caller.public and record.channel != "web":
             raise Forbidden("a public key is for outcomes of the channel web", "Authorization")
         if all(given.offer_id != report.offer_id for given in record.given):

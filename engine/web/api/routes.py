@@ -43,7 +43,7 @@ class Route:
     places its requests take; with none they are always let in. For ``pages`` the place is taken on arrival, for
     the others by the handler: once the body is there, and a stream keeps it until it ends.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
-    ``parameters`` are documented there too."""
+    ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -56,6 +56,12 @@ class Route:
     status: int = 200
     bulkhead: BulkheadName | None = "pages"
     parameters: tuple[Parameter, ...] = ()
+    any_query: bool = False
+
+    @property
+    def query(self) -> frozenset[str]:
+        """The fields that its query may have."""
+        return frozenset(one.name for one in self.parameters if one.place == "query")
 
     @property
     def cross_origin(self) -> bool:
@@ -119,6 +125,7 @@ def table(
             _CALL,
             Accepted,
             bulkhead="events",
+            any_query=True,  # what is beside an event loses none
         )
         for name in CALLS
     ]
@@ -134,6 +141,7 @@ def table(
             _BATCH,
             BatchAnswer,
             bulkhead="events",
+            any_query=True,
         ),
         Route(
             "POST",
@@ -197,8 +205,26 @@ def table(
             parameters=(_ONE, *_RESUMED, _KEY),
         ),
         Route("GET", "/v1/rulebook", rules.get, "The rules in use", Scope.RULES_READ, answer=RulebookAnswer),
-        Route("GET", "/health/live", health.live, "The process answers", None, answer=Health, bulkhead=None),
-        Route("GET", "/health/ready", health.ready, "It can do its work", None, answer=Health, bulkhead=None),
+        Route(
+            "GET",
+            "/health/live",
+            health.live,
+            "The process answers",
+            None,
+            answer=Health,
+            bulkhead=None,
+            any_query=True,
+        ),
+        Route(
+            "GET",
+            "/health/ready",
+            health.ready,
+            "It can do its work",
+            None,
+            answer=Health,
+            bulkhead=None,
+            any_query=True,
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
 from engine.web.push.fan_out import CueFeed, Listener, as_frame, past
 from engine.web.server.limits import chunks
+from engine.web.server.query import has_field
 from engine.web.services import Services
 
 RETRY_MS = 2_000
@@ -48,7 +49,7 @@ class CueRoutes:
 
     async def of_customer(self, request: Request, caller: Principal) -> Response:
         """The cues of one customer; with a public key those for the channel web."""
-        customer = named(request)
+        customer = asked_for(named(request), "id", self._services.placeholders)
         answer = self._stream(request, customer, _for_web if caller.public else _any)
         if not caller.public:
             self._audit.note(caller, AuditAction.CUES_READ, customer)
@@ -57,8 +58,9 @@ class CueRoutes:
     async def of_agent(self, request: Request, caller: Principal) -> Response:
         """The cues for agents, of every customer or of ``?customer=``."""
         named(request)
-        name = ask(request, "customer")
-        customer = asked_for(name, "customer") if name else None
+        customer = None
+        if has_field(request, "customer"):  # an empty one is a page's mistake, and no wish for the cues of all
+            customer = asked_for(ask(request, "customer"), "customer", self._services.placeholders)
         answer = self._stream(request, customer, lambda cue: "agent" in cue.channels)
         self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer

@@ -31,6 +31,7 @@ from engine.web.push.fan_out import CueFeed
 from engine.web.server.bulkheads import Bulkheads, bulkheads
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
+from engine.web.server.query import check_query
 from engine.web.services import Services
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class Frame:
 
     def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """The handler of `route`, framed. It never raises."""
-        label, handler, cross_origin = route.path, route.handler, route.cross_origin
+        label, handler, cross_origin, known = route.path, route.handler, route.cross_origin, route.query
         place, scope = self._pages if route.bulkhead == "pages" else OPEN, route.scope
         in_query, in_body = route.key_in == "query", route.key_in == "body"
         authenticate = self._authenticator.principal
@@ -155,6 +156,8 @@ class Frame:
             started = time.perf_counter()
             try:
                 caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body)
+                if not route.any_query:
+                    check_query(request, known)
                 with place:
                     response = await handler(request, caller)
             except CuelineError as error:
@@ -204,5 +207,5 @@ def _refuse_the_rest(app: Application, frame: Frame) -> None:
         allowed = [method for method in methods if app.router.get_matching_route(method, path)]
         raise WrongMethod(", ".join(allowed)) if allowed else NotFound("nothing is served here", "path")
 
-    other = Route("GET", "other", refuse, "Anything else", None, bulkhead=None)
+    other = Route("GET", "other", refuse, "Anything else", None, bulkhead=None, any_query=True)
     app.router.fallback = frame.around(other)

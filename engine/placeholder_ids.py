@@ -1,4 +1,4 @@
-"""Ids that stand for nobody: what programs write where they know no id. One list for every source.
+"""Ids that stand for nobody: what programs write where they know no id. One list for sources and for questions.
 
 All visitors that bear one of them would be one customer, so none of them is taken for an id.
 """
@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from string import ascii_letters
+
+from engine.errors import BadRequest
 
 #: In lower case, without the blanks, quotes and brackets around them.
 WORDS = frozenset(
@@ -52,3 +54,9 @@ def is_placeholder(text: str, known: frozenset[str] = WORDS) -> bool:
         or bare.lower() in known
         or any(text.startswith(begin) and text.endswith(end) for begin, end in _TEMPLATES)
     )
+
+
+def refuse_placeholder(text: str, field: str, known: frozenset[str] = WORDS) -> None:
+    """Raises `BadRequest` that names `field` when `text` is a placeholder."""
+    if is_placeholder(text, known):
+        raise BadRequest("stands for nobody: a placeholder, as programs write it that know no id", field)
