@@ -18,13 +18,15 @@ import pytest
 from engine.local.supervisor import Supervisor
 from engine.meter import total
 from engine.web.server.bulkheads import BulkheadName, Bulkheads
-from tests.flows.api import AGENT, API, WRITE, WRITER, Process, serving, settings
+from tests.flows.api import AGENT, WRITER, Process, serving, settings
 from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey, tansu
 
 RULES = Path(__file__).parent.parent.parent / "rules"
 MOST = 512  # the default
 WAITING = 600
+WRITE, API = "write-key-of-a-deployment", "api-key-of-a-deployment"
+SENDER, READER = {"x-api-key": WRITE}, {"x-api-key": API}
 
 VIEW = {"userId": "ann", "name": "Home"}
 QUESTION = {"customerId": "ann", "channel": "web"}
@@ -155,21 +157,21 @@ async def test_events_that_wait_for_a_stopped_broker_keep_out_no_decision_and_no
 ) -> None:
     async with deployed(stopped, own, free_port(), tmp_path) as api:
         await kafka_is(api, "ok")
-        assert (await api.post("/v1/page", json=VIEW, headers=WRITER)).status_code == 200
+        assert (await api.post("/v1/page", json=VIEW, headers=SENDER)).status_code == 200
         os.kill(stopped.pid, signal.SIGSTOP)
         try:
             events = [
-                asyncio.create_task(api.post("/v1/page", json={**VIEW, "userId": f"u{number}"}, headers=WRITER))
+                asyncio.create_task(api.post("/v1/page", json={**VIEW, "userId": f"u{number}"}, headers=SENDER))
                 for number in range(WAITING)
             ]
             refused = [await first for first in _first(events, WAITING - MOST)]
             assert Counter(answer.json()["code"] for answer in refused) == {"overloaded": WAITING - MOST}
             assert {answer.headers["retry-after"] for answer in refused} == {"1"}
-            decided = await api.post("/v1/decisions", json=QUESTION, headers=AGENT)
+            decided = await api.post("/v1/decisions", json=QUESTION, headers=READER)
             assert (decided.status_code, decided.json()["fallback"]) == (200, False)
-            found = await api.get(f"/v1/decisions/{decided.json()['decisionId']}", headers=AGENT)
+            found = await api.get(f"/v1/decisions/{decided.json()['decisionId']}", headers=READER)
             assert found.json()["customerId"] == "ann"
-            assert (await api.get("/v1/customers/ann", headers=AGENT)).status_code == 404  # nobody applied events
+            assert (await api.get("/v1/customers/ann", headers=READER)).status_code == 404  # nobody applied events
             assert total((await api.get("/metrics")).text, "http_in_flight", "events") == MOST
             ready = await kafka_is(api, "down")
             assert ready.status_code == 200  # it still decides
@@ -179,7 +181,7 @@ async def test_events_that_wait_for_a_stopped_broker_keep_out_no_decision_and_no
         await kafka_is(api, "ok")
         statuses = Counter(answer.status_code for answer in await asyncio.gather(*events))
         assert set(statuses) <= {200, 503}
-        assert (await api.post("/v1/page", json=VIEW, headers=WRITER)).status_code == 200
+        assert (await api.post("/v1/page", json=VIEW, headers=SENDER)).status_code == 200
 
 
 def _first(tasks: list[asyncio.Task[httpx.Response]], count: int) -> list[asyncio.Future[httpx.Response]]:
