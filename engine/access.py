@@ -65,7 +65,8 @@ class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
 
     ``hash`` is `hash_of` it. ``origins``: websites from which browsers may use it (none: any). ``kinds``: names of
     `Kind` that it may write (none: those of its trust and scopes). ``rate``: requests a second (0: the settings'
-    own). ``expires_at`` and ``created_at`` are epoch ms (0: never, unknown).
+    own). ``quota``: requests and events a day, UTC (0: any number). ``expires_at`` and ``created_at`` are epoch ms
+    (0: never, unknown).
     """
 
     id: str
@@ -75,6 +76,7 @@ class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
     origins: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     rate: float = 0.0
+    quota: int = 0
     expires_at: int = 0
     created_at: int = 0
 
@@ -108,6 +110,8 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
             yield f"kinds: {kind!r} is no kind of event; they are {', '.join(one.name.lower() for one in Kind)}"
     if record.rate < 0:
         yield "rate: 0 or more requests a second"
+    if record.quota < 0:
+        yield "quota: 0 or more a day"
 
 
 def kinds_of(record: KeyRecord) -> frozenset[Kind]:

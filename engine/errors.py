@@ -9,6 +9,7 @@
     │   ├── NotAuthorised   -> 401
     │   ├── Forbidden       -> 403
     │   └── NotFound        -> 404
+    ├── RateLimited         -> 429 with Retry-After: this caller slows down
     ├── Overloaded          -> 503 with Retry-After: slow down
     ├── Unavailable         -> a service we depend on is away: fall back, retry
     ├── Fenced              -> another worker owns the partition: drop its rows
@@ -69,6 +70,14 @@ class Forbidden(BadRequest):
 
 class NotFound(BadRequest):
     """The thing named does not exist (or no longer)."""
+
+
+class RateLimited(CuelineError):
+    """More than this caller may; ``retry_after`` is in seconds."""
+
+    def __init__(self, detail: str, retry_after: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Overloaded(CuelineError):

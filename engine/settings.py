@@ -98,6 +98,7 @@ class Key(Section):
         default_factory=list, description="events that it may write; none: those of its trust"
     )
     rate: float = Field(0.0, ge=0, description="requests a second; 0: the default")
+    quota: int = Field(0, ge=0, description="requests and events a day; 0: any number")
     expires: datetime | None = None
 
     def record(self) -> KeyRecord:
@@ -105,6 +106,7 @@ class Key(Section):
         ends = self.expires and (self.expires if self.expires.tzinfo else self.expires.replace(tzinfo=UTC))
         return KeyRecord(
             self.id, self.hash, self.trust, tuple(self.scopes), tuple(self.origins), tuple(self.kinds), self.rate,
+            self.quota,
             round(ends.timestamp() * 1_000) if ends else 0,
         )  # fmt: skip
 
@@ -133,11 +135,24 @@ class Web(Section):
         ge=1,
         description="at once, of events and outcomes, of decisions, of pages each; more get 503 with Retry-After",
     )
+    trusted_proxies: list[str] = Field(
+        default_factory=list, description="networks (10.0.0.0/8) whose X-Forwarded-For says the client's address"
+    )
     max_streams: int = Field(10_000, ge=1, description="open event streams; more get 503 with Retry-After")
     deadline_ms: int = Field(50, ge=1, description="a decision not ready by then is the fallback")
     demo_page: bool = Field(
         False, description="serve the live page at /; it opens everything to browsers of this machine"
     )
+
+
+class Rates(Section):
+    """How much one caller may ask for, of one api process; more is a 429. 0: any number."""
+
+    key_per_second: float = Field(0.0, ge=0, description="requests with one key, unless its record says")
+    address_per_second: float = Field(100.0, ge=0, description="requests with public keys from one address")
+    visitor_events_per_second: float = Field(20.0, ge=0, description="events of one visitor by public keys")
+    streams_per_visitor: int = Field(10, ge=0, description="open event streams of one visitor by public keys")
+    streams_per_address: int = Field(200, ge=0, description="open event streams from one address by public keys")
 
 
 class Payloads(Section):
@@ -164,6 +179,7 @@ class Settings(BaseSettings):
     redis: Redis = Redis()
     stream: Stream = Stream()
     web: Web = Web()
+    rates: Rates = Rates()
     payloads: Payloads = Payloads()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -47,6 +47,7 @@ def create(
     ] = None,
     kind: Annotated[list[str] | None, typer.Option(help="a kind of event that it may write")] = None,
     rate: Annotated[float, typer.Option(min=0, help="requests a second; 0: the default")] = 0.0,
+    quota: Annotated[int, typer.Option(min=0, help="requests and events a day; 0: any number")] = 0,
     days: Annotated[float, typer.Option(min=0, help="after so many days it ends; 0: never")] = 0.0,
     only_print: Annotated[
         bool, typer.Option("--print", help="Do not keep it: print the lines for the settings.")
@@ -60,7 +61,7 @@ def create(
         scopes = tuple(scope or (sorted(PUBLIC_SCOPES) if trust is Trust.PUBLIC else ()))
         ends = now + round(days * DAY_MS) if days else 0
         record = KeyRecord(
-            key_id, hash_of(key), trust, scopes, tuple(origin or ()), tuple(kind or ()), rate, ends, now
+            key_id, hash_of(key), trust, scopes, tuple(origin or ()), tuple(kind or ()), rate, quota, ends, now
         )
         if faults := [*faults_of(record)]:
             raise BadSettings("\n".join(faults))
@@ -85,11 +86,12 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"where": where, **_described(record)} for where, record in held])
         return
-    table = Table("id", "trust", "scopes", "websites", "events", "rate", "made", "ends", "where")
+    table = Table("id", "trust", "scopes", "websites", "events", "rate", "a day", "made", "ends", "where")
     for where, one in held:
         table.add_row(
             one.id, one.trust, " ".join(one.scopes), " ".join(one.origins) or "any", " ".join(one.kinds) or "–",
-            f"{one.rate:g}/s" if one.rate else "–", _day(one.created_at), _day(one.expires_at, "never"), where,
+            f"{one.rate:g}/s" if one.rate else "–",
+            f"{one.quota:,}" if one.quota else "–", _day(one.created_at), _day(one.expires_at, "never"), where,
         )  # fmt: skip
     Console().print(table)
 
@@ -127,7 +129,8 @@ def _in_store(settings: Settings, ask: Callable[[KeyStore], Awaitable[T]]) -> T:
 def _described(record: KeyRecord) -> dict[str, object]:
     return {
         "id": record.id, "trust": record.trust, "scopes": record.scopes, "origins": record.origins,
-        "kinds": record.kinds, "rate": record.rate, "createdAt": record.created_at, "expiresAt": record.expires_at,
+        "kinds": record.kinds, "rate": record.rate, "quota": record.quota,
+        "createdAt": record.created_at, "expiresAt": record.expires_at,
     }  # fmt: skip
 
 
@@ -138,6 +141,7 @@ def _as_toml(record: KeyRecord) -> str:
     lines += [f"origins = {_list(record.origins)}"] if record.origins else []
     lines += [f"kinds = {_list(record.kinds)}"] if record.kinds else []
     lines += [f"rate = {record.rate}"] if record.rate else []
+    lines += [f"quota = {record.quota}"] if record.quota else []
     lines += [f"expires = {_moment(record.expires_at)}"] if record.expires_at else []
     return "\n".join(lines)
 

@@ -231,6 +231,13 @@ class StatsStore(Protocol):
         """The names behind hashes, where known."""
 
 
+class QuotaStore(Protocol):
+    """What keys have spent. Raises `Unavailable`."""
+
+    async def spend_quotas(self, day: int, spent: Mapping[str, int]) -> Mapping[str, int]:
+        """Add what each key (by id) `spent` on `day` (UTC, days since 1970); returns what each has in all."""
+
+
 class KeyStore(Protocol):
     """The keys of callers, beside those of the settings. Methods raise `Unavailable`."""
 

@@ -54,6 +54,8 @@ def faults_of_access(web: Web) -> Iterator[str]:
     )
     if len(set(digests["web.keys"])) < len(web.keys):
         yield "web.keys: one key is there twice, under two ids"
+    for proxy in web.trusted_proxies:
+        yield from _faults_of_network(proxy)
     if web.demo_page and not _is_loopback(web.host):
         yield f"web.demo_page: the page opens everything to whoever reaches it, and web.host is {web.host}"
 
@@ -65,6 +67,13 @@ def _faults_of_plain(name: str, keys: list[SecretStr]) -> Iterator[str]:
                 f"{name}[{number}]: a key has {LEAST_KEY_CHARACTERS} characters or more (128 random bits); "
                 "`openssl rand -hex 24` makes one"
             )
+
+
+def _faults_of_network(text: str) -> Iterator[str]:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError as error:
+        yield f"web.trusted_proxies: {error}; write a network, such as 10.0.0.0/8, or one address"
 
 
 def _is_loopback(host: str) -> bool:

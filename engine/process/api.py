@@ -23,6 +23,7 @@ from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
 from engine.store.staleness import StalenessGuard
 from engine.web.auth.keys import KeyRing, configured_keys
+from engine.web.auth.quotas import QUOTA_EVERY_S, Quotas
 from engine.web.server.app import build_app, build_metrics_app
 from engine.web.server.uvicorn_server import serve
 from engine.web.services import Services
@@ -45,6 +46,7 @@ async def run_api(settings: Settings) -> None:
         services = _services(process, in_use, guard, monitor, keys)
         in_use.on_change = lambda policy: services.batcher.remember(policy.rulebook)
         process.begin(follow_keys(keys, process.store, process.stop))
+        process.begin(every(QUOTA_EVERY_S, services.quotas.settle, process.stop))
         process.begin(every(LOOK_EVERY_S, monitor.look, process.stop))
         process.begin(every(PING_EVERY_S, monitor.ping, process.stop, "Kafka"))
         web = settings.web
@@ -90,6 +92,7 @@ def _services(
         clock=process.clock,
         batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),
         keys=keys,
+        quotas=Quotas(store),
         rulebook=rulebook,
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,

@@ -28,6 +28,7 @@ key                    type    content
 ``cueline:names``      hash    32-bit hash of an item or category -> its name
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 ``cueline:keys``       hash    id of a caller's key -> JSON of `engine.access.KeyRecord`
+``cueline:quota:<day>``  hash  id of a key -> what it has spent on that day; kept two days
 =====================  ======  ==================================================================
 
 Rows have no time to live in this version: memory grows with the customers ever seen. A history keeps the
@@ -43,6 +44,7 @@ HISTORY = 32  # times kept per customer and offer, unless the offer's cap is lar
 DAY_S = 86_400
 NAMES = b"cueline:names"
 KEYS = b"cueline:keys"
+QUOTA_PREFIX = b"cueline:quota:"
 CLOCK = b"cueline:clock"
 UNDER_WAY = b"cueline:b:"
 

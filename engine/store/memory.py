@@ -76,7 +76,8 @@ def _fill(history: History, choice: CueChoice) -> list[int]:
 
 
 class MemoryStore(MemorySent, MemoryKeys):
-    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore and WorkerReports in one process.
+    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore, QuotaStore and WorkerReports in one
+    process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own
     clock is there.

@@ -1,15 +1,24 @@
-"""The in-memory twin of `access_keys.py`."""
+"""The in-memory twin of `access_keys.py` and `quotas.py`."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
 
 from engine.access import KeyRecord
 
 
 class MemoryKeys:
-    """`engine.ports.store.KeyStore` in one process."""
+    """`engine.ports.store.KeyStore` and `QuotaStore` in one process."""
 
     def __init__(self) -> None:
         self._access_keys: dict[str, KeyRecord] = {}
+        self._quotas: dict[int, Counter[str]] = {}
+
+    async def spend_quotas(self, day: int, spent: Mapping[str, int]) -> Mapping[str, int]:
+        total = self._quotas.setdefault(day, Counter())
+        total.update(spent)
+        return {name: total[name] for name in spent}
 
     async def access_keys(self) -> list[KeyRecord]:
         return sorted(self._access_keys.values(), key=lambda record: record.id)

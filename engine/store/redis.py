@@ -7,6 +7,7 @@ from engine.store.access_keys import KeyCommands
 from engine.store.commits import StreamCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
+from engine.store.quotas import QuotaCommands
 from engine.store.resp import pack
 from engine.store.sent_batches import SentCommands
 from engine.store.stats import StatsCommands
@@ -14,9 +15,16 @@ from engine.store.worker_reports import WorkerReportCommands
 
 
 class RedisStore(
-    StreamCommands, DecisionCommands, CueCommands, StatsCommands, SentCommands, KeyCommands, WorkerReportCommands
+    StreamCommands,
+    DecisionCommands,
+    CueCommands,
+    StatsCommands,
+    SentCommands,
+    KeyCommands,
+    QuotaCommands,
+    WorkerReportCommands,
 ):
-    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore and WorkerReports, made by
+    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore, QuotaStore and WorkerReports, made by
     ``RedisStore(settings.redis, partitions)``.
 
     Connects at `open`, or with the first command, and again after an outage; the function library is loaded

@@ -15,6 +15,7 @@ from engine.ports.sources import Source
 from engine.ports.store import CueStore, DecisionStore, SentStore, StatsStore
 from engine.rulebook.model import Rulebook
 from engine.web.auth.keys import KeyRing
+from engine.web.auth.quotas import Quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Services:
     cues: CueStore
     stats: StatsStore
     sent: SentStore
+    quotas: Quotas
     meter: Meter
     clock: Clock
     batcher: DecisionBatcher

@@ -11,7 +11,7 @@ from tests.contracts.builders import AnyStore
 
 SHOP = KeyRecord(
     "shop", hash_of("one"), Trust.PUBLIC, (Scope.EVENTS_WRITE, Scope.CUES_READ), ("https://shop.example",),
-    ("searched",), 2.5, 7, 3,
+    ("searched",), 2.5, 9, 7, 3,
 )  # fmt: skip
 DESK = KeyRecord("desk", hash_of("two"), Trust.SECRET, (Scope.DECISIONS,))
 
@@ -28,6 +28,12 @@ async def test_an_id_in_use_stays_with_its_key(store: AnyStore) -> None:
     other = KeyRecord("shop", hash_of("three"), Trust.SECRET, (Scope.ADMIN,))
     assert [await store.add_key(SHOP), await store.add_key(other)] == [True, False]
     assert await store.access_keys() == [SHOP]
+
+
+async def test_what_keys_spend_adds_up_by_day(store: AnyStore) -> None:
+    assert await store.spend_quotas(7, {"a": 2, "b": 1}) == {"a": 2, "b": 1}
+    assert await store.spend_quotas(7, {"a": 3}) == {"a": 5}
+    assert await store.spend_quotas(8, {"a": 1, "b": 1}) == {"a": 1, "b": 1}
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"{", b'{"id": "x"}', b"\xff", b'{"id":"x","trust":"most"}'])

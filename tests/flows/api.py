@@ -33,6 +33,7 @@ from engine.sources.segment.payload import SegmentSource
 from engine.state.row_codec import blank
 from engine.store.memory import MemoryStore
 from engine.web.auth.keys import KeyRing, configured_keys
+from engine.web.auth.quotas import Quotas
 from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured
 from engine.web.services import Services
@@ -135,7 +136,7 @@ class Process:
     heartbeat_s: float = 15.0
 
     def __post_init__(self) -> None:
-        web = self.settings.web
+        self.quotas, web = Quotas(self.store), self.settings.web
         batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
         self.app: Api = build_app(
             Services(
@@ -149,6 +150,7 @@ class Process:
                 clock=self.clock,
                 batcher=batcher,
                 keys=KeyRing(configured_keys(web)),
+                quotas=self.quotas,
                 rulebook=lambda: self.rulebook,
                 rule_faults=lambda: self.rule_faults,
                 metrics=self.meter.render,

@@ -18,6 +18,7 @@ from engine.web.api.sent_batches import SentBatches
 from engine.web.auth.authenticator import Authenticator
 from engine.web.auth.principal import NOBODY, Principal
 from engine.web.server import replies
+from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
 from engine.web.server.problems import TooLarge, respond
@@ -88,10 +89,13 @@ class BatchProblem(msgspec.Struct, frozen=True):
 class EventRoutes:
     """The Segment calls."""
 
-    def __init__(self, services: Services, authenticator: Authenticator, web: Web, bulkhead: Bulkhead) -> None:
+    def __init__(
+        self, services: Services, authenticator: Authenticator, admission: Admission, web: Web, bulkhead: Bulkhead
+    ) -> None:
         self._services = services
         self._bulkhead = bulkhead
         self._authenticator = authenticator
+        self._admission = admission
         self._web = web
         self._batches = SentBatches(services.log, services.sent)
 
@@ -107,6 +111,7 @@ class EventRoutes:
         body, caller = await self._authorised(request, caller, self._web.max_event_bytes)
         with self._bulkhead:
             message = self._read(body, name, None, caller)
+            self._admission.events(caller, [message])
             await self._services.log.publish([message])
         self._services.meter.add("events_accepted")
         self._count_warned([message])
@@ -144,6 +149,7 @@ class EventRoutes:
                 warnings += [ItemWarning(index, one.reason, one.field, one.detail) for one in message.left_out]
         if not messages:
             return _nothing_taken(errors)
+        self._admission.events(caller, messages)
         repeated = await self._batches.publish(messages)
         self._services.meter.add("events_accepted", len(messages) - repeated)
         self._services.meter.add("events_repeated", repeated)
@@ -166,6 +172,7 @@ class EventRoutes:
         if caller is NOBODY:
             key = self._services.source.write_key(body)
             caller = self._authenticator.of_body(key, Scope.EVENTS_WRITE, request)
+            self._admission.request(caller, request)
         return body, caller
 
     def _read(self, payload: bytes | msgspec.Raw, call: str, sent_at: object, caller: Principal) -> Message:

@@ -14,6 +14,7 @@ class Principal(msgspec.Struct, frozen=True):
 
     ``id`` names it in audits and quotas. ``kinds`` are the codes of the events that it may write. ``origins``:
     websites from which browsers may use it (none: any). ``rate``: requests a second (0: the settings' own).
+    ``quota``: requests and events a day (0: any number).
     """
 
     id: str
@@ -22,6 +23,7 @@ class Principal(msgspec.Struct, frozen=True):
     kinds: frozenset[int] = frozenset(Kind)
     origins: frozenset[str] = frozenset()
     rate: float = 0.0
+    quota: int = 0
 
     @property
     def public(self) -> bool:
@@ -53,4 +55,5 @@ def principal_of(record: KeyRecord) -> Principal:
         frozenset(int(kind) for kind in kinds_of(record)),
         frozenset(record.origins),
         record.rate,
+        record.quota,
     )

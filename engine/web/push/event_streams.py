@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from blacksheep import Request, Response
@@ -24,7 +24,8 @@ from engine.web.api.customers import asked_for, named
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
-from engine.web.push.fan_out import CueFeed, Listener, as_frame, past
+from engine.web.push.fan_out import CueFeed, Listener, Share, as_frame, past
+from engine.web.server.admission import Admission
 from engine.web.server.limits import chunks
 from engine.web.server.query import has_field
 from engine.web.services import Services
@@ -40,17 +41,29 @@ class CueRoutes:
     """The two streams."""
 
     def __init__(
-        self, services: Services, feed: CueFeed, audit: AuditTrail, heartbeat_s: float = HEARTBEAT_S
+        self,
+        services: Services,
+        feed: CueFeed,
+        audit: AuditTrail,
+        admission: Admission,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._services = services
         self._audit = audit
+        self._admission = admission
         self.feed = feed
         self._heartbeat_s = heartbeat_s
 
     async def of_customer(self, request: Request, caller: Principal) -> Response:
         """The cues of one customer; with a public key those for the channel web."""
+<<<<<<< HEAD
         customer = asked_for(named(request), "id", self._services.placeholders)
         answer = self._stream(request, customer, _for_web if caller.public else _any)
+=======
+        customer = named(request)
+        shares = self._admission.stream(caller, request, customer)
+        answer = self._stream(request, customer, _for_web if caller.public else _any, shares)
+>>>>>>> 566af15 (Bound what one key, address or visitor may ask for)
         if not caller.public:
             self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
@@ -65,10 +78,16 @@ class CueRoutes:
         self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
 
-    def _stream(self, request: Request, customer: CustomerId | None, wants: Callable[[Cue], bool]) -> Response:
+    def _stream(
+        self,
+        request: Request,
+        customer: CustomerId | None,
+        wants: Callable[[Cue], bool],
+        shares: Iterable[Share] = (),
+    ) -> Response:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")
         last = last or ask(request, "lastEventId")
-        listener = self.feed.listen(customer, wants)  # before the past is read, so that no cue is missed
+        listener = self.feed.listen(customer, wants, shares)  # before the past is read, so that no cue is missed
 
         async def frames() -> AsyncIterator[bytes]:
             with self.until_disconnected(request, customer, listener):

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import msgspec
 
 from engine.customer_id import CustomerId
-from engine.errors import Overloaded, Unavailable
+from engine.errors import Overloaded, RateLimited, Unavailable
 from engine.events import Cue
 from engine.ports.meter import Meter
 from engine.ports.store import CueEntry, CueStore
@@ -26,6 +26,7 @@ QUEUE = 2_048  # cues waiting for one client; they are shared, so that many stal
 AT_ONCE = 64  # cues passed on between two yields to the event loop: a page of a thousand arrives at once
 REMEMBERED = 4_096  # ids of cues passed on, for deduplication when catching up after an outage
 PAGE = 1_000  # cues read at once when catching up
+RETRY_AFTER_S = 10  # for who has too many streams
 PAUSE_S = 0.5  # between retries while the store is away
 
 
@@ -59,11 +60,19 @@ async def past(cues: CueStore, customer: CustomerId | None, last: str) -> AsyncI
         last = page[-1].id
 
 
+class Share(msgspec.Struct, frozen=True, gc=False):
+    """A part of all event streams: of one address or visitor, at most `most` (0: any number)."""
+
+    name: str
+    most: int
+
+
 class Listener:
     """One client's queue. Ended by `close`, with a last frame for the client."""
 
-    def __init__(self, wants: Callable[[Cue], bool], room: int) -> None:
+    def __init__(self, wants: Callable[[Cue], bool], room: int, shares: Sequence[Share] = ()) -> None:
         self.wants = wants
+        self.shares = shares
         self.last_frame: bytes | None = None
         self.closed: Callable[[], object] = _nothing  # called once, at the end
         self._room = room
@@ -117,6 +126,7 @@ class CueFeed:
         self.room = room
         self._by_customer: dict[str, set[Listener]] = {}
         self._of_all: set[Listener] = set()
+        self._shares: Counter[str] = Counter()
         self._passed: deque[str] = deque(maxlen=REMEMBERED)
         self._known: set[str] = set()
         self._reader: asyncio.Task[None] | None = None
@@ -144,15 +154,23 @@ class CueFeed:
         for listener in [*self._of_all, *(one for some in self._by_customer.values() for one in some)]:
             listener.close()
 
-    def listen(self, customer: CustomerId | None, wants: Callable[[Cue], bool]) -> Listener:
+    def listen(
+        self, customer: CustomerId | None, wants: Callable[[Cue], bool], shares: Iterable[Share] = ()
+    ) -> Listener:
         """A queue of the cues of `customer` (None: of all) that are wanted, from now on.
 
-        Raises `Overloaded` when there are too many clients or the process is about to end.
+        Raises `Overloaded` when there are too many clients or the process is about to end, `RateLimited` when
+        there are too many of one of its `shares`.
         """
         if self._ended:
             raise Overloaded("no more event streams are taken")
+        shares = tuple(shares)
+        for share in shares:
+            if 0 < share.most <= self._shares[share.name]:
+                raise RateLimited(f"{share.most} event streams are open already", RETRY_AFTER_S)
         self._places.enter()
-        listener = Listener(wants, self.room)
+        listener = Listener(wants, self.room, shares)
+        self._shares.update(share.name for share in shares)
         self._group(customer).add(listener)
         self._meter.set("sse_clients", self.clients)
         return listener
@@ -164,9 +182,16 @@ class CueFeed:
         if listener in group:
             group.remove(listener)
             self._places.leave()
+            self._give_back(listener.shares)
         if customer is not None and not group:
             del self._by_customer[customer]
         self._meter.set("sse_clients", self.clients)
+
+    def _give_back(self, shares: Iterable[Share]) -> None:
+        for share in shares:
+            self._shares[share.name] -= 1
+            if not self._shares[share.name]:
+                del self._shares[share.name]
 
     def _group(self, customer: CustomerId | None) -> set[Listener]:
         return self._of_all if customer is None else self._by_customer.setdefault(customer, set())

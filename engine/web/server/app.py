@@ -28,6 +28,7 @@ from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
 from engine.web.push.fan_out import CueFeed
+from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkheads, bulkheads
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
@@ -67,13 +68,13 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     web = settings.web
     authenticator, places = Authenticator(services.keys, web), bulkheads(web, services.meter)
     feed = CueFeed(services.cues, places.streams, services.meter)
-    audit = AuditTrail(services.log, services.meter)
-    cues = CueRoutes(services, feed, audit, heartbeat_s)
+    audit, admission = AuditTrail(services.log, services.meter), Admission(settings, services.quotas)
+    cues = CueRoutes(services, feed, audit, admission, heartbeat_s)
     health = HealthRoutes(
         lambda: _scraped(services, places), services.ready, lambda: (services.health(), tuple(services.notices()))
     )
     routes = table(
-        EventRoutes(services, authenticator, web, places.events),
+        EventRoutes(services, authenticator, admission, web, places.events),
         DecisionRoutes(services, web, places.decisions, audit),
         OutcomeRoutes(services, web, places.events),
         CustomerRoutes(services, audit),
@@ -112,8 +113,8 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         app.on_start += activity.start
         app.on_stop += activity.stop
     for route in routes:
-        _serve(app, route, Frame(services, authenticator, places))
-    _refuse_the_rest(app, Frame(services, authenticator, places))
+        _serve(app, route, Frame(services, authenticator, admission, places))
+    _refuse_the_rest(app, Frame(services, authenticator, admission, places))
     return app
 
 
@@ -121,7 +122,8 @@ def build_metrics_app(app: Api, services: Services, settings: Settings) -> Appli
     """``/metrics`` of `app`, for a port of its own."""
     metrics, web = Application(router=ExactRouter()), settings.web
     health = HealthRoutes(lambda: _scraped(services, app.bulkheads), services.ready)
-    frame = Frame(services, Authenticator(services.keys, web), app.bulkheads)
+    admission = Admission(settings, services.quotas)
+    frame = Frame(services, Authenticator(services.keys, web), admission, app.bulkheads)
     _serve(metrics, metrics_route(health, None if web.metrics_open else Scope.METRICS), frame)
     _refuse_the_rest(metrics, frame)
     return metrics
@@ -140,9 +142,12 @@ OPEN = contextlib.nullcontext()
 class Frame:
     """Middleware of every handler: concurrency limit, authorisation, errors to responses, measurement."""
 
-    def __init__(self, services: Services, authenticator: Authenticator, places: Bulkheads) -> None:
+    def __init__(
+        self, services: Services, authenticator: Authenticator, admission: Admission, places: Bulkheads
+    ) -> None:
         self._meter = services.meter
         self._authenticator = authenticator
+        self._admission = admission
         self._pages = places.pages
 
     def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
@@ -150,14 +155,19 @@ class Frame:
         label, handler, cross_origin, known = route.path, route.handler, route.cross_origin, route.query
         place, scope = self._pages if route.bulkhead == "pages" else OPEN, route.scope
         in_query, in_body = route.key_in == "query", route.key_in == "body"
-        authenticate = self._authenticator.principal
+        authenticate, admit = self._authenticator.principal, self._admission.request
 
         async def framed(request: Request) -> Response:
             started = time.perf_counter()
             try:
                 caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body)
+<<<<<<< HEAD
                 if not route.any_query:
                     check_query(request, known)
+=======
+                if caller is not NOBODY:
+                    admit(caller, request)
+>>>>>>> 566af15 (Bound what one key, address or visitor may ask for)
                 with place:
                     response = await handler(request, caller)
             except CuelineError as error:

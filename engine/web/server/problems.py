@@ -13,6 +13,7 @@ from engine.errors import (
     NotAuthorised,
     NotFound,
     Overloaded,
+    RateLimited,
     Unavailable,
 )
 
@@ -56,6 +57,7 @@ STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
     (WrongEncoding, 415, "Unsupported encoding", "wrong_encoding"),
     (BadEvent, 400, "Bad event", "malformed"),
     (BadRequest, 400, "Bad request", "bad_request"),
+    (RateLimited, 429, "Too many requests", "rate_limited"),
     (Overloaded, 503, "Overloaded", "overloaded"),
     (Unavailable, 503, "Unavailable", "unavailable"),
 )
@@ -102,7 +104,7 @@ def _headers(error: CuelineError) -> list[tuple[bytes, bytes]]:
         return [(b"Accept-Encoding", b"gzip")]  # RFC 9110, 15.5.16: what would have been taken
     if isinstance(error, TooSlow):
         return [(b"Connection", b"close")]
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | RateLimited):
         return [(b"Retry-After", str(error.retry_after).encode())]
     if isinstance(error, Unavailable):
         return [(b"Retry-After", b"1")]

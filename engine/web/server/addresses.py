@@ -1,0 +1,69 @@
+"""Where a request comes from: the peer, or what a proxy that is trusted says of it."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Sequence
+
+from blacksheep import Request
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+UNKNOWN = "unknown"
+_MOST_HOPS = 16  # of X-Forwarded-For that are read
+_MOST_BYTES = 1_024
+_IPV6_PREFIX = 64  # what one household or host is given (RFC 6177): whoever has it has 2^64 addresses
+
+
+class ClientAddresses:
+    """The address of a client. `proxies`: networks (``10.0.0.0/8``) whose X-Forwarded-For is believed.
+
+    Read from its end: each trusted proxy appended the peer it saw, and what stands before the first that is not
+    trusted anybody may have written. Raises ValueError for what is no network.
+    """
+
+    def __init__(self, proxies: Sequence[str]) -> None:
+        self._proxies = tuple(ipaddress.ip_network(proxy) for proxy in proxies)
+
+    def of(self, request: Request) -> str:
+        """The client's IPv4 address, the /64 of an IPv6 one, or `UNKNOWN` (a Unix socket)."""
+        peer = (request.scope.get("client") or ("",))[0] or ""
+        if self._proxies and self._trusts(peer):
+            headers = request.get_headers(b"x-forwarded-for")
+            forwarded = b",".join(headers)[-_MOST_BYTES:].decode(errors="replace")
+            peer = self._behind(peer, forwarded.split(",")[-_MOST_HOPS:])
+        return _bucket(peer)
+
+    def _behind(self, peer: str, hops: Sequence[str]) -> str:
+        """The last hop that is no trusted proxy; what is no address is not believed."""
+        for hop in reversed(hops):
+            if _address(named := hop.strip()) is None:
+                break
+            peer = named
+            if not self._trusts(peer):
+                break
+        return peer
+
+    def _trusts(self, text: str) -> bool:
+        address = _address(text)
+        return address is not None and any(address in proxy for proxy in self._proxies)
+
+
+@functools.lru_cache(maxsize=4_096)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+@functools.lru_cache(maxsize=4_096)
+def _bucket(text: str) -> str:
+    address = _address(text)
+    if address is None:
+        return UNKNOWN
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((int(address), _IPV6_PREFIX), strict=False))

@@ -1,0 +1,56 @@
+"""Who may go on: rates of keys, addresses and visitors, and quotas of keys; 429 with Retry-After for the rest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from blacksheep import Request
+
+from engine.events import Message
+from engine.settings import Settings
+from engine.web.auth.principal import Principal
+from engine.web.auth.quotas import Quotas
+from engine.web.push.fan_out import Share
+from engine.web.server.addresses import ClientAddresses
+from engine.web.server.rates import RateLimiter
+
+
+class Admission:
+    """Counts in this process; the quotas with all others.
+
+    Addresses and visitors count for those whom nobody knows: many servers of a company share one address, and a
+    secret key is a company's own.
+    """
+
+    def __init__(self, settings: Settings, quotas: Quotas, limiter: RateLimiter | None = None) -> None:
+        self._rates = settings.rates
+        self._addresses = ClientAddresses(settings.web.trusted_proxies)
+        self._limiter = limiter or RateLimiter()
+        self._quotas = quotas
+
+    def request(self, caller: Principal, request: Request) -> None:
+        """Count a request. Raises `RateLimited`."""
+        if per_second := caller.rate or self._rates.key_per_second:
+            self._limiter.take(f"key {caller.id}", per_second)
+        if caller.public and (per_second := self._rates.address_per_second):
+            self._limiter.take(f"address {self._addresses.of(request)}", per_second)
+        if caller.quota:
+            self._quotas.spend(caller, 1)
+
+    def events(self, caller: Principal, messages: Sequence[Message]) -> None:
+        """Count the events of a request, one of which the request itself has paid for. Raises `RateLimited`."""
+        if caller.public and (per_second := self._rates.visitor_events_per_second):
+            for customer, number in Counter(message.customer for message in messages).items():
+                self._limiter.take(f"visitor {customer}", per_second, number)
+        if caller.quota:
+            self._quotas.spend(caller, len(messages) - 1)
+
+    def stream(self, caller: Principal, request: Request, visitor: str) -> Iterable[Share]:
+        """Of which shares of all event streams one of `caller` is a part: its address's and the visitor's."""
+        if not caller.public:
+            return ()
+        return (
+            Share(f"address {self._addresses.of(request)}", self._rates.streams_per_address),
+            Share(f"visitor {visitor}", self._rates.streams_per_visitor),
+        )

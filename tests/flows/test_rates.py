@@ -1,0 +1,161 @@
+"""Rates, quotas and shares of streams over HTTP: 429, Retry-After, and nobody else is kept out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.access import PUBLIC_SCOPES, Scope, Trust, hash_of
+from engine.errors import RateLimited
+from engine.settings import Settings
+from engine.store.memory import MemoryStore
+from engine.web.auth import quotas as quotas_module
+from engine.web.auth.principal import Principal
+from engine.web.auth.quotas import DAY_MS, Quotas
+from tests.flows.api import AGENT, WRITE, WRITER, Process, calling, serving, settings
+from tests.patience import PATIENCE_S
+
+PROXY = "127.0.0.1"  # httpx's transport names it as the peer
+
+
+def limited(keys: tuple[dict[str, Any], ...] = (), **rates: Any) -> Settings:
+    """Without limits but those given."""
+    none = dict.fromkeys(
+        ("address_per_second", "visitor_events_per_second", "streams_per_visitor", "streams_per_address"), 0
+    )
+    base = settings(keys=list(keys), trusted_proxies=[PROXY])
+    return Settings.model_validate({**base.model_dump(), "rates": {**none, **rates}})
+
+
+def event(customer: str, number: int = 0) -> dict[str, Any]:
+    name = f"{customer}-{number}"
+    return {"type": "track", "anonymousId": customer, "messageId": name, "event": "Product Viewed"}
+
+
+def of(address: str) -> dict[str, str]:
+    return {**WRITER, "x-forwarded-for": address}
+
+
+async def sent(api: httpx.AsyncClient, times: int, headers: dict[str, str], customer: str = "") -> list[int]:
+    events = [event(customer or f"c-{i}", i) for i in range(times)]
+    return [(await api.post("/v1/track", json=one, headers=headers)).status_code for one in events]
+
+
+async def test_one_address_is_limited_and_the_next_is_not() -> None:
+    process = Process(limited(address_per_second=0.5))
+    async with calling(process) as api:
+        assert await sent(api, 7, of("198.51.100.7")) == [200] * 5 + [429] * 2
+        refused = await api.post("/v1/track", json=event("a"), headers=of("198.51.100.7"))
+        assert (refused.json()["code"], int(refused.headers["retry-after"])) == ("rate_limited", 2)
+        assert await sent(api, 2, of("198.51.100.8")) == [200] * 2
+        in_body = {"x-forwarded-for": "198.51.100.7"}
+        body = {**event("a"), "writeKey": WRITE}
+        assert (await api.post("/v1/track", json=body, headers=in_body)).status_code == 429
+    assert len(process.log.messages) == 7
+
+
+async def test_a_companys_servers_share_an_address_and_are_not_limited_by_it() -> None:
+    async with calling(Process(limited(address_per_second=0.5))) as api:
+        found = [(await api.get("/v1/rulebook", headers=AGENT)).status_code for _ in range(20)]
+    assert found == [200] * 20
+
+
+async def test_a_visitor_is_limited_by_events_and_nothing_of_a_batch_is_lost() -> None:
+    process = Process(limited(visitor_events_per_second=1.0))
+    async with calling(process) as api:
+        first = await api.post("/v1/batch", json={"batch": [event("a", i) for i in range(9)]}, headers=WRITER)
+        second = await api.post("/v1/batch", json={"batch": [event("a", 9), event("b", 9)]}, headers=WRITER)
+        third = await api.post("/v1/batch", json={"batch": [event("b", 10), event("a", 10)]}, headers=WRITER)
+        assert (first.status_code, second.status_code, third.status_code) == (200, 200, 429)
+        assert third.headers["retry-after"]
+        assert await sent(api, 2, WRITER, "b") == [200, 200]
+        assert await sent(api, 1, WRITER, "a") == [429]
+    assert len(process.log.messages) == 13  # a batch is taken whole or not at all
+
+
+@pytest.mark.parametrize("trust", ["public", "secret"])
+async def test_a_key_has_the_rate_of_its_record_else_that_of_the_settings(trust: str) -> None:
+    scopes = sorted(PUBLIC_SCOPES)
+    own = {"id": "own", "hash": hash_of("its-own"), "trust": trust, "scopes": scopes, "rate": 1.0}
+    other = {**own, "id": "other", "hash": hash_of("another"), "rate": 0.0}
+    async with calling(Process(limited((own, other), key_per_second=0.3))) as api:
+        assert (await sent(api, 12, {"x-api-key": "its-own"})).count(200) == 10
+        assert (await sent(api, 12, {"x-api-key": "another"})).count(200) == 3
+
+
+async def test_a_wrong_key_takes_nothing_of_anybodys_rate() -> None:
+    async with calling(Process(limited(address_per_second=0.5))) as api:
+        assert await sent(api, 9, {"x-api-key": "guess", "x-forwarded-for": "198.51.100.7"}) == [401] * 9
+        assert await sent(api, 1, of("198.51.100.7")) == [200]
+
+
+async def test_a_quota_counts_requests_and_events_of_all_processes() -> None:
+    record = {"id": "till", "hash": hash_of("the-till"), "trust": "secret", "scopes": ["events:write"], "quota": 5}
+    first, store = Process(limited((record,))), MemoryStore(4)
+    second = Process(limited((record,)))
+    first.quotas._store = second.quotas._store = store
+    headers = {"x-api-key": "the-till"}
+    async with calling(first) as one, calling(second) as other:
+        batch = {"batch": [event("a", 1), event("a", 2), event("a", 3)]}
+        assert (await one.post("/v1/batch", json=batch, headers=headers)).status_code == 200
+        await first.quotas.settle()
+        assert await sent(other, 1, headers) == [200]
+        await second.quotas.settle()
+        assert await sent(other, 2, headers) == [200, 429]
+        refused = await other.post("/v1/track", json=event("b"), headers=headers)
+        assert 0 < int(refused.headers["retry-after"]) <= 86_400
+
+
+async def test_a_quota_begins_anew_at_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 20_000 * DAY_MS - 1
+    monkeypatch.setattr(quotas_module, "wall_ms", lambda: now)
+    quotas = Quotas(MemoryStore(1))
+    caller = Principal("till", Trust.SECRET, frozenset({Scope.EVENTS_WRITE}), quota=1)
+    quotas.spend(caller, 1)
+    with pytest.raises(RateLimited) as refused:
+        quotas.spend(caller, 1)
+    assert refused.value.retry_after == 1
+    await quotas.settle()
+    now += 1
+    quotas.spend(caller, 1)
+    await quotas.settle()
+    with pytest.raises(RateLimited):
+        quotas.spend(caller, 1)
+
+
+@asynccontextmanager
+async def streams(api: httpx.AsyncClient, number: int, **headers: str) -> AsyncIterator[list[int]]:
+    """So many streams, open at once: of customers of their own, or of `headers['visitor']`."""
+    async with AsyncExitStack() as stack:
+        found = []
+        visitor = headers.pop("visitor", "")
+        for i in range(number):
+            path = f"/v1/customers/{visitor or f'c-{i}'}/cues"
+            answer = await stack.enter_async_context(api.stream("GET", path, headers={**WRITER, **headers}))
+            found.append(answer.status_code)
+        yield found
+
+
+async def test_one_address_and_one_visitor_have_their_share_of_the_streams() -> None:
+    process = Process(limited(streams_per_address=3, streams_per_visitor=2))
+    async with serving(process) as api:
+        here = {"x-forwarded-for": "198.51.100.7"}
+        async with streams(api, 5, **here) as found:
+            assert found == [200] * 3 + [429] * 2
+            async with streams(api, 1, **{"x-forwarded-for": "198.51.100.8"}) as other:
+                assert other == [200]
+            async with api.stream("GET", "/v1/customers/c-9/cues", headers={**AGENT, **here}) as answer:
+                assert answer.status_code == 200
+        async with streams(api, 3, visitor="ann") as found:
+            assert found == [200, 200, 429]
+        async with asyncio.timeout(PATIENCE_S):
+            while process.app.feed.clients:
+                await asyncio.sleep(0)
+        async with streams(api, 4, **here) as found:
+            assert found == [200] * 3 + [429]
+    assert process.app.feed._shares == {}
