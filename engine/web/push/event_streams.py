@@ -56,14 +56,9 @@ class CueRoutes:
 
     async def of_customer(self, request: Request, caller: Principal) -> Response:
         """The cues of one customer; with a public key those for the channel web."""
-<<<<<<< HEAD
         customer = asked_for(named(request), "id", self._services.placeholders)
-        answer = self._stream(request, customer, _for_web if caller.public else _any)
-=======
-        customer = named(request)
         shares = self._admission.stream(caller, request, customer)
         answer = self._stream(request, customer, _for_web if caller.public else _any, shares)
->>>>>>> 566af15 (Bound what one key, address or visitor may ask for)
         if not caller.public:
             self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer

@@ -161,13 +161,10 @@ class Frame:
             started = time.perf_counter()
             try:
                 caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body)
-<<<<<<< HEAD
-                if not route.any_query:
-                    check_query(request, known)
-=======
                 if caller is not NOBODY:
                     admit(caller, request)
->>>>>>> 566af15 (Bound what one key, address or visitor may ask for)
+                if not route.any_query:
+                    check_query(request, known)
                 with place:
                     response = await handler(request, caller)
             except CuelineError as error:
