@@ -8,18 +8,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from tests.browser.running import find_chromium, running_browser
+from tests.browser.running import needed_chromium, running_browser
 from tests.flows.api import Process, serving, settings
-from tests.services import missing
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The browser's program; asked for before anything is started."""
-    program = find_chromium()
-    if program is None:
-        missing("no chromium: apt-get install chromium, or name it in CHROMIUM")
-    return program
+    return needed_chromium()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

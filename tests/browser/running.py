@@ -16,6 +16,7 @@ from playwright.async_api import Browser, async_playwright
 
 from engine.local.loopback import free_port
 from tests.patience import PATIENCE_S
+from tests.services import missing
 
 ROOT = Path(__file__).parents[2]
 START_S = 2 * PATIENCE_S  # it starts four processes
@@ -33,6 +34,11 @@ TOO_WIDE = """() => [...document.querySelectorAll("body *:not(.skip, .quiet)")].
 def find_chromium() -> str | None:
     """The browser's program, as ``CHROMIUM`` or the path have it."""
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def needed_chromium() -> str:
+    """The browser's program, without which a test is skipped."""
+    return find_chromium() or missing("no chromium: apt-get install chromium, or name it in CHROMIUM")
 
 
 @asynccontextmanager

@@ -21,9 +21,10 @@ OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
 NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     **{
         ("POST", f"/v1/{call}"): (Scope.EVENTS_WRITE, EVENT, 200)
-        for call in ("track", "identify", "page", "screen", "group", "alias")
+        for call in ("track", "identify", "page", "screen", "group", "alias", "t", "i", "p", "s", "g", "a")
     },
     ("POST", "/v1/batch"): (Scope.EVENTS_WRITE, BATCH, 200),
+    ("POST", "/v1/b"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/decisions"): (Scope.DECISIONS, QUESTION, 200),
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),

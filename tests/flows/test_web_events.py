@@ -427,13 +427,58 @@ async def test_who_hangs_up_within_a_body_leaves_nothing_behind(process: Process
     assert process.log.messages == []
 
 
+SHOP = "https://shop.example"
+
+
 async def test_browsers_of_other_sites_may_send_events(api: httpx.AsyncClient) -> None:
-    asked = {"origin": "https://shop.example", "access-control-request-method": "POST"}
-    preflight = await api.options("/v1/track", headers=asked)
-    assert preflight.status_code == 204
-    assert preflight.headers["access-control-allow-origin"] == "*"
-    assert "authorization" in preflight.headers["access-control-allow-headers"]
+    asked = {"origin": SHOP, "access-control-request-method": "POST"}
+    for path in ("/v1/track", "/v1/t", "/v1/batch", "/v1/b"):
+        preflight = await api.options(path, headers=asked)
+        assert preflight.status_code == 204
+        assert preflight.headers["access-control-allow-origin"] == SHOP
+        assert "authorization" in preflight.headers["access-control-allow-headers"]
     for headers in (WRITER, {}):
-        answer = await api.post("/v1/track", json=view(), headers={**headers, "origin": "https://shop.example"})
-        assert answer.headers["access-control-allow-origin"] == "*"
+        answer = await api.post("/v1/track", json=view(), headers={**headers, "origin": SHOP})
+        assert answer.headers["access-control-allow-origin"] == SHOP
+        assert answer.headers["access-control-expose-headers"] == "retry-after"
+        assert answer.headers["vary"] == "Origin"
+    assert (await api.post("/v1/track", json=view())).headers["access-control-allow-origin"] == "*"
     assert "access-control-allow-origin" not in (await api.get("/v1/rulebook", headers=AGENT)).headers
+
+
+async def test_a_beacon_whose_browser_sends_cookies_along_may_hold_json(api: httpx.AsyncClient) -> None:
+    asked = {"origin": SHOP, "access-control-request-headers": "content-type"}
+    for path, credentials in (("/v1/batch", "true"), ("/v1/outcomes", None)):  # where answers tell something: none
+        preflight = await api.options(path, headers=asked)
+        assert preflight.headers.get("access-control-allow-credentials") == credentials
+
+
+@pytest.mark.parametrize(
+    ("asked", "allowed"),
+    [
+        ("authorization,x-retry-count", True),
+        ("sentry-trace, baggage, traceparent, X-Requested-With, anonymousid", True),
+        ("x" * 1_024, True),
+        ("x" * 1_025, False),
+        ("x-a\tx-b", False),
+        ("x-é", False),
+        ("", False),
+    ],
+)
+async def test_a_library_may_add_headers_of_its_own(api: httpx.AsyncClient, asked: str, allowed: bool) -> None:
+    headers = {"origin": SHOP, "access-control-request-headers": asked.encode("latin-1")}
+    answer = await api.options("/v1/track", headers=headers)  # type: ignore[arg-type]
+    assert (answer.headers["access-control-allow-headers"] == asked) == allowed
+    assert allowed or "authorization" in answer.headers["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize("call", CALLS)
+async def test_each_call_lands_in_the_log_by_its_first_letter(
+    process: Process, api: httpx.AsyncClient, call: str
+) -> None:
+    body = {"userId": "ann", "messageId": "m1", **CALLS[call]}
+    for path in (f"/v1/{call}", f"/v1/{call[0]}"):
+        assert (await api.post(path, json=body, headers=WRITER)).status_code == 200
+    assert (await api.post("/v1/b", json={"batch": [{"type": call, **body}]}, headers=WRITER)).status_code == 200
+    assert len(process.log.messages) == 3
+    assert len({(message.event.kind, message.event.id) for message in process.log.messages}) == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.running import needed_chromium
 from tests.flows.test_stream import deployed
 from tests.sdks.site import Site, served
 from tests.services import Broker, Valkey, missing
@@ -44,3 +45,9 @@ def command(fetched: Path) -> Callable[[str], list[str]]:
 
 def _found(program: str) -> str:
     return shutil.which(program) or missing(f"no {program} on the path")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The browser's program; asked for before anything is started."""
+    return needed_chromium()

@@ -6,7 +6,7 @@ The application, the authorisation, the OpenAPI document and the page at ``/docs
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from blacksheep import Request, Response
@@ -67,6 +67,11 @@ class Route:
     def cross_origin(self) -> bool:
         """Whether browsers may call it from other origins: where a key need not be in a header."""
         return self.key_in != ""
+
+    @property
+    def beacons(self) -> bool:
+        """Whether pages send beacons here, which cannot have a key in a header."""
+        return self.key_in == "body"
 
 
 _CALL: dict[str, Any] = {
@@ -129,20 +134,22 @@ def table(
         )
         for name in CALLS
     ]
+    batch = Route(
+        "POST",
+        "/v1/batch",
+        events.batch,
+        "Many Segment calls at once",
+        Scope.EVENTS_WRITE,
+        "body",
+        _BATCH,
+        BatchAnswer,
+        bulkhead="events",
+        any_query=True,
+    )
     return (
         *calls,
-        Route(
-            "POST",
-            "/v1/batch",
-            events.batch,
-            "Many Segment calls at once",
-            Scope.EVENTS_WRITE,
-            "body",
-            _BATCH,
-            BatchAnswer,
-            bulkhead="events",
-            any_query=True,
-        ),
+        batch,
+        *map(_shortened, (*calls, batch)),
         Route(
             "POST",
             "/v1/decisions",
@@ -231,3 +238,9 @@ def table(
 def metrics_route(health: HealthRoutes, scope: Scope | None) -> Route:
     """``/metrics``, to whoever has `scope` (None: to all)."""
     return Route("GET", "/metrics", health.metrics, "For Prometheus", scope, answer="text/plain", bulkhead=None)
+
+
+def _shortened(route: Route) -> Route:
+    """`route` where Segment's library for browsers looks for it: /v1/t for /v1/track."""
+    summary = f"{route.summary}, as its library for browsers addresses it"
+    return replace(route, path=route.path[: len("/v1/t")], summary=summary)

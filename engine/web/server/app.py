@@ -30,21 +30,13 @@ from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
 from engine.web.push.fan_out import CueFeed
 from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkheads, bulkheads
+from engine.web.server.cross_origin import answer_headers, preflight
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
 from engine.web.server.query import check_query
 from engine.web.services import Services
 
 log = logging.getLogger(__name__)
-
-CORS = (
-    (b"Access-Control-Allow-Origin", b"*"),
-    (b"Access-Control-Allow-Methods", b"GET, POST"),
-    (b"Access-Control-Allow-Headers", b"authorization, content-encoding, content-type, x-api-key, last-event-id"),
-    (b"Access-Control-Max-Age", b"86400"),
-)
-#: On every answer to a browser of another site; it may read no other header than those named.
-CORS_ANSWER = ((b"Access-Control-Allow-Origin", b"*"), (b"Access-Control-Expose-Headers", b"retry-after"))
 
 
 class Api(Application):
@@ -152,7 +144,8 @@ class Frame:
 
     def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """The handler of `route`, framed. It never raises."""
-        label, handler, cross_origin, known = route.path, route.handler, route.cross_origin, route.query
+        label, handler, known = route.path, route.handler, route.query
+        cross_origin, beacons = route.cross_origin, route.beacons
         place, scope = self._pages if route.bulkhead == "pages" else OPEN, route.scope
         in_query, in_body = route.key_in == "query", route.key_in == "body"
         authenticate, admit = self._authenticator.principal, self._admission.request
@@ -177,7 +170,7 @@ class Frame:
                 log.exception("%s %s", request.method, label)
                 response = problem(error)
             if cross_origin:
-                for header in CORS_ANSWER:
+                for header in answer_headers(request, beacons):
                     response.add_header(*header)
             self._meter.observe("http_seconds", time.perf_counter() - started, label)
             if response.status >= 400:
@@ -195,14 +188,15 @@ def _serve(app: Application, route: Route, frame: Frame) -> None:
     if route.method == "GET" and route.answer != "text/event-stream":
         app.router.add("HEAD", route.path, framed)
     if route.cross_origin:
-        app.router.add("OPTIONS", route.path, _preflight)
+        app.router.add("OPTIONS", route.path, _preflight_of(route))
 
 
-async def _preflight(request: Request) -> Response:
-    return Response(204, list(CORS))
+def _preflight_of(route: Route) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        return preflight(request, route.beacons)
 
-
-_preflight.__annotations__ = {"request": Request, "return": Response}
+    answer.__annotations__ = {"request": Request, "return": Response}
+    return answer
 
 
 def _refuse_the_rest(app: Application, frame: Frame) -> None:
