@@ -36,6 +36,7 @@ class Scope(enum.StrEnum):
     RULES_READ = "rules:read"
     RULES_WRITE = "rules:write"
     METRICS = "metrics"
+    TOKENS_WRITE = "tokens:write"
     ADMIN = "admin"  # all of them, and the keys themselves
 
 
@@ -48,6 +49,9 @@ class Trust(enum.StrEnum):
 
 #: All that a public key may have: nothing that opens what is known of another person.
 PUBLIC_SCOPES = frozenset({Scope.EVENTS_WRITE, Scope.OUTCOMES_WRITE, Scope.CUES_READ})
+
+#: All that a visitor token may have, each for the visitor's own ids alone.
+VISITOR_SCOPES = PUBLIC_SCOPES | {Scope.DECISIONS}
 
 #: Kinds of event that a public key may not write unless its record names them: only the company's own systems
 #: know of them.

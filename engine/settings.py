@@ -111,6 +111,15 @@ class Key(Section):
         )  # fmt: skip
 
 
+class TokenKey(Section):
+    """One of `web.token_keys`: what verifies visitor tokens whose head has this `kid`."""
+
+    kid: str
+    algorithm: Literal["HS256", "EdDSA"]
+    secret: SecretStr = Field(SecretStr(""), description="of HS256: 256 random bits; it signs, too")
+    public_key: str = Field("", description="of EdDSA: in PEM; whoever signs has the private one")
+
+
 class Web(Section):
     """The HTTP process."""
 
@@ -122,6 +131,13 @@ class Web(Section):
     )
     api_keys: list[SecretStr] = Field(
         default_factory=list, description="secret keys, in plain: decisions, customers, outcomes, cues, rulebook"
+    )
+    token_keys: list[TokenKey] = Field(
+        default_factory=list, description="verify visitor tokens; the first of HS256 signs those made here"
+    )
+    token_audience: str = Field("cueline", min_length=1, description="what a visitor token's `aud` has to name")
+    token_max_s: int = Field(
+        86_400, ge=60, le=604_800, description="a visitor token that is valid for longer is refused"
     )
     metrics_open: bool = Field(True, description="/metrics needs no key; else one with the scope metrics")
     metrics_port: int = Field(

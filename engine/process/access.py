@@ -15,6 +15,7 @@ from engine.ports.store import KeyStore
 from engine.process.periodic import every
 from engine.settings import Settings, Web
 from engine.web.auth.keys import KeyRing
+from engine.web.auth.token_keys import faults_of_token_keys
 
 KEYS_EVERY_S = 1.0
 
@@ -56,6 +57,7 @@ def faults_of_access(web: Web) -> Iterator[str]:
         yield "web.keys: one key is there twice, under two ids"
     for proxy in web.trusted_proxies:
         yield from _faults_of_network(proxy)
+    yield from faults_of_token_keys(web.token_keys)
     if web.demo_page and not _is_loopback(web.host):
         yield f"web.demo_page: the page opens everything to whoever reaches it, and web.host is {web.host}"
 

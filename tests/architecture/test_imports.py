@@ -77,6 +77,8 @@ HOMES: dict[str, set[str]] = {
     "hiredis": {"store"},
     "blacksheep": {"web"},
     "uvicorn": {"web"},
+    "jwt": {"web"},
+    "cryptography": {"web"},
     "prometheus_client": {"meter"},
     "httpx": {"replay"},
     "msgpack": {"replay"},

@@ -3,70 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
 
-from engine.access import PUBLIC_SCOPES, Scope, Trust, hash_of
+from engine.access import PUBLIC_SCOPES, Scope
 from engine.events import Kind
+from tests.flows.access import (
+    ADMIN,
+    BATCH,
+    BOUND,
+    CALLED,
+    DESK,
+    DESK_SCOPES,
+    ENDED,
+    EVENT,
+    NEEDED,
+    OPERATOR,
+    OPERATOR_SCOPES,
+    PUBLIC,
+    REFUNDED,
+    STREAMS,
+    all_but,
+    guarded,
+    key_for,
+    status,
+)
 from tests.flows.api import API, WRITE, Process, calling, settings
-
-EVENT = {"userId": "ann", "event": "Product Viewed", "previousId": "a", "groupId": "g"}
-BATCH = {"batch": [{"type": "track", **EVENT}]}
-QUESTION = {"customerId": "ann", "channel": "web"}
-OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
-
-#: Address -> the scope it needs (None: nothing), its body, and the status for whoever has the scope.
-NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
-    **{
-        ("POST", f"/v1/{call}"): (Scope.EVENTS_WRITE, EVENT, 200)
-        for call in ("track", "identify", "page", "screen", "group", "alias", "t", "i", "p", "s", "g", "a")
-    },
-    ("POST", "/v1/batch"): (Scope.EVENTS_WRITE, BATCH, 200),
-    ("POST", "/v1/b"): (Scope.EVENTS_WRITE, BATCH, 200),
-    ("POST", "/v1/decisions"): (Scope.DECISIONS, QUESTION, 200),
-    ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
-    ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),
-    ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
-    ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
-    ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),
-    ("GET", "/v1/rulebook"): (Scope.RULES_READ, None, 200),
-    ("GET", "/metrics"): (Scope.METRICS, None, 200),
-    ("GET", "/health/live"): (None, None, 200),
-    ("GET", "/health/ready"): (None, None, 200),
-    ("GET", "/openapi.json"): (None, None, 200),
-    ("GET", "/docs"): (None, None, 200),
-}
-STREAMS = ("/v1/customers/{id}/cues", "/v1/agents/{id}/cues")
-
-
-def key_for(scope: Scope) -> str:
-    return f"secret-key-with-{scope}"
-
-
-def all_but(scope: Scope) -> str:
-    return f"secret-key-without-{scope}"
-
-
-def record(key: str, trust: Trust, *scopes: Scope, **more: Any) -> dict[str, Any]:
-    return {"id": key.replace(":", "."), "hash": hash_of(key), "trust": trust, "scopes": list(scopes), **more}
-
-
-PUBLIC, ADMIN, ENDED, BOUND = "a-public-key", "an-admin-key", "a-key-that-ended", "a-key-of-one-website"
-RECORDS = [
-    *(record(key_for(scope), Trust.SECRET, scope) for scope in Scope),
-    *(record(all_but(scope), Trust.SECRET, *({*Scope} - {scope, Scope.ADMIN})) for scope in Scope),
-    record(PUBLIC, Trust.PUBLIC, *PUBLIC_SCOPES),
-    record(ADMIN, Trust.SECRET, Scope.ADMIN),
-    record(ENDED, Trust.SECRET, Scope.ADMIN, expires="2020-01-01T00:00:00Z"),
-    record(BOUND, Trust.PUBLIC, *PUBLIC_SCOPES, origins=["https://shop.example"]),
-]
 
 
 @pytest.fixture
 def process() -> Process:
-    return Process(settings(keys=RECORDS, metrics_open=False))
+    return guarded()
 
 
 @pytest.fixture
@@ -79,15 +47,6 @@ async def test_every_address_stands_in_the_table(api: httpx.AsyncClient) -> None
     paths = (await api.get("/openapi.json")).json()["paths"]
     served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
     assert served | {("GET", "/openapi.json"), ("GET", "/docs")} == set(NEEDED)
-
-
-async def status(api: httpx.AsyncClient, method: str, path: str, key: str | None) -> int:
-    """What a caller is answered, with its key as bearer token; of a stream the head."""
-    headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    url, body = path.replace("{id}", "ann"), NEEDED[method, path][1]
-    request = api.build_request(method, url, json=body, headers=headers)
-    answer = await api.send(request)
-    return answer.status_code
 
 
 @pytest.mark.parametrize(("method", "path"), [address for address in NEEDED if address[1] not in STREAMS])
@@ -126,9 +85,11 @@ async def test_who_may_listen(process: Process, api: httpx.AsyncClient, path: st
         (WRITE, {Scope.EVENTS_WRITE, Scope.OUTCOMES_WRITE, Scope.CUES_READ}),
         (API, {Scope.OUTCOMES_WRITE, Scope.CUES_READ, Scope.DECISIONS, Scope.CUSTOMERS_READ, Scope.AGENTS_READ,
                Scope.RULES_READ, Scope.METRICS}),
+        (DESK, DESK_SCOPES),
+        (OPERATOR, OPERATOR_SCOPES),
     ],
 )  # fmt: skip
-async def test_plain_keys_open_what_they_did(
+async def test_a_key_opens_its_scopes_and_nothing_else(
     process: Process, api: httpx.AsyncClient, key: str, opens: set[Scope]
 ) -> None:
     process.app.end_streams()
@@ -179,10 +140,6 @@ async def test_an_event_says_whether_its_writer_is_known(process: Process, api: 
         await api.post("/v1/track", json=EVENT, headers={"x-api-key": key})
         await api.post("/v1/batch", json=BATCH, headers={"x-api-key": key})
     assert [message.event.trust for message in process.log.messages] == [0, 0, 0, 0, 1, 1, 1, 1]
-
-
-REFUNDED = {"userId": "ann", "event": "Order Refunded", "properties": {"order_id": "o-1", "total": 5}}
-CALLED = {"userId": "ann", "event": "Live Chat Conversation Started"}
 
 
 async def test_a_website_writes_what_a_client_does(process: Process, api: httpx.AsyncClient) -> None:

@@ -6,8 +6,8 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.customer_id import customer_id
-from engine.decisions.request import read_request
-from engine.errors import NotFound
+from engine.decisions.request import DecisionRequest, read_request
+from engine.errors import Forbidden, NotFound
 from engine.ports.kafka import AuditAction
 from engine.settings import Web
 from engine.web.api.customers import named
@@ -32,6 +32,8 @@ class DecisionRoutes:
     async def decide(self, request: Request, caller: Principal) -> Response:
         """The best offers for a customer on a channel, now."""
         question = read_request(await read_body(request, self._limit), self._placeholders)
+        if caller.visitor:
+            _require_own(caller, question)
         with self._bulkhead:
             self._audit.note(caller, AuditAction.DECISION_MADE, question.customer)
             return replies.ready_json(await self._batcher.decide(question))
@@ -43,3 +45,11 @@ class DecisionRoutes:
             raise NotFound("no such decision, or it is older than a day", "id")
         self._audit.note(caller, AuditAction.DECISION_READ, customer_id(decision.customer_id))
         return replies.plain_json(msgspec.to_builtins(decision))
+
+
+def _require_own(caller: Principal, question: DecisionRequest) -> None:
+    """Raises `Forbidden` for what a visitor may not ask: for others, for agents, why not something else."""
+    caller.require_customer(question.customer)
+    caller.require_channel(question.channel)
+    if question.explain:
+        raise Forbidden("explain is not for visitors", "explain")

@@ -180,9 +180,9 @@ class EventRoutes:
         try:
             message = services.source.message(
                 payload, wall_ms(), services.clock.now_ms(), call=call, sent_at=sent_at,
-                fallback_id=uuid4().hex, trust=0 if caller.public else 1,
+                fallback_id=uuid4().hex, trust=int(caller.signed),
             )  # fmt: skip
-            caller.require_kind(message.event.kind)
+            caller.require_event(message.event.kind, message.customer)
             return message
         except BadEvent as fault:
             services.meter.add("events_rejected", label=fault.code)

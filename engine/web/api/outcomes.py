@@ -8,7 +8,7 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.decisions.record import DecisionRecord
-from engine.errors import BadRequest, Forbidden, NotFound
+from engine.errors import BadRequest, NotFound
 from engine.events import Outcome, OutcomeName
 from engine.placeholder_ids import refuse_placeholder
 from engine.settings import Web
@@ -63,8 +63,8 @@ class OutcomeRoutes:
         if record is None:
             raise NotFound("no such decision, or it is older than a day", "decisionId")
         refuse_placeholder(record.customer, "decisionId", services.placeholders)
-        if caller.public and record.channel != "web":
-            raise Forbidden("a public key is for outcomes of the channel web", "Authorization")
+        caller.require_customer(record.customer)
+        caller.require_channel(record.channel)
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())

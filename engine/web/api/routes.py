@@ -20,6 +20,7 @@ from engine.web.api.events import CALLS, Accepted, BatchAnswer, EventRoutes
 from engine.web.api.health import Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
+from engine.web.api.visitor_tokens import Token, TokenRequest, TokenRoutes
 from engine.web.auth.principal import Principal
 from engine.web.push.event_streams import CueRoutes
 from engine.web.server.bulkheads import BulkheadName
@@ -39,6 +40,7 @@ class Parameter:
 @dataclass(frozen=True, slots=True)
 class Route:
     """One address. ``scope`` is what its caller needs, checked before the handler runs (None: nothing).
+    ``visitors``: whether a visitor token may open it, for the visitor's own ids, which the handler sees to.
     ``key_in``: where a key may be besides the headers; the handler looks for one in the body. ``bulkhead``: whose
     places its requests take; with none they are always let in. For ``pages`` the place is taken on arrival, for
     the others by the handler: once the body is there, and a stream keeps it until it ends.
@@ -57,6 +59,7 @@ class Route:
     bulkhead: BulkheadName | None = "pages"
     parameters: tuple[Parameter, ...] = ()
     any_query: bool = False
+    visitors: bool = False
 
     @property
     def query(self) -> frozenset[str]:
@@ -116,6 +119,7 @@ def table(
     customers: CustomerRoutes,
     cues: CueRoutes,
     rules: RulebookRoutes,
+    tokens: TokenRoutes,
     health: HealthRoutes,
 ) -> tuple[Route, ...]:
     """All routes of the API."""
@@ -131,6 +135,7 @@ def table(
             Accepted,
             bulkhead="events",
             any_query=True,  # what is beside an event loses none
+            visitors=True,
         )
         for name in CALLS
     ]
@@ -145,6 +150,7 @@ def table(
         BatchAnswer,
         bulkhead="events",
         any_query=True,
+        visitors=True,
     )
     return (
         *calls,
@@ -159,6 +165,7 @@ def table(
             body=DecisionRequest,
             answer=Answer,
             bulkhead="decisions",
+            visitors=True,
         ),
         Route(
             "GET",
@@ -179,6 +186,7 @@ def table(
             answer=Taken,
             status=202,
             bulkhead="events",
+            visitors=True,
             parameters=(_KEY,),
         ),
         Route(
@@ -199,6 +207,7 @@ def table(
             answer=_STREAM,
             bulkhead="streams",
             parameters=(*_RESUMED, _KEY),
+            visitors=True,
         ),
         Route(
             "GET",
@@ -210,6 +219,15 @@ def table(
             answer=_STREAM,
             bulkhead="streams",
             parameters=(_ONE, *_RESUMED, _KEY),
+        ),
+        Route(
+            "POST",
+            "/v1/visitor-tokens",
+            tokens.make,
+            "A token by which a visitor's browser shows who it is, for the website's server to hand out",
+            Scope.TOKENS_WRITE,
+            body=TokenRequest,
+            answer=Token,
         ),
         Route("GET", "/v1/rulebook", rules.get, "The rules in use", Scope.RULES_READ, answer=RulebookAnswer),
         Route(

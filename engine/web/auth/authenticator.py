@@ -14,6 +14,7 @@ from engine.settings import Web
 from engine.web.auth.credentials import COOKIE, ask, shown_cookie, shown_key
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.principal import NOBODY, Principal
+from engine.web.auth.visitor_tokens import VisitorTokens
 
 #: The names under which the demo's page is served: one of another site may be made to lead here (DNS rebinding).
 THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
@@ -25,8 +26,9 @@ DEMO = Principal("demo-page", Trust.SECRET, frozenset({Scope.ADMIN}))
 class Authenticator:
     """Finds the principal of a request and checks what it opens."""
 
-    def __init__(self, keys: KeyRing, web: Web) -> None:
+    def __init__(self, keys: KeyRing, tokens: VisitorTokens, web: Web) -> None:
         self._keys = keys
+        self._tokens = tokens
         self._cookie = _cookie_of(web) if web.demo_page else b""
 
     @property
@@ -35,12 +37,13 @@ class Authenticator:
         return COOKIE + b"=" + self._cookie + b"; Path=/; HttpOnly; SameSite=Strict"
 
     def principal(
-        self, request: Request, scope: Scope, in_query: bool = False, in_body: bool = False
+        self, request: Request, scope: Scope, in_query: bool = False, in_body: bool = False, visitors: bool = False
     ) -> Principal:
         """Who calls, with `scope`. Raises `NotAuthorised` and `Forbidden`.
 
-        `in_query`: also take ``?key=``, for browsers' event streams, which cannot set headers. `in_body`: return
-        `NOBODY` when no key is shown, since the body may have it.
+        `visitors`: whether a visitor token may open it. `in_query`: also take ``?key=``, for browsers' event
+        streams, which cannot set headers. `in_body`: return `NOBODY` when no key is shown, since the body may
+        have it.
         """
         key = shown_key(request) or (ask(request, "key").encode() if in_query else b"")
         if not key:
@@ -48,21 +51,35 @@ class Authenticator:
                 return DEMO
             if in_body:
                 return NOBODY
-        return self._allowed(key, scope, request)
+        return self._allowed(key, scope, request, visitors)
 
     def of_body(self, key: str, scope: Scope, request: Request) -> Principal:
-        """Who holds the key that a body has. Raises `NotAuthorised` and `Forbidden`."""
-        return self._allowed(key.encode(), scope, request)
+        """Who holds the key, or the visitor token, that a body has. Raises `NotAuthorised` and `Forbidden`."""
+        return self._allowed(key.encode(errors="replace"), scope, request, visitors=True)
 
-    def _allowed(self, key: bytes, scope: Scope, request: Request) -> Principal:
-        holder = self._keys.holder(key, wall_ms())
-        if holder is None:
-            raise NotAuthorised(_need(self._keys), "Authorization")
+    def is_valid(self, caller: Principal, now: int) -> bool:
+        """Whether `caller` would still be let in at `now` (epoch ms)."""
+        if 0 < caller.expires_at <= now:
+            return False
+        return caller is DEMO or caller.visitor or self._keys.is_held(caller)
+
+    def _allowed(self, key: bytes, scope: Scope, request: Request, visitors: bool) -> Principal:
+        holder = self._holder(key, wall_ms())
         holder.require(scope)
+        if holder.visitor and not visitors:
+            raise Forbidden("this is not for visitors", "Authorization")
         origin = request.get_first_header(b"origin") if holder.origins else None
         if origin is not None and origin.decode(errors="replace") not in holder.origins:
             raise Forbidden("this key is not for websites of this origin", "Origin")
         return holder
+
+    def _holder(self, key: bytes, now: int) -> Principal:
+        holder = self._keys.holder(key, now)
+        if holder is not None:
+            return holder
+        if key.count(b".") == 2:  # a JSON Web Token in its compact form
+            return self._tokens.visitor(key, now)
+        raise NotAuthorised(_need(self._keys), "Authorization")
 
     def _is_demo(self, request: Request) -> bool:
         """Whether the demo page's own browser calls."""

@@ -26,7 +26,8 @@ class KeyRing:
 
     def __init__(self, configured: Iterable[KeyRecord]) -> None:
         self._configured = tuple(configured)
-        self._held: dict[str, tuple[Principal, int]] = {}
+        self._held: dict[str, Principal] = {}
+        self._holders: frozenset[Principal] = frozenset()
         self.follow(())
 
     def __len__(self) -> int:
@@ -36,7 +37,8 @@ class KeyRing:
         """Take `stored` for the store's keys from now on. Where both have an id or a key the settings' wins."""
         configured = {record.id for record in self._configured}
         records = [*(record for record in stored if record.id not in configured), *self._configured]
-        self._held = {record.hash: (principal_of(record), record.expires_at) for record in records}
+        self._held = {record.hash: principal_of(record) for record in records}
+        self._holders = frozenset(self._held.values())
 
     def holder(self, key: bytes, now: int) -> Principal | None:
         """Who holds `key` at `now` (epoch ms); None when nobody does, or no longer.
@@ -44,9 +46,11 @@ class KeyRing:
         Looked up by digest, so how long it takes says nothing of the keys.
         """
         held = self._held.get(hash_of(key)) if key else None
-        if held is None or 0 < held[1] <= now:
-            return None
-        return held[0]
+        return None if held is None or 0 < held.expires_at <= now else held
+
+    def is_held(self, holder: Principal) -> bool:
+        """Whether `holder` still has a key, and may do with it what it might."""
+        return holder in self._holders
 
 
 def configured_keys(web: Web) -> list[KeyRecord]:

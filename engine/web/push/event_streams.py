@@ -57,6 +57,7 @@ class CueRoutes:
     async def of_customer(self, request: Request, caller: Principal) -> Response:
         """The cues of one customer; with a public key those for the channel web."""
         customer = asked_for(named(request), "id", self._services.placeholders)
+        caller.require_customer(customer)
         shares = self._admission.stream(caller, request, customer)
         answer = self._stream(request, customer, _for_web if caller.public else _any, shares)
         if not caller.public:

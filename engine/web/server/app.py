@@ -21,9 +21,11 @@ from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
 from engine.web.api.routes import Route, metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
+from engine.web.api.visitor_tokens import TokenRoutes
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.authenticator import Authenticator
 from engine.web.auth.principal import NOBODY, Principal
+from engine.web.auth.visitor_tokens import VisitorTokens
 from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
@@ -58,7 +60,8 @@ class Api(Application):
 def build_app(services: Services, settings: Settings, heartbeat_s: float = HEARTBEAT_S) -> Api:
     """The application over `services`. `heartbeat_s` is the longest interval without a byte on an event stream."""
     web = settings.web
-    authenticator, places = Authenticator(services.keys, web), bulkheads(web, services.meter)
+    tokens, places = VisitorTokens(web), bulkheads(web, services.meter)
+    authenticator = Authenticator(services.keys, tokens, web)
     feed = CueFeed(services.cues, places.streams, services.meter)
     audit, admission = AuditTrail(services.log, services.meter), Admission(settings, services.quotas)
     cues = CueRoutes(services, feed, audit, admission, heartbeat_s)
@@ -72,6 +75,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         CustomerRoutes(services, audit),
         cues,
         RulebookRoutes(services),
+        TokenRoutes(tokens, web, services.placeholders),
         health,
     )
     if not web.metrics_port:
@@ -115,7 +119,8 @@ def build_metrics_app(app: Api, services: Services, settings: Settings) -> Appli
     metrics, web = Application(router=ExactRouter()), settings.web
     health = HealthRoutes(lambda: _scraped(services, app.bulkheads), services.ready)
     admission = Admission(settings, services.quotas)
-    frame = Frame(services, Authenticator(services.keys, web), admission, app.bulkheads)
+    authenticator = Authenticator(services.keys, VisitorTokens(web), web)
+    frame = Frame(services, authenticator, admission, app.bulkheads)
     _serve(metrics, metrics_route(health, None if web.metrics_open else Scope.METRICS), frame)
     _refuse_the_rest(metrics, frame)
     return metrics
@@ -148,12 +153,12 @@ class Frame:
         cross_origin, beacons = route.cross_origin, route.beacons
         place, scope = self._pages if route.bulkhead == "pages" else OPEN, route.scope
         in_query, in_body = route.key_in == "query", route.key_in == "body"
-        authenticate, admit = self._authenticator.principal, self._admission.request
+        authenticate, admit, visitors = self._authenticator.principal, self._admission.request, route.visitors
 
         async def framed(request: Request) -> Response:
             started = time.perf_counter()
             try:
-                caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body)
+                caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body, visitors)
                 if caller is not NOBODY:
                     admit(caller, request)
                 if not route.any_query:
