@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args, get_origin
@@ -27,11 +28,34 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    def given(self, names: Iterable[str]) -> list[str]:
+        """Those of `names`, settings that hold a text or a secret, that are not empty."""
+        values = ((name, getattr(self, name)) for name in names)
+        return [name for name, value in values if (value if isinstance(value, str) else value.get_secret_value())]
 
-class Kafka(Section):
+
+class Tls(Section):
+    """TLS towards a service: files in PEM, "" where there is none."""
+
+    ca_file: str = Field("", description="whom to trust, instead of those whom the system trusts")
+    client_cert_file: str = Field("", description="where the service asks for a client's certificate")
+    client_key_file: str = Field("", description='its key; "" where client_cert_file holds it')
+    client_key_password: SecretStr = SecretStr("")
+
+
+class Kafka(Tls):
     """Kafka and the topics of one deployment."""
 
     brokers: str = Field("127.0.0.1:9092", description="host:port, several with commas")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"] = ""
+    sasl_user: str = Field("", description="of PLAIN and SCRAM")
+    sasl_password: SecretStr = SecretStr("")
+    oauth_token_url: str = Field("", description="OAUTHBEARER: the endpoint that gives tokens to clients, or")
+    oauth_client_id: str = ""
+    oauth_client_secret: SecretStr = SecretStr("")
+    oauth_scope: str = ""
+    oauth_token_file: str = Field("", description="the file that somebody else keeps a token in")
     partitions: int = Field(16, ge=1, le=4096, description="of cueline.events; fixed for the life of a deployment")
     replication: int = Field(1, ge=1)
     events_topic: str = "cueline.events"
@@ -39,6 +63,9 @@ class Kafka(Section):
     deadletters_topic: str = "cueline.deadletters"
     audit_topic: str = "cueline.audit"
     group: str = Field("cueline", description="consumer group of the workers")
+    group_instance_id: str = Field(
+        "", description="static membership: a name of each worker's own, that a restart keeps"
+    )
     session_timeout_s: float = Field(
         8.0, gt=0, description="a worker without heartbeats loses its partitions after this"
     )
@@ -52,10 +79,12 @@ class Kafka(Section):
     )
 
 
-class Redis(Section):
+class Redis(Tls):
     """Redis 7+ or Valkey."""
 
-    url: str = "redis://127.0.0.1:6379/0"
+    url: str = Field("redis://127.0.0.1:6379/0", description="redis://, rediss:// (TLS) or unix://")
+    username: str = Field("", description="ACL user")
+    password: SecretStr = SecretStr("")
     timeout_s: float = Field(2.0, gt=0, description="a command not answered by then counts as Unavailable")
     cue_stream_length: int = Field(10_000, ge=1, description="cues kept per partition for resuming readers")
 

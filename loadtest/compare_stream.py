@@ -14,6 +14,7 @@ import msgspec
 
 from engine.errors import Unavailable
 from engine.kafka.topics import make_topics
+from engine.settings import Kafka
 from loadtest.servers import Broker, Valkey, tansu
 from loadtest.side import MeasuredProcess, ProcessSample, Side, worker
 from loadtest.stream import fill
@@ -53,7 +54,7 @@ class StreamTrial:
         """Start the broker and fill its topic, reporting `progress` (0 to 1); on leaving, end it."""
         await self.broker.start()
         try:
-            await make_topics(self.broker.bootstrap, {"cueline.events": self._partitions})
+            await make_topics(Kafka(brokers=self.broker.bootstrap), {"cueline.events": self._partitions})
             await fill(
                 self.broker.bootstrap, self._events, self._customers, SEED, lambda n: progress(n / self._events)
             )

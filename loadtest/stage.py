@@ -49,7 +49,7 @@ class Stage:
         """Start everything; on leaving, end it."""
         await asyncio.gather(self.broker.start(), self.redis.start())
         try:
-            await make_topics(self.kafka.brokers, topics_of(self.kafka))
+            await make_topics(self.kafka, topics_of(self.kafka))
             yield self
         finally:
             await self.supervisor.stop_all()

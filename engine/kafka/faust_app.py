@@ -14,6 +14,7 @@ from engine.errors import BadEvent, Unavailable
 from engine.events import REWARDS, Outcome
 from engine.kafka.consumer import BatchTransport
 from engine.kafka.producer import KafkaLog
+from engine.kafka.security import faust_options
 from engine.ports.kafka import DeadLetter, LagMonitor, MicroBatchHandler
 from engine.retry import attempts
 from engine.settings import Kafka
@@ -54,7 +55,7 @@ def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Lea
     """The app, not started. Needs a running event loop when it is started, not here."""
     app = CoreApp(
         settings.group,
-        broker=[f"aiokafka://{broker.strip()}" for broker in settings.brokers.split(",")],
+        **faust_options(settings),
         web_enabled=False,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -63,6 +64,7 @@ def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Lea
         stream_wait_empty=False,
         key_serializer="raw",
         value_serializer="raw",
+        consumer_group_instance_id=settings.group_instance_id or None,
         broker_session_timeout=settings.session_timeout_s,
         broker_rebalance_timeout=settings.rebalance_timeout_s,
         broker_heartbeat_interval=settings.heartbeat_s,

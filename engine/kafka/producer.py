@@ -12,9 +12,11 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from engine.errors import BadSettings, Unavailable
+from engine.errors import Unavailable
 from engine.events import Message, Outcome
 from engine.kafka.dead_letters import dead_letter_record
+from engine.kafka.reach import unreachable
+from engine.kafka.security import client_options
 from engine.ports.kafka import AuditEntry, DeadLetter
 from engine.ports.meter import Meter
 from engine.settings import Kafka
@@ -34,19 +36,21 @@ class _Record(NamedTuple):
 class KafkaLog:
     """`engine.ports.kafka.EventLog` on aiokafka, and the worker's side outputs: other partitions and dead letters.
 
-    `meter` counts dead letters; only a worker writes any.
+    `meter` counts dead letters; only a worker writes any. Raises `BadSettings` when settings contradict each
+    other; nothing is connected before `open`.
     """
 
     def __init__(self, settings: Kafka, meter: Meter | None = None) -> None:
         self._settings = settings
+        self._options = client_options(settings)
         self._meter = meter
         self._producer: AIOKafkaProducer | None = None
         self._encode = msgspec.msgpack.Encoder().encode
 
     async def open(self) -> None:
-        """Connect; raises `Unavailable`, and `BadSettings` for an address that is none."""
+        """Connect; raises `Unavailable`."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.brokers,
+            **self._options,
             acks="all",
             enable_idempotence=self._settings.idempotent,
             linger_ms=LINGER_MS,
@@ -55,12 +59,10 @@ class KafkaLog:
         )
         try:
             await self._producer.start()
-        except (KafkaError, ValueError) as error:
+        except KafkaError as error:
             await self.close()
-            brokers = self._settings.brokers
-            if isinstance(error, ValueError):  # raised by aiokafka for an invalid address
-                raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
-            raise Unavailable(f"Kafka at {brokers}: {error}") from error
+            why = await unreachable(self._settings)
+            raise Unavailable(why or f"Kafka at {self._settings.brokers}: {error}") from error
 
     @property
     def is_open(self) -> bool:

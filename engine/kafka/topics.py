@@ -8,6 +8,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError
 
 from engine.errors import BadSettings, Unavailable
+from engine.kafka.reach import unreachable
+from engine.kafka.security import client_options
 from engine.settings import Kafka
 
 Partitions = Mapping[str, int]
@@ -24,21 +26,19 @@ def topics_of(kafka: Kafka) -> Partitions:
     }
 
 
-async def make_topics(brokers: str, topics: Partitions, replication: int = 1) -> None:
+async def make_topics(kafka: Kafka, topics: Partitions) -> None:
     """Create those that are missing.
 
-    Raises `BadSettings` when `brokers` are no addresses, or a topic exists with another number of partitions (it
-    decides which worker owns a customer), `Unavailable` when the broker refuses or does not answer.
+    Raises `BadSettings` when settings contradict each other, or a topic exists with another number of partitions
+    (it decides which worker owns a customer), `Unavailable` when the broker refuses or does not answer.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers, request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=10_000)
     try:
         await admin.start()
-        await _create(admin, topics, replication)
+        await _create(admin, topics, kafka.replication)
         await _check(admin, topics)
     except KafkaError as error:
-        raise Unavailable(f"topics on {brokers}: {error!r}") from error
-    except ValueError as error:  # raised by aiokafka for an invalid address
-        raise BadSettings(f"kafka.brokers: {brokers} is no host:port: {error}") from error
+        raise Unavailable(await unreachable(kafka) or f"topics on {kafka.brokers}: {error!r}") from error
     finally:
         await admin.close()
 

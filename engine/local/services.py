@@ -145,7 +145,7 @@ class LocalServices:
         if not await kafka_answers(HOST, self._kafka_port):
             return False
         if self.topics:
-            await make_topics(self.brokers, self.topics)
+            await make_topics(Kafka(brokers=self.brokers), self.topics)
         return True
 
     def _socket(self) -> Path | None:

@@ -46,7 +46,7 @@ class Process:
         process fail, also while it stopped."""
         kafka = self.settings.kafka
         await self.store.open()
-        await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
+        await make_topics(kafka, topics_of(kafka))
         await self.log.open()
         stop_on_signals(self.stop)
         try:

@@ -42,7 +42,7 @@ async def open_target(where: ReplayDestination, settings: Settings) -> AsyncIter
 @asynccontextmanager
 async def _into_kafka(where: ReplayDestination, settings: Settings) -> AsyncIterator[Sender]:
     kafka = settings.kafka.model_copy(update={"brokers": where.url} if where.url else {})
-    await make_topics(kafka.brokers, topics_of(kafka), kafka.replication)
+    await make_topics(kafka, topics_of(kafka))
     kafka_log = KafkaLog(kafka)
     await kafka_log.open()
     try:

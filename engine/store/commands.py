@@ -18,6 +18,6 @@ class Commands:
         self._connection = self._new_connection()
 
     def _new_connection(self) -> Connection:
-        connection = Connection(self._settings.url, self._settings.timeout_s, ensure)
+        connection = Connection(self._settings, ensure)
         self._connections.append(connection)
         return connection

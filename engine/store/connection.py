@@ -1,7 +1,6 @@
 """One pipelined connection to Redis: commands are sent in call order, replies arrive in the same order.
 
-redis-py reads the URL (scheme, user, password, database, TLS); its client is not used, because packing in
-Python and taking one connection per command cost more than the work itself.
+redis-py's client is not used: packing in Python and taking one connection per command cost more than the work.
 """
 
 from __future__ import annotations
@@ -15,18 +14,10 @@ from typing import Any
 
 import hiredis
 import msgspec
-from redis.asyncio.connection import (
-    AbstractConnection,
-    SSLConnection,
-    UnixDomainSocketConnection,
-    parse_url,
-)
-from redis.asyncio.connection import (
-    Connection as RedisConnection,
-)
-from redis.exceptions import RedisError
 
-from engine.errors import BadSettings, Unavailable
+from engine.errors import Unavailable
+from engine.settings import Redis
+from engine.store.endpoint import endpoint
 from engine.store.resp import pack
 
 Replies = list[Any]
@@ -66,32 +57,20 @@ class Wire(asyncio.Protocol):
         self._connection.broken(self, str(error or "connection closed"))
 
 
-def _endpoint(url: str) -> AbstractConnection:
-    try:
-        arguments: dict[str, Any] = dict(parse_url(url))
-        kind = arguments.pop("connection_class", RedisConnection)
-        connection: AbstractConnection = kind(**arguments)
-        if isinstance(connection, SSLConnection):
-            connection.ssl_context.get()  # reads the certificates that the URL names
-    except (ValueError, TypeError, OSError, RedisError) as error:
-        raise BadSettings(f"redis.url: {error}") from error
-    return connection
-
-
 class Connection:
     """A connection that opens when first used and again after it broke.
 
     `call` and `pipe` queue their bytes behind those of every earlier call before they return, also while the
     connection is being made. When it breaks, a reply exceeds ``timeout_s``, or Redis answers with an error,
     every call in flight raises `Unavailable`. ``prepare`` runs on each new connection before anything else.
-    Belongs to one event loop.
+    Belongs to one event loop. Raises `BadSettings` when made of settings that contradict each other.
     """
 
     def __init__(
-        self, url: str, timeout_s: float, prepare: Callable[[Callable[[bytes], Awaitable[Any]]], Awaitable[None]]
+        self, settings: Redis, prepare: Callable[[Callable[[bytes], Awaitable[Any]]], Awaitable[None]]
     ) -> None:
-        self._endpoint = _endpoint(url)
-        self._timeout_s = timeout_s
+        self._endpoint = endpoint(settings)
+        self._timeout_s = settings.timeout_s
         self._prepare = prepare
         self._wire: Wire | None = None
         self._transport: asyncio.Transport | None = None
@@ -235,15 +214,12 @@ class Connection:
     async def _open_socket(self) -> None:
         loop, end = asyncio.get_running_loop(), self._endpoint
         wire = self._wire = Wire(self)
-        if isinstance(end, UnixDomainSocketConnection):
+        if end.path:
             self._transport, _ = await loop.create_unix_connection(lambda: wire, end.path)
             # room for a whole commit, so that it is sent in one call; TCP grows its buffer by itself
             self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        elif isinstance(end, RedisConnection):
-            tls = end.ssl_context.get() if isinstance(end, SSLConnection) else None
-            self._transport, _ = await loop.create_connection(lambda: wire, end.host, end.port, ssl=tls)
         else:
-            raise BadSettings(f"redis.url: cannot connect through {type(end).__name__}")
+            self._transport, _ = await loop.create_connection(lambda: wire, end.host, end.port, ssl=end.context)
 
     def _handshake(self) -> list[tuple[str, ...]]:
         end = self._endpoint
@@ -251,7 +227,7 @@ class Connection:
         if end.db:
             commands.insert(0, ("SELECT", str(end.db)))
         if end.password:
-            commands.insert(0, ("AUTH", end.username or "default", end.password))
+            commands.insert(0, ("AUTH", end.username, end.password))
         return commands
 
 

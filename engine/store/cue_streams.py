@@ -48,7 +48,7 @@ class CueCommands(Commands):
     async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry, None]:
         """Each cue is published with its content on a sharded channel of its stream's name; the streams are read
         only to catch up after a gap in the subscription. (One XREAD over all of them would span slots.)"""
-        subscription = Subscription(self._settings.url, self._settings.timeout_s)
+        subscription = Subscription(self._settings)
         self._connections.append(subscription)
         seen: list[StreamPosition] = []
         try:

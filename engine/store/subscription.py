@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import Unavailable
+from engine.settings import Redis
 from engine.store.connection import Connection, Wire
 from engine.store.resp import pack
 
@@ -25,8 +26,8 @@ class Subscription(Connection):
     published meanwhile is lost, so subscribe again and catch up from the streams.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        super().__init__(url, timeout_s, _nothing_to_prepare)
+    def __init__(self, settings: Redis) -> None:
+        super().__init__(settings, _nothing_to_prepare)
         self._messages: deque[Message] = deque()
         self._changed = asyncio.Event()
         self._lost = ""

@@ -22,6 +22,7 @@ WORDS = {
     "retry",
     "steps",
     "placeholder_ids",
+    "tls",
 }
 CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic"}
 EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
@@ -37,6 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },  # wire.py: what compiled code must know lies where its cache sees it change
     "settings": {"access", "errors", "events", "settings_faults"},
     "settings_faults": {"errors"},
+    "tls": {"errors", "settings"},
     "durations": set(),
     "validation_errors": set(),
     "placeholder_ids": {"errors"},
@@ -80,7 +82,7 @@ HOMES: dict[str, set[str]] = {
     "jwt": {"web"},
     "cryptography": {"web"},
     "prometheus_client": {"meter"},
-    "httpx": {"replay"},
+    "httpx": {"replay", "kafka"},
     "msgpack": {"replay"},
     "orjson": {"web", "replay"},
     "stamina": {"retry"},

@@ -201,7 +201,7 @@ async def test_topics_with_another_number_of_partitions_are_refused(
 ) -> None:
     names = {f"{name}_topic": unique(name) for name in ("events", "outcomes", "deadletters")}
     made = Kafka.model_validate({"brokers": broker.bootstrap, "partitions": 2, **names})
-    await make_topics(made.brokers, topics_of(made))
+    await make_topics(made, topics_of(made))
     settings = Settings(kafka=made.model_copy(update={"partitions": 4}))
     with pytest.raises(BadSettings, match="has 2 partitions"):
         async with open_target(ReplayDestination("kafka"), settings):

@@ -140,7 +140,7 @@ async def deployed(
         idempotent=broker.durable,
     )
     built = Deployment(kafka, Redis(url=valkey.url), folder)
-    await make_topics(kafka.brokers, topics_of(kafka))
+    await make_topics(kafka, topics_of(kafka))
     await built.log.open()
     await built.store.set_clock(ClockAnchor(START, 0, 0))  # stands still: no timer fires
     try:

@@ -135,7 +135,7 @@ async def test_dead_letters_are_counted_by_reason_once_kafka_has_them(
 ) -> None:
     topic = unique("deadletters")
     kafka = Kafka(brokers=broker.bootstrap, deadletters_topic=topic, idempotent=broker.durable)
-    await make_topics(kafka.brokers, {topic: 1})
+    await make_topics(kafka, {topic: 1})
     log = KafkaLog(kafka, meter)
     letters = [DeadLetter(reason, "why", i, b"k", b"v") for i, reason in enumerate(("malformed", "bad_time") * 2)]
     with pytest.raises(Unavailable):
@@ -154,7 +154,7 @@ async def test_audits_reach_their_topic_in_as_many_batches_as_they_need(
 ) -> None:
     topic = unique("audit")
     kafka = Kafka(brokers=broker.bootstrap, audit_topic=topic, idempotent=broker.durable)
-    await make_topics(kafka.brokers, {topic: 1})
+    await make_topics(kafka, {topic: 1})
     log = KafkaLog(kafka, meter)
     action = AuditAction.DECISION_MADE
     entries = [AuditEntry("desk", action, f"käufer-{i}" if i else "", 1_700_000_000_000 + i) for i in range(4_000)]

@@ -6,6 +6,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from engine.kafka.topics import make_topics
+from engine.settings import Kafka
 from tests.services import Broker
 
 pytestmark = pytest.mark.kafka
@@ -22,7 +23,7 @@ async def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
 
 async def test_a_killed_broker_returns_with_its_log(kafka: Broker, unique: Callable[[str], str]) -> None:
     topic, values = unique("smoke"), [b"%d" % number for number in range(100)]
-    await make_topics(kafka.bootstrap, {topic: 1})
+    await make_topics(Kafka(brokers=kafka.bootstrap), {topic: 1})
     producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
     await producer.start()
     for value in values:

@@ -11,6 +11,7 @@ from engine.errors import BadSettings
 from engine.kafka.topics import make_topics
 from engine.local import Change, LocalServices, State, binaries
 from engine.local.probes import kafka_answers, redis_answers
+from engine.settings import Kafka
 from tests.processes import Changes, kill, redis_command
 
 
@@ -97,9 +98,9 @@ async def test_a_directory_belongs_to_one_at_a_time(tmp_path: Path) -> None:
 
 async def test_a_topic_with_other_partitions_is_refused(tmp_path: Path) -> None:
     async with LocalServices(tmp_path, redis=False, topics={"t": 2}) as services:
-        await make_topics(services.brokers, {"t": 2})
+        await make_topics(Kafka(brokers=services.brokers), {"t": 2})
         with pytest.raises(BadSettings, match=r"t has 2 partitions, the settings say 5"):
-            await make_topics(services.brokers, {"t": 5})
+            await make_topics(Kafka(brokers=services.brokers), {"t": 5})
 
 
 def test_a_platform_without_a_binary_is_told_what_to_do() -> None:

@@ -10,7 +10,6 @@ from engine.settings import Kafka
 
 def of_agreement(kafka: Kafka, ends: Mapping[int, int], held: Mapping[int, int]) -> Iterable[Finding]:
     """`ends` of the events topic and offsets `held` by Redis, both by partition."""
-    """Whether Redis holds the state of these topics."""
     if not held:
         return
     name, beyond = "kafka and redis", [partition for partition in held if partition >= kafka.partitions]

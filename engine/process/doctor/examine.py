@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from engine.process.doctor.agreement import of_agreement
 from engine.process.doctor.finding import Finding
 from engine.process.doctor.kafka import of_kafka
@@ -15,7 +13,8 @@ from engine.settings import Settings
 
 async def examine(settings: Settings) -> list[Finding]:
     """Run all checks; none waits for longer than the patience with its part."""
-    log, (redis, held) = await asyncio.gather(of_kafka(settings.kafka), of_redis(settings))
+    redis, held = await of_redis(settings)  # first: what it has applied by now, Kafka has
+    log = await of_kafka(settings.kafka, held)
     return [
         *of_settings(settings),
         of_rules(settings),

@@ -12,11 +12,15 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from engine.errors import BadSettings
+from engine.kafka.reach import unreachable
+from engine.kafka.security import client_options
 from engine.kafka.topics import topics_of
 from engine.process.doctor.finding import Finding
 from engine.settings import Kafka
 
 PATIENCE_S = 10.0
+FETCH_MS = 100
 
 
 class Log(msgspec.Struct, frozen=True):
@@ -26,34 +30,52 @@ class Log(msgspec.Struct, frozen=True):
     offsets: Mapping[int, int] = {}
 
 
-async def of_kafka(kafka: Kafka) -> Log:
-    """Waits no longer than `PATIENCE_S`, and makes nothing."""
+async def of_kafka(kafka: Kafka, held: Mapping[int, int]) -> Log:
+    """Waits no longer than `PATIENCE_S`, and makes nothing. `held`: the offsets at which Redis was before."""
     try:
+        if reason := await unreachable(kafka):
+            return Log([Finding("kafka", "bad", reason)])
         async with asyncio.timeout(PATIENCE_S):
             found = await _topics(kafka)
             topics = [_topic(kafka, name, wanted, found) for name, wanted in topics_of(kafka).items()]
-            ends = await _ends(kafka, found.get(kafka.events_topic, 0))
+            ends = await _ends(kafka, found.get(kafka.events_topic, 0), held)
+    except BadSettings as wrong:
+        return Log([Finding("kafka", "bad", str(wrong))])
     except (KafkaError, OSError, TimeoutError) as error:
-        return Log([Finding("kafka", "bad", f"{kafka.brokers} does not answer: {error!r}")])
-    except ValueError as error:  # raised by aiokafka for an invalid address
-        return Log([Finding("kafka", "bad", f"kafka.brokers: {kafka.brokers} is no host:port: {error}")])
+        return Log([Finding("kafka", "bad", f"kafka.brokers: {kafka.brokers}: no answer: {error!r}")])
     return Log([Finding("kafka", "good", f"{kafka.brokers} answers"), *topics], ends)
 
 
 async def _topics(kafka: Kafka) -> dict[str, int]:
     """Topic -> partitions. Lists all, because asking for one by name may create it."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.brokers, request_timeout_ms=int(PATIENCE_S * 1000))
+    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(PATIENCE_S * 1000))
     async with _started(admin.start, admin.close):
         return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
 
 
-async def _ends(kafka: Kafka, partitions: int) -> dict[int, int]:
+async def _ends(kafka: Kafka, partitions: int, held: Mapping[int, int]) -> dict[int, int]:
+    """End of each partition. tansu names the one before its last batch's second record, so an end below what Redis
+    has applied is read off a fetch instead."""
     if not partitions:
         return {}
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.brokers)
+    consumer = AIOKafkaConsumer(**client_options(kafka), auto_offset_reset="none", enable_auto_commit=False)
     async with _started(consumer.start, consumer.stop):
         asked = [TopicPartition(kafka.events_topic, partition) for partition in range(partitions)]
-        return {tp.partition: end for tp, end in (await consumer.end_offsets(asked)).items()}
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(asked)
+        begins: dict[TopicPartition, int] = await consumer.beginning_offsets(asked)
+        for tp in asked:
+            if ends[tp] < held.get(tp.partition, 0):
+                ends[tp] = max(ends[tp], await _fetched_end(consumer, tp, max(begins[tp], ends[tp] - 1)))
+        return {tp.partition: end for tp, end in ends.items()}
+
+
+async def _fetched_end(consumer: AIOKafkaConsumer, tp: TopicPartition, offset: int) -> int:
+    """The end that the answer to a fetch from `offset` names."""
+    consumer.assign([tp])
+    consumer.seek(tp, offset)
+    while (end := consumer.highwater(tp)) is None:
+        await consumer.getmany(tp, timeout_ms=FETCH_MS, max_records=1)
+    return int(end)
 
 
 @contextlib.asynccontextmanager

@@ -13,8 +13,10 @@ from engine.customer_id import customer_id
 from engine.errors import BadSettings, Unavailable
 from engine.events import Outcome, OutcomeName
 from engine.process.doctor.finding import Finding, State
-from engine.settings import Settings, Web
+from engine.settings import Redis, Settings, Web
+from engine.store.endpoint import arguments
 from engine.store.keys import KEYS, RedisKeys
+from engine.store.reach import unreachable
 from engine.store.redis import RedisStore
 from engine.web.auth.keys import configured_keys
 
@@ -25,22 +27,28 @@ SKEW_WARNED_MS, SKEW_BAD_MS = 250, 2_000
 
 async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
     """Findings, and the offset at which Redis holds each partition (of all there may be)."""
-    timeout = settings.redis.timeout_s
     try:
-        client = redis.asyncio.Redis.from_url(
-            settings.redis.url, protocol=2, socket_timeout=timeout, socket_connect_timeout=timeout
-        )
-    except ValueError as error:
-        return [Finding("redis", "bad", f"redis.url: {error}")], {}
+        if reason := await unreachable(settings.redis):
+            return [Finding("redis", "bad", reason)], {}
+        client = _client(settings.redis)
+    except BadSettings as wrong:
+        return [Finding("redis", "bad", str(wrong))], {}
     try:
         version = version_finding(await client.info("server"))
         skew, held = skew_finding(*await _times(client)), await _held(client)
         stored = await client.hlen(KEYS)
     except (RedisError, OSError, TimeoutError) as error:
-        return [Finding("redis", "bad", f"does not answer: {error}")], {}
+        return [Finding("redis", "bad", f"redis.url: no answer: {error}")], {}
     finally:
         await client.aclose()
     return [version, await _functions(settings), skew, _keys(settings.web, stored)], held
+
+
+def _client(settings: Redis) -> redis.asyncio.Redis:
+    timeout: Any = {"socket_timeout": settings.timeout_s, "socket_connect_timeout": settings.timeout_s}
+    return redis.asyncio.Redis.from_pool(
+        redis.asyncio.ConnectionPool(**arguments(settings), **timeout, protocol=2)
+    )
 
 
 def _keys(web: Web, stored: int) -> Finding:

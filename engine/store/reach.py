@@ -1,0 +1,81 @@
+"""Why Redis does not take us, in words that say what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+
+from engine import tls
+from engine.settings import Redis
+from engine.store.endpoint import Endpoint, endpoint
+from engine.store.resp import pack
+
+
+async def unreachable(redis: Redis) -> str:
+    """Why not; empty when it answers a PING. Raises `BadSettings`."""
+    end = endpoint(redis)
+    try:
+        async with asyncio.timeout(redis.timeout_s):
+            refusal = await _refusal(end)
+    except (OSError, EOFError, TimeoutError) as error:
+        refusal = await _explained(error, end, redis.timeout_s)
+    return refusal and f"redis.url: {end.address}: {refusal}"
+
+
+async def _refusal(end: Endpoint) -> str:
+    """What it answers to our name and to a PING, if not well. Raises OSError and EOFError."""
+    if end.path:
+        reader, writer = await asyncio.open_unix_connection(end.path)
+    else:
+        reader, writer = await asyncio.open_connection(end.host, end.port, ssl=end.context)
+    try:
+        for command in ([("AUTH", end.username, end.password)] if end.password else []) + [("PING",)]:
+            writer.write(pack(command))
+            line = await reader.readuntil(b"\r\n")
+            if not line.startswith(b"+"):
+                return _of_answer(line, end)
+        return ""
+    except asyncio.LimitOverrunError:
+        return "what answers there is no Redis"
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+def _of_answer(line: bytes, end: Endpoint) -> str:
+    if line.startswith(b"-WRONGPASS"):
+        return "it does not know this user with this password: look at redis.username and redis.password"
+    if line.startswith(b"-NOAUTH"):
+        return "it asks who we are: set redis.username and redis.password"
+    if line.startswith(b"-NOPERM"):
+        return f"its user {end.username} may not do the least: give it the rights of config/redis-users.acl"
+    if line.startswith(b"-ERR AUTH") and b"without any password" in line:
+        return "it has no password for the user default: leave redis.password out, or set redis.username"
+    if line.startswith(b"-"):
+        return line[1:].decode(errors="replace").strip()
+    return "what answers there is no Redis"
+
+
+async def _explained(error: BaseException, end: Endpoint, timeout_s: float) -> str:
+    late = f"no answer within {timeout_s:g} s"
+    if isinstance(error, socket.gaierror):
+        return "this name is not known"
+    if isinstance(error, ConnectionRefusedError):
+        return "nobody listens there"
+    if isinstance(error, (FileNotFoundError, PermissionError)):
+        return f"no socket that can be used: {error.strerror}"
+    if end.path:
+        return late if isinstance(error, TimeoutError) else "it hangs up without an answer"
+    if (end.context is not None) != await tls.speaks_tls(end.host, end.port):
+        return late if isinstance(error, TimeoutError) and end.context is None else _of_other_protocol(end)
+    if reason := tls.explained(error, "redis", end.host):
+        return reason
+    return late if isinstance(error, TimeoutError) else "it hangs up without an answer"
+
+
+def _of_other_protocol(end: Endpoint) -> str:
+    if end.context is None:
+        return "this port speaks TLS: redis.url has to begin with rediss://"
+    return "this port speaks no TLS: redis.url has to begin with redis://, or name the port that does"
