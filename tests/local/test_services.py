@@ -36,6 +36,7 @@ async def test_both_services_answer_and_the_topics_have_the_configured_partition
             "cueline.events": 3,
             "cueline.outcomes": 3,
             "cueline.deadletters": 1,
+            "cueline.audit": 1,
         }
         pids = services.supervisor.pid("kafka"), services.supervisor.pid("redis")
         assert all(pids)
