@@ -4,6 +4,7 @@
 
     CuelineError
     ├── BadEvent            -> 4xx at the API, dead letter on the stream
+    ├── BadBatch            -> one dead letter for the record batch
     ├── BadRule             -> keep the old rulebook, show the fault
     ├── BadRequest          -> 4xx that names the field
     │   ├── NotAuthorised   -> 401
@@ -16,7 +17,7 @@
     ├── TooManyDeadLetters  -> stop the worker, the topic is not what it should be
     ├── LostLog             -> stop the worker until an operator confirms that the log is gone
     ├── Stuck               -> end the process: only a restart recovers
-    ├── BadState            -> a stored row is not of a layout we know: stop
+    ├── BadState            -> what is stored is not of a layout we know: stop
     └── BadSettings         -> say what to change, exit
 """
 
@@ -31,9 +32,9 @@ class BadEvent(CuelineError):
     """An event that cannot be applied.
 
     ``code`` is from the closed list of dead-letter reasons (``malformed``, ``unknown_type``,
-    ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_number``, ``bad_field``,
-    ``unknown_source``; ``placeholder_id`` is a reason for warnings alone, ``not_allowed`` one of the API's);
-    ``field`` is the path of the offending field in the sender's own shape, or empty.
+    ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_record_time``, ``bad_number``,
+    ``bad_field``, ``unknown_source``; ``placeholder_id`` is a reason for warnings alone, ``not_allowed`` one of
+    the API's); ``field`` is the path of the offending field in the sender's own shape, or empty.
     """
 
     def __init__(self, code: str, detail: str, field: str = "") -> None:
@@ -41,6 +42,10 @@ class BadEvent(CuelineError):
         self.code = code
         self.detail = detail
         self.field = field
+
+
+class BadBatch(CuelineError):
+    """A record batch on Kafka that cannot be read: damaged, or of a codec or format that is not known."""
 
 
 class BadRule(CuelineError):
@@ -109,7 +114,7 @@ class Stuck(CuelineError):
 
 
 class BadState(CuelineError):
-    """A stored row has an unknown version or size."""
+    """A stored row has an unknown version or size, or a stored offset is no number."""
 
 
 class BadSettings(CuelineError):

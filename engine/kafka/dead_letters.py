@@ -11,6 +11,9 @@ from engine.ports.sources import SOURCE_HEADER
 LETTER_BYTES = 512 * 1024  # of the original; brokers take a record of 1 MB with its headers
 
 
+HEADER_CHARACTERS = 1_000  # of what a sender may have written
+
+
 class LetterRecord(NamedTuple):
     """Key, value and headers."""
 
@@ -27,10 +30,10 @@ def dead_letter_record(topic: str, partition: int, letter: DeadLetter) -> Letter
         ("partition", str(partition).encode()),
         ("offset", str(letter.offset).encode()),
         ("reason", letter.reason.encode()),
-        ("detail", letter.detail.encode()),
+        ("detail", _header(letter.detail)),
     ]
     if letter.source:
-        headers.append((SOURCE_HEADER, letter.source.encode()))
+        headers.append((SOURCE_HEADER, _header(letter.source)))
     key, value = letter.key, letter.value
     if key is None and value is None:
         value = b""
@@ -38,3 +41,7 @@ def dead_letter_record(topic: str, partition: int, letter: DeadLetter) -> Letter
         headers.append(("truncated", f"{len(key or b'')} {len(value or b'')}".encode()))
         key, value = key and key[:MAX_CUSTOMER_BYTES], value and value[:LETTER_BYTES]
     return LetterRecord(key, value, headers)
+
+
+def _header(text: str) -> bytes:
+    return text[:HEADER_CHARACTERS].encode(errors="replace")

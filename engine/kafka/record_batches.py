@@ -2,40 +2,31 @@
 
 aiokafka turns each record into an object with eight attributes, 0.8 µs of the 3.2 that an event cost. Its fetcher
 makes its parts by the names of its module; `install` puts ours there. They behave as aiokafka's own for every
-other topic, and for the message formats before v2. What we rely on is held by
-``tests/contracts/test_aiokafka_fetcher.py``.
+other topic, but for one thing: a batch that cannot be read is passed and ends no consumer. What we rely on is held
+by ``tests/contracts/test_aiokafka_fetcher.py``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import logging
+import sys
 from typing import Any
 
 import msgspec
 import numpy as np
-from aiokafka import codec
 from aiokafka.consumer import fetcher
-from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
-from numpy.typing import NDArray
+from aiokafka.structs import ConsumerRecord
 
+from engine.errors import BadBatch
+from engine.kafka.batch_records import Aborted, applicable, records_of
+from engine.kafka.single_batches import checked, read_each
 from engine.kernels import records as kernels
-from engine.ports.records import FetchedRecords
-from engine.ports.sources import SOURCE_HEADER
+from engine.ports.records import DamagedBatch, FetchedRecords
 
-_SOURCE = np.frombuffer(SOURCE_HEADER.encode(), np.uint8)
-_MOST_BYTES = 2**31 - 1  # columns hold starts as 32 bits
-_ABORT = b"\x00\x00"  # the type in a marker's key, behind two bytes of version
+log = logging.getLogger("cueline.worker")
 
-#: Codec of a batch -> whether it can be read here, and its decoder.
-_CODECS: dict[int, tuple[Callable[[], bool], Callable[[bytes], Any]]] = {
-    1: (codec.has_gzip, codec.gzip_decode),
-    2: (codec.has_snappy, codec.snappy_decode),
-    3: (codec.has_lz4, codec.lz4_decode),
-    4: (codec.has_zstd, codec.zstd_decode),
-}
-
-#: Producer and first offset of a transaction that was aborted.
-Aborted = Iterable[tuple[int, int]]
+#: No batch lies further behind the log's end as the same answer has it: one that says so lies elsewhere.
+_BEYOND_END = 1_000_000
 
 _topics: set[str] = set()  # those that are read as columns
 
@@ -54,8 +45,15 @@ class KeptRecords:
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        stock = self.Stock(raw)
-        self.has_next, self.next_batch, self.size_in_bytes = stock.has_next, stock.next_batch, stock.size_in_bytes
+        self._stock = self.Stock(raw)
+        self.next_batch, self.size_in_bytes = self._stock.next_batch, self._stock.size_in_bytes
+        self._asked = False
+
+    def has_next(self) -> bool:
+        """Whether there is a batch. At the first time also where the bytes hold no whole one: the fetcher would
+        end the consumer, `ColumnarResult` passes it."""
+        first, self._asked = not self._asked, True
+        return self._stock.has_next() or (first and len(self.raw) > 0)
 
 
 class ColumnarResult(fetcher.FetchResult):  # type: ignore[misc]
@@ -63,10 +61,13 @@ class ColumnarResult(fetcher.FetchResult):  # type: ignore[misc]
 
     _partition_records: Any
     _left: FetchedRecords | None = None  # what was parsed and not given out
+    _whole = False  # of another topic, and to be read by aiokafka
 
     def getall(self, max_records: int | None = None) -> Any:
-        """Up to `max_records` records. Raises `CorruptRecordException` and `UnsupportedCodecError`."""
-        if self._topic_partition.topic not in _topics or not self._parse():
+        """Up to `max_records` records."""
+        ours = self._topic_partition.topic in _topics
+        self._parse(ours)
+        if self._whole:
             return super().getall(max_records)
         if self._left is None:
             return []
@@ -75,107 +76,77 @@ class ColumnarResult(fetcher.FetchResult):  # type: ignore[misc]
         self._update_position()
         if not self._left:
             self._partition_records = None
-        return given
+        return given if ours else self._objects(given)
 
-    def _parse(self) -> bool:
-        """Whether the records can be given out as columns, which are then in ``_left``, or are to be discarded."""
+    def _parse(self, ours: bool) -> None:
+        """Read the records into ``_left``, unless they are to be discarded, or aiokafka can read them."""
+        if self._whole:
+            return
         if not self.check_assignment(self._topic_partition) or not self.has_more():
             self._left = None
         elif self._left is None:
             self._left = self._read(self._partition_records)
-            return self._left is not None
-        return True
+            self._whole = not (ours or self._left.damaged)
 
-    def _read(self, records: Any) -> FetchedRecords | None:
+    def _read(self, records: Any) -> FetchedRecords:
         """The fetch, with what earlier ones went over without finding a record: the fetcher keeps those back."""
         committed = records._isolation_level == fetcher.READ_COMMITTED
-        read = read_batches(
-            records._records.raw, records.next_fetch_offset, records._aborted_transactions if committed else ()
-        )
-        return None if read is None else self._with_those_before(read)
-
-    def _with_those_before(self, read: FetchedRecords) -> FetchedRecords:
+        raw, first = records._records.raw, records.next_fetch_offset
         state = self._assignment.state_value(self._topic_partition)
+        below = sys.maxsize if state.highwater is None else max(state.highwater, first) + _BEYOND_END
+        read = read_batches(raw, first, records._aborted_transactions if committed else (), below)
+        if read.end == first:  # it would be fetched for ever
+            nothing = DamagedBatch(first, f"offset {first} cannot be read: no whole batch begins there", raw)
+            read = msgspec.structs.replace(read, end=first + 1, damaged=(nothing,))
+        return self._with_those_before(read, state)
+
+    def _with_those_before(self, read: FetchedRecords, state: Any) -> FetchedRecords:
         before: FetchedRecords | None = getattr(state, "without_records", None)
         if before is not None and before.end == read.start:
             read = msgspec.structs.replace(read, start=before.start, missing=before.missing + read.missing)
         state.without_records = None if read else read
         return read
 
+    def _objects(self, given: FetchedRecords) -> list[ConsumerRecord[bytes, bytes]]:
+        """The records as aiokafka has them, without their headers, of a topic that only an agent reads."""
+        topic, partition = self._topic_partition
+        for batch in given.damaged:
+            log.error("a record batch of %s-%d is passed: %s", topic, partition, batch.detail)
+        return [
+            ConsumerRecord(
+                topic, partition, int(column["offset"]), int(column["timestamp"]), 0,
+                given.key(place), given.value(place), None,
+                int(column["key_length"]), int(column["value_length"]), (),
+            )
+            for place, column in enumerate(given.columns)
+        ]  # fmt: skip
 
-def read_batches(raw: bytes, first: int, aborted: Aborted = ()) -> FetchedRecords | None:
-    """The records in the batches `raw` from offset `first` on, without those of transactions that were `aborted`;
-    None for the message formats before v2. Raises `CorruptRecordException`, `UnsupportedCodecError`."""
-    data = np.frombuffer(raw, np.uint8)
+
+def read_batches(raw: bytes, first: int, aborted: Aborted = (), below: int = sys.maxsize) -> FetchedRecords:
+    """The records in the batches `raw` from offset `first` on, without those of transactions that were `aborted`,
+    and the batches that cannot be read. No offset is `below` or above. Raises nothing for what `raw` holds."""
+    try:
+        return _read_at_once(raw, first, aborted, below)
+    except BadBatch:
+        return read_each(raw, first, aborted, below)
+
+
+def _read_at_once(raw: bytes, first: int, aborted: Aborted, below: int) -> FetchedRecords:
+    """All batches in two kernels. Raises `BadBatch` when one of them is damaged, or of another format."""
     batches = np.zeros(len(raw) // kernels.HEADER_BYTES + 1, kernels.BATCH)
-    found = kernels.scan(data, batches)
+    found = kernels.scan(np.frombuffer(raw, np.uint8), batches)
     batches = batches[: max(found, 0)]
-    if found < 0:
-        raise CorruptRecordException("the header of a record batch")
-    if (batches["format"] != kernels.FORMAT).any():
-        return None
-    end = max(int(batches["last_offset"][-1]) + 1, first) if found else first
-    kept = _applicable(raw, batches, aborted)
-    skipped = batches[~kept]
-    batches = batches[kept]
-    if (batches["attributes"] & kernels.CODEC).any():
-        raw, batches = _uncompressed(raw, batches)
-    columns = _parsed(raw, batches, first)
-    without = int((skipped["last_offset"] + 1 - np.maximum(skipped["base_offset"], first)).clip(0).sum())
-    return FetchedRecords(raw, columns, first, end, max(end - first - len(columns) - without, 0))
-
-
-def _applicable(raw: bytes, batches: NDArray[np.void], aborted: Aborted) -> NDArray[np.bool_]:
-    """Which batches hold records that count: no markers, and nothing of a transaction that was aborted."""
-    control: NDArray[np.bool_] = (batches["attributes"] & kernels.CONTROL) != 0
-    kept: NDArray[np.bool_] = ~control
-    waiting, gone = sorted(aborted, key=lambda one: one[1]), set[int]()
-    if not waiting:
-        return kept
-    for place, batch in enumerate(batches):
-        while waiting and waiting[0][1] <= batch["base_offset"]:
-            gone.add(waiting.pop(0)[0])
-        producer = int(batch["producer"])
-        if control[place]:
-            if _aborts(raw, batches[place : place + 1]):
-                gone.discard(producer)
-        elif batch["attributes"] & kernels.TRANSACTIONAL and producer in gone:
-            kept[place] = False
-    return kept
-
-
-def _aborts(raw: bytes, marker: NDArray[np.void]) -> bool:
-    """Whether the only record of a control batch ends an aborted transaction."""
-    found = FetchedRecords(raw, _parsed(raw, marker, 0), 0, 0)
-    return len(found) > 0 and (found.key(0) or b"")[2:4] == _ABORT
-
-
-def _parsed(raw: bytes, batches: NDArray[np.void], first: int) -> NDArray[np.void]:
-    count = int(batches["records"].sum())
-    if count > len(raw) // kernels.LEAST_RECORD_BYTES or len(raw) > _MOST_BYTES:
-        raise CorruptRecordException(f"{count} records in {len(raw)} bytes")
-    columns = np.empty(count, kernels.RECORD)
-    read = kernels.parse(np.frombuffer(raw, np.uint8), batches, first, _SOURCE, columns)
-    if read < 0:
-        raise CorruptRecordException("a record batch")
-    return columns[:read]
-
-
-def _uncompressed(raw: bytes, batches: NDArray[np.void]) -> tuple[bytes, NDArray[np.void]]:
-    """The records of all batches without their headers, and the batches with their new places."""
-    parts, end = [], 0
-    for batch in batches:
-        part, used = raw[batch["start"] : batch["end"]], int(batch["attributes"]) & kernels.CODEC
-        if used:
-            part = bytes(_decoder(used)(part))
-        batch["start"], batch["end"] = end, end + len(part)
-        end += len(part)
-        parts.append(part)
-    return b"".join(parts), batches
-
-
-def _decoder(used: int) -> Callable[[bytes], Any]:
-    has, decode = _CODECS.get(used, (lambda: False, bytes))
-    if not has():
-        raise UnsupportedCodecError(f"codec {used} of a record batch")
-    return decode
+    if found < 0 or (batches["format"] != kernels.FORMAT).any():
+        raise BadBatch("the header of a batch")
+    bases, ends = batches["base_offset"], batches["last_offset"] + 1
+    if found and ((bases[1:] < ends[:-1]).any() or ends[-1] > below):
+        raise BadBatch("batches that do not follow one another")
+    kept = applicable(raw, batches, aborted) & (ends > first)
+    data, columns, read = records_of(raw, batches[kept], first)
+    end = max(int(ends[-1]), first) if found else first
+    if len(read) < np.count_nonzero(kept):  # the others are fetched again
+        end = max(int(read["last_offset"][-1]) + 1, first)
+    skipped = ~kept & (bases < end)
+    without = int((ends[skipped] - np.maximum(bases[skipped], first)).clip(0).sum())
+    missing = max(end - first - len(columns) - without, 0)
+    return checked(FetchedRecords(data, columns, first, end, missing))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.big_endian import big_endian
-from engine.kernels.hashing import hash32, hash64
+from engine.kernels.hashing import hash32, hash64, upper
 from engine.kernels.jit import kernel
 from engine.kernels.partition import partition
 from engine.kernels.wire import (
@@ -31,8 +31,10 @@ KNOWN = np.isin(np.arange(max(Kind) + 1), list(Kind))
 OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, MISSING_CUSTOMER, BAD_CUSTOMER = (
     range(10)
 )
+BAD_RECORD_TIME, TOMBSTONE = 10, 11
+CLAMPED = 12  # inside of this module: `OK`, and counted
 
-#: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`.
+#: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`; empty for what is no dead letter.
 REASONS = (
     "",
     "",
@@ -44,6 +46,8 @@ REASONS = (
     "too_large",
     "missing_customer",
     "bad_field",
+    "bad_record_time",
+    "",
 )
 
 DETAILS = (
@@ -57,6 +61,9 @@ DETAILS = (
     f"more than {MAX_EVENT_BYTES // 1024} KiB, or a customer of more than {MAX_CUSTOMER_BYTES} bytes",
     "the record's key, which names the customer, is empty",
     "the record's key, which names the customer, is not UTF-8",
+    "the record's own timestamp, not the event's, is no time since 2000 in epoch milliseconds (nor in seconds): "
+    "nothing says whether the event lies ahead",
+    "",
 )
 
 COLUMNS = np.dtype(
@@ -67,6 +74,8 @@ COLUMNS = np.dtype(
         ("value", "f8"),
         ("item", "u4"),
         ("category", "u4"),
+        ("item_check", "u4"),
+        ("category_check", "u4"),
         ("quantity", "u4"),
         ("order", "u4"),
         ("item_start", "i4"),
@@ -152,16 +161,27 @@ def _known(kind):
 
 
 @kernel
+def _begins_object(data, at, end):
+    """Whether a JSON object begins at `at`, behind the byte order mark and the blanks that some programs write."""
+    if at + 3 <= end and data[at] == 0xEF and data[at + 1] == 0xBB and data[at + 2] == 0xBF:
+        at += 3
+    while at < end and (data[at] == 0x20 or data[at] == 0x0A or data[at] == 0x0D or data[at] == 0x09):
+        at += 1
+    return at < end and data[at] == 0x7B
+
+
+@kernel
 def _event(data, at, end, came_in, i, scratch, out):
     """Read one event into the record `out`; returns its status. ``came_in[i]`` becomes the event's own word, when
-    it has one."""
+    it has one; an event that lies after that is `CLAMPED` to it."""
     if at >= end:
         return MALFORMED
-    if data[at] == 0x7B:
+    packed = 0x90 <= data[at] <= 0x9F
+    if not packed and _begins_object(data, at, end):
         return JSON
     if end - at > MAX_EVENT_BYTES:
         return TOO_LARGE
-    if not 0x90 <= data[at] <= 0x9F:
+    if not packed:
         return MALFORMED
     fields = data[at] & 0x0F
     if fields < LEAST_FIELDS:
@@ -195,7 +215,9 @@ def _event(data, at, end, came_in, i, scratch, out):
     engine_at = 0
     if fields > 10 and at >= 0:
         engine_at, at = _integer(data, at, end)
-    if at < 0 or (fields <= 11 and at != end):
+    if fields > 11 and at >= 0:
+        _, at = _integer(data, at, end)
+    if at < 0 or (fields <= 12 and at != end):
         return MALFORMED
     if not _known(kind):
         return UNKNOWN_TYPE
@@ -203,16 +225,21 @@ def _event(data, at, end, came_in, i, scratch, out):
         return MISSING_ID
     if engine_at > 0:
         came_in[i] = engine_at
-    if moment < EARLIEST_MS or moment > min(came_in[i], LATEST_MS - AHEAD_MS) + AHEAD_MS:
+    if moment < EARLIEST_MS:
+        return BAD_TIME
+    if came_in[i] < EARLIEST_MS:
+        return BAD_RECORD_TIME
+    if moment > min(came_in[i], LATEST_MS - AHEAD_MS) + AHEAD_MS:
         return BAD_TIME
     if not (0.0 <= value <= MAX_VALUE) or quantity < 0 or quantity > MAX_QUANTITY:
         return BAD_NUMBER
     out.id = hash64(data, id_start, id_length)
-    out.at = moment
+    out.at = min(moment, came_in[i])
     out.received_at = max(received_at, 0)
     out.value = value
-    out.item = hash32(data, item_start, item_length)
-    out.category = hash32(data, category_start, category_length)
+    item, category = hash64(data, item_start, item_length), hash64(data, category_start, category_length)
+    out.item, out.item_check = upper(item), np.uint32(item)
+    out.category, out.category_check = upper(category), np.uint32(category)
     out.quantity = quantity
     out.order = hash32(data, order_start, order_length)
     out.item_start = item_start
@@ -220,7 +247,7 @@ def _event(data, at, end, came_in, i, scratch, out):
     out.category_start = category_start
     out.category_length = category_length
     out.kind = kind
-    return OK
+    return OK if moment <= came_in[i] else CLAMPED
 
 
 @kernel
@@ -229,14 +256,23 @@ def decode(data, records, came_in, columns):
 
     ``came_in`` (int64, N): the records' own times (epoch ms), replaced by the engine's where an event brings it
     (``engine_at``). It is the measure of "too far in the future", and lies in the record, so that it is the same
-    whenever it is read. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is not `OK` the other columns of
-    that event are undefined.
+    whenever it is read. An event that lies after it happened at it, as in every source: a clock that is ahead
+    would make all that follows late. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is not `OK` the other
+    columns of that event are undefined. Returns how many events lay ahead.
     """
     scratch = np.zeros(1, np.uint64)
+    clamped = 0
     for i in range(records.shape[0]):
+        if records[i].value_length < 0:
+            columns[i].status = TOMBSTONE
+            continue
         start = np.int64(records[i].value)
-        end = start + max(records[i].value_length, 0)
-        columns[i].status = _event(data, start, end, came_in, i, scratch, columns[i])
+        status = _event(data, start, start + records[i].value_length, came_in, i, scratch, columns[i])
+        if status == CLAMPED:
+            status = OK
+            clamped += 1
+        columns[i].status = status
+    return clamped
 
 
 @kernel

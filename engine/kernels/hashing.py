@@ -28,12 +28,18 @@ def hash64(data, start, length):
 
 
 @kernel
-def hash32(data, start, length):
-    """The upper half of `hash64`; never 0 but for no bytes."""
-    h = np.uint32(hash64(data, start, length) >> np.uint64(32))
-    if h == np.uint32(0) and length > 0:
+def upper(h):
+    """The upper half of a `hash64`; never 0 but for no bytes."""
+    half = np.uint32(h >> np.uint64(32))
+    if half == np.uint32(0) and h != np.uint64(0):
         return np.uint32(1)
-    return h
+    return half
+
+
+@kernel
+def hash32(data, start, length):
+    """The `upper` half of the `hash64` of the same bytes."""
+    return upper(hash64(data, start, length))
 
 
 def word_hash(word: str) -> int:

@@ -10,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.records import RECORD
+from engine.kernels.wire import EARLIEST_MS, EARLIEST_S, LATEST_MS
 from engine.ports.sources import SOURCE_HEADER
+
+NO_TIMESTAMP = -1  # Kafka's own word
 
 
 class KafkaRecord(Protocol):
@@ -19,7 +22,7 @@ class KafkaRecord(Protocol):
     @property
     def offset(self) -> int: ...
     @property
-    def timestamp(self) -> int: ...
+    def timestamp(self) -> int | None: ...
     @property
     def key(self) -> bytes | None: ...
     @property
@@ -29,11 +32,20 @@ class KafkaRecord(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
+class DamagedBatch(msgspec.Struct, frozen=True):
+    """A record batch that cannot be read: where it begins, why, and its bytes as the broker gave them."""
+
+    offset: int
+    detail: str
+    data: bytes
+
+
 class FetchedRecords(msgspec.Struct, frozen=True, eq=False):
-    """All that may be applied of the log's offsets ``[start, end)``.
+    """All that may be applied of the log's offsets ``[start, end)``, and what cannot be read of them.
 
     ``columns`` (`RECORD`, N) in the order of the log; their keys, values and sources lie in ``data``. Offsets
-    without a record hold a transaction's marker or what was aborted, except for ``missing`` of them.
+    without a record hold a transaction's marker, what was aborted or the beginning of a `DamagedBatch`, except for
+    ``missing`` of them, the rest of a damaged batch among these.
     """
 
     data: bytes
@@ -41,23 +53,41 @@ class FetchedRecords(msgspec.Struct, frozen=True, eq=False):
     start: int
     end: int
     missing: int = 0
+    damaged: tuple[DamagedBatch, ...] = ()
 
     def __len__(self) -> int:
-        return len(self.columns)
+        return len(self.columns) + len(self.damaged)
 
     def split(self, count: int) -> tuple[FetchedRecords, FetchedRecords]:
-        """The first `count` records (one or more), and the others; what is missing is counted with the first."""
-        first, rest = self.columns[:count], self.columns[count:]
-        border = int(rest["offset"][0]) if len(rest) else self.end
+        """The first `count` records and damaged batches (one or more), and the others; what is missing is counted
+        with the first."""
+        border = self._border(count)
+        place = int(np.searchsorted(self.columns["offset"], border)) if self.damaged else count
+        before = tuple(batch for batch in self.damaged if batch.offset < border)
+        behind = self.damaged[len(before) :]
         return (
-            FetchedRecords(self.data, first, self.start, border, self.missing),
-            FetchedRecords(self.data, rest, border, self.end),
+            FetchedRecords(self.data, self.columns[:place], self.start, border, self.missing, before),
+            FetchedRecords(self.data, self.columns[place:], border, self.end, 0, behind),
         )
 
-    @property
-    def newest_at(self) -> int:
-        """Timestamp of the last record, epoch ms."""
-        return int(self.columns["timestamp"][-1])
+    def _border(self, count: int) -> int:
+        """The offset of the first that is not among the first `count`."""
+        if count >= len(self):
+            return self.end
+        if not self.damaged:
+            return int(self.columns["offset"][count])
+        offsets: list[int] = self.columns["offset"].tolist()
+        return sorted([*offsets, *(batch.offset for batch in self.damaged)])[count]
+
+    def times(self) -> tuple[NDArray[np.int64], int]:
+        """The records' own times (N, epoch ms), and how many of them were in seconds. Read as milliseconds, a time
+        in seconds lies in the first weeks of 1970, where no record does."""
+        times = self.columns["timestamp"].copy()
+        if not len(times) or times.min() >= EARLIEST_MS:
+            return times, 0
+        seconds = (times >= EARLIEST_S) & (times <= LATEST_MS // 1_000)
+        times[seconds] *= 1_000
+        return times, int(np.count_nonzero(seconds))
 
     def key(self, place: int) -> bytes | None:
         """The key of the record at `place`."""
@@ -82,7 +112,8 @@ def as_columns(records: Sequence[KafkaRecord]) -> FetchedRecords:
     parts: list[bytes] = []
     end = 0
     for place, record in enumerate(records):
-        columns["offset"][place], columns["timestamp"][place] = record.offset, record.timestamp
+        columns["offset"][place] = record.offset
+        columns["timestamp"][place] = NO_TIMESTAMP if record.timestamp is None else record.timestamp
         for name, part in (("key", record.key), ("value", record.value), ("source", _source(record))):
             columns[name][place] = end
             columns[f"{name}_length"][place] = -1 if part is None else len(part)

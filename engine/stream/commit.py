@@ -27,6 +27,7 @@ _TALLIED = {
     "stream_applied": "applied",
     "stream_duplicates": "duplicates",
     "stream_forwarded": "forwarded",
+    "stream_tombstones": "tombstones",
     "stream_customers": "customers",
 }
 

@@ -10,10 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadEvent
+from engine.events import EARLIEST_MS, LATEST_MS
 from engine.kernels import decode as kernels
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, Source, Sources
+
+#: Dead-letter reason of a record batch, and reasons for which an event is counted that is taken all the same: it
+#: lay ahead of its record, or its record's time was in seconds.
+DAMAGED, AHEAD, IN_SECONDS = "damaged_batch", "ahead_of_record", "record_time_in_seconds"
 
 
 class DecodedBatch(msgspec.Struct, frozen=True):
@@ -21,10 +26,10 @@ class DecodedBatch(msgspec.Struct, frozen=True):
 
     ``events`` (`COLUMNS`, N), their ``customers`` (N) and ``offsets`` (N) are what can be applied here, in
     order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
-    (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``.
-    ``watermark`` (epoch ms) is the largest event time, 0 for none; a clock that is ahead does not count beyond
-    the time at which its event was received. ``warned`` counts the events of which something could not be read, by
-    reason.
+    (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``;
+    ``tombstones`` are the offsets of records without a value, which say nothing. ``watermark`` is the largest
+    event time and ``newest_at`` the last record's own (epoch ms, 0 for none). ``warned`` counts by reason the
+    events of which something could not be read, or was not taken as it stood.
     """
 
     customers: list[bytes]
@@ -34,80 +39,101 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     dead: list[DeadLetter]
     forward: list[tuple[bytes, bytes]]
     forward_offsets: NDArray[np.int64]
+    tombstones: NDArray[np.int64]
     first: int
     end: int
     watermark: int
+    newest_at: int
     warned: Counter[str]
 
     @property
     def records(self) -> int:
-        """How many records there were."""
-        return len(self.events) + len(self.dead) + len(self.forward)
+        """How many records there were; a damaged batch, of which nobody knows, counts as one."""
+        return len(self.events) + len(self.dead) + len(self.forward) + len(self.tombstones)
 
     def counts(self, first: int, end: int) -> dict[str, int]:
         """Tallies of the records whose offsets are in ``[first, end)``."""
         dead = sum(first <= letter.offset < end for letter in self.dead)
-        forward = int(np.count_nonzero((self.forward_offsets >= first) & (self.forward_offsets < end)))
-        good = int(np.searchsorted(self.offsets, end) - np.searchsorted(self.offsets, first))
-        return {"events": good + dead + forward, "deadletters": dead, "forwarded": forward}
+        good, forward, tombstones = (
+            int(np.searchsorted(offsets, end) - np.searchsorted(offsets, first))
+            for offsets in (self.offsets, self.forward_offsets, self.tombstones)
+        )
+        return {
+            "events": good + dead + forward + tombstones,
+            "deadletters": dead,
+            "forwarded": forward,
+            "tombstones": tombstones,
+        }
 
 
 def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str, sources: Sources) -> DecodedBatch:
-    """Decode `fetched` (one record or more) of `partition`. Never raises for what a record contains."""
+    """Decode `fetched` (what there is of `partition`). Never raises for what a record contains."""
     records, data = fetched.columns, fetched.data
-    came_in, events = records["timestamp"].copy(), np.zeros(len(records), kernels.COLUMNS)
-    kernels.decode(np.frombuffer(data, np.uint8), records, came_in, events)
+    came_in, in_seconds = fetched.times()
+    newest_at, events = int(came_in[-1]) if len(came_in) else 0, np.zeros(len(records), kernels.COLUMNS)
+    ahead = kernels.decode(np.frombuffer(data, np.uint8), records, came_in, events)
     faults: dict[int, BadEvent] = {}
     warned = Counter[str]()
     external = np.flatnonzero(events["status"] == kernels.JSON)
     if len(external):
-        data, records, faults = _canonical(fetched, external.tolist(), f"{topic}-{partition}", sources, warned)
-        again, times = events[external], came_in[external]
+        times = came_in[external]
+        data, records, faults = _canonical(
+            fetched, external.tolist(), times.tolist(), f"{topic}-{partition}", sources, warned
+        )
+        again = events[external]
         kernels.decode(np.frombuffer(data, np.uint8), records[external], times, again)
-        events[external], came_in[external] = again, times
+        events[external] = again
+    if ahead or in_seconds:
+        warned.update({AHEAD: ahead, IN_SECONDS: in_seconds})
     elsewhere = _place(data, records, events, partition, partitions)
     status, offsets = events["status"], records["offset"]
-    first, end = fetched.start, fetched.end
-    times = np.minimum(events["at"], came_in)
+    first, end, none = fetched.start, fetched.end, offsets[:0]
     if not status.any() and not elsewhere.any():
-        customers = _keys(data, records)
+        customers, watermark, dead = _keys(data, records), int(events["at"].max(initial=0)), _damaged(fetched)
         return DecodedBatch(
-            customers, events, offsets, data, [], [], offsets[:0], first, end, int(times.max()), warned
+            customers, events, offsets, data, dead, [], none, none, first, end, watermark, newest_at, warned
         )
     good = (status == kernels.OK) & ~elsewhere
     away = (status == kernels.OK) & elsewhere
+    void = status == kernels.TOMBSTONE
     decoded = FetchedRecords(data, records, first, end)
+    dead = [
+        _dead(fetched, i, int(status[i]), faults.get(i)) for i in np.flatnonzero((status != 0) & ~void).tolist()
+    ]
     return DecodedBatch(
         _keys(data, records[good]),
         events[good],
         offsets[good],
         data,
-        [_dead(fetched, i, int(status[i]), faults.get(i)) for i in np.flatnonzero(status).tolist()],
+        [*dead, *_damaged(fetched)],
         [(decoded.key(i) or b"", decoded.value(i) or b"") for i in np.flatnonzero(away).tolist()],
         offsets[away],
+        offsets[void],
         first,
         end,
-        int(times[good].max(initial=0)),
+        int(events["at"][good].max(initial=0)),
+        newest_at,
         warned,
     )
 
 
 def _canonical(
-    fetched: FetchedRecords, external: Sequence[int], origin: str, sources: Sources, warned: Counter[str]
+    fetched: FetchedRecords,
+    external: Sequence[int],
+    came_in: Sequence[int],
+    origin: str,
+    sources: Sources,
+    warned: Counter[str],
 ) -> tuple[bytes, NDArray[np.void], dict[int, BadEvent]]:
-    """`fetched` with the records at `external` in canonical form, behind the others' bytes; why some have none.
-    `warned` gets what was left out."""
+    """`fetched` with the records at `external`, which `came_in` then, in canonical form, behind the others' bytes;
+    why some have none. `warned` gets what was left out."""
     records, faults = fetched.columns.copy(), {}
     parts, end = [fetched.data], len(fetched.data)
-    for i in external:
+    for i, at in zip(external, came_in, strict=True):
         key, value = fetched.key(i), b""
         try:
-            key, value, left_out = _source_of(fetched.source(i), sources).canonical(
-                fetched.value(i) or b"",
-                key,
-                int(records["timestamp"][i]),
-                f"{origin}-{records['offset'][i]}",
-            )
+            source, unnamed = _source_of(fetched.source(i), sources), f"{origin}-{records['offset'][i]}"
+            key, value, left_out = source.canonical(fetched.value(i) or b"", key, _measured(at), unnamed)
             warned.update({one.reason for one in left_out})
         except BadEvent as fault:
             faults[i] = fault
@@ -116,6 +142,13 @@ def _canonical(
             parts.append(part)
             end += len(part)
     return b"".join(parts), records, faults
+
+
+def _measured(came_in: int) -> int:
+    """`came_in`, when it can be the time of a record. Raises `BadEvent`."""
+    if not EARLIEST_MS <= came_in <= LATEST_MS:
+        raise BadEvent("bad_record_time", kernels.DETAILS[kernels.BAD_RECORD_TIME])
+    return came_in
 
 
 def _source_of(name: str, sources: Sources) -> Source:
@@ -149,6 +182,10 @@ def _is_text(customer: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _damaged(fetched: FetchedRecords) -> list[DeadLetter]:
+    return [DeadLetter(DAMAGED, batch.detail, batch.offset, None, batch.data) for batch in fetched.damaged]
 
 
 def _dead(fetched: FetchedRecords, place: int, status: int, fault: BadEvent | None) -> DeadLetter:

@@ -100,8 +100,9 @@ class Worker:
             if fresh is None:
                 again[partition] = state.next
             else:
-                state.newest_record_at = fresh.newest_at
-                work.append((state, decode(fresh, partition, self._partitions, self._topic, self._sources)))
+                batch = decode(fresh, partition, self._partitions, self._topic, self._sources)
+                state.newest_record_at = batch.newest_at or state.newest_record_at
+                work.append((state, batch))
         for state, batch in work:
             self._watch_dead_letters(batch)
             for reason, count in batch.warned.items():

@@ -75,6 +75,8 @@ HOMES: dict[str, set[str]] = {
     "faust": {"kafka"},
     "mode": {"kafka"},
     "aiokafka": {"kafka"},
+    "cramjam": {"kafka"},
+    "google_crc32c": {"kafka"},
     "redis": {"store"},
     "hiredis": {"store"},
     "blacksheep": {"web"},

@@ -132,6 +132,46 @@ async def test_aborted_records_are_left_out_where_committed_ones_are_asked_for(i
     assert given.end == 3
 
 
+DAMAGED = batch([Record(4), Record(5)], 4)[:-1] + b"?"
+
+
+@pytest.mark.parametrize("topic", [OURS, OTHER])
+async def test_a_damaged_batch_is_passed_in_any_topic(
+    topic: TopicPartition, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetched, assignment = result(topic, DAMAGED + batch([Record(6)], 6), 4)
+    given = fetched.getall(10)
+    assert assignment.state_value(topic).position == 7
+    assert not fetched.has_more()
+    if topic == OURS:
+        assert ([one.offset for one in given.damaged], given.columns["offset"].tolist()) == ([4], [6])
+    else:
+        assert [(record.offset, record.key, record.value) for record in given] == [(6, b"ann", b"value")]
+        assert "objects-0 is passed: offsets 4 to 5 cannot be read: its checksum" in caplog.text
+
+
+@pytest.mark.parametrize("raw", [THREE[:-1], b"?", b"?" * 90])
+@pytest.mark.parametrize("topic", [OURS, OTHER])
+async def test_an_answer_without_a_whole_batch_moves_one_offset(topic: TopicPartition, raw: bytes) -> None:
+    records = fetcher.MemoryRecords(raw)
+    assert (records.has_next(), records.has_next()) == (True, False)
+    fetched, assignment = result(topic, raw, 4)
+    given = fetched.getall(10)
+    assert assignment.state_value(topic).position == 5
+    assert [one.offset for one in given.damaged] == [4] if topic == OURS else given == []
+
+
+async def test_where_the_log_ends_is_asked_of_the_assignment() -> None:
+    assert "tp_state.highwater = highwater" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
+    assignment = subscription_state.Assignment([OURS])
+    assignment.state_value(OURS).highwater = 9
+    far = 9 + record_batches._BEYOND_END
+    for offset, position in ((far - 1, far), (far, 5)):
+        fetched, _ = result(OURS, batch([Record(offset)], offset), 4, assignment=assignment)
+        assert len(fetched.getall(10)) == 1
+        assert assignment.state_value(OURS).position == position
+
+
 async def test_other_topics_are_aiokafkas() -> None:
     fetched, assignment = result(OTHER, THREE, 4)
     assert [record.offset for record in fetched.getall(2)] == [4, 5]
@@ -139,8 +179,9 @@ async def test_other_topics_are_aiokafkas() -> None:
     assert assignment.state_value(OTHER).position == 8
 
 
-async def test_old_formats_are_aiokafkas() -> None:
+async def test_old_formats_come_as_columns_too() -> None:
     builder = LegacyRecordBatchBuilder(1, 0, 1 << 20)
     builder.append(0, 5, b"ann", b"value")
     fetched, _ = result(OURS, bytes(builder.build()))
-    assert [record.value for record in fetched.getall(2)] == [b"value"]
+    given = fetched.getall(2)
+    assert [given.value(place) for place in range(len(given))] == [b"value"]

@@ -19,6 +19,7 @@ from tests.patience import PATIENCE_S
 
 __all__ = ["deployment"]
 
+HOUR_MS = 3_600_000
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 Record = tuple[str, bytes, list[tuple[str, str | bytes | None]]]
 
@@ -52,7 +53,7 @@ async def produced(sender: Producer, deployment: Deployment, records: Sequence[R
             customer.encode(),
             headers=headers,
             on_delivery=told,
-            timestamp=START,
+            timestamp=START + HOUR_MS,  # no event lies ahead of its record
         )
     assert await asyncio.to_thread(sender.flush, PATIENCE_S) == 0
     return places

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.events import Kind
 from engine.kernels import decode
+from engine.kernels.records import RECORD
 from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
@@ -29,8 +30,8 @@ def event(*fields: object) -> bytes:
 
 
 def whole(**changes: object) -> bytes:
-    """An event of eleven fields with some of them changed (``_6=``: the value)."""
-    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0]
+    """An event of twelve fields with some of them changed (``_6=``: the value)."""
+    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 2]
     for place, value in changes.items():
         fields[int(place[1:])] = value
     return event(*fields)
@@ -52,18 +53,18 @@ def test_the_shortest_event_has_four_fields_and_defaults_for_the_others() -> Non
     assert (got["item_length"][1], got["category_length"][1], got["kind"][1], got["at"][1]) == (0, 0, 2, NOW)
 
 
-@pytest.mark.parametrize("fields", range(4, 12))
+@pytest.mark.parametrize("fields", range(4, 13))
 def test_an_event_may_end_after_any_field_and_nowhere_else(fields: int) -> None:
-    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0]
+    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 2]
     value = event(*all_fields[:fields])
     assert status(value) == decode.OK
     assert status(value + b"\x01") == decode.MALFORMED
     # one field more is announced than there are
-    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 11 else decode.OK)
+    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 12 else decode.OK)
 
 
 def test_fields_that_a_later_version_appends_are_passed_over() -> None:
-    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, "new")
+    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 2, "new")
     assert columns([value, whole()])["status"].tolist() == [decode.OK, decode.OK]
 
 
@@ -156,7 +157,7 @@ def test_a_text_may_be_written_in_any_width(text: str, written: bytes) -> None:
         assert status(event(1, 1, NOW, "id", "item", written[:cut])) == decode.MALFORMED
 
 
-@pytest.mark.parametrize("place", range(11))
+@pytest.mark.parametrize("place", range(12))
 @pytest.mark.parametrize(
     "wrong", [b"\xc1", b"\xc2", b"\xc4\x00", b"\xdc\x00\x00", b"\x80", b"\x90", b"\xd4\x01\x01"]
 )
@@ -164,7 +165,7 @@ def test_what_is_neither_number_nor_text_makes_an_event_malformed(place: int, wr
     assert status(whole(**{f"_{place}": wrong})) == decode.MALFORMED
 
 
-@pytest.mark.parametrize("place", range(11))
+@pytest.mark.parametrize("place", range(12))
 def test_a_number_for_a_text_makes_it_malformed_and_the_other_way_round(place: int) -> None:
     wrong: object = 7 if place in (3, 4, 5, 9) else "seven"
     assert status(whole(**{f"_{place}": wrong})) == decode.MALFORMED
@@ -187,7 +188,6 @@ def test_an_id_has_one_to_a_hundred_bytes(length: int, expected: str) -> None:
         (946_684_800_000, NOW, True),
         (NOW + DAY_MS, NOW, True),
         (NOW + DAY_MS + 1, NOW, False),
-        (NOW, 0, False),
         (5_241_652_095_000, 2**45, True),
         (5_241_652_095_001, 2**45, False),
         (5_241_652_095_000, 5_241_652_095_000 - DAY_MS, True),
@@ -196,7 +196,43 @@ def test_an_id_has_one_to_a_hundred_bytes(length: int, expected: str) -> None:
 )
 def test_a_time_lies_between_2000_and_a_day_after_the_event_came_in(at: int, came_in: int, good: bool) -> None:
     assert status(whole(_2=at), came_in) == (decode.OK if good else decode.BAD_TIME)
-    assert status(whole(_2=at, _10=max(came_in, 1)), NOW) == (decode.OK if good else decode.BAD_TIME)
+    assert status(whole(_2=at, _10=came_in), NOW) == (decode.OK if good else decode.BAD_TIME)
+
+
+@pytest.mark.parametrize("came_in", [-1, 0, 1, 946_684_800_000 - 1, 946_684_800_000])
+def test_a_record_must_have_a_time_itself_and_is_told_apart_from_its_event(came_in: int) -> None:
+    """An event that has the engine's time of receipt needs no other."""
+    at = 946_684_800_000 + DAY_MS
+    bad = came_in < 946_684_800_000
+    assert status(whole(_2=at), came_in) == (decode.BAD_RECORD_TIME if bad else decode.OK)
+    assert status(whole(_2=at, _10=NOW), came_in) == decode.OK
+    assert status(whole(_2=at, _10=max(came_in, 1)), NOW) == (decode.BAD_RECORD_TIME if bad else decode.OK)
+    assert decode.REASONS[decode.BAD_RECORD_TIME] == "bad_record_time"
+    assert "own timestamp, not the event's" in decode.DETAILS[decode.BAD_RECORD_TIME]
+
+
+@pytest.mark.parametrize("engine_at", [0, NOW - 5])
+@pytest.mark.parametrize(("ahead", "clamped"), [(-1, 0), (0, 0), (1, 1), (DAY_MS, 1), (DAY_MS + 1, 0)])
+def test_an_event_ahead_of_its_record_happened_when_that_came_in(engine_at: int, ahead: int, clamped: int) -> None:
+    came_in = engine_at or NOW
+    values = [whole(_2=came_in + ahead, _10=engine_at), whole(_2=came_in - 9, _10=engine_at)]
+    records: NDArray[np.void] = np.zeros(2, RECORD)
+    records["value"], records["value_length"] = [0, len(values[0])], [len(value) for value in values]
+    out: NDArray[np.void] = np.zeros(2, decode.COLUMNS)
+    data = np.frombuffer(b"".join(values), np.uint8)
+    assert decode.decode(data, records, np.full(2, NOW), out) == clamped
+    assert out["status"].tolist() == [decode.OK if ahead <= DAY_MS else decode.BAD_TIME, decode.OK]
+    assert out["at"][1] == came_in - 9
+    if ahead <= DAY_MS:
+        assert out["at"][0] == came_in + min(ahead, 0)
+
+
+def test_a_record_without_a_value_is_a_tombstone_and_an_empty_value_is_none() -> None:
+    records: NDArray[np.void] = np.zeros(2, RECORD)
+    records["value_length"] = [-1, 0]
+    out: NDArray[np.void] = np.zeros(2, decode.COLUMNS)
+    assert decode.decode(np.frombuffer(b"{", np.uint8), records, np.full(2, NOW), out) == 0
+    assert out["status"].tolist() == [decode.TOMBSTONE, decode.MALFORMED]
 
 
 @pytest.mark.parametrize(
@@ -224,12 +260,20 @@ def test_a_version_that_is_not_ours_is_malformed() -> None:
     assert [status(whole(_0=version)) for version in (0, 1, 2)] == [decode.MALFORMED, decode.OK, decode.MALFORMED]
 
 
-def test_json_is_known_by_its_first_byte() -> None:
+def test_json_is_known_by_its_first_byte_behind_mark_and_blanks() -> None:
     assert [status(value) for value in (b"{", b"|", b"z", b"")] == [decode.JSON, *[decode.MALFORMED] * 3]
+    mark = b"\xef\xbb\xbf"
+    for before in (mark, b" ", b"\t", b"\n", b"\r", mark + b"\r\n "):
+        assert status(before + b"{") == decode.JSON
+        for short in (before, before + b"[", before + b"\x94"):
+            assert status(short) == decode.MALFORMED
+    for other in (b"\x0b{", b" " + mark + b"{", mark[:2] + b"{", mark + mark + b"{"):
+        assert status(other) == decode.MALFORMED
+    assert columns([mark, b"{"])["status"].tolist() == [decode.MALFORMED, decode.JSON]
 
 
 def test_reasons_and_details_are_as_many_as_statuses() -> None:
-    assert len(decode.REASONS) == len(decode.DETAILS) == decode.BAD_CUSTOMER + 1
+    assert len(decode.REASONS) == len(decode.DETAILS) == decode.TOMBSTONE + 1
 
 
 def test_an_array_of_three_is_malformed_whatever_follows() -> None:

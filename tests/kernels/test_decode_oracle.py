@@ -29,6 +29,7 @@ NAMES = (
     "received_at",
     "order",
     "engine_at",
+    "trust",
 )
 ABSENT: dict[str, object] = {
     "item": None,
@@ -38,8 +39,9 @@ ABSENT: dict[str, object] = {
     "received_at": 0,
     "order": None,
     "engine_at": 0,
+    "trust": 0,
 }
-WHOLE = ("version", "kind", "at", "quantity", "received_at", "engine_at")
+WHOLE = ("version", "kind", "at", "quantity", "received_at", "engine_at", "trust")
 TEXT = ("id", "item", "category", "order")
 
 Packed = Callable[[list[object]], bytes]
@@ -76,7 +78,7 @@ def typed(fields: dict[str, object]) -> bool:
 
 def verdict(value: bytes) -> tuple[int, dict[str, object]]:
     """What the documents say of `value`, and its fields."""
-    if value[:1] == b"{":
+    if value.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\n\r")[:1] == b"{":
         return decode.JSON, {}
     if len(value) > MAX_EVENT_BYTES:
         return decode.TOO_LARGE, {}
@@ -91,16 +93,22 @@ def _fault(fields: dict[str, object]) -> int:
     assert isinstance(at, int)
     assert isinstance(value, int | float)
     assert isinstance(quantity, int)
-    came_in = fields["engine_at"] if isinstance(fields["engine_at"], int) and fields["engine_at"] > 0 else NOW
+    came_in = _came_in(fields)
     if fields["kind"] not in set(Kind):
         return decode.UNKNOWN_TYPE
     if not 1 <= len(text(fields["id"])) <= MAX_ID_BYTES:
         return decode.MISSING_ID
+    if came_in < EARLIEST_MS <= at:
+        return decode.BAD_RECORD_TIME
     if not EARLIEST_MS <= at <= min(came_in + AHEAD_MS, LATEST_MS):
         return decode.BAD_TIME
     if not 0 <= value <= MAX_VALUE or not 0 <= quantity <= MAX_QUANTITY:
         return decode.BAD_NUMBER
     return decode.OK
+
+
+def _came_in(fields: dict[str, object]) -> int:
+    return engine_at if isinstance(engine_at := fields["engine_at"], int) and engine_at > 0 else NOW
 
 
 def decoded(value: bytes) -> np.void:
@@ -114,14 +122,16 @@ def agree(value: bytes) -> int:
     got = decoded(value)
     assert int(got["status"]) == status, (value, fields)
     if status == decode.OK:
-        for name in ("kind", "at", "value", "quantity"):
+        for name in ("kind", "value", "quantity"):
             assert got[name] == fields[name]
+        assert got["at"] == min(int(str(fields["at"])), _came_in(fields))
         assert got["received_at"] == max(int(str(fields["received_at"])), 0)
         assert got["id"] == hash64(*_whole(text(fields["id"])))
         for name in ("item", "category"):
             start, words = int(got[f"{name}_start"]), text(fields[name])
             assert value[start : start + int(got[f"{name}_length"])] == words
             assert got[name] == hash32(*_whole(words))
+            assert got[f"{name}_check"] == hash64(*_whole(words)) & 0xFFFFFFFF
         assert got["order"] == hash32(*_whole(text(fields["order"])))
     return status
 
@@ -148,6 +158,7 @@ EVENTS = st.tuples(
     st.integers(-(2**63), 2**63 - 1),
     WORDS,
     st.just(0),
+    st.integers(-(2**63), 2**63 - 1),
     st.integers(-(2**63), 2**64 - 1) | st.dictionaries(st.text(max_size=2), st.floats(width=32), max_size=2),
 ).flatmap(lambda fields: st.integers(4, len(fields)).map(lambda size: list(fields[:size])))
 PACKED = st.tuples(st.booleans(), EVENTS).map(lambda made: packer(made[0])(made[1]))
@@ -174,7 +185,7 @@ ODD = (
 )
 
 
-@given(EVENTS, st.dictionaries(st.integers(0, 10), ODD, min_size=1, max_size=3), st.booleans())
+@given(EVENTS, st.dictionaries(st.integers(0, 11), ODD, min_size=1, max_size=3), st.booleans())
 def test_an_event_of_odd_fields_is_read_alike(fields: list[object], odd: dict[int, object], single: bool) -> None:
     for place, value in odd.items():
         if place < len(fields):
@@ -194,6 +205,10 @@ def test_a_damaged_event_is_read_alike(value: bytes, data: st.DataObject) -> Non
 @given(st.binary(max_size=60) | st.binary(max_size=60).map(lambda rest: b"\x94" + rest))
 @example(b"")
 @example(b"{")
+@example(b"\xef\xbb\xbf\n\t {")
+@example(b"\xef\xbb{")
+@example(b" \xef\xbb\xbf{")
+@example(b"\xef\xbb\xbf \x0b{")
 @example(b"\xdc\x00\x04\x01\x01\x01\xa1a")
 @example(b"\x94\x01\x01\xcf\xff\xff\xff\xff\xff\xff\xff\xff\xa1a")
 @example(b"\x95\x01\x01\xd3\x00\x00\x01\x8b\xcf\xe5\x68\x00\xa1a\xdb\xff\xff\xff\xff")

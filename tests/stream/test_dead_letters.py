@@ -31,6 +31,13 @@ def test_a_record_of_nothing_still_has_a_value() -> None:
     assert "source" not in dict(record.headers)
 
 
+def test_what_a_sender_wrote_into_headers_fits_beside_the_original() -> None:
+    long = DeadLetter("unknown_source", "\ud800" + "d" * 2_000, 17, b"k", b"v" * (LETTER_BYTES - 1), "s" * 900_000)
+    headers = dict(dead_letter_record("events", 0, long).headers)
+    assert headers["source"] == b"s" * 1_000
+    assert headers["detail"] == b"?" + b"d" * 999
+
+
 @pytest.mark.parametrize(("size", "kept"), [(-1, True), (0, True), (1, False)])
 def test_the_original_is_whole_up_to_the_most_a_letter_holds(size: int, kept: bool) -> None:
     value = b"v" * (LETTER_BYTES - 3 + size)

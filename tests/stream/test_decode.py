@@ -56,19 +56,20 @@ def test_every_source_stands_under_its_own_name() -> None:
     assert {name: source.name for name, source in sources().items()} == {"segment": "segment"}
 
 
-@pytest.mark.parametrize(("first", "end"), list(combinations(range(4, 10), 2)))
+@pytest.mark.parametrize(("first", "end"), list(combinations(range(4, 11), 2)))
 def test_every_record_is_counted_once_where_it_lies(first: int, end: int) -> None:
-    """An event, a dead letter, a stranger's, and another event."""
+    """An event, a dead letter, a stranger's, a tombstone, and another event."""
     kinds = [
         ("events", event(5), CUSTOMER),
         ("deadletters", b"?", CUSTOMER),
         ("forwarded", event(7), STRANGER),
+        ("tombstones", None, STRANGER),
         ("events", event(8), CUSTOMER),
     ]
     batch = decoded(*(KafkaRecord(5 + i, value, key) for i, (_, value, key) in enumerate(kinds)))
-    assert (batch.records, batch.first, batch.end) == (4, 5, 9)
+    assert (batch.records, batch.first, batch.end) == (5, 5, 10)
     within = [kind for i, (kind, _, _) in enumerate(kinds) if first <= 5 + i < end]
-    wanted = {kind: within.count(kind) for kind in ("deadletters", "forwarded")}
+    wanted = {kind: within.count(kind) for kind in ("deadletters", "forwarded", "tombstones")}
     assert batch.counts(first, end) == {"events": len(within), **wanted}
 
 

@@ -265,7 +265,7 @@ async def test_a_silence_that_the_store_forgot_is_judged_again() -> None:
     await setting.worker.owned.drain()
     assert (await store.tallies())["cues"] == 1
     store.come_back(before)  # at the same offset: no commit of events shows it
-    late = KafkaRecord(1, event(1, START + 17 * 60_000))
+    late = KafkaRecord(1, event(1, START + 17 * 60_000), timestamp=START + 17 * 60_000)
     await setting.worker.apply(fetched({1: [late]}))
     assert await setting.worker.owned.restore(lambda: True, 0) == {1: 1}
     await setting.worker.apply(fetched({1: [late]}))

@@ -232,6 +232,7 @@ def test_a_batch_counts_what_lies_between_two_offsets() -> None:
                 "events": len(part),
                 "deadletters": part.count(b""),
                 "forwarded": part.count(ELSEWHERE),
+                "tombstones": 0,
             }
             assert batch.counts(first, end) == expected
 

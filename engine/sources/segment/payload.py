@@ -135,17 +135,17 @@ def canonical(
     the customer when the payload names none; `fallback_id` (made from topic, partition and offset, so
     that reading twice gives the same) is the messageId when it has none. Raises `BadEvent`.
     """
-    made = _of_record(value, key, received_at, fallback_id, received_at if now is None else now, limits)
-    return made.customer.encode(), _EVENT.encode(made.event)
+    return _of_record(value, key, received_at, fallback_id, received_at if now is None else now, limits)[:2]
 
 
 def _of_record(
     value: bytes, key: bytes | None, received_at: int, fallback_id: str, now: int, limits: Limits
-) -> Message:
-    """The message of a record. A worker reads it again at every start, so that nothing but `BadEvent` may come of
-    what it holds, be it a slip of ours."""
+) -> tuple[bytes, bytes, Sequence[LeftOut]]:
+    """Customer and event of a record, and what was left out. A worker reads it again at every start, so that
+    nothing but `BadEvent` may come of what it holds, be it a slip of ours."""
     try:
-        return message(value, received_at, now, limits, fallback_id=fallback_id, fallback_customer=_named(key))
+        made = message(value, received_at, now, limits, fallback_id=fallback_id, fallback_customer=_named(key))
+        return made.customer.encode(), _EVENT.encode(made.event), made.left_out
     except _SLIPS as slip:
         raise BadEvent("malformed", f"{UNFORESEEN}: {type(slip).__name__}") from slip
 
@@ -202,8 +202,7 @@ class SegmentSource:
         self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
     ) -> tuple[bytes, bytes, Sequence[LeftOut]]:
         """Customer and canonical event of a payload on Kafka, and what could not be read of it."""
-        made = _of_record(value, key, received_at, fallback_id, received_at, self._limits)
-        return made.customer.encode(), _EVENT.encode(made.event), made.left_out
+        return _of_record(value, key, received_at, fallback_id, received_at, self._limits)
 
 
 def _loose(payload: bytes | msgspec.Raw, limit: int, fault: BadEvent, left_out: list[LeftOut]) -> _LoosePayload:
