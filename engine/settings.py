@@ -87,6 +87,9 @@ class Redis(Tls):
     password: SecretStr = SecretStr("")
     timeout_s: float = Field(2.0, gt=0, description="a command not answered by then counts as Unavailable")
     cue_stream_length: int = Field(10_000, ge=1, description="cues kept per partition for resuming readers")
+    words_kept: int = Field(
+        500_000, ge=1, description="words of items and categories kept for display; the oldest make room"
+    )
 
 
 class Stream(Section):

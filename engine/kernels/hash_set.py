@@ -1,4 +1,4 @@
-"""A bounded set of hashes for deduplication, so that a name is written once and not with every event."""
+"""A bounded set of hashes for deduplication, so that a word is written once and not with every event."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from engine.kernels.jit import kernel
 
 
 @kernel
-def add_new(codes, table, out):
-    """Put ``codes`` (uint32, N) into `table` (uint32, a power of two long, 0: free); `out` (int32, N) gets the
-    places of those that were new, each once. Returns how many.
+def add_new(codes, checks, table, used, out):
+    """Put the hashes ``codes`` with their ``checks`` (both uint32, N) into `table` (uint64, a power of two long,
+    0: free), of which ``used[0]`` (int64) places are taken; `out` (int32, N) gets the places of those that were
+    new, each once. Returns how many.
 
-    0 is no hash. A table that is three quarters full is emptied first: names are written again then.
+    Two words of one code differ in their checks, so each is new once. Code 0 is no word. A table that is three
+    quarters full is emptied first: words are written again then.
     """
-    mask = np.uint32(table.shape[0] - 1)
-    room = table.shape[0] * 3 // 4 - np.count_nonzero(table)
-    new = 0
+    mask, most, new = np.uint64(table.shape[0] - 1), table.shape[0] * 3 // 4, 0
     for i in range(codes.shape[0]):
-        code = codes[i]
-        if code == 0:
+        if codes[i] == 0:
             continue
-        slot = code & mask
-        while table[slot] != 0 and table[slot] != code:
-            slot = (slot + np.uint32(1)) & mask
-        if table[slot] == code:
+        key = np.uint64(codes[i]) << np.uint64(32) | np.uint64(checks[i])
+        slot = key & mask
+        while table[slot] != 0 and table[slot] != key:
+            slot = (slot + np.uint64(1)) & mask
+        if table[slot] == key:
             continue
-        if room <= 0:
+        if used[0] >= most:
             table[:] = 0
-            slot, room = code & mask, table.shape[0] * 3 // 4
-        table[slot] = code
-        room -= 1
+            slot, used[0] = key & mask, 0
+        table[slot] = key
+        used[0] += 1
         out[new] = i
         new += 1
     return new

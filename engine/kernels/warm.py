@@ -80,7 +80,8 @@ def warm_up() -> None:
     advance.fire(rows, slots, 0, 1, rules, scratch, activations)
     timers.timers(rows, slots, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
     advance.touched(slots, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
-    hash_set.add_new(np.ones(1, np.uint32), np.zeros(2, np.uint32), np.zeros(1, np.int32))
+    code = np.ones(1, np.uint32)
+    hash_set.add_new(code, code, np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
     chunks.chunk_end(slots, 0, 1, np.zeros(1, np.int64))
     warm_up_decisions()
 

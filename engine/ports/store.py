@@ -224,11 +224,17 @@ class StatsStore(Protocol):
     async def commit_points(self) -> list[CommitPoint]:
         """How far each partition is."""
 
-    async def name(self, hashes: Mapping[int, str]) -> None:
-        """Remember what category and item hashes stand for."""
+    async def name(self, words: Sequence[tuple[int, str]]) -> None:
+        """Remember what the hashes of items and categories stand for. Sent in call order before the first await.
+        The words written last are kept, as many as the settings say, and up to as many again of those before. A
+        hash that was given two words stands for neither."""
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
-        """The names behind hashes, where known."""
+        """The words behind hashes, where known and one each."""
+
+    async def names_begun(self) -> str:
+        """When the words written last began to be kept, empty before the first. Another answer than before means
+        that older ones were dropped, or will be unless they are written again."""
 
 
 class QuotaStore(Protocol):

@@ -67,7 +67,7 @@ def _worker(process: Process) -> Worker:
 
 async def _check_and_report(worker: Worker, reporter: Reporter) -> None:
     """In this order: no report claims more than the store then held. Raises `Unavailable`."""
-    await worker.owned.check_epochs()
+    await worker.follow_store()
     await reporter.report()
 
 

@@ -25,7 +25,9 @@ key                    type    content
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``version`` incremented by every change
 ``cueline:b:<batch>``  string  that this large batch is being written to Kafka; kept 30 s at most
-``cueline:names``      hash    32-bit hash of an item or category -> its name
+``cueline:names``      hash    32-bit hash of an item or category -> its word; empty when it has two. At
+                               ``redis.words_kept`` of them it becomes ``cueline:{cueline:names}:before``, in place
+                               of what that was. ``cueline:{cueline:names}:begun`` (string) says when it began
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 ``cueline:keys``       hash    id of a caller's key -> JSON of `engine.access.KeyRecord`
 ``cueline:quota:<day>``  hash  id of a key -> what it has spent on that day; kept two days
@@ -45,6 +47,7 @@ DAY_S = 86_400
 NAMES = b"cueline:names"
 KEYS = b"cueline:keys"
 QUOTA_PREFIX = b"cueline:quota:"
+NAMES_BEFORE, NAMES_BEGUN = b"cueline:{cueline:names}:before", b"cueline:{cueline:names}:begun"  # of the same slot
 CLOCK = b"cueline:clock"
 UNDER_WAY = b"cueline:b:"
 

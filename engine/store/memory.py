@@ -84,14 +84,20 @@ class MemoryStore(MemorySent, MemoryKeys):
     """
 
     def __init__(
-        self, partitions: int, cue_stream_length: int = 10_000, wall: Callable[[], int] = wall_ms
+        self,
+        partitions: int,
+        cue_stream_length: int = 10_000,
+        wall: Callable[[], int] = wall_ms,
+        words_kept: int = 500_000,
     ) -> None:
         self._keys = RedisKeys(partitions)
         self._partitions = [_Partition(cues=deque(maxlen=cue_stream_length)) for _ in range(partitions)]
         super().__init__(wall)
         self._newest = StreamPosition(0, 0, 0)
         self._written = asyncio.Event()
-        self._names: dict[int, str] = {}
+        self._words_kept = words_kept
+        self._names, self._names_before = dict[int, str](), dict[int, str]()
+        self._names_begun = 0  # how often
         self._anchor: ClockAnchor | None = None
 
     async def open(self) -> None:
@@ -297,11 +303,22 @@ class MemoryStore(MemorySent, MemoryKeys):
     async def reports(self) -> list[WorkerReport | None]:
         return [part.report[1] if part.report[0] > self._wall() else None for part in self._partitions]
 
-    async def name(self, hashes: Mapping[int, str]) -> None:
-        self._names.update(hashes)
+    async def name(self, words: Sequence[tuple[int, str]]) -> None:
+        for number, word in words:
+            known = self._names.get(number, self._names_before.get(number, word))
+            self._names[number] = word if known == word else ""
+        if words and not self._names_begun:
+            self._names_begun = 1
+        if len(self._names) >= self._words_kept:
+            self._names, self._names_before = {}, self._names
+            self._names_begun += 1
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
-        return {number: self._names[number] for number in hashes if number in self._names}
+        known = self._names_before | self._names
+        return {number: known[number] for number in hashes if known.get(number)}
+
+    async def names_begun(self) -> str:
+        return str(self._names_begun or "")
 
     async def set_clock(self, anchor: ClockAnchor | None) -> None:
         self._anchor = anchor

@@ -13,10 +13,11 @@ from engine.ports.health import CommitPoint
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.counts import Counts
-from engine.store.keys import CLOCK, NAMES
+from engine.store.functions.library import NAME
+from engine.store.keys import CLOCK, NAMES, NAMES_BEFORE, NAMES_BEGUN
 from engine.store.resp import pack
 
-NAMED_AT_ONCE = 500  # about half a millisecond of Redis
+NAMED_AT_ONCE = 400  # about half a millisecond of Redis
 
 
 class StatsCommands(Commands):
@@ -59,18 +60,24 @@ class StatsCommands(Commands):
             one(position, b"offset", offset),
         )
 
-    async def name(self, hashes: Mapping[int, str]) -> None:
-        pairs = list(hashes.items())
-        parts = [pairs[start : start + NAMED_AT_ONCE] for start in range(0, len(pairs), NAMED_AT_ONCE)]
+    async def name(self, words: Sequence[tuple[int, str]]) -> None:
+        parts = [words[start : start + NAMED_AT_ONCE] for start in range(0, len(words), NAMED_AT_ONCE)]
         if parts:
-            frames = (pack(("HSET", NAMES, *chain.from_iterable(part))) for part in parts)
+            written = ("FCALL", NAME, 3, NAMES, NAMES_BEFORE, NAMES_BEGUN, self._settings.words_kept)
+            frames = (pack((*written, *chain.from_iterable(part))) for part in parts)
             await self._connection.pipe(b"".join(frames), len(parts))
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
         if not hashes:
             return {}
-        names = await self._connection.call(pack(("HMGET", NAMES, *hashes)))
-        return {number: name.decode() for number, name in zip(hashes, names, strict=True) if name is not None}
+        asked = b"".join(pack(("HMGET", key, *hashes)) for key in (NAMES, NAMES_BEFORE))
+        newest, before = await self._connection.pipe(asked, 2)
+        words = (old if new is None else new for new, old in zip(newest, before, strict=True))
+        return {number: word.decode(errors="replace") for number, word in zip(hashes, words, strict=True) if word}
+
+    async def names_begun(self) -> str:
+        begun: bytes | None = await self._connection.call(pack(("GET", NAMES_BEGUN)))
+        return (begun or b"").decode(errors="replace")
 
 
 def _read_progress(tallies: bytes, position: bytes) -> bytes:

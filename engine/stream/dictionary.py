@@ -1,4 +1,5 @@
-"""A dictionary of the names behind item and category hashes, kept in the store for display."""
+"""The words behind item and category hashes, written to the store for display: each when it is new, and again once
+the store may have dropped it."""
 
 from __future__ import annotations
 
@@ -11,38 +12,53 @@ from engine.kernels.hash_set import add_new
 from engine.ports.store import StatsStore
 from engine.stream.decode import DecodedBatch
 
-TABLE = 1 << 18  # hashes remembered as written: 1 MB
-MOST = 1_000_000  # names written by one process: what senders invent must not fill the store
+TABLE = 1 << 20  # three quarters of them are remembered as written: 8 MB
+MOST_CHARACTERS = 200  # of a word; longer ones are cut, as nobody reads them
+_MOST_BYTES = 4 * MOST_CHARACTERS
 
 
 class NameDictionary:
-    """Writes each name once, best effort and beside the stream."""
+    """Writes each word once, best effort and beside the stream, but sent before the rows that hold its hash: who
+    sees the row sees its words, and that a hash stands for two of them."""
 
-    def __init__(self, stats: StatsStore) -> None:
+    def __init__(self, stats: StatsStore, table: int = TABLE) -> None:
         self._stats = stats
-        self._seen = np.zeros(TABLE, np.uint32)
-        self._written = 0
+        self._known = np.zeros(table, np.uint64)
+        self._used = np.zeros(1, np.int64)
         self._writing: set[asyncio.Task[None]] = set()
+        self._generation: tuple[int, str] | None = None
 
     def write(self, batch: DecodedBatch) -> None:
-        """Write the names of `batch` that are new."""
-        new = {**self._new(batch, "item"), **self._new(batch, "category")}
-        if not new or self._written >= MOST:
-            return
-        self._written += len(new)
-        task = asyncio.ensure_future(self._stats.name(new))
-        self._writing.add(task)
-        task.add_done_callback(self._ended)
+        """Write the words of `batch` that are new."""
+        new = [*self._new(batch, "item"), *self._new(batch, "category")]
+        if new:
+            task = asyncio.ensure_future(self._stats.name(new))
+            self._writing.add(task)
+            task.add_done_callback(self._ended)
 
-    def _new(self, batch: DecodedBatch, name: str) -> dict[int, str]:
+    async def renew(self, connection: int) -> None:
+        """Write all words again, as they come, once the store began to drop the oldest, was emptied, or was
+        reached over another `connection` since. Raises `Unavailable`."""
+        generation = (connection, await self._stats.names_begun())
+        before, self._generation = self._generation, generation
+        if before is not None and before != generation and before[1]:
+            self._forget()
+
+    def _new(self, batch: DecodedBatch, name: str) -> list[tuple[int, str]]:
         codes = np.ascontiguousarray(batch.events[name])
+        checks = np.ascontiguousarray(batch.events[f"{name}_check"])
         places = np.empty(len(codes), np.int32)
-        events = batch.events[places[: add_new(codes, self._seen, places)]]
-        starts, lengths = events[f"{name}_start"].tolist(), events[f"{name}_length"].tolist()
-        texts = (batch.data[start : start + length] for start, length in zip(starts, lengths, strict=True))
-        return {
-            code: text.decode(errors="replace") for code, text in zip(events[name].tolist(), texts, strict=True)
-        }
+        events = batch.events[places[: add_new(codes, checks, self._known, self._used, places)]]
+        starts, lengths = events[f"{name}_start"], np.minimum(events[f"{name}_length"], _MOST_BYTES)
+        words = (batch.data[start : start + size] for start, size in zip(starts.tolist(), lengths, strict=True))
+        return [
+            (code, word.decode(errors="replace")[:MOST_CHARACTERS])
+            for code, word in zip(events[name].tolist(), words, strict=True)
+        ]
+
+    def _forget(self) -> None:
+        self._known[:] = 0
+        self._used[:] = 0
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._writing.discard(task)
@@ -50,4 +66,4 @@ class NameDictionary:
             return
         if not isinstance(error, Unavailable):
             raise error
-        self._seen[:] = 0  # written again when next seen
+        self._forget()

@@ -83,6 +83,12 @@ class Worker:
             evaluator = IndicatorEvaluator(policy.rulebook)
         self._use = (evaluator, policy)
 
+    async def follow_store(self) -> None:
+        """Take over what changed in the store beside the stream: to be called once a second. Raises `Unavailable`,
+        and `BadState` where an offset is none any more."""
+        await self.owned.check_epochs()
+        await self._dictionary.renew(self._store.connections)
+
     async def apply(self, fetched: Mapping[int, FetchedRecords]) -> dict[int, int]:
         """Apply records by partition; returns partitions that must be fetched again, and from where.
 

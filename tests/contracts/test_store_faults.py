@@ -62,7 +62,7 @@ async def every_verb(store: RedisStore) -> list[object]:
         store.propensities(),
         store.since(None, ""),
         store.tallies(),
-        store.name({1: "x"}),
+        store.name([(1, "x")]),
         store.names([1]),
         store.clock(),
         store.set_clock(None),
@@ -303,7 +303,7 @@ async def test_a_connection_that_breaks_after_the_handshake_is_made_again() -> N
 
 async def test_a_caller_that_gives_up_disturbs_nobody(redis_store: RedisStore) -> None:
     await redis_store.open()
-    commands = [asyncio.ensure_future(redis_store.name({i: str(i)})) for i in range(10)]
+    commands = [asyncio.ensure_future(redis_store.name([(i, str(i))])) for i in range(10)]
     await asyncio.sleep(0)
     for command in commands[::2]:
         command.cancel()
@@ -316,10 +316,10 @@ async def test_calls_made_while_connecting_keep_their_order(redis_store: RedisSt
         look.client_kill_filter(_type="normal", skipme=True)
         with contextlib.suppress(Unavailable):
             await redis_store.clock()
-        commands = [redis_store.name({1: f"{i}-{j}"}) for j in range(20)]
-        words = [redis_store.names([1]) for _ in range(2)]
+        commands = [redis_store.name([(100 * i + j, f"{i}-{j}")]) for j in range(20)]
+        words = [redis_store.names([100 * i + 19]) for _ in range(2)]
         results = await asyncio.gather(*commands, *words)
-        assert results[-2:] == [{1: f"{i}-19"}] * 2
+        assert results[-2:] == [{100 * i + 19: f"{i}-19"}] * 2
 
 
 async def test_user_password_and_database_of_the_url_are_used(own: Valkey) -> None:

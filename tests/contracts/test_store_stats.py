@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 import redis
 
@@ -9,6 +11,7 @@ from engine.errors import Unavailable
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.store import Commit, Timers
+from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import PARTITIONS, AnyStore
@@ -73,15 +76,52 @@ async def test_a_report_is_gone_with_its_worker(redis_store: RedisStore, look: r
     assert (await memory.reports())[1] is None
 
 
-async def test_names_are_remembered(store: AnyStore) -> None:
-    await store.name({1: "electronics.smartphone", 2**32 - 1: "Bücher"})
-    await store.name({2: "toys", 1: "electronics"})
-    await store.name({})
-    assert await store.names([2**32 - 1, 7, 1]) == {2**32 - 1: "Bücher", 1: "electronics"}
+async def test_words_are_remembered(store: AnyStore) -> None:
+    await store.name([(1, "electronics.smartphone"), (2**32 - 1, "Bücher")])
+    await store.name([(2, "toys"), (1, "electronics.smartphone")])
+    await store.name([])
+    assert await store.names([2**32 - 1, 7, 1]) == {2**32 - 1: "Bücher", 1: "electronics.smartphone"}
     assert await store.names([]) == {}
-    many = {number: f"item {number}" for number in range(3, 1_300)}
-    await store.name(many)
-    assert await store.names(list(many)) == many
+
+
+async def test_a_hash_of_two_words_has_none_for_good(store: AnyStore) -> None:
+    await store.name([(1, "shirt"), (2, "hat")])
+    await store.name([(1, "medicine"), (3, "lamp"), (3, "sofa")])
+    for word in ("shirt", "medicine", "shirt"):
+        assert await store.names([1, 2, 3]) == {2: "hat"}
+        await store.name([(1, word)])
+
+
+@pytest.fixture
+async def few(store_settings: Redis | None) -> AsyncIterator[AnyStore]:
+    """A store that keeps a thousand words."""
+    kept = 1_000
+    if store_settings is None:
+        yield MemoryStore(PARTITIONS, words_kept=kept)
+        return
+    store = RedisStore(store_settings.model_copy(update={"words_kept": kept}), PARTITIONS)
+    yield store
+    await store.close()
+
+
+async def test_the_oldest_words_make_room_and_those_told_again_stay(few: AnyStore) -> None:
+    assert await few.names_begun() == ""
+    first = [(number, f"item {number}") for number in range(1, 1_000)]
+    await few.name(first)
+    begun = await few.names_begun()
+    assert begun
+    assert await few.names(range(1, 1_001)) == dict(first)
+    await few.name([(1_000, "item 1000")])
+    assert await few.names_begun() != begun
+    assert len(await few.names(range(1, 1_001))) == 1_000
+    begun = await few.names_begun()
+    await few.name([first[0], (2, "another item"), (3, "item 3")])
+    await few.name([(number, f"item {number}") for number in range(2_000, 2_996)])
+    assert await few.names_begun() == begun
+    assert len(await few.names(range(1, 3_000))) == 1_000 - 1 + 996
+    await few.name([(2_996, "item 2996")])
+    assert await few.names([1, 2, 3, 4, 999, 1_000, 2_000]) == {1: "item 1", 3: "item 3", 2_000: "item 2000"}
+    assert await few.names_begun() != begun
 
 
 async def test_the_clock_is_set_and_given_back_to_the_wall(store: AnyStore) -> None:

@@ -171,9 +171,9 @@ class Twins(RuleBasedStateMachine):
         self.both("views", NAMES)
         self.both("tallies")
 
-    @rule(hashes=st.dictionaries(st.integers(0, 3), st.text(max_size=3)))
-    def name(self, hashes: dict[int, str]) -> None:
-        self.both("name", hashes)
+    @rule(words=st.lists(st.tuples(st.integers(0, 3), st.text(max_size=3))))
+    def name(self, words: list[tuple[int, str]]) -> None:
+        self.both("name", words)
         self.both("names", [0, 1, 2, 3, 4])
 
     @rule(anchor=st.none() | st.builds(ClockAnchor, moments, moments, st.floats(0, 300)))

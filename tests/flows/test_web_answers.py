@@ -248,7 +248,7 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
     categories[0, 1] = word_hash("spielwaren/käse")
     active = np.zeros((1, 24))
     active[0, :2] = indicator.code, 77
-    await process.store.name({word_hash("spielwaren/käse"): "spielwaren/käse"})
+    await process.store.name([(word_hash("spielwaren/käse"), "spielwaren/käse")])
     await process.know(
         "josé/1",
         last_at=NOW - 10_000,

@@ -14,4 +14,4 @@ def test_the_library_has_the_facts_that_python_has() -> None:
     assert f"local HISTORY = {HISTORY}\nlocal DAY_S = {DAY_S}\n" in code
     assert "$" not in code
     registered = re.findall(r"register_function\('(\w+)'", code)
-    assert registered == [library.CUES, library.RESERVE, library.LEARN]
+    assert registered == [library.CUES, library.RESERVE, library.LEARN, library.NAME]

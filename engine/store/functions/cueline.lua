@@ -160,6 +160,27 @@ local function learn(keys, args)
   return new
 end
 
+-- KEYS: words, those of before, and since when the former are written.
+-- ARGV: how many there may be, then of each word: hash, word. A hash that two words have has none, for good.
+local function name(keys, args)
+  for arg = 2, #args, 2 do
+    local word = args[arg + 1]
+    local known = redis.call('HGET', keys[1], args[arg]) or redis.call('HGET', keys[2], args[arg])
+    if known and known ~= word then word = '' end
+    redis.call('HSET', keys[1], args[arg], word)
+  end
+  local full = redis.call('HLEN', keys[1]) >= tonumber(args[1])
+  if full then
+    redis.call('UNLINK', keys[2])
+    redis.call('RENAME', keys[1], keys[2])
+  end
+  if full or redis.call('EXISTS', keys[3]) == 0 then
+    redis.call('SET', keys[3], table.concat(redis.call('TIME'), '.'))
+  end
+  return 0
+end
+
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_learn', learn)
+redis.register_function('${LIBRARY}_name', name)

@@ -10,10 +10,11 @@ from typing import Any
 from engine.store.keys import DAY_S, HISTORY
 from engine.store.resp import pack
 
-LIBRARY = "cueline_6"
+LIBRARY = "cueline_7"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 LEARN = f"{LIBRARY}_learn"
+NAME = f"{LIBRARY}_name"
 
 
 def code() -> bytes:

@@ -1,0 +1,152 @@
+"""The words behind hashes: told when new, told again when they may be gone, and never one visitor's to another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from engine.errors import Unavailable
+from engine.events import WIRE_VERSION, Event, Kind
+from engine.kernels.hashing import word_hash
+from engine.ports.records import as_columns
+from engine.sources.registry import sources
+from engine.store.memory import MemoryStore
+from engine.stream.decode import DecodedBatch, decode
+from engine.stream.dictionary import NameDictionary
+from tests.stream.fetched import fetched
+from tests.stream.test_worker import CUSTOMER, OTHER, PARTITIONS, START, KafkaRecord, Setting
+
+#: Two words of one 32-bit hash.
+ONE, SAME = "item-5236", "item-44942"
+
+
+def viewed(offset: int, item: str, category: str = "", customer: bytes = CUSTOMER) -> KafkaRecord:
+    made = Event(WIRE_VERSION, int(Kind.ITEM_VIEWED), START, f"id-{offset}", item, category)
+    return KafkaRecord(offset, msgspec.msgpack.encode(made), customer)
+
+
+def batch_of(*records: KafkaRecord) -> DecodedBatch:
+    return decode(as_columns(records), 1, PARTITIONS, "events", sources())
+
+
+class Told(MemoryStore):
+    """Keeps what was told; `away` while it is."""
+
+    def __init__(self, words_kept: int = 1_000) -> None:
+        super().__init__(PARTITIONS, words_kept=words_kept)
+        self.told: list[str] = []
+        self.away = False
+
+    async def name(self, words: Sequence[tuple[int, str]]) -> None:
+        if self.away:
+            raise Unavailable("Redis is away")
+        self.told += [word for _, word in words]
+        await super().name(words)
+
+
+async def write(dictionary: NameDictionary, *records: KafkaRecord) -> None:
+    dictionary.write(batch_of(*records))
+    await asyncio.gather(*dictionary._writing, return_exceptions=True)
+
+
+async def test_a_word_is_told_once() -> None:
+    store = Told()
+    dictionary = NameDictionary(store)
+    await write(dictionary, viewed(0, "a", "toys"), viewed(1, "b", "toys"))
+    await write(dictionary, viewed(2, "b", "a"), viewed(3, "c"))
+    assert store.told == ["a", "b", "toys", "c"]
+
+
+def test_the_words_are_of_one_hash() -> None:
+    assert word_hash(ONE) == word_hash(SAME)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_no_page_shows_the_word_of_another_visitor_whose_hash_is_the_same(together: bool) -> None:
+    setting = Setting()
+    await setting.worker.owned.own([1])
+    records = [viewed(0, ONE), viewed(1, SAME, customer=OTHER)]
+    for part in [records] if together else [records[:1], records[1:]]:
+        await setting.worker.apply(fetched({1: part}))
+        await setting.worker.owned.drain()
+    assert await setting.events() == 2
+    assert await setting.store.names([word_hash(ONE)]) == {}
+
+
+async def test_another_worker_does_not_tell_it_either() -> None:
+    store = Told()
+    await write(NameDictionary(store), viewed(0, ONE))
+    assert await store.names([word_hash(ONE)]) == {word_hash(ONE): ONE}
+    await write(NameDictionary(store), viewed(0, SAME))
+    assert await store.names([word_hash(ONE)]) == {}
+
+
+async def test_words_are_told_before_the_rows_that_hold_their_hashes() -> None:
+    class Ordered(Told):
+        async def commit(self, commit):  # type: ignore[no-untyped-def]
+            self.told.append("commit")
+            return await super().commit(commit)
+
+    setting = Setting(store := Ordered())
+    await setting.worker.owned.own([1])
+    await setting.worker.apply(fetched({1: [viewed(0, "a", "toys")]}))
+    await setting.worker.owned.drain()
+    assert store.told == ["a", "toys", "commit"]
+
+
+async def test_a_catalogue_larger_than_what_is_remembered_goes_on_being_told() -> None:
+    store = Told(words_kept=10_000)
+    dictionary = NameDictionary(store, table=1 << 6)
+    for turn in range(3):
+        await write(dictionary, *(viewed(place, f"item {turn} {place}") for place in range(500)))
+    words = {
+        word_hash(f"item {turn} {place}"): f"item {turn} {place}" for turn in range(3) for place in range(500)
+    }
+    assert await store.names(list(words)) == words
+
+
+async def test_words_in_use_outlive_any_number_of_others() -> None:
+    store = Told(words_kept=100)
+    dictionary = NameDictionary(store)
+    for turn in range(20):
+        await write(dictionary, viewed(0, "in use"), *(viewed(1, f"item {turn} {place}") for place in range(60)))
+        await dictionary.renew(1)
+        assert await store.names([word_hash("in use")])
+    assert store.told.count("in use") > 1
+    assert len(store._names) + len(store._names_before) <= 200
+
+
+async def test_words_are_told_again_when_the_store_is_another() -> None:
+    store = Told()
+    dictionary = NameDictionary(store)
+    await dictionary.renew(1)
+    await write(dictionary, viewed(0, "a"))
+    for connection, again in ((1, 0), (1, 0), (2, 1), (2, 0)):
+        await dictionary.renew(connection)
+        before = len(store.told)
+        await write(dictionary, viewed(0, "a"))
+        assert len(store.told) - before == again
+    dictionary._stats = emptied = Told()
+    await dictionary.renew(2)
+    await write(dictionary, viewed(0, "a"))
+    assert emptied.told == ["a"]
+
+
+async def test_words_that_could_not_be_told_are_told_when_next_seen() -> None:
+    store = Told()
+    dictionary = NameDictionary(store)
+    store.away = True
+    await write(dictionary, viewed(0, "a"))
+    store.away = False
+    await asyncio.sleep(0)
+    await write(dictionary, viewed(1, "a"))
+    assert store.told == ["a"]
+
+
+async def test_a_long_word_is_cut() -> None:
+    store = Told()
+    await write(NameDictionary(store), viewed(0, "ä" * 5_000, "b" * 200), viewed(1, "c" * 201))
+    assert store.told == ["ä" * 200, "c" * 200, "b" * 200]
