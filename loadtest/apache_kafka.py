@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from engine.errors import BadSettings
 from engine.local.loopback import HOST, free_port
@@ -23,19 +25,30 @@ FORMAT_WITHIN_S = 60
 JVM = ("-Xms256m", "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN")
 
 
-def apache_kafka(directory: Path) -> Broker:
-    """A broker on a free port with an empty log in `directory`; not started. Raises `BadSettings`."""
+def apache_kafka(
+    directory: Path,
+    listeners: Mapping[str, int] = MappingProxyType({}),
+    properties: Mapping[str, object] = MappingProxyType({}),
+    scram: Sequence[str] = (),
+) -> Broker:
+    """A broker on a free port with an empty log in `directory`; not started. Raises `BadSettings`.
+
+    Beside the plain one it has `listeners` (name -> port), a name being its protocol unless `properties` map it to
+    another. `scram`: its users, as ``kafka-storage format --add-scram`` takes them.
+    """
     port, java = free_port(), [*_java(), *JVM, "-cp", f"{_jars()}/*"]
-    properties = directory / "server.properties"
-    properties.write_text(_properties(port, free_port(), directory / "log"))
+    file = directory / "server.properties"
+    settings = _settings({"PLAINTEXT": port, **listeners}, free_port(), directory / "log") | dict(properties)
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    users = [word for user in scram for word in ("--add-scram", user)]
     subprocess.run(
-        [*java, "kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(properties)],
+        [*java, "kafka.tools.StorageTool", "format", "--cluster-id", CLUSTER_ID, "--config", str(file), *users],
         check=True,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         timeout=FORMAT_WITHIN_S,
     )
-    return Broker([*java, "kafka.Kafka", str(properties)], directory / "kafka.log", port, durable=True)
+    return Broker([*java, "kafka.Kafka", str(file)], directory / "kafka.log", port, durable=True)
 
 
 def _java() -> list[str]:
@@ -54,15 +67,19 @@ def _jars() -> Path:
     return jars
 
 
-def _properties(port: int, controller: int, log: Path) -> str:
-    settings = {
+def _settings(ports: Mapping[str, int], controller: int, log: Path) -> dict[str, object]:
+    listeners = [f"{name}://{HOST}:{port}" for name, port in ports.items()]
+    protocols = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
+    return {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@{HOST}:{controller}",
-        "listeners": f"PLAINTEXT://{HOST}:{port},CONTROLLER://{HOST}:{controller}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{port}",
+        "listeners": ",".join([*listeners, f"CONTROLLER://{HOST}:{controller}"]),
+        "advertised.listeners": ",".join(listeners),
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": ",".join(
+            ["CONTROLLER:PLAINTEXT", *(f"{one}:{one}" for one in protocols)]
+        ),
         "log.dirs": log,
         "auto.create.topics.enable": "false",
         "offsets.topic.num.partitions": 4,
@@ -86,4 +103,3 @@ def _properties(port: int, controller: int, log: Path) -> str:
         "log.cleaner.dedupe.buffer.size": 16 << 20,
         "num.recovery.threads.per.data.dir": 2,
     }
-    return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -74,6 +74,8 @@ async def _named_brokers(address: str, options: Mapping[str, Any]) -> dict[int, 
     connection = await _connected(address, options)
     try:
         answer = await connection.send(MetadataRequest([]))
+        if not answer.brokers and options.get("sasl_mechanism") == "OAUTHBEARER":
+            raise SaslAuthenticationFailed  # aiokafka takes the refusal of a token for a step of the handshake
         return {node: f"{host}:{port}" for node, host, port, *_ in answer.brokers}
     finally:
         connection.close()

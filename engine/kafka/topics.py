@@ -37,7 +37,7 @@ async def make_topics(kafka: Kafka, topics: Partitions) -> None:
         await admin.start()
         await _create(admin, topics, kafka.replication)
         await _check(admin, topics)
-    except KafkaError as error:
+    except (KafkaError, AttributeError) as error:  # the latter is aiokafka's where no broker is named
         raise Unavailable(await unreachable(kafka) or f"topics on {kafka.brokers}: {error!r}") from error
     finally:
         await admin.close()

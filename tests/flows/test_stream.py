@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from pydantic import SecretStr
 
 from engine.customer_id import customer_id
 from engine.events import WIRE_VERSION, Event, Kind, Message
@@ -75,7 +76,10 @@ class Deployment:
 
     def _kafka(self) -> dict[str, object]:
         values = self.kafka.model_dump()
-        return {**values, "idempotent": str(values["idempotent"]).lower()}
+        secrets = {
+            name: value.get_secret_value() for name, value in values.items() if isinstance(value, SecretStr)
+        }
+        return {**values, **secrets, "idempotent": str(values["idempotent"]).lower()}
 
     async def owns(self, name: str) -> int:
         """How many partitions a worker owns; 0 while it does not answer."""
@@ -124,21 +128,10 @@ async def deployment(
 
 @asynccontextmanager
 async def deployed(
-    broker: Broker, valkey: Valkey, unique: Callable[[str], str], folder: Path
+    broker: Broker, valkey: Valkey, unique: Callable[[str], str], folder: Path, kafka: Kafka | None = None
 ) -> AsyncIterator[Deployment]:
-    kafka = Kafka(
-        brokers=broker.bootstrap,
-        partitions=PARTITIONS,
-        events_topic=unique("events"),
-        outcomes_topic=unique("outcomes"),
-        deadletters_topic=unique("deadletters"),
-        group=unique("group"),
-        session_timeout_s=6 if broker.durable else 3,  # tansu waits for it twice when a group's leader dies
-        rebalance_timeout_s=4 if broker.durable else 2,
-        heartbeat_s=0.7,
-        fetch_wait_ms=20,
-        idempotent=broker.durable,
-    )
+    """`kafka`: how the broker is reached, by default as it comes."""
+    kafka = named(kafka or Kafka(brokers=broker.bootstrap), unique, broker.durable)
     built = Deployment(kafka, Redis(url=valkey.url), folder)
     await make_topics(kafka, topics_of(kafka))
     await built.log.open()
@@ -149,6 +142,23 @@ async def deployed(
         await built.supervisor.stop_all(grace=1)
         await built.log.close()
         await built.store.close()
+
+
+def named(kafka: Kafka, unique: Callable[[str], str], durable: bool) -> Kafka:
+    """`kafka` with a test's own names, and the times that suit the broker."""
+    changes = {
+        "partitions": PARTITIONS,
+        "events_topic": unique("events"),
+        "outcomes_topic": unique("outcomes"),
+        "deadletters_topic": unique("deadletters"),
+        "group": unique("group"),
+        "session_timeout_s": 6 if durable else 3,  # tansu waits for it twice when a group's leader dies
+        "rebalance_timeout_s": 4 if durable else 2,
+        "heartbeat_s": 0.7,
+        "fetch_wait_ms": 20,
+        "idempotent": durable,
+    }
+    return kafka.model_copy(update=changes)
 
 
 def shopping(events: int, customers: int, seed: int = 1) -> list[Message]:
