@@ -128,7 +128,7 @@ def _case(document: Document, node: Node, rulebook: Rulebook) -> Case | None:
     keys = ("name", "features", "indicators", "offers", "without")
     shown_name = document.peek(node, "name", "case")
     fields = document.fields(node, shown_name, keys, ("name", "features"))
-    name = document.text_of(fields.get("name"), shown_name, "name", 200)
+    name = document.free_text(fields.get("name"), shown_name, "name", 200)
     if name is None:
         return None
     indicators = [indicator.name for indicator in rulebook.indicators]

@@ -123,7 +123,9 @@ def _named_exist(rule: RuleDraft, declared: set[str], faults: RuleFaults) -> Non
     for one in mentions(rule.condition):
         if one.name not in declared:
             known = [*sorted(declared), *(feature.name for feature in CATALOGUE)]
-            truth = one.name.capitalize() if one.name.lower() in ("true", "false") else ""
+            truth = {"true": "True", "always": "True", "false": "False", "never": "False"}.get(
+                one.name.lower(), ""
+            )
             hint = f": write {truth}" if truth else suggestion(one.name, known)
             faults.add(rule.place(one.offset), rule.name, f"no indicator {shown(one.name)}{hint}")
 

@@ -15,12 +15,14 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 from engine.rulebook.faults import LONGEST_SHOWN, RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language import numerals
-from engine.rulebook.unreadable import explain
+from engine.rulebook.unreadable import explain, sample
 from engine.rulebook.yaml_tree import compose
 
 LONGEST_FILE = 1 << 18
 WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
 TAG = "tag:yaml.org,2002:"
+_BEGUN = re.compile(r"[ \t]*([#!])(?: \S.*|\S.*)")
+_COMMENT = re.compile(r"([ \t]+)#.*")
 
 
 class Document:
@@ -118,13 +120,13 @@ class Document:
                 self.faults.add(self.spot(node), name, f"{key} is missing")
         return found
 
-    def items(self, node: Node | None, name: str, what: str) -> list[Node]:
-        """The members of a list; nothing and a fault when it is none."""
+    def items(self, node: Node | None, name: str, what: str, known: tuple[str, ...] = ()) -> list[Node]:
+        """The members of a list, of which `known` are all there may be; nothing and a fault when it is none."""
         if node is None or (isinstance(node, ScalarNode) and node.tag == TAG + "null"):
             return []
         if isinstance(node, SequenceNode):
             return list(node.value)
-        hint = _listed(node) if what != name or isinstance(node, MappingNode) else ""
+        hint = _listed(node, known) if what != name or isinstance(node, MappingNode) else ""
         self.faults.add(self.spot(node), name, f"{what} must be a list{hint}")
         return []
 
@@ -144,6 +146,14 @@ class Document:
                 return None
         return node
 
+    def name_of(self, node: Node | None, name: str, what: str) -> str | None:
+        """As `text_of`, of the name of a rule."""
+        if isinstance(node, ScalarNode) and node.value and not node.style and node.tag != TAG + "str":
+            kind = "a number" if node.tag in (TAG + "int", TAG + "float") else "a word of the rule language"
+            self.faults.add(self.spot(node), name, f"{what} {shown(node.value)} is {kind}: choose a name")
+            return None
+        return self.text_of(node, name, what, 1_000)
+
     def text_of(self, node: Node | None, name: str, what: str, longest: int) -> str | None:
         """A text of at most `longest` characters, surrounding white space removed."""
         scalar = self.scalar(node, name, what) if node is not None else None
@@ -153,6 +163,25 @@ class Document:
             self.faults.add(self.spot(scalar), name, f"{what} is longer than {longest} characters")
             return None
         return str(scalar.value).strip()
+
+    def free_text(self, node: Node | None, name: str, what: str, longest: int) -> str | None:
+        """As `text_of`, of a text for people, in which a # without quotes is a slip: YAML ends the text there."""
+        if not isinstance(node, ScalarNode) or node.style:
+            return self.text_of(node, name, what, longest)
+        if begun := _BEGUN.match(self.text, node.start_mark.index):
+            reason = f"put the text in quotes: it begins with {begun[1]}{sample(what, begun[0].strip())}"
+            self.faults.add(self._spot_of_index(begun.start(1)), name, reason)
+            return None
+        text = self.text_of(node, name, what, longest)
+        if text is None:
+            return None
+        lost = _COMMENT.match(self.text, node.end_mark.index)
+        if lost is None:
+            return text
+        whole = sample(what, text + lost[0].rstrip()) if node.start_mark.line == node.end_mark.line else ""
+        reason = f"put the text in quotes: it holds a #{whole}; a comment goes behind the closing quote"
+        self.faults.add(self._spot_of_index(lost.end(1)), name, reason)
+        return None
 
     def number_of(self, node: Node, name: str, what: str) -> float | None:
         """A finite number, not negative."""
@@ -183,10 +212,16 @@ def _not_text(node: Node, what: str) -> str:
         instead = "write not instead of !" if what == "when" else "it begins with !, so put it in quotes"
         return f"{what} must be text: {instead}"
     if isinstance(node, ScalarNode):
-        return f"{what} must be text" + (" (put it in quotes)" if node.value else "")
+        date = what.endswith(("expires", "period")) and "timestamp" in node.tag
+        quotes = ": it is a length of time and no date, such as 7d" if date else " (put it in quotes)"
+        return f"{what} must be text" + (quotes if node.value else "")
     if isinstance(node, CollectionNode) and node.flow_style:
         begin = "{" if isinstance(node, MappingNode) else "["
+        if what in ("kind", "id", "name"):
+            return f"{what} must be one word, without brackets"
         return f"{what} must be text: it begins with {begin}, so put it in quotes"
+    if what == "when" and isinstance(node, SequenceNode):
+        return "when must be text: write all of it on one line, joined by and"
     return f"{what} must be text"
 
 
@@ -196,8 +231,10 @@ def _not_a_number(node: Node, what: str) -> str:
     if node.tag == TAG + "null":
         return f"{what} is empty"
     advice = numerals.number(node.value)
+    if what == "propensity" and advice and not 0 < (share := _number(advice.instead)) < 1:
+        return numerals.propensity(min(share, 1.0) if "%" in node.value else share)
     if advice is None:
-        return f"{what} must be a number, such as 10 or 0.5"
+        return f"{what} must be a number, such as {'0.1' if what == 'propensity' else '10 or 0.5'}"
     if advice.instead.startswith("-"):
         return f"{what} must be a finite number, 0 or more"
     if node.style and advice.instead == node.value:
@@ -205,13 +242,19 @@ def _not_a_number(node: Node, what: str) -> str:
     return f"{what} must be a number: {advice.reason}"
 
 
-def _listed(node: Node) -> str:
+def _listed(node: Node, known: tuple[str, ...]) -> str:
     """The end of a sentence about words or rules that should be a list."""
-    if isinstance(node, MappingNode) and not node.flow_style:
+    if isinstance(node, MappingNode) and node.flow_style:
+        return ": write [ and ] instead of { and }" if known else ""
+    if isinstance(node, MappingNode):
         return ": write - and a blank before the first key of each member"
     if not isinstance(node, ScalarNode) or len(node.value) > LONGEST_SHOWN:
         return ""
-    words = re.findall(r"[^\s,;()\[\]]+", node.value)
+    if re.match(r"-\w", node.value):
+        return ": write - and a blank before each member"
+    if known and node.value.strip().lower() in ("all", "any", "every", "*", "alle"):
+        return f": write [{', '.join(known)}]"
+    words = [word for word in re.findall(r"[^\s,;()\[\]]+", node.value) if word not in ("and", "und", "&", "or")]
     return f": write [{', '.join(words)}]" if words and all(map(WORD.fullmatch, words)) else ""
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import keyword
 import re
+import unicodedata
 from collections.abc import Callable
 
 import msgspec
-from yaml.nodes import MappingNode, Node, ScalarNode
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from engine.events import CHANNELS
 from engine.rulebook.document import Document
 from engine.rulebook.faults import Spot, shown, suggestion
-from engine.rulebook.language import condition, numerals, say
+from engine.rulebook.language import condition, numerals, periods, say
 from engine.rulebook.language.condition import Condition
 from engine.rulebook.language.quantity import DURATIONS
 from engine.rulebook.model import Cap, Offer
@@ -22,6 +23,8 @@ PERIOD_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST_PERIOD_MS = 3_660 * PERIOD_MS["d"]
 MOST_TIMES = 10_000
 
+#: What YAML and conditions take for a truth, or for nothing.
+TRUTHS = frozenset(("true", "false", "yes", "no", "on", "off", "null", "none"))
 INDICATOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 OFFER_ID = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 PERIOD = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)", re.ASCII)
@@ -92,10 +95,10 @@ def _indicator(document: Document, node: Node, drafts: RuleDrafts) -> None:
     drafts.declared.add(name)
     description: str | None = ""
     if "description" in fields:
-        description = document.text_of(fields["description"], name, "description", 1_000)
+        description = document.free_text(fields["description"], name, "description", 1_000)
     if rule is None or description is None:
         return
-    if keyword.iskeyword(name) or name in DURATIONS:
+    if keyword.iskeyword(name) or name in DURATIONS or name in TRUTHS:
         document.faults.add(rule.spot, name, "is a word of the rule language")
         return
     drafts.indicators.append(IndicatorDraft(rule, " ".join(description.split())))
@@ -111,11 +114,7 @@ def _offer(document: Document, node: Node, drafts: RuleDrafts) -> None:
     value = _number(document, fields, name, "value")
     propensity = _number(document, fields, name, "propensity")
     if propensity is not None and not 0 < propensity < 1:
-        percent = f"{propensity:g}" if 1 < propensity < 100 else ""
-        hint = f": {numerals.percent(percent).reason}" if percent else ""
-        document.faults.add(
-            document.spot(fields["propensity"]), name, f"propensity must lie between 0 and 1{hint}"
-        )
+        document.faults.add(document.spot(fields["propensity"]), name, numerals.propensity(propensity))
         propensity = None
     evidence = _number(document, fields, name, "evidence", 20.0)
     if evidence == 0:
@@ -150,7 +149,7 @@ def _rule(
     document: Document, fields: dict[str, Node], shown_name: str, key: str, form: re.Pattern[str], allowed: str
 ) -> RuleDraft | None:
     node = fields.get(key)
-    name = document.text_of(node, shown_name, key, 1_000)
+    name = document.name_of(node, shown_name, key)
     if node is not None and name is not None and not form.fullmatch(name):
         reason = f"{key} {shown(name)} may hold up to 64 {allowed}, a letter first{_instead(name, form)}"
         document.faults.add(document.spot(node), shown_name, reason)
@@ -170,8 +169,9 @@ def _rule(
 
 def _instead(name: str, form: re.Pattern[str]) -> str:
     """The end of a sentence about a name that has capitals, blanks, quotes or marks."""
-    words = re.sub(r"[\W_]+", "_", name.lower()).strip("_")
-    return f": write {words}" if name.strip("“”„‘’«»").isascii() and form.fullmatch(words) else ""
+    seen = "".join(character for character in name if unicodedata.category(character) != "Cf")
+    words = re.sub(r"[\W_]+", "_", seen.lower()).strip("_")
+    return f": write {words}" if seen.strip("“”„‘’«»").isascii() and form.fullmatch(words) else ""
 
 
 def _when(document: Document, node: Node | None, name: str) -> tuple[ScalarNode, Condition] | None:
@@ -199,12 +199,15 @@ def _choice(document: Document, node: Node | None, name: str, what: str, known: 
 def _channels(document: Document, node: Node | None, name: str) -> tuple[str, ...]:
     if node is None:
         return ()
-    members = document.items(node, name, "channels")
+    if isinstance(node, ScalarNode) and not node.value:
+        document.faults.add(document.spot(node), name, "channels are empty")
+        return ()
+    members = document.items(node, name, "channels", CHANNELS)
     found = [_choice(document, member, name, "channel", CHANNELS) for member in members]
     channels = [channel for channel in found if channel]
     if len(set(channels)) < len(channels):
         document.faults.add(document.spot(node), name, "a channel is given twice")
-    if not members and not isinstance(node, ScalarNode):
+    if not members and isinstance(node, SequenceNode):
         document.faults.add(document.spot(node), name, "channels are empty")
     return tuple(channels) if len(channels) == len(members) else ()
 
@@ -216,7 +219,7 @@ def _number(
 
 
 def _say(document: Document, node: Node | None, name: str) -> str | None:
-    text = document.text_of(node, name, "say", 2_000)
+    text = document.free_text(node, name, "say", 2_000)
     if text is None or not isinstance(node, ScalarNode):
         return None
     wrong = list(say.faults(node.value))
@@ -229,6 +232,10 @@ def _cap(document: Document, node: Node | None, name: str) -> tuple[Cap | None, 
     """The cap and whether it is sound; no cap is."""
     if node is None:
         return None, True
+    if isinstance(node, ScalarNode) and not re.search("[:=]", node.value):
+        reason = f"cap must be a mapping with max, period{periods.cap(node.value)}"
+        document.faults.add(document.spot(node), name, reason)
+        return None, False
     fields = document.fields(node, name, ("max", "period"), ("max", "period"))
     times = document.number_of(fields["max"], name, "cap.max") if "max" in fields else None
     if times is not None and (times != int(times) or not 1 <= times <= MOST_TIMES):
@@ -251,7 +258,7 @@ def _period(document: Document, node: Node, name: str, what: str) -> int | None:
     found = PERIOD.fullmatch(text)
     length = int(found[1]) * PERIOD_MS[found[2]] if found else 0
     if not 0 < length <= LONGEST_PERIOD_MS:
-        reason = f"{what} must be a period such as 7d, 12h, 30min or 90s, not {shown(text)}{numerals.period(text)}"
+        reason = f"{what} must be a period such as 7d, 12h, 30min or 90s, not {shown(text)}{periods.period(text)}"
         document.faults.add(document.spot(node), name, reason)
         return None
     return length

@@ -26,6 +26,7 @@ RULE_KEYS = (
 )
 OF_MANY = frozenset(("indicators", "offers", "cases", "channels", "cap", "features", "without"))
 NUMBERS = ("value", "propensity", "evidence", "boost", "max")
+FREE = ("say", "description")
 KEYS = OF_MANY.union(RULE_KEYS, ("max", "period"))
 #: What YAML does not let a text without quotes begin with.
 BEGINNINGS = re.compile(r"[{\[}\]*&!%@`>|,]|[-?](?=\s|$)")
@@ -108,7 +109,9 @@ def _of_colon(found: re.Match[str]) -> tuple[int, str] | None:
 
 
 def _of_value(found: re.Match[str]) -> tuple[int, str] | None:
-    key, value, start = found["key"], _COMMENT.sub("", found["value"]).rstrip(), found.start("value") + 1
+    key, value, start = found["key"], found["value"].rstrip(), found.start("value") + 1
+    if key not in FREE or value[:1] in ("'", '"'):  # in a text a # is meant as one
+        value = _COMMENT.sub("", value)
     if value[:1] in ("'", '"'):
         return _of_quoted(key, value, start)
     if key in OF_MANY and value[:1] in ("{", "["):
@@ -121,9 +124,13 @@ def _of_value(found: re.Match[str]) -> tuple[int, str] | None:
         if key in NUMBERS:
             advice = numerals.number(value)
             return start, advice.reason if advice else f"{key} must be a number, such as 10 or 0.5"
-        return start, f"put the text in quotes: it begins with {value[0]}{_sample(key, value)}"
+        return start, f"put the text in quotes: it begins with {value[0]}{sample(key, value)}"
     if colon := re.search(r":(?=\s|$)", value):
-        return start + colon.start(), f"put the text in quotes: it holds a colon{_sample(key, value)}"
+        if key not in (*FREE, "when") and (another := re.search(r"(\w+):(?=\s|$)", value)) and another[1] in KEYS:
+            return start + another.start(), f"write {another[1]} on a line of its own, below {key}"
+        return start + colon.start(), f"put the text in quotes: it holds a colon{sample(key, value)}"
+    if key in FREE and (mark := re.search(r"\s#", value)):
+        return start + mark.start() + 1, f"put the text in quotes: it holds a #{sample(key, value)}"
     return None
 
 
@@ -139,7 +146,7 @@ def _of_quoted(key: str, value: str, start: int) -> tuple[int, str] | None:
         return start, "put the whole condition in quotes, or nothing of it"
     within = value.endswith(quote) and not value[whole.end()].isspace()  # "say "yes" now", not "a" and "b"
     inner = value[1:-1] if within else value
-    return start + whole.end(), f"put the whole text in quotes, other ones than in it{_sample(key, inner)}"
+    return start + whole.end(), f"put the whole text in quotes, other ones than in it{sample(key, inner)}"
 
 
 def _of_brackets(value: str, start: int) -> tuple[int, str] | None:
@@ -149,7 +156,7 @@ def _of_brackets(value: str, start: int) -> tuple[int, str] | None:
     return (start + value.index(";"), "write a comma instead of ;") if ";" in value else None
 
 
-def _sample(key: str, value: str) -> str:
+def sample(key: str, value: str) -> str:
     """The line as it should be, when it is short."""
     quote = next((quote for quote in ('"', "'") if quote not in value and "\\" not in value), "")
     return f": {key}: {quote}{value}{quote}" if quote and len(value) <= LONGEST_SHOWN else ""

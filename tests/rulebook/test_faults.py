@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BadRule
+from engine.rulebook.cases import load_cases
 from engine.rulebook.directory import compile_texts, load
 from engine.rulebook.schema import KINDS
 
@@ -26,6 +27,10 @@ offers:
 """
 
 MONEY = ", the number alone: money is in the shop's currency"
+SHARE = "propensity must lie between 0 and 1"
+QUOTES = "put the text in quotes:"
+BEHIND = "a comment goes behind the closing quote"
+CAP = "10: cap must be a mapping with max, period"
 PERIOD = "must be a period such as 7d, 12h, 30min or 90s"
 
 
@@ -150,7 +155,7 @@ offers:
         "a.yaml:4:15: One: a channel is given twice",
         "a.yaml:4:21: One: no channel 'wep'; did you mean web? (there are web, agent, email, app)",
         "a.yaml:6:12: One: value must be a finite number, 0 or more",
-        "a.yaml:7:17: One: propensity must lie between 0 and 1",
+        "a.yaml:7:17: One: propensity must lie between 0 and 1: nothing is sure, so write 0.99",
         "a.yaml:8:15: One: evidence must be more than 0",
         "a.yaml:9:12: One: boost must be a finite number, 0 or more",
         "a.yaml:10:12: One: say: no feature 'cart.valu'; did you mean cart.value?",
@@ -180,13 +185,55 @@ def test_rules_that_are_no_list_are_asked_for_dashes() -> None:
 
 
 @pytest.mark.parametrize(
+    "comment", ["value: 1 # one", "kind: ask # or sell", "when: cart.items > 0 # some", 'say: "We are #1" # home',
+                "say: > # folded\n      We are #1", "say: We are#1", "say: hello\n    # a line of its own"]
+)  # fmt: skip
+def test_comments_elsewhere_are_comments(comment: str) -> None:
+    key = comment.partition(":")[0]
+    lines = [f"    {comment}\n" if line.startswith(f"    {key}:") else line for line in OFFER.splitlines(True)]
+    (offer,) = compile_texts({"a.yaml": "".join(lines)}).offers
+    assert (offer.value, offer.kind, offer.when) == (1, "ask", "cart.items > 0")
+    assert offer.say in ("hello", "We are #1", "We are#1")
+
+
+def test_descriptions_and_names_of_cases_keep_their_marks(tmp_path: Path) -> None:
+    indicator = "indicators:\n  - name: a\n    description: Case #7\n    when: cart.items > 0\n"
+    assert faults(indicator) == [f'a.yaml:3:23: a: {QUOTES} it holds a #: description: "Case #7"; {BEHIND}']
+    (tmp_path / "a.cases.yaml").write_text("cases:\n  - name: case #7\n    features: {}\n")
+    with pytest.raises(BadRule) as caught:
+        load_cases(tmp_path, compile_texts({"a.yaml": OFFER}))
+    assert caught.value.faults == [
+        f'{tmp_path}/a.cases.yaml:2:16: case: {QUOTES} it holds a #: name: "case #7"; {BEHIND}'
+    ]
+
+
+@pytest.mark.parametrize("word", ["true", "yes", "off", "null", "~"])
+def test_a_truth_is_no_name(word: str) -> None:
+    reason = f"'{word}' is a word of the rule language: choose a name"
+    assert faults(OFFER.replace("id: one", f"id: {word}"))[0].endswith(f"id {reason}")
+    assert faults(f"indicators: [{{name: {word}, when: cart.items > 0}}]")[0].endswith(f"name {reason}")
+    quoted = faults(f"indicators: [{{name: '{word}', when: cart.items > 0}}]")
+    assert word == "~" or quoted[0].endswith(f"{word}: is a word of the rule language")
+
+
+def test_a_number_is_no_name() -> None:
+    assert faults(OFFER.replace("id: one", "id: 7")) == ["a.yaml:2:9: 7: id '7' is a number: choose a name"]
+
+
+@pytest.mark.parametrize(
     ("name", "instead"),
-    [("Free Delivery!", ": write free_delivery"), ("“help”", ": write help"), ("1st", ""), ("Grüße", "")],
+    [
+        ("Free Delivery!", ": write free_delivery"),
+        ("“help”", ": write help"),
+        ("1st", ""),
+        ("o\u200bne", ": write one"),
+        ("Grüße", ""),
+    ],
 )
 def test_a_name_is_shown_as_it_may_be(name: str, instead: str) -> None:
     (fault,) = faults(f"indicators: [{{name: '{name}', when: cart.items > 0}}]")
     assert fault.endswith(
-        f"name '{name}' may hold up to 64 lower case letters, digits and _, a letter first{instead}"
+        f"name {name!r} may hold up to 64 lower case letters, digits and _, a letter first{instead}"
     )
 
 
@@ -289,7 +336,13 @@ def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
         ("propensity: 10%", "17: propensity must be a number: write 0.10 for 10 %"),
         ("propensity: 12,5 %", "17: propensity must be a number: write 0.125 for 12,5 %"),
         ("propensity: 10", "17: propensity must lie between 0 and 1: write 0.10 for 10 %"),
-        ("propensity: 100", "17: propensity must lie between 0 and 1"),
+        ("propensity: 100", f"17: {SHARE}: nothing is sure, so write 0.99"),
+        ("propensity: 100%", f"17: {SHARE}: nothing is sure, so write 0.99"),
+        ("propensity: 150 %", f"17: {SHARE}: nothing is sure, so write 0.99"),
+        ("propensity: 1,0", f"17: {SHARE}: nothing is sure, so write 0.99"),
+        ("propensity: 99.9%", "17: propensity must be a number: write 0.999 for 99.9 %"),
+        ("propensity: 0%", f"17: {SHARE}: write 0.01 for hardly ever, or leave the offer away"),
+        ("propensity: -10%", "17: propensity must be a number, such as 0.1"),
         ("value: 6 EUR", "12: value must be a number: write 6" + MONEY),
         ("value: €6", "12: value must be a number: write 6" + MONEY),
         ("value: 6,50 euros", "12: value must be a number: write 6.50" + MONEY),
@@ -297,20 +350,21 @@ def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
         ("value: 1,5k", "12: value must be a number: write 1500 for 1,5k"),
         ("value: 1e3", "12: value must be a number: write 1000"),
         ("propensity: 1 in 10", "17: propensity must be a number: write 0.1 for 1 in 10"),
-        ("propensity: O.1", "17: propensity must be a number, such as 10 or 0.5"),
+        ("propensity: O.1", "17: propensity must be a number, such as 0.1"),
         ("value: 6.0.1", "12: value must be a number, such as 10 or 0.5"),
         ("value: [6]", "12: value must be a number alone, such as 10 or 0.5"),
         ('say: "{cart.value:money"', "11: say: a lone {: close it with }, or write it twice to show it"),
         ("value: about 6", "12: value must be a number: write 6, the number alone"),
         ("value: '6'", "12: value must be a number: write 6 without quotes"),
-        ("value: six", "12: value must be a number, such as 10 or 0.5"),
+        ("value: six", "12: value must be a number: write 6"),
+        ("value: lots", "12: value must be a number, such as 10 or 0.5"),
         ("value: –6", "12: value must be a finite number, 0 or more"),
         ("value: 1:30", "12: value must be a number in digits, with a point"),
         ("value:", "11: value is empty"),
         ("say:", "9: say is empty"),
         ("say: {cart.items}", "10: say must be text: it begins with {, so put it in quotes"),
         ("say: [New]", "10: say must be text: it begins with [, so put it in quotes"),
-        ("say: !Now or never", "10: say must be text: it begins with !, so put it in quotes"),
+        ("say: !Now or never", f'10: {QUOTES} it begins with !: say: "!Now or never"'),
         ("when: !watcher and cart.items > 0", "11: when must be text: write not instead of !"),
         ("channels: web, email", "15: channels must be a list: write [web, email]"),
         ("channels: (web email)", "15: channels must be a list: write [web, email]"),
@@ -323,6 +377,34 @@ def test_no_directory_and_no_files_are_faults(tmp_path: Path) -> None:
                                         "put that in quotes, or write a number with a point"),
         ("cap: {max: 2 times, period: 7d}", "16: cap.max must be a number: write 2, the number alone"),
         ("expires: 10 minutes", f"14: expires {PERIOD}, not '10 minutes': write 10min"),
+        ("say: We are #1, ask us", f'17: {QUOTES} it holds a #: say: "We are #1, ask us"; {BEHIND}'),
+        ("say: Hello # the home page", f'16: {QUOTES} it holds a #: say: "Hello # the home page"; {BEHIND}'),
+        ("say: #1 in town", f'10: {QUOTES} it begins with #: say: "#1 in town"'),
+        ("say: # nothing yet", f'10: {QUOTES} it begins with #: say: "# nothing yet"'),
+        ("say: ! now", f'10: {QUOTES} it begins with !: say: "! now"'),
+        ("say: We are\n      the #1", f"11: {QUOTES} it holds a #; {BEHIND}"),
+        ("kind: [sell]", "11: kind must be one word, without brackets"),
+        ("channels:", "14: channels are empty"),
+        ("channels: all", "15: channels must be a list: write [web, agent, email, app]"),
+        ("channels: web and email", "15: channels must be a list: write [web, email]"),
+        ("channels: {web}", "15: channels must be a list: write [ and ] instead of { and }"),
+        ("channels:\n      -web", "7: channels must be a list: write - and a blank before each member"),
+        ("when:\n      - cart.items > 0\n      - cart.value > 3",
+         "7: when must be text: write all of it on one line, joined by and"),
+        ("cap: once", f"{CAP}: write {{max: 1, period: 30d}} for once in 30 days"),
+        ("cap: once a week", f"{CAP}: write {{max: 1, period: 7d}}"),
+        ("cap: 2x per day", f"{CAP}: write {{max: 2, period: 1d}}"),
+        ("cap: daily", f"{CAP}: write {{max: 1, period: 1d}}"),
+        ("cap: never", f"{CAP}: leave the line away for no cap"),
+        ("cap: sometimes", f"{CAP}: write {{max: 1, period: 7d}} for once in 7 days"),
+        ("cap: {max: once, period: 7d}", "16: cap.max must be a number: write 1"),
+        ("cap: {max: 1, period: week}", f"27: cap.period {PERIOD}, not 'week': write 7d"),
+        ("expires: 0min", f"14: expires {PERIOD}, not '0min': write more than 0"),
+        ("expires: 1h 30min", f"14: expires {PERIOD}, not '1h 30min': write 90min"),
+        ("expires: ten minutes", f"14: expires {PERIOD}, not 'ten minutes': write 10min"),
+        ("expires: 24.12.2026", f"14: expires {PERIOD}, not '24.12.2026': it is a length of time and no date"),
+        ("expires: 2026-12-24", "14: expires must be text: it is a length of time and no date, such as 7d"),
+        ("boost: x2", "12: boost must be a number: write 2"),
         ("expires: 1,5 h", f"14: expires {PERIOD}, not '1,5 h': write 90min"),
     ],
 )  # fmt: skip

@@ -33,6 +33,12 @@ def faults(text: str) -> list[str]:
         ("cart.items > 0 && session.events > 2", ["16: write and instead of &&"]),
         ("cart.items>0||session.events>2", ["13: write or instead of ||"]),
         ("cart.items > 0 & session.events > 2", ["16: write and instead of &"]),
+        ("cart.items >> 1", ["12: write > instead of >>"]),
+        ("cart.items > 1 and", ["16: leave and away, or write another comparison after it"]),
+        ("cart.items > 1 or or session.events > 2", ["16: write or once"]),
+        ("cart.items in 1,2", ["12: write in (1, 2)"]),
+        ("cart.items in 1, 2, 15", ["12: write in (1, 2, 15)"]),
+        ("cart.value > 24.12.2026", ["14: dates cannot be compared, only now.weekday and now.hour"]),
         ("!watcher and cart.items > 0", ["1: write not instead of !"]),
         ("cart.items > –1", ["14: write - (of the keyboard) instead of –"]),
         ("cart.items > 0, session.events > 2", ["15: write and, or or, between two conditions"]),
@@ -114,6 +120,9 @@ def test_commas_of_a_list_are_no_slip() -> None:
                                "and several numbers as in (1, 2)"),
         ("cart.items in 5", "15: `in` needs numbers in parentheses on its right, as in (1, 2); "
                             "for one number write =="),
+        ("cart.items == two", "15: write 2, in digits"),
+        ("cart.value > 2026-12-24", "14: dates cannot be compared, only now.weekday and now.hour"),
+        ("cart.value != null", "15: a missing value cannot be compared: every comparison with it is false anyway"),
         ("watcher == 1", "1: no feature or number 'watcher'; an indicator is written alone, without a comparison"),
     ],
 )  # fmt: skip

@@ -39,6 +39,8 @@ TAB = "write blanks before the text, no tab"
         ("kind: chat", "kind:chat", "3:10: a blank is missing after the colon: write kind: chat"),
         ("when: c", "when:c", "5:10: a blank is missing after the colon: write when: cart.items > 0"),
         ("say: Goodbye", "say:Goodbye", "15:9: a blank is missing after the colon: write say: Goodbye"),
+        ("kind: chat", "kind: chat channels: [web]", "3:16: write channels on a line of its own, below kind"),
+        ("say: Hello", "say: We are #1\n      in town", f'8:17: {QUOTES} holds a #: say: "We are #1"'),
         ("id: help", "id help", "2:7: a colon is missing: write id: help"),
         ("kind: chat", "kind chat", "3:9: a colon is missing: write kind: chat"),
         ("say: Goodbye", "say Goodbye", "15:8: a colon is missing: write say: Goodbye"),

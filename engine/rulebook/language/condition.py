@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -17,6 +18,7 @@ import msgspec
 
 from engine.rulebook.faults import shown, suggestion
 from engine.rulebook.language import slips
+from engine.rulebook.language.numerals import WORDS
 from engine.rulebook.language.quantity import UNIT_SECONDS, Quantity, Refused, dotted, quantity, word
 from engine.state.catalogue import BY_NAME, Feature
 
@@ -65,6 +67,9 @@ class Some(msgspec.Struct, frozen=True):
     parts: tuple[Condition, ...]
 
 
+DATE = re.compile(r"(?<![\w.])(?:19|20)[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}(?![\w.])")
+NOTHING = frozenset(("none", "null", "nil", "nan", "empty", "nothing", "undefined", "missing"))
+
 Condition = Truth | Named | Predicate | Not | All | Some
 Report = Callable[[int, str], None]
 
@@ -75,6 +80,8 @@ def parse(text: str, report: Report) -> Condition | None:
         report(0, f"longer than {LONGEST} characters")
     elif (comment := text.find("#")) >= 0:
         report(comment, "'#' begins no comment inside a condition")
+    elif date := DATE.search(text):  # which would be a subtraction
+        report(date.start(), "dates cannot be compared, only now.weekday and now.hour")
     else:
         return _read(text, report)
     return None
@@ -260,6 +267,10 @@ class _Reader:
         if name is None:
             return quantity(node)
         if name not in BY_NAME:
+            if name.lower() in NOTHING:
+                raise Refused(node, "a missing value cannot be compared: every comparison with it is false anyway")
+            if number := WORDS.get(name.lower(), ""):
+                raise Refused(node, f"write {number}, in digits")
             kind = "feature" if "." in name else "feature or number"
             alone = "" if "." in name else "; an indicator is written alone, without a comparison"
             raise Refused(node, f"no {kind} {shown(name)}{suggestion(name, BY_NAME) or alone}")

@@ -24,15 +24,23 @@ UNITS = {
     r"h|hrs?|hours?|std|stunden?": ("hours", Fraction(1), 1, "h"),
     r"d|days?|tage?n?": ("days", Fraction(1), 1, "d"),
     r"w|wks?|weeks?|wochen?": ("days", Fraction(7), 7, "d"),
-    r"months?|monate?n?": ("days", Fraction(30), 30, "d"),
+    r"months?|mths?|monate?n?": ("days", Fraction(30), 30, "d"),
+    r"y|yrs?|years?|jahre?n?": ("days", Fraction(365), 365, "d"),
 }
 UNIT = rf"(?:{'|'.join(UNITS)})"
 
+#: Numbers in words, as far as offers need them.
+WORDS = {
+    "once": "1", "one": "1", "a": "1", "an": "1", "twice": "2", "two": "2", "double": "2", "half": "0.5",
+    "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9", "ten": "10",
+}  # fmt: skip
+
 _GROUPED = re.compile(r"[0-9]{1,3}([.,'’_ \u00a0\u202f])[0-9]{3}(?:\1[0-9]{3})*(?:[.,][0-9]+)?")
-_WHOLE = re.compile(r"([0-9]{1,9}(?:[.,][0-9]{1,3})?)\s*-?\s*([a-z]*)\.?", re.IGNORECASE | re.ASCII)
 _PERCENT = re.compile(rf"({NUMERAL})\s*{PERCENT}", re.IGNORECASE)
 _MONEY = re.compile(rf"{MONEY}\s*({NUMERAL})|({NUMERAL})\s*(?:,-|\.-)?\s*{MONEY}", re.IGNORECASE)
 _RATIO = re.compile(r"([0-9]{1,9})\s*(?:/|in|von|out\s+of)\s*([0-9]{1,9})", re.IGNORECASE)
+_BELOW_0 = re.compile(r"-\s*[0-9]+(?:[.,][0-9]+)?\s*[^0-9\s]")  # which nothing is that stands here
+_TIMES = re.compile(r"[x×]\s*([0-9]{1,9})", re.IGNORECASE)
 _ANY = re.compile(rf"(?:[^0-9]*[^\w.,])?({NUMERAL})[^0-9]*")
 
 
@@ -74,6 +82,22 @@ def percent(numeral: str) -> Advice:
     return Advice(share, f"write {share} for {numeral} %")
 
 
+def propensity(number: float) -> str:
+    """Why `number` is no propensity, and what to write.
+
+    >>> propensity(10.0).partition(": ")[2], propensity(1.0).partition(": ")[2]
+    ('write 0.10 for 10 %', 'nothing is sure, so write 0.99')
+    """
+    instead = ""
+    if 1 < number < 100:
+        instead = f": {percent(f'{number:g}').reason}"
+    elif number in (1, 100):
+        instead = ": nothing is sure, so write 0.99"
+    elif number == 0:
+        instead = ": write 0.01 for hardly ever, or leave the offer away"
+    return f"propensity must lie between 0 and 1{instead}"
+
+
 def money(numeral: str) -> Advice:
     """
     >>> money("6,50").reason
@@ -90,8 +114,10 @@ def number(text: str) -> Advice | None:
     ['0.1', '0.10', '6', '6', '6', '1000', '-5']
     """
     text = text.strip().strip("\"'“”„‘’«»").strip()
-    if len(text) > LONGEST:
+    if len(text) > LONGEST or _BELOW_0.match(text):
         return None
+    if plain := WORDS.get(text.lower(), "") or _times(text):
+        return Advice(plain, f"write {plain}")
     if found := _PERCENT.fullmatch(text):
         return percent(found[1])
     if found := _MONEY.fullmatch(text):
@@ -101,6 +127,11 @@ def number(text: str) -> Advice | None:
     if text[-1:] in "kK" and re.fullmatch(NUMERAL, text[:-1].rstrip()):
         return thousands(text[:-1].rstrip())
     return _minus(text) or _float(text) or _ratio(text) or _alone(text)
+
+
+def _times(text: str) -> str:
+    found = _TIMES.fullmatch(text)
+    return found[1] if found else ""
 
 
 def _single(advice: Advice) -> Advice | None:
@@ -165,32 +196,3 @@ def duration(numeral: str, unit: str) -> Advice:
     exact = f"{float(count):.10f}".rstrip("0").rstrip(".")
     inside = exact if Fraction(exact) == count else f"{plain} / 60"
     return Advice(f"{call}({inside})", f"write {call}({inside})")
-
-
-def period(text: str) -> str:
-    """What to write for a period, as the end of a sentence; empty when `text` is none.
-
-    >>> period("7 days"), period("2 weeks"), period("10 Minuten"), period("90")
-    (': write 7d', ': write 14d', ': write 10min', ': write the unit too, 90s, 90min, 90h or 90d')
-    >>> period("1,5 h"), period("soon")
-    (': write 90min', '')
-    """
-    found = _WHOLE.fullmatch(text) if len(text := text.strip()) <= LONGEST else None
-    if found is None:
-        return ""
-    count, unit = Fraction(found[1].replace(",", ".")), found[2]
-    if not unit:
-        return (
-            f": write the unit too, {count}s, {count}min, {count}h or {count}d" if count.denominator == 1 else ""
-        )
-    for word, (_, _, times, short) in UNITS.items():
-        if re.fullmatch(word, unit, re.IGNORECASE):
-            return _whole(count * times, short)
-    return ""
-
-
-def _whole(count: Fraction, short: str) -> str:
-    while count.denominator > 1 and short != "s":
-        smaller, times = {"d": ("h", 24), "h": ("min", 60), "min": ("s", 60)}[short]
-        count, short = count * times, smaller
-    return f": write {count}{short}" if count.denominator == 1 else ""

@@ -20,6 +20,7 @@ OPERATORS = {
     "=>": ">=", "≥": ">=", "≧": ">=", "⩾": ">=", "=<": "<=", "≤": "<=", "≦": "<=", "⩽": "<=",
     "&&": "and", "&": "and", "∧": "and", "||": "or", "|": "or", "∨": "or", "!": "not", "~": "not", "¬": "not",
     "–": "-", "—": "-", "−": "-", "‐": "-", "‑": "-", "＞": ">", "＜": "<", "＝": "==",
+    ">>": ">", "<<": "<",
     "&gt;": ">", "&lt;": "<", "&gt;=": ">=", "&lt;=": "<=", "&amp;": "and", "&amp;&amp;": "and",
     "×": "*", "·": "*", "÷": "/",
 }  # fmt: skip
@@ -108,6 +109,10 @@ def _quoted(found: Found) -> Advice:
     return Advice(inside, f"write {inside} without quotes" if inside else "write names and numbers without quotes")
 
 
+def _date(found: Found) -> Advice:
+    return Advice("0", "dates cannot be compared, only now.weekday and now.hour")
+
+
 def _clock(found: Found) -> Advice:
     hour = int(found[1]) % 24
     if found[2]:
@@ -126,6 +131,12 @@ RULES: tuple[Rule, ...] = (
     ("[\u00a0\u2002-\u200b\u202f\u205f\u3000\ufeff]", lambda found: Advice(" ", "write an ordinary blank here")),
     (rf"[{QUOTES}]({NAME}|{NUMERAL})?[{QUOTES}]|[{QUOTES}](?=\w)|(?<=\w)[{QUOTES}]", _quoted),
     (rf"\{{\s*({NAME})\s*\}}", lambda found: _write(found[1], " without braces")),
+    (rf"\bin\s+({NUMERAL}(?:\s*,\s*{NUMERAL})+|[0-9]+(?:,[0-9]+)+)",
+     lambda found: _write(f"in ({', '.join(found[1].replace(',', ' ').split())})")),
+    (r"(?<![\w.])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{2,4})(?![\w.])", _date),
+    (r"\b(and|or|und|oder)(?:\s+(?:and|or|und|oder))+\b", lambda found: _write(found[1].lower(), " once")),
+    (r"(?<=\s)(and|or|und|oder)\s*$",
+     lambda found: Advice("", f"leave {found[1]} away, or write another comparison after it")),
     (rf"({NAME})\s+(?:is\s+)?between\s+({NUMERAL})\s+and\s+({NUMERAL})", _between),
     (rf"({NAME})\s+in\s*(?:range)?[(\[]\s*({NUMERAL})\s*{RANGE}\s*({NUMERAL})\s*[)\]]", _between),
     (rf"({NAME})\s+in\s+({NUMERAL})\s*{RANGE}\s*({NUMERAL})", _between),
@@ -139,7 +150,7 @@ RULES: tuple[Rule, ...] = (
     (rf"({NUMERAL})\s*\*?\s*({UNIT})\b(?!\s*\()", lambda found: numerals.duration(found[1], found[2])),
     (rf"\b(minutes?|hours?|days?)\s+({NUMERAL})", lambda found: numerals.duration(found[2], found[1])),
     (rf"(?<![\w.])({NUMERAL})\s*k\b", lambda found: numerals.thousands(found[1])),
-    (rf"(?<![\w.])({NUMERAL})\s*(?!then\b|xor\b)[^\W\d_]+(?=\s*(?:$|[)&|]|(?:and|or|und|oder)\b))",
+    (rf"(?<![\w.])({NUMERAL})\s*(?!(?:then|xor|and|or|not|in|und|oder)\b)[^\W\d_]+(?=\s*(?:$|[)&|]|(?:and|or|und|oder)\b))",
      lambda found: _write(numerals.point(found[1]).instead, ", the number alone")),
     (rf"(?<![\w.]){NUMERAL}", lambda found: numerals.point(found[0])),
     (r"(?<=[0-9])\s*;\s*(?=[0-9])", lambda found: Advice(", ", "write a comma between the numbers")),
@@ -152,7 +163,7 @@ RULES: tuple[Rule, ...] = (
     (rf"(?<![\w.])(?:{'|'.join(re.sub('[._]', '[ ._-]', name) for name in BY_NAME)})(?![\w.])", _feature),
     (rf"(?<=[\w)]\s)(?:{'|'.join(SPOKEN)})(?=\s+[\w(-])", _spoken),
     (r"\bnicht\b", lambda found: _write("not", " instead of nicht")),
-    (r"&[gl]t;=?|(?:&amp;){1,2}|===|!==|<>|:=|=!|=\s*>|=\s*<|>\s+=|<\s+=|!\s+=|&&?|\|\|?|!(?!=)|(?<![<>=!])=(?!=)|[＞＜＝≠≥≧⩾≤≦⩽∧∨~¬–—−‐‑×·÷]",
+    (r"&[gl]t;=?|(?:&amp;){1,2}|===|!==|<>|:=|=!|>>|<<|=\s*>|=\s*<|>\s+=|<\s+=|!\s+=|&&?|\|\|?|!(?!=)|(?<![<>=!])=(?!=)|[＞＜＝≠≥≧⩾≤≦⩽∧∨~¬–—−‐‑×·÷]",
      _operator),
 )  # fmt: skip
 _RULES = tuple((re.compile(pattern, re.IGNORECASE), advice) for pattern, advice in RULES)
