@@ -102,7 +102,11 @@ REWARDS: dict[OutcomeName, bool] = {
 
 
 class Outcome(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """One outcome of one offer of one decision, as it travels on the topic ``cueline.outcomes``."""
+    """One outcome of one offer of one decision, as it travels on the topic ``cueline.outcomes``.
+
+    ``key`` is the id of the key by which it was reported, ``trust`` 1 where its reporter is known, ``received_at``
+    the wall time of receipt (epoch ms). ``teaches``: whether it may change how likely the offer is held to be.
+    """
 
     decision_id: str
     offer_id: str
@@ -110,6 +114,10 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", gc=False):
     at: int
     customer: CustomerId
     channel: str
+    key: str = ""
+    trust: int = 0
+    received_at: int = 0
+    teaches: bool = True
 
 
 class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -62,6 +62,7 @@ METRICS: dict[str, Metric] = {
         Metric("events_repeated", "counter", "", "", "events of large batches that Kafka had already"),
         Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),
         Metric("events_warned", "counter", "reason", "", "events the API took without what it could not read"),
+        Metric("outcomes_not_taught", "counter", "reason", "", "outcomes of unknown reporters that teach nothing"),
         Metric("audit_written", "counter", "", "", "reads of customers and decisions that were audited"),
         Metric("audit_dropped", "counter", "", "", "reads that were not audited: too many waited for Kafka"),
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),

@@ -203,6 +203,16 @@ class Rates(Section):
     streams_per_address: int = Field(200, ge=0, description="open event streams from one address by public keys")
 
 
+class LessonLimits(Section):
+    """How much outcomes teach that visitors report with a public key: anybody may have written them."""
+
+    unsigned_weight: float = Field(0.5, ge=0, le=1, description="of a known reporter's; 0: they teach nothing")
+    unsigned_share_per_hour: float = Field(
+        0.25, ge=0, description="of what is known of an offer on a channel, so much may be added in an hour"
+    )
+    unsigned_per_address_hour: int = Field(3, ge=0, description="outcomes of an offer from one address in an hour")
+
+
 class Payloads(Section):
     """What is read of other systems' payloads."""
 
@@ -228,6 +238,7 @@ class Settings(BaseSettings):
     stream: Stream = Stream()
     web: Web = Web()
     rates: Rates = Rates()
+    lessons: LessonLimits = LessonLimits()
     payloads: Payloads = Payloads()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -14,8 +14,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-#: (offer, channel) -> (successes, failures)
-Counts = Mapping[tuple[str, str], tuple[int, int]]
+#: (offer, channel) -> (successes, failures), of which some may weigh less than 1
+Counts = Mapping[tuple[str, str], tuple[float, float]]
 
 
 class Prior(Protocol):
@@ -68,8 +68,8 @@ def fit(offers: Sequence[Prior], counts: Counts) -> PropensityTable:
         if offer_id in of_offer and channel in of_channel
     ]
     if known:
-        i, j, successes, failures = np.array(known).T
-        seen[0, i, j], seen[1, i, j] = successes, failures
+        places = np.array([one[:2] for one in known]).T
+        seen[:, *places] = np.array([one[2:] for one in known]).T
     mean = posterior_mean(
         np.array([[offer.propensity] for offer in offers]).reshape(-1, 1),
         np.array([[offer.evidence] for offer in offers]).reshape(-1, 1),

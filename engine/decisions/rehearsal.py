@@ -7,13 +7,13 @@ milliseconds, longer than its deadline, and is the fallback.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from engine.customer_id import CustomerId, customer_id
 from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
-from engine.events import CHANNELS, Outcome
+from engine.events import CHANNELS
 from engine.ports.store import DecisionStore, Reservation, View
 
 #: A customer without a row, who never gets one: the warm-up writes nothing.
@@ -37,14 +37,6 @@ class ReadOnlyStore:
     async def decision(self, decision_id: str) -> bytes | None:
         """As the store's."""
         return await self._store.decision(decision_id)
-
-    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
-        """Nothing is recorded."""
-        return False
-
-    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
-        """As the store's."""
-        return await self._store.propensities()
 
 
 async def rehearse(decide: Callable[[DecisionRequest], Awaitable[bytes]]) -> None:

@@ -93,6 +93,8 @@ def _services(
         batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),
         keys=keys,
         quotas=Quotas(store),
+        lessons=store,
+        known=in_use.known,
         rulebook=rulebook,
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,

@@ -5,25 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from engine.ports.store import DecisionStore
+from engine.ports.store import Lessons, LessonStore
 from engine.process.periodic import every
 
 LEARNED_EVERY_S = 0.4
 
 
 class LearnedCounts:
-    """``counts``: (offer, channel) -> (successes, failures), replaced whole; then `on_change` is awaited."""
+    """``counts``: (offer, channel) -> (successes, failures), replaced whole; then `on_change` is awaited.
 
-    def __init__(self, store: DecisionStore) -> None:
-        self._store = store
+    Lessons of reporters whom nobody knows weigh `unsigned_weight`.
+    """
+
+    def __init__(self, store: LessonStore, unsigned_weight: float = 1.0) -> None:
+        self._store, self._weight = store, unsigned_weight
+        self._lessons: Mapping[tuple[str, str], Lessons] = {}
         self.on_change: Callable[[], Awaitable[None]] = _nothing
-        self.counts: Mapping[tuple[str, str], tuple[int, int]] = {}
+        self.counts: Mapping[tuple[str, str], tuple[float, float]] = {}
 
     async def refresh(self) -> None:
         """Read them now. Raises `Unavailable`."""
-        counts = await self._store.propensities()
-        if counts != self.counts:
-            self.counts = counts
+        lessons = await self._store.propensities()
+        if lessons != self._lessons:
+            self._lessons = lessons
+            self.counts = {arm: _weighed(one, self._weight) for arm, one in lessons.items()}
             await self.on_change()
 
     async def follow(self, stop: asyncio.Event) -> None:
@@ -33,3 +38,10 @@ class LearnedCounts:
 
 async def _nothing() -> None:
     """No listener yet."""
+
+
+def _weighed(lessons: Lessons, weight: float) -> tuple[float, float]:
+    return (
+        lessons.successes + weight * lessons.unsigned_successes,
+        lessons.failures + weight * lessons.unsigned_failures,
+    )

@@ -77,7 +77,8 @@ class Process:
 
     async def follow_policy(self, on_change: Callable[[Policy], None] = lambda policy: None) -> PolicyInUse:
         """Load the rules and the learned counts, and follow both. Raises `BadRule` and `Unavailable`."""
-        rules, learned = RulebookInUse(self.settings.rules.directory, self.meter), LearnedCounts(self.store)
+        rules = RulebookInUse(self.settings.rules.directory, self.meter)
+        learned = LearnedCounts(self.store, self.settings.lessons.unsigned_weight)
         await learned.refresh()
         in_use = PolicyInUse(rules, learned, on_change)
         self.begin(rules.follow(self.stop))

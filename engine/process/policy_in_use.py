@@ -27,6 +27,12 @@ class PolicyInUse:
         rules.on_change = learned.on_change = self._renew
         self._use(make_policy(rules.rulebook, learned.counts))
 
+    def known(self, offer_id: str, channel: str) -> float:
+        """How much is known of an offer on a channel, in observations: its evidence and what outcomes added."""
+        offers = self.policy.rulebook.offers
+        evidence = next((offer.evidence for offer in offers if offer.id == offer_id), 0.0)
+        return evidence + sum(self.learned.counts.get((offer_id, channel), ()))
+
     async def _renew(self) -> None:
         """Join them anew, beside other work: thousands of offers take a tenth of a second."""
         async with self._joining:  # one after the other, each with the newest of both

@@ -23,7 +23,12 @@ key                    type    content
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
 ``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
-                               failures, ``version`` incremented by every change
+                               failures, ``…|us`` and ``…|uf`` those of unknown reporters, ``version`` incremented
+                               by every change
+``{p7}:k:<day>:<key>``  hash   what a key taught on that day: ``<hour>|`` and the field of ``{p7}:m`` -> how
+                               often; kept 90 days
+``cueline:lessons:<hour>``  hash  lessons of unknown reporters in that hour, by offer and channel, and by address
+                               too; kept two hours
 ``cueline:b:<batch>``  string  that this large batch is being written to Kafka; kept 30 s at most
 ``cueline:names``      hash    32-bit hash of an item or category -> its word; empty when it has two. At
                                ``redis.words_kept`` of them it becomes ``cueline:{cueline:names}:before``, in place
@@ -44,7 +49,9 @@ from engine.kernels.partition import partition_of
 
 HISTORY = 32  # times kept per customer and offer, unless the offer's cap is larger
 DAY_S = 86_400
+LESSONS_KEPT_DAYS = 90
 NAMES = b"cueline:names"
+LESSON_BOUNDS = b"cueline:lessons:"
 KEYS = b"cueline:keys"
 QUOTA_PREFIX = b"cueline:quota:"
 NAMES_BEFORE, NAMES_BEGUN = b"cueline:{cueline:names}:before", b"cueline:{cueline:names}:begun"  # of the same slot
@@ -72,6 +79,7 @@ class RedisKeys:
         self.reports = each("a")
         self.tallies = each("n")
         self.learned = each("m")
+        self.taught_prefix = each("k:")
 
     def of_customer(self, customer: bytes) -> int:
         """The customer's partition."""

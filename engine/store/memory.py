@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
-from engine.events import Outcome
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, CueEntry, Position, Reservation, View
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, HISTORY, RedisKeys
 from engine.store.memory_keys import MemoryKeys
+from engine.store.memory_lessons import MemoryLessons
 from engine.store.memory_sent import MemorySent
 
 History = dict[str, list[int]]
@@ -33,13 +33,10 @@ class _Partition:
     rows: dict[bytes, bytes] = field(default_factory=dict)
     histories: dict[bytes, History] = field(default_factory=dict)
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    outcomes: set[tuple[str, str, str]] = field(default_factory=set)
-    trials: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
     cues: deque[tuple[StreamPosition, bytes, bytes]] = field(default_factory=deque)
     newest_cue: dict[bytes, tuple[StreamPosition, bytes]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
-    learned: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
 
 
@@ -75,9 +72,8 @@ def _fill(history: History, choice: CueChoice) -> list[int]:
     return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]
 
 
-class MemoryStore(MemorySent, MemoryKeys):
-    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore, QuotaStore and WorkerReports in one
-    process.
+class MemoryStore(MemorySent, MemoryKeys, MemoryLessons):
+    """The store's every protocol, in one process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own
     clock is there.
@@ -206,39 +202,6 @@ class MemoryStore(MemorySent, MemoryKeys):
             return None
         expires, record = self._partitions[partition].decisions.get(decision_id, (0, b""))
         return record if expires > self._wall() else None
-
-    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
-        partition = self._keys.of_decision(outcome.decision_id)
-        if partition is None or await self.decision(outcome.decision_id) is None:
-            return False
-        part = self._partitions[partition]
-        seen = (outcome.decision_id, outcome.offer_id, outcome.outcome.value)
-        if seen in part.outcomes:
-            return False
-        part.outcomes.add(seen)
-        if success is not None:
-            self._count_result(part, outcome, success)
-        return True
-
-    def _count_result(self, part: _Partition, outcome: Outcome, success: bool) -> None:
-        arm = (outcome.offer_id, outcome.channel)
-        counted = part.trials.get((outcome.decision_id, *arm))
-        if counted is True or counted is success:
-            return
-        part.trials[(outcome.decision_id, *arm)] = success
-        successes, failures = part.learned.get(arm, (0, 0))
-        if success:
-            part.learned[arm] = (successes + 1, failures - (counted is False))
-        else:
-            part.learned[arm] = (successes, failures + 1)
-
-    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
-        total: dict[tuple[str, str], tuple[int, int]] = {}
-        for part in self._partitions:
-            for arm, (successes, failures) in part.learned.items():
-                before = total.get(arm, (0, 0))
-                total[arm] = (before[0] + successes, before[1] + failures)
-        return total
 
     # cues
 

@@ -12,6 +12,7 @@ class MemoryKeys:
     """`engine.ports.store.KeyStore` and `QuotaStore` in one process."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._access_keys: dict[str, KeyRecord] = {}
         self._quotas: dict[int, Counter[str]] = {}
 

@@ -7,6 +7,7 @@ from engine.store.access_keys import KeyCommands
 from engine.store.commits import StreamCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
+from engine.store.lessons import LessonCommands
 from engine.store.quotas import QuotaCommands
 from engine.store.resp import pack
 from engine.store.sent_batches import SentCommands
@@ -21,11 +22,11 @@ class RedisStore(
     StatsCommands,
     SentCommands,
     KeyCommands,
+    LessonCommands,
     QuotaCommands,
     WorkerReportCommands,
 ):
-    """StreamStore, DecisionStore, CueStore, StatsStore, SentStore, KeyStore, QuotaStore and WorkerReports, made by
-    ``RedisStore(settings.redis, partitions)``.
+    """The store's every protocol, made by ``RedisStore(settings.redis, partitions)``.
 
     Connects at `open`, or with the first command, and again after an outage; the function library is loaded
     where it is missing. Every method raises `Unavailable` when Redis does not answer within

@@ -12,14 +12,13 @@ shrinks only when such records are lost.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
-from engine.events import Outcome
 from engine.ports.health import CommitPoint
 from engine.ports.store import DecisionStore, Reservation, View
 
@@ -166,11 +165,3 @@ class StalenessGuard:
     async def decision(self, decision_id: str) -> bytes | None:
         """As the store's."""
         return await self._store.decision(decision_id)
-
-    async def learn(self, outcome: Outcome, success: bool | None) -> bool:
-        """As the store's."""
-        return await self._store.learn(outcome, success)
-
-    async def propensities(self) -> Mapping[tuple[str, str], tuple[int, int]]:
-        """As the store's."""
-        return await self._store.propensities()

@@ -12,7 +12,7 @@ from engine.ports.health import SystemHealth
 from engine.ports.kafka import EventLog
 from engine.ports.meter import Meter
 from engine.ports.sources import Source
-from engine.ports.store import CueStore, DecisionStore, SentStore, StatsStore
+from engine.ports.store import CueStore, DecisionStore, LessonStore, SentStore, StatsStore
 from engine.rulebook.model import Rulebook
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.quotas import Quotas
@@ -20,10 +20,13 @@ from engine.web.auth.quotas import Quotas
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the routes use. ``rule_faults`` are those of files that were not loaded, ``metrics``
-    gives the exposition and its content type, ``ready`` the problems by name (empty: ready), ``placeholders`` are
-    texts that are no customer's id, ``health`` is that of the parts of the deployment, ``notices`` the losses
-    of data since the start."""
+    """Everything the routes use.
+
+    ``rule_faults`` are those of files that were not loaded, ``metrics`` gives the exposition and its content type,
+    ``known`` says how much is known of an offer on a channel, in observations, ``ready`` the problems by name
+    (empty: ready), ``placeholders`` are texts that are no customer's id, ``health`` is that of the parts of the
+    deployment, ``notices`` the losses of data since the start.
+    """
 
     source: Source
     log: EventLog
@@ -32,6 +35,8 @@ class Services:
     stats: StatsStore
     sent: SentStore
     quotas: Quotas
+    lessons: LessonStore
+    known: Callable[[str, str], float]
     meter: Meter
     clock: Clock
     batcher: DecisionBatcher

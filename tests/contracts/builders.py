@@ -104,4 +104,4 @@ def reservation(
 
 
 def outcome(decision: str, offer: str = "chat", what: OutcomeName = OutcomeName.ACCEPTED) -> Outcome:
-    return Outcome(decision, offer, what, 5, customer_id("c0"), "web")
+    return Outcome(decision, offer, what, 5, customer_id("c0"), "web", trust=1)

@@ -10,7 +10,7 @@ import redis
 
 from engine.events import OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports.store import Candidate, View
+from engine.ports.store import Candidate, Lessons, View
 from engine.settings import Redis
 from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore
@@ -165,7 +165,7 @@ async def test_outcomes_teach_once(store: AnyStore) -> None:
     assert await store.learn(outcome("2-x", "other|one"), False) is True
     assert await store.learn(outcome("2-x", what=OutcomeName.DISPLAYED), None) is True
     assert await store.learn(outcome("2-x", what=OutcomeName.DISPLAYED), None) is False
-    assert await store.propensities() == {("chat", "web"): (1, 0), ("other|one", "web"): (0, 1)}
+    assert await store.propensities() == {("chat", "web"): Lessons(1, 0), ("other|one", "web"): Lessons(0, 1)}
 
 
 async def test_an_offer_of_a_decision_is_one_trial(store: AnyStore) -> None:
@@ -178,7 +178,7 @@ async def test_an_offer_of_a_decision_is_one_trial(store: AnyStore) -> None:
         (OutcomeName.REJECTED, False, (1, 0)),
     ):
         assert await store.learn(outcome("2-x", what=what), success) is True
-        assert await store.propensities() == {("chat", "web"): learned}
+        assert await store.propensities() == {("chat", "web"): Lessons(*learned)}
 
 
 async def test_propensities_follow_every_change(store: AnyStore) -> None:
@@ -188,7 +188,7 @@ async def test_propensities_follow_every_change(store: AnyStore) -> None:
             name = str(round_)
             await store.reserve([reservation(customers_of(partition, 1)[0], name=name)])
             await store.learn(outcome(f"{partition}-{name}"), True)
-        assert await store.propensities() == {("chat", "web"): (2 * round_, 0)}
+        assert await store.propensities() == {("chat", "web"): Lessons(2 * round_, 0)}
 
 
 async def test_a_lesson_that_is_no_count_is_passed_over_and_logged(
@@ -204,7 +204,7 @@ async def test_a_lesson_that_is_no_count_is_passed_over_and_logged(
     }
     for field, count in lessons.items():
         look.hset("{p1}:m", field, count)  # type: ignore[arg-type]
-    assert await redis_store.propensities() == {("chat", "web"): (0, 3)}
+    assert await redis_store.propensities() == {("chat", "web"): Lessons(0, 3)}
     said = [record.getMessage() for record in caplog.records]
     assert len(said) == 3
     assert "'chat|web|s' of '{p1}:m'" in said[0]
@@ -215,7 +215,7 @@ async def test_at_once_an_outcome_counts_once(store: AnyStore) -> None:
     await store.reserve([reservation(customers_of(2, 1)[0])])
     learned = await asyncio.gather(*(store.learn(outcome("2-x"), True) for _ in range(20)))
     assert sum(learned) == 1
-    assert await store.propensities() == {("chat", "web"): (1, 0)}
+    assert await store.propensities() == {("chat", "web"): Lessons(1, 0)}
 
 
 async def test_cues_and_decisions_share_their_caps(store: AnyStore) -> None:

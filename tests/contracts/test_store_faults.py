@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from engine.errors import BadSettings, Fenced, Unavailable
-from engine.ports.store import Candidate, Commit, Position
+from engine.ports.store import Candidate, Commit, Lessons, Position
 from engine.settings import Redis
 from engine.store.functions import library
 from engine.store.keys import HISTORY
@@ -180,7 +180,7 @@ async def test_lessons_of_a_redis_that_came_back_older_are_read_anew(
     for offer in ("chat", "call"):
         await own_store.reserve([reservation(customer)])
         await own_store.learn(outcome("1-x", offer), True)
-        assert await own_store.propensities() == {(offer, "web"): (1, 0)}
+        assert await own_store.propensities() == {(offer, "web"): Lessons(1, 0)}
         own.kill()
         for file in (tmp_path / "appendonlydir").iterdir():
             file.unlink()
@@ -414,5 +414,5 @@ async def test_a_lesson_that_is_no_number_keeps_no_outcome_waiting(
     await redis_store.reserve([reservation(customer)])
     assert await redis_store.learn(outcome("1-x"), True)
     assert await redis_store.learn(outcome("1-x", "call"), True)
-    assert await redis_store.propensities() == {("call", "web"): (1, 0)}
+    assert await redis_store.propensities() == {("call", "web"): Lessons(1, 0)}
     assert redis_store.connections == 1

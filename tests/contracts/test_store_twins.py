@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from engine.clock import wall_ms
 from engine.customer_id import customer_id
 from engine.errors import Fenced
 from engine.events import Outcome, OutcomeName
 from engine.ports.clock import ClockAnchor
-from engine.ports.store import Candidate, CueChoice, Position
+from engine.ports.store import Candidate, CueChoice, LessonBound, Position, Withdrawn
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import PARTITIONS, AnyStore, candidate, change, customers_of, place, reservation
 from tests.services import Valkey
+
+HOUR_MS = 3_600_000
+TODAY = wall_ms() // HOUR_MS * HOUR_MS
 
 NAMES = [name for partition in range(PARTITIONS) for name in customers_of(partition, 2)]
 
@@ -34,6 +39,11 @@ payloads = st.binary(max_size=8)
 Offered = tuple[str, tuple[int, int]]  # an offer and its cap
 Placed = tuple[str, tuple[int, int], tuple[int, int]]  # an offer, its cap, and its place in two slots
 Chosen = tuple[int, int, list[Placed], bool]
+
+
+def _taught(withdrawn: Any) -> list[Withdrawn]:
+    """What is more than nothing: one of the twins keeps a field that came to 0."""
+    return [one for one in withdrawn if one.successes or one.failures]
 
 
 class Twins(RuleBasedStateMachine):
@@ -149,11 +159,34 @@ class Twins(RuleBasedStateMachine):
         what=st.sampled_from(OutcomeName),
         channel=st.sampled_from(["web", "agent"]),
         success=st.sampled_from([True, False, None]),
+        by=st.tuples(st.sampled_from(["", "shop", "desk"]), st.integers(0, 1), st.integers(0, 2), st.booleans()),
     )
-    def learn(self, which: int, offer: str, what: OutcomeName, channel: str, success: bool | None) -> None:
-        decision = self.decisions[which % len(self.decisions)]
-        self.both("learn", Outcome(decision, offer, what, 1, customer_id("c"), channel), success)
+    def learn(
+        self,
+        which: int,
+        offer: str,
+        what: OutcomeName,
+        channel: str,
+        success: bool | None,
+        by: tuple[str, int, int, bool],
+    ) -> None:
+        decision, (key, trust, hour, teaches) = self.decisions[which % len(self.decisions)], by
+        at = TODAY - hour * HOUR_MS
+        outcome = Outcome(decision, offer, what, 1, customer_id("c"), channel, key, trust, at, teaches)
+        self.both("learn", outcome, success)
         self.both("decision", decision)
+
+    @rule(key=st.sampled_from(["shop", "desk"]), hour=st.integers(0, 3), only_look=st.booleans())
+    def forget_lessons(self, key: str, hour: int, only_look: bool) -> None:
+        asked = (
+            self.ask(store, "forget_lessons", key, TODAY - hour * HOUR_MS, only_look) for store in self.stores
+        )
+        memory, redis = (self.loop.run_until_complete(one) for one in asked)
+        assert _taught(memory) == _taught(redis)
+
+    @rule(address=st.sampled_from("ab"), arm=st.sampled_from(["chat|web", "call|web"]), hour=st.integers(0, 1))
+    def admit_lesson(self, address: str, arm: str, hour: int) -> None:
+        self.both("admit_lesson", LessonBound(hour, arm, address, 3, 2))
 
     @rule()
     def propensities(self) -> None:

@@ -134,6 +134,7 @@ class Process:
     notices: list[str] = field(default_factory=list)
     placeholders: frozenset[str] = WORDS
     heartbeat_s: float = 15.0
+    known: float = 20.0  # of any offer on any channel, in observations
 
     def __post_init__(self) -> None:
         self.quotas, web = Quotas(self.store), self.settings.web
@@ -151,6 +152,8 @@ class Process:
                 batcher=batcher,
                 keys=KeyRing(configured_keys(web)),
                 quotas=self.quotas,
+                lessons=self.store,
+                known=lambda offer, channel: self.known,
                 rulebook=lambda: self.rulebook,
                 rule_faults=lambda: self.rule_faults,
                 metrics=self.meter.render,

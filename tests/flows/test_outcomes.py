@@ -15,7 +15,7 @@ from engine.errors import BadEvent
 from engine.events import Outcome, OutcomeName
 from engine.kafka.faust_app import read_outcome
 from engine.kernels.partition import partition_of
-from engine.ports.store import Reservation
+from engine.ports.store import Lessons, Reservation
 from tests.flows.test_stream import PARTITIONS, START, WITHIN_S, Deployment, dead_letters, deployed
 from tests.services import Broker, Valkey
 
@@ -51,7 +51,7 @@ async def deployment(
 
 async def test_an_outcome_teaches_once_whatever_lies_before_it(deployment: Deployment) -> None:
     await deployment.store.reserve([Reservation(customer_id(CUSTOMER), DECISION, START, (), b"record")])
-    accepted = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, customer_id(CUSTOMER), "web")
+    accepted = Outcome(DECISION, "chat", OutcomeName.ACCEPTED, START, customer_id(CUSTOMER), "web", trust=1)
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
     await producer.start()
     for value in (*NONE_OF_OURS, msgspec.json.encode(accepted), msgspec.json.encode(accepted)):
@@ -63,6 +63,6 @@ async def test_an_outcome_teaches_once_whatever_lies_before_it(deployment: Deplo
     async with asyncio.timeout(WITHIN_S):
         while ("call", "web") not in (learned := dict(await deployment.store.propensities())):
             await asyncio.sleep(0.05)
-    assert learned == {("chat", "web"): (1, 0), ("call", "web"): (0, 1)}
+    assert learned == {("chat", "web"): Lessons(1, 0), ("call", "web"): Lessons(0, 1)}
     letters = await dead_letters(deployment, deployment.kafka.outcomes_topic, len(NONE_OF_OURS))
     assert letters == [("malformed", CUSTOMER.encode(), value) for value in NONE_OF_OURS]

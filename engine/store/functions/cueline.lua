@@ -5,6 +5,7 @@
 
 local HISTORY = $HISTORY
 local DAY_S = $DAY_S
+local KEPT_S = $KEPT_S
 
 local function load_history(key)
   local packed = redis.call('GET', key)
@@ -140,23 +141,48 @@ local function reserve(keys, args)
   return answers
 end
 
--- Count the result of an offer of a decision once: a success is final, and replaces a failure counted before.
-local function count_result(outcomes, learned, arm, result)
+-- Add `by` to a learned count, and to what the key `ledger` taught in that hour ('': nobody is held to it).
+local function teach(learned, ledger, hour, field, by)
+  if not count(learned, field, by) or ledger == '' then return end
+  count(ledger, hour .. '|' .. field, by)
+  redis.call('EXPIRE', ledger, KEPT_S)
+end
+
+-- Take back the failure of an arm that was counted for this decision, wherever it was counted.
+local function withdraw_failure(outcomes, learned, arm)
+  local prefix = arm .. '|f>'
+  for _, member in ipairs(redis.call('SMEMBERS', outcomes)) do
+    if string.sub(member, 1, #prefix) == prefix then
+      local field, hour, ledger = string.match(string.sub(member, #prefix + 1), '^(%a+)|(%d+)|(.*)$$')
+      return teach(learned, ledger, hour, arm .. '|' .. field, -1)
+    end
+  end
+  count(learned, arm .. '|f', -1) -- counted by a release that did not note where
+end
+
+-- Count the result of an offer of a decision once: a success is final, and replaces a failure counted before. `class`
+-- is 'u' for a reporter whom nobody knows.
+local function count_result(outcomes, learned, ledger, hour, arm, class, result)
   if redis.call('SISMEMBER', outcomes, arm .. '|s') == 1 then return end
   if redis.call('SADD', outcomes, arm .. '|' .. result) == 0 then return end
-  count(learned, arm .. '|' .. result, 1)
-  if result == 's' and redis.call('SISMEMBER', outcomes, arm .. '|f') == 1 then
-    count(learned, arm .. '|f', -1)
+  teach(learned, ledger, hour, arm .. '|' .. class .. result, 1)
+  if result == 'f' then
+    redis.call('SADD', outcomes, arm .. '|f>' .. class .. 'f|' .. hour .. '|' .. ledger)
+  elseif redis.call('SISMEMBER', outcomes, arm .. '|f') == 1 then
+    withdraw_failure(outcomes, learned, arm)
   end
   if not count(learned, 'version', 1) then redis.call('HSET', learned, 'version', 1) end
 end
 
--- KEYS: decision, its counted outcomes, learned counts. ARGV: offer|outcome, offer|channel, and s, f or ''.
+-- KEYS: decision, its counted outcomes, learned counts, and what the key taught (or no fourth). ARGV: offer|outcome,
+-- offer|channel, s, f or '', class, and the hour.
 local function learn(keys, args)
   if redis.call('EXISTS', keys[1]) == 0 then return 0 end
   local new = redis.call('SADD', keys[2], args[1])
   redis.call('EXPIRE', keys[2], DAY_S)
-  if new == 1 and args[3] ~= '' then count_result(keys[2], keys[3], args[2], args[3]) end
+  if new == 1 and args[3] ~= '' then
+    count_result(keys[2], keys[3], keys[4] or '', args[5], args[2], args[4], args[3])
+  end
   return new
 end
 
@@ -180,7 +206,43 @@ local function name(keys, args)
   return 0
 end
 
+-- KEYS: lessons of the hour. ARGV: arm, address, most of all, most of the address, seconds to keep them. Counts one
+-- more; 0 when there are too many. Addresses are counted only while there is room, so the hash is bounded.
+local function admit_lesson(keys, args)
+  local all, own = args[1], args[1] .. '|' .. args[2]
+  if (tonumber(redis.call('HGET', keys[1], all)) or 0) >= tonumber(args[3]) then return 0 end
+  if (tonumber(redis.call('HGET', keys[1], own)) or 0) >= tonumber(args[4]) then return 0 end
+  count(keys[1], all, 1)
+  count(keys[1], own, 1)
+  redis.call('EXPIRE', keys[1], args[5])
+  return 1
+end
+
+-- KEYS: what a key taught on a day, learned counts. ARGV: the first hour, and 1 to take it back. Returns the fields
+-- and how much of each.
+local function forget(keys, args)
+  local taught, answer = redis.call('HGETALL', keys[1]), {}
+  for i = 1, #taught, 2 do
+    local hour, field = string.match(taught[i], '^(%d+)|(.*)$$')
+    local lessons = tonumber(taught[i + 1])
+    if hour and lessons and tonumber(hour) >= tonumber(args[1]) then
+      answer[#answer + 1], answer[#answer + 2] = field, lessons
+      if args[2] == '1' then
+        redis.call('HDEL', keys[1], taught[i])
+        local held = tonumber(redis.call('HGET', keys[2], field)) or 0
+        count(keys[2], field, -math.min(lessons, held))
+      end
+    end
+  end
+  if #answer > 0 and args[2] == '1' then
+    if not count(keys[2], 'version', 1) then redis.call('HSET', keys[2], 'version', 1) end
+  end
+  return answer
+end
+
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_learn', learn)
 redis.register_function('${LIBRARY}_name', name)
+redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)
+redis.register_function('${LIBRARY}_forget', forget)

@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from engine.store.keys import DAY_S, HISTORY
+from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS
 from engine.store.resp import pack
 
 LIBRARY = "cueline_7"
@@ -15,12 +15,18 @@ CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 LEARN = f"{LIBRARY}_learn"
 NAME = f"{LIBRARY}_name"
+ADMIT_LESSON = f"{LIBRARY}_admit_lesson"
+FORGET = f"{LIBRARY}_forget"
 
 
 def code() -> bytes:
     """`cueline.lua` with the constants that Python shares with it filled in."""
     text = Path(__file__).with_name("cueline.lua").read_text()
-    return Template(text).substitute(LIBRARY=LIBRARY, HISTORY=HISTORY, DAY_S=DAY_S).encode()
+    return (
+        Template(text)
+        .substitute(LIBRARY=LIBRARY, HISTORY=HISTORY, DAY_S=DAY_S, KEPT_S=LESSONS_KEPT_DAYS * DAY_S)
+        .encode()
+    )
 
 
 async def ensure(call: Callable[[bytes], Awaitable[Any]]) -> None:

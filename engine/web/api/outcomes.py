@@ -7,19 +7,23 @@ from datetime import UTC, datetime
 import msgspec
 from blacksheep import Request, Response
 
+from engine.clock import wall_ms
 from engine.decisions.record import DecisionRecord
 from engine.errors import BadRequest, NotFound
 from engine.events import Outcome, OutcomeName
 from engine.placeholder_ids import refuse_placeholder
 from engine.settings import Web
 from engine.validation_errors import describe_validation_error
+from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
+from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
 from engine.web.services import Services
 
 AHEAD_MS = 86_400_000
+VISITORS = "visitor-tokens"  # as a key: what visitors taught is not kept by their names
 
 
 class OutcomeReport(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -46,8 +50,12 @@ _decode = msgspec.json.Decoder(OutcomeReport).decode
 class OutcomeRoutes:
     """Outcomes in."""
 
-    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead) -> None:
+    def __init__(
+        self, services: Services, admission: Admission, bounds: LessonBounds, web: Web, bulkhead: Bulkhead
+    ) -> None:
         self._services = services
+        self._admission = admission
+        self._bounds = bounds
         self._bulkhead = bulkhead
         self._limit = web.max_event_bytes
 
@@ -55,9 +63,9 @@ class OutcomeRoutes:
         """Check against the decision, then publish: 202 means that Kafka has it."""
         report = read_report(await read_body(request, self._limit))
         with self._bulkhead:
-            return await self._take(report, caller)
+            return await self._take(report, caller, self._admission.address(request))
 
-    async def _take(self, report: OutcomeReport, caller: Principal) -> Response:
+    async def _take(self, report: OutcomeReport, caller: Principal, address: str) -> Response:
         services = self._services
         record = await services.batcher.record(report.decision_id)
         if record is None:
@@ -68,9 +76,15 @@ class OutcomeRoutes:
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())
-        await services.log.publish_outcome(
-            Outcome(report.decision_id, report.offer_id, report.outcome, at, record.customer, record.channel)
+        teaches = caller.signed or await self._bounds.teaches(
+            record, report.decision_id, report.offer_id, report.outcome, address
         )
+        await services.log.publish_outcome(
+            Outcome(
+                report.decision_id, report.offer_id, report.outcome, at, record.customer, record.channel,
+                VISITORS if caller.visitor else caller.id, int(caller.signed), wall_ms(), teaches,
+            )
+        )  # fmt: skip
         services.meter.add("outcomes", label=report.outcome.value)
         return replies.json(Taken(report.decision_id, report.offer_id, report.outcome, at), 202)
 

@@ -29,6 +29,10 @@ class Admission:
         self._limiter = limiter or RateLimiter()
         self._quotas = quotas
 
+    def address(self, request: Request) -> str:
+        """Where a request comes from."""
+        return self._addresses.of(request)
+
     def request(self, caller: Principal, request: Request) -> None:
         """Count a request. Raises `RateLimited`."""
         if per_second := caller.rate or self._rates.key_per_second:

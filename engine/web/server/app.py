@@ -17,6 +17,7 @@ from engine.web.api.customers import CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import EventRoutes
 from engine.web.api.health import HealthRoutes
+from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
 from engine.web.api.routes import Route, metrics_route, table
@@ -64,6 +65,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     authenticator = Authenticator(services.keys, tokens, web)
     feed = CueFeed(services.cues, places.streams, services.meter)
     audit, admission = AuditTrail(services.log, services.meter), Admission(settings, services.quotas)
+    lessons = LessonBounds(services.lessons, services.known, settings.lessons, services.meter)
     cues = CueRoutes(services, feed, audit, admission, heartbeat_s)
     health = HealthRoutes(
         lambda: _scraped(services, places), services.ready, lambda: (services.health(), tuple(services.notices()))
@@ -71,7 +73,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     routes = table(
         EventRoutes(services, authenticator, admission, web, places.events),
         DecisionRoutes(services, web, places.decisions, audit),
-        OutcomeRoutes(services, web, places.events),
+        OutcomeRoutes(services, admission, lessons, web, places.events),
         CustomerRoutes(services, audit),
         cues,
         RulebookRoutes(services),
