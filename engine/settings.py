@@ -62,6 +62,7 @@ class Kafka(Tls):
     outcomes_topic: str = "cueline.outcomes"
     deadletters_topic: str = "cueline.deadletters"
     audit_topic: str = "cueline.audit"
+    audit_days: int = Field(90, ge=1, description="how long that topic keeps, set when it is made")
     group: str = Field("cueline", description="consumer group of the workers")
     group_instance_id: str = Field(
         "", description="static membership: a name of each worker's own, that a restart keeps"

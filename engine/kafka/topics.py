@@ -14,6 +14,9 @@ from engine.settings import Kafka
 
 Partitions = Mapping[str, int]
 
+CLEANUP, RETENTION = "cleanup.policy", "retention.ms"
+DAY_MS = 86_400_000
+
 
 def topics_of(kafka: Kafka) -> Partitions:
     """Topic -> partitions. Outcomes are keyed by customer as events are; dead letters and audits are read by
@@ -26,6 +29,11 @@ def topics_of(kafka: Kafka) -> Partitions:
     }
 
 
+def configs_of(kafka: Kafka) -> Mapping[str, Mapping[str, str]]:
+    """Topic -> what it is made with besides; the others have the broker's defaults."""
+    return {kafka.audit_topic: {CLEANUP: "delete", RETENTION: str(kafka.audit_days * DAY_MS)}}
+
+
 async def make_topics(kafka: Kafka, topics: Partitions) -> None:
     """Create those that are missing.
 
@@ -35,7 +43,7 @@ async def make_topics(kafka: Kafka, topics: Partitions) -> None:
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=10_000)
     try:
         await admin.start()
-        await _create(admin, topics, kafka.replication)
+        await _create(admin, topics, kafka)
         await _check(admin, topics)
     except (KafkaError, AttributeError) as error:  # the latter is aiokafka's where no broker is named
         raise Unavailable(await unreachable(kafka) or f"topics on {kafka.brokers}: {error!r}") from error
@@ -43,8 +51,12 @@ async def make_topics(kafka: Kafka, topics: Partitions) -> None:
         await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: Partitions, replication: int) -> None:
-    wanted = [NewTopic(name, partitions, replication) for name, partitions in topics.items()]
+async def _create(admin: AIOKafkaAdminClient, topics: Partitions, kafka: Kafka) -> None:
+    configs = configs_of(kafka)
+    wanted = [
+        NewTopic(name, partitions, kafka.replication, topic_configs=dict(configs.get(name, {})))
+        for name, partitions in topics.items()
+    ]
     answer = await admin.create_topics(wanted)
     for name, code, *detail in answer.topic_errors:
         if code not in (0, TopicAlreadyExistsError.errno):

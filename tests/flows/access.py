@@ -101,9 +101,9 @@ def forged(head: dict[str, str], secret: str = "") -> str:
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-def guarded() -> Process:
+def guarded(**web: Any) -> Process:
     """An API process that knows these keys."""
-    return Process(settings(keys=RECORDS, metrics_open=False, token_keys=TOKEN_KEYS))
+    return Process(settings(keys=RECORDS, metrics_open=False, token_keys=TOKEN_KEYS, **web))
 
 
 async def status(api: httpx.AsyncClient, method: str, path: str, key: str | None) -> int:

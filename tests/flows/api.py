@@ -139,32 +139,29 @@ class Process:
     def __post_init__(self) -> None:
         self.quotas, web = Quotas(self.store), self.settings.web
         batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
-        self.app: Api = build_app(
-            Services(
-                source=SegmentSource(Limits(web.max_event_bytes, web.max_batch_events)),
-                log=self.log,
-                decisions=self.store,
-                cues=self.store,
-                stats=self.store,
-                sent=self.sent or self.store,
-                meter=self.meter,
-                clock=self.clock,
-                batcher=batcher,
-                keys=KeyRing(configured_keys(web)),
-                quotas=self.quotas,
-                lessons=self.store,
-                known=lambda offer, channel: self.known,
-                rulebook=lambda: self.rulebook,
-                rule_faults=lambda: self.rule_faults,
-                metrics=self.meter.render,
-                ready=lambda: self.problems,
-                health=lambda: self.health,
-                notices=lambda: self.notices,
-                placeholders=self.placeholders,
-            ),
-            self.settings,
-            self.heartbeat_s,
+        self.services = Services(
+            source=SegmentSource(Limits(web.max_event_bytes, web.max_batch_events)),
+            log=self.log,
+            decisions=self.store,
+            cues=self.store,
+            stats=self.store,
+            sent=self.sent or self.store,
+            meter=self.meter,
+            clock=self.clock,
+            batcher=batcher,
+            keys=KeyRing(configured_keys(web)),
+            quotas=self.quotas,
+            lessons=self.store,
+            known=lambda offer, channel: self.known,
+            rulebook=lambda: self.rulebook,
+            rule_faults=lambda: self.rule_faults,
+            metrics=self.meter.render,
+            ready=lambda: self.problems,
+            health=lambda: self.health,
+            notices=lambda: self.notices,
+            placeholders=self.placeholders,
         )
+        self.app: Api = build_app(self.services, self.settings, self.heartbeat_s)
 
     @property
     def rulebook(self) -> Rulebook:

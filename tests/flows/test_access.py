@@ -9,6 +9,7 @@ import pytest
 
 from engine.access import PUBLIC_SCOPES, Scope
 from engine.events import Kind
+from engine.web.server.app import build_metrics_app
 from tests.flows.access import (
     ADMIN,
     BATCH,
@@ -199,3 +200,19 @@ async def test_every_read_is_audited(process: Process) -> None:
         ("secret-key-with-decisions", "decision.read", "ann"),
         ("secret-key-with-customers.read", "customer.read", "ann"),
     ]
+
+
+async def test_metrics_may_have_a_port_and_a_key_of_their_own() -> None:
+    process = guarded(metrics_port=9_999)
+    async with calling(process) as api:
+        assert (await api.get("/metrics", headers={"x-api-key": ADMIN})).status_code == 404
+        apart = build_metrics_app(process.app, process.services, process.settings)
+        await apart.start()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(apart), base_url="http://metrics") as other:
+            found = [(await other.get("/metrics", headers=headers)).status_code for headers in (
+                {}, {"x-api-key": PUBLIC}, {"x-api-key": key_for(Scope.METRICS)}
+            )]  # fmt: skip
+            assert found == [401, 403, 200]
+            assert (await other.get("/v1/rulebook", headers={"x-api-key": ADMIN})).status_code == 404
+            assert "cueline_http_in_flight" in (await other.get("/metrics", headers={"x-api-key": ADMIN})).text
+        await apart.stop()

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
 from engine.cli.app import app
@@ -97,6 +98,28 @@ async def test_a_first_start_is_no_fault_and_looking_makes_no_topic(settings: Se
         found = await problems(settings)
         assert set(found) == {f"topic {topic}" for topic in topics_of(settings.kafka)}
         assert {finding.state for finding in found.values()} == {"warning"}
+
+
+async def test_a_topic_that_keeps_too_little_or_is_compacted(settings: Settings) -> None:
+    events, audit = settings.kafka.events_topic, settings.kafka.audit_topic
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.brokers)
+    await admin.start()
+    day = str(86_400_000)
+    await admin.create_topics(
+        [
+            NewTopic(events, PARTITIONS, 1, topic_configs={"cleanup.policy": "compact"}),
+            NewTopic(audit, 1, 1, topic_configs={"retention.ms": day}),
+        ]
+    )
+    await admin.close()
+    await make_topics(settings.kafka, topics_of(settings.kafka))
+    found = await problems(settings)
+    assert (found[f"topic {events}"].state, found[f"topic {audit}"].state) == ("bad", "warning")
+    assert "cleanup.policy is compact" in found[f"topic {events}"].detail
+    assert "kept for 1 days, the settings say 90" in found[f"topic {audit}"].detail
+    assert set(found) == {f"topic {events}", f"topic {audit}"}
+    kept = changed(settings, "kafka", audit_days=1)
+    assert f"topic {audit}" not in await problems(kept)
 
 
 async def test_services_that_are_away(settings: Settings) -> None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
 from engine.errors import BadSettings
 from engine.kafka.reach import unreachable
 from engine.kafka.security import client_options
-from engine.kafka.topics import topics_of
+from engine.kafka.topics import CLEANUP, DAY_MS, RETENTION, configs_of, topics_of
 from engine.process.doctor.finding import Finding
 from engine.settings import Kafka
 
@@ -36,8 +37,11 @@ async def of_kafka(kafka: Kafka, held: Mapping[int, int]) -> Log:
         if reason := await unreachable(kafka):
             return Log([Finding("kafka", "bad", reason)])
         async with asyncio.timeout(PATIENCE_S):
-            found = await _topics(kafka)
-            topics = [_topic(kafka, name, wanted, found) for name, wanted in topics_of(kafka).items()]
+            found, configs = await _topics(kafka)
+            topics = [
+                _topic(kafka, name, wanted, found.get(name), configs.get(name, {}))
+                for name, wanted in topics_of(kafka).items()
+            ]
             ends = await _ends(kafka, found.get(kafka.events_topic, 0), held)
     except BadSettings as wrong:
         return Log([Finding("kafka", "bad", str(wrong))])
@@ -46,11 +50,28 @@ async def of_kafka(kafka: Kafka, held: Mapping[int, int]) -> Log:
     return Log([Finding("kafka", "good", f"{kafka.brokers} answers"), *topics], ends)
 
 
-async def _topics(kafka: Kafka) -> dict[str, int]:
-    """Topic -> partitions. Lists all, because asking for one by name may create it."""
+Configs = Mapping[str, str]
+
+
+async def _topics(kafka: Kafka) -> tuple[dict[str, int], dict[str, Configs]]:
+    """Topic -> partitions, and how those of ours are configured. Lists all, because asking for one by name may
+    create it."""
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(PATIENCE_S * 1000))
     async with _started(admin.start, admin.close):
-        return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        return found, await _configs(admin, [name for name in topics_of(kafka) if name in found])
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, Configs]:
+    """Topic -> its configuration, as far as we may see it."""
+    asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    answers = await admin.describe_configs(asked) if asked else []
+    return {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4] if entry[1]}
+        for answer in answers
+        for resource in answer.resources
+        if resource[0] == 0
+    }
 
 
 async def _ends(kafka: Kafka, partitions: int, held: Mapping[int, int]) -> dict[int, int]:
@@ -87,11 +108,21 @@ async def _started(start: Callable[[], Awaitable[Any]], stop: Callable[[], Await
         await stop()
 
 
-def _topic(kafka: Kafka, name: str, wanted: int, found: Mapping[str, int]) -> Finding:
-    label, has = f"topic {name}", found.get(name)
+def _topic(kafka: Kafka, name: str, wanted: int, has: int | None, configs: Configs) -> Finding:
+    label = f"topic {name}"
     if has is None:
         return Finding(label, "warning", f"is not there yet: a process that starts makes it ({wanted} partitions)")
     if has != wanted:
         cure = f"set CUELINE_KAFKA__PARTITIONS={has}" if name == kafka.events_topic else "make it again"
         return Finding(label, "bad", f"has {has} partitions, the settings say {wanted}: {cure}")
-    return Finding(label, "good", f"{has} partitions")
+    if "compact" in configs.get(CLEANUP, ""):
+        return Finding(label, "bad", f"{CLEANUP} is {configs[CLEANUP]}, which loses records: set it to delete")
+    kept, meant = configs.get(RETENTION), configs_of(kafka).get(name, {}).get(RETENTION)
+    if kept and meant and 0 <= int(kept) < int(meant):
+        days = f"is kept for {int(kept) / DAY_MS:.3g} days, the settings say {kafka.audit_days}"
+        return Finding(label, "warning", f"{days}: set its {RETENTION} to {meant}")
+    return Finding(label, "good", f"{has} partitions{f', {_kept(int(kept))}' if kept else ''}")
+
+
+def _kept(ms: int) -> str:
+    return "kept for good" if ms < 0 else f"kept for {ms / DAY_MS:.3g} days"
