@@ -12,7 +12,8 @@ from rich.table import Table
 from engine.cli.output import print_json
 from engine.errors import BadRule
 from engine.rulebook.cases import load_cases, run
-from engine.rulebook.directory import is_rule_file, load
+from engine.rulebook.directory import Checked, is_rule_file
+from engine.rulebook.directory import check as checked_rules
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import CATALOGUE
 
@@ -24,11 +25,14 @@ Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 @app.command()
 def check(directory: Directory = Path("rules"), json: Json = False) -> None:
-    """Compile the rule files: one line when all is well, else every fault and exit code 1."""
-    rulebook = _loaded(directory, json)
+    """Compile the rule files: every fault and exit code 1, or one line, after what is good and probably a slip."""
+    checked = _checked(directory, json)
+    rulebook = checked.rulebook
     if json:
-        print_json({"ok": True, "faults": [], **_content(rulebook)})
+        print_json({"ok": True, "faults": [], "warnings": checked.warnings, **_content(rulebook)})
         return
+    for warning in checked.warnings:
+        typer.echo(warning, err=True)
     files = _count(sum(map(is_rule_file, directory.iterdir())), "file")
     indicators, offers = _count(len(rulebook.indicators), "indicator"), _count(len(rulebook.offers), "offer")
     typer.echo(f"{directory}: good: {files}, {indicators}, {offers}, revision {rulebook.revision}")
@@ -37,7 +41,7 @@ def check(directory: Directory = Path("rules"), json: Json = False) -> None:
 @app.command()
 def show(directory: Directory = Path("rules"), json: Json = False) -> None:
     """List the indicators and offers of the rule files."""
-    rulebook = _loaded(directory, json)
+    rulebook = _checked(directory, json).rulebook
     if json:
         print_json(_content(rulebook))
     else:
@@ -47,9 +51,10 @@ def show(directory: Directory = Path("rules"), json: Json = False) -> None:
 @app.command("test")
 def run_cases(directory: Directory = Path("rules"), json: Json = False) -> None:
     """Run the cases beside the rule files; exit with 1 when one fails or there is none."""
-    rulebook = _loaded(directory, json)
+    checked = _checked(directory, json)
+    rulebook = checked.rulebook
     try:
-        verdicts = run(rulebook, load_cases(directory, rulebook))
+        verdicts = run(rulebook, load_cases(directory, rulebook), checked.places)
     except BadRule as bad:
         _refuse(bad, json)
     failed = [verdict for verdict in verdicts if verdict.misses]
@@ -76,9 +81,9 @@ def features(json: Json = False) -> None:
     Console().print(table)
 
 
-def _loaded(directory: Path, json: bool) -> Rulebook:
+def _checked(directory: Path, json: bool) -> Checked:
     try:
-        return load(directory)
+        return checked_rules(directory)
     except BadRule as bad:
         _refuse(bad, json)
 

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -61,9 +62,9 @@ def load_cases(directory: Path, rulebook: Rulebook) -> list[Case]:
     return cases
 
 
-def run(rulebook: Rulebook, cases: list[Case]) -> list[Verdict]:
-    """Try each case on the compiled program."""
-    return [Verdict(case.name, str(case.spot), _misses(rulebook, case)) for case in cases]
+def run(rulebook: Rulebook, cases: list[Case], places: Sequence[Spot] = ()) -> list[Verdict]:
+    """Try each case on the compiled program, whose rules stand at `places`, if these are given."""
+    return [Verdict(case.name, str(case.spot), _misses(rulebook, case, places)) for case in cases]
 
 
 def new_customer() -> NDArray[np.float64]:
@@ -91,13 +92,15 @@ def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.boo
     return holds
 
 
-def _misses(rulebook: Rulebook, case: Case) -> list[str]:
+def _misses(rulebook: Rulebook, case: Case, places: Sequence[Spot]) -> list[str]:
     features = vector(case.features)
     holds = holding(rulebook, features)
     names = [indicator.name for indicator in rulebook.indicators] + [offer.id for offer in rulebook.offers]
     wanted = _wanted(rulebook, case, names)
+    where = {rule: f" ({spot})" for rule, spot in enumerate(places)}
     return [
-        f"{names[rule]} {'does not hold' if want else 'holds'}: {'; '.join(explain(rulebook, rule, features))}"
+        f"{names[rule]}{where.get(rule, '')} {'does not hold' if want else 'holds'}: "
+        + "; ".join(explain(rulebook, rule, features))
         for rule, want in wanted.items()
         if holds[rule] != want
     ]

@@ -8,12 +8,15 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
+
 from engine.errors import BadRule
 from engine.rulebook.compile import compile_drafts
 from engine.rulebook.document import LONGEST_FILE, Document
-from engine.rulebook.faults import RuleFaults, Spot
+from engine.rulebook.doubts import never_cues
+from engine.rulebook.faults import RuleFaults, Spot, shown
 from engine.rulebook.model import Rulebook
-from engine.rulebook.schema import RuleDrafts, read
+from engine.rulebook.schema import IndicatorDraft, OfferDraft, RuleDrafts, read
 
 SUFFIXES = (".yaml", ".yml")
 CASES = (".cases.yaml", ".cases.yml")
@@ -33,41 +36,82 @@ class NoPlainFile(Exception):
     """Its text says why a path is not read."""
 
 
+class Checked(msgspec.Struct, frozen=True):
+    """A rulebook, where each of its rules stands (by position in the program), and what is probably a slip."""
+
+    rulebook: Rulebook
+    places: tuple[Spot, ...]
+    warnings: list[str]
+
+
 def load(directory: Path) -> Rulebook:
     """The rulebook of all ``*.yaml`` in `directory`; raises `BadRule` with every fault of every file."""
     faults = RuleFaults()
-    texts = texts_of(directory, SUFFIXES, faults)
-    if not texts and not faults:
-        faults.add(Spot(str(directory), 1, 1), "directory", "holds no rule files (*.yaml)")
-    return _compile(texts, faults)
+    return _compile(_rule_texts(directory, faults), faults)[0]
+
+
+def check(directory: Path) -> Checked:
+    """As `load`, with what an operator should know besides."""
+    faults = RuleFaults()
+    rulebook, drafts = _compile(_rule_texts(directory, faults), faults)
+    rules = [draft.rule for drafted in (drafts.indicators, drafts.offers) for draft in sorted(drafted, key=_name)]
+    for offer, reason in never_cues(rulebook).items():
+        rule = rules[rulebook.offer_rule + offer]
+        faults.doubt(rule.spot, rule.name, reason)
+    for path in misnamed(directory):
+        faults.doubt(Spot(str(path), 1, 1), "file", "is not read: the name of a rule file ends with .yaml")
+    return Checked(rulebook, tuple(rule.spot for rule in rules), faults.doubts())
 
 
 def compile_texts(texts: Mapping[str, str]) -> Rulebook:
     """The rulebook of texts by file name; raises `BadRule` with every fault of every text."""
-    return _compile(texts, RuleFaults())
+    return _compile(texts, RuleFaults())[0]
 
 
-def _compile(texts: Mapping[str, str], faults: RuleFaults) -> Rulebook:
+def _rule_texts(directory: Path, faults: RuleFaults) -> dict[str, str]:
+    texts = texts_of(directory, SUFFIXES, faults)
+    if not texts and not faults:
+        others = ", ".join(shown(path.name) for path in misnamed(directory))
+        hint = f"; rename {others}, so that it ends with .yaml" if others else ""
+        faults.add(Spot(str(directory), 1, 1), "directory", f"holds no rule files (*.yaml){hint}")
+    return texts
+
+
+def _compile(texts: Mapping[str, str], faults: RuleFaults) -> tuple[Rulebook, RuleDrafts]:
     drafts = RuleDrafts(complete=not faults)
     for file in sorted(texts):
         drafts.add(read(Document(file, texts[file], faults)))
     rulebook = compile_drafts(drafts, faults)
     if rulebook is None:
         raise BadRule(faults.lines())
-    return rulebook
+    return rulebook, drafts
+
+
+def _name(draft: IndicatorDraft | OfferDraft) -> str:
+    return draft.rule.name
 
 
 def is_rule_file(path: Path) -> bool:
     """Whether the name is one of a rule file: no case file, nothing hidden (editors' locks and drafts)."""
-    name = path.name
+    name = path.name.lower()
     return name.endswith(SUFFIXES) and not name.endswith(CASES) and not name.startswith(".")
+
+
+def misnamed(directory: Path) -> list[Path]:
+    """The files whose names look like those of rule files and are none: ``spring.yaml.txt``."""
+    return sorted(path for path in directory.iterdir() if _looks_like_rules(path.name.lower()))
+
+
+def _looks_like_rules(name: str) -> bool:
+    ours = name.endswith(SUFFIXES) or name.startswith(".")  # hidden ones are editors'
+    return not ours and any(suffix in name for suffix in SUFFIXES)
 
 
 def texts_of(directory: Path, suffixes: tuple[str, ...], faults: RuleFaults) -> dict[str, str]:
     """The text of every rule file (or, with `CASES`, case file) of a directory; unreadable ones are faults."""
     texts: dict[str, str] = {}
     try:
-        paths = sorted(path for path in directory.iterdir() if path.name.endswith(suffixes))
+        paths = sorted(path for path in directory.iterdir() if path.name.lower().endswith(suffixes))
     except OSError as error:
         faults.add(Spot(str(directory), 1, 1), "directory", f"cannot be read: {error.strerror}")
         return texts

@@ -141,16 +141,17 @@ def _fits(literal: Literal, values: Sequence[float]) -> bool:
 
 @functools.lru_cache(maxsize=4096)  # most numbers are small and whole: found again in a third of the time
 def _fact(literal: Literal, value: float) -> str:
-    return f"{literal.name} is {_number(value, literal.unit)} (needs {literal.need})"
+    return f"{literal.name} is {_beside(value, literal.threshold, literal.unit)} (needs {literal.need})"
 
 
 def _fact_of_two(literal: Literal, values: Sequence[float]) -> str:
-    has = _number(values[literal.feature], literal.unit)
+    has = _beside(values[literal.feature], values[literal.other], literal.unit)
     return f"{literal.name} is {has} (needs {_need(literal, values)})"
 
 
 def _missing(literal: Literal, values: Sequence[float]) -> str:
-    has = _number(values[literal.feature], literal.unit)
+    right = literal.threshold if literal.other < 0 else values[literal.other]
+    has = _beside(values[literal.feature], right, literal.unit)
     return f"needs {literal.name} {literal.need if literal.other < 0 else _need(literal, values)}, has {has}"
 
 
@@ -158,6 +159,14 @@ def _need(literal: Literal, values: Sequence[float]) -> str:
     """What it asks where that is another of the customer's numbers."""
     other = literal.other
     return f"{literal.need} {NAMES[other]} ({_number(values[other], UNITS.get(other, ''))})"
+
+
+def _beside(value: float, other: float, unit: str) -> str:
+    """`value` with as many decimals as it takes to see that it is not `other`, with which it is compared."""
+    if value == other or not (math.isfinite(value) and math.isfinite(other)) or plain(value) != plain(other):
+        return _number(value, unit)
+    decimals = next((n for n in range(3, 10) if round(value, n) != round(other, n)), 17)
+    return f"{value:.{decimals}f}{unit}"
 
 
 def _number(value: float, unit: str) -> str:

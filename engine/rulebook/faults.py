@@ -23,10 +23,11 @@ class Spot(msgspec.Struct, frozen=True, order=True):
 
 
 class RuleFaults:
-    """A growing list of faults."""
+    """A growing list of faults, and of doubts beside them, which keep no rule out of use."""
 
     def __init__(self) -> None:
         self._found: set[tuple[Spot, str, str]] = set()
+        self._doubts: set[tuple[Spot, str, str]] = set()
 
     def __bool__(self) -> bool:
         return bool(self._found)
@@ -41,9 +42,18 @@ class RuleFaults:
         if not self.full:
             self._found.add((spot, name, reason))
 
+    def doubt(self, spot: Spot, name: str, reason: str) -> None:
+        """Record that `name` at `spot` is probably a slip because of `reason`."""
+        if len(self._doubts) < MOST:
+            self._doubts.add((spot, name, reason))
+
     def lines(self) -> list[str]:
         """``file:line:col: name: reason``, in the order of files and lines."""
         return [f"{spot}: {name}: {reason}" for spot, name, reason in sorted(self._found)]
+
+    def doubts(self) -> list[str]:
+        """``file:line:col: name: warning: reason`` of each doubt, in the order of files and lines."""
+        return [f"{spot}: {name}: warning: {reason}" for spot, name, reason in sorted(self._doubts)]
 
 
 def shown(text: str) -> str:

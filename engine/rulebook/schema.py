@@ -11,6 +11,7 @@ import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from engine.events import CHANNELS
+from engine.rulebook import doubts
 from engine.rulebook.document import Document
 from engine.rulebook.faults import Spot, shown, suggestion
 from engine.rulebook.language import condition, numerals, periods, say
@@ -112,6 +113,9 @@ def _offer(document: Document, node: Node, drafts: RuleDrafts) -> None:
     kind = _choice(document, fields.get("kind"), name, "kind", KINDS)
     channels = _channels(document, fields.get("channels"), name)
     value = _number(document, fields, name, "value")
+    if isinstance(node_of_value := fields.get("value"), ScalarNode):
+        for _, reason in doubts.of_numbers(node_of_value.value):
+            document.faults.doubt(document.spot(node_of_value), name, reason)
     propensity = _number(document, fields, name, "propensity")
     if propensity is not None and not 0 < propensity < 1:
         document.faults.add(document.spot(fields["propensity"]), name, numerals.propensity(propensity))
@@ -180,6 +184,8 @@ def _when(document: Document, node: Node | None, name: str) -> tuple[ScalarNode,
         return None
     if scalar.tag.endswith("bool"):
         return scalar, condition.Truth(scalar.value.lower() in ("true", "yes", "on"))
+    for offset, reason in doubts.of_numbers(scalar.value):
+        document.faults.doubt(document.within(scalar, offset), name, reason)
     tree = condition.parse(
         scalar.value,
         lambda offset, reason: document.faults.add(document.within(scalar, offset), name, reason),
@@ -222,6 +228,8 @@ def _say(document: Document, node: Node | None, name: str) -> str | None:
     text = document.free_text(node, name, "say", 2_000)
     if text is None or not isinstance(node, ScalarNode):
         return None
+    for offset, reason in doubts.of_text(node.value):
+        document.faults.doubt(document.within(node, offset), name, f"say: {reason}")
     wrong = list(say.faults(node.value))
     for offset, reason in wrong:
         document.faults.add(document.within(node, offset), name, f"say: {reason}")

@@ -125,6 +125,23 @@ def test_clauses_read_one_by_one_say_what_the_kernel_says(values: list[float]) -
     assert [bool(why(rule, values)) for rule in clauses_of(rulebook)] == holds[0].tolist()
 
 
+@pytest.mark.parametrize(
+    ("when", "idle", "expected"),
+    [
+        ("idle.seconds > 60", 60.001, "idle.seconds is 60.001 s (needs > 60 s)"),
+        ("idle.seconds > 60", 60.0, "needs idle.seconds > 60 s, has 60 s"),
+        ("idle.seconds >= 60", 60.0, "idle.seconds is 60 s (needs >= 60 s)"),
+        ("idle.seconds >= 60", 59.9996, "needs idle.seconds >= 60 s, has 59.9996 s"),
+        ("idle.seconds > 60", 60.25, "idle.seconds is 60.25 s (needs > 60 s)"),
+        ("idle.seconds > cart.value", 2.001, "idle.seconds is 2.001 s (needs > cart.value (2))"),
+    ],
+)
+def test_a_number_at_a_boundary_shows_on_which_side_it_is(when: str, idle: float, expected: str) -> None:
+    rulebook = compile_texts({"a": f"offers: [{{id: x, kind: ask, channels: [web], when: {when}, value: 1, "
+                                   "propensity: 0.5, say: hi}]"})  # fmt: skip
+    assert explain(rulebook, 0, vector({"idle.seconds": idle, "cart.value": 2})) == [expected]
+
+
 def test_the_shipped_rulebook_passes_its_cases() -> None:
     rulebook = load(SHIPPED)
     verdicts = run(rulebook, load_cases(SHIPPED, rulebook))
@@ -150,7 +167,9 @@ def test_a_case_that_fails_says_why(tmp_path: Path) -> None:
     assert verdict.misses == ["x does not hold: needs cart.items > 2, has 2"]
     result = CliRunner().invoke(app, ["test", str(tmp_path)])
     assert result.exit_code == 1
-    assert f"{tmp_path}/a.cases.yaml:1:9: two: x does not hold: needs cart.items > 2, has 2" in result.output
+    where = f"x ({tmp_path}/a.yaml:1:21)"
+    expected = f"{tmp_path}/a.cases.yaml:1:9: two: {where} does not hold: needs cart.items > 2, has 2"
+    assert expected in result.output
 
 
 def test_faults_of_cases(tmp_path: Path) -> None:

@@ -1,0 +1,88 @@
+"""What compiles and is still probably a slip: said by ``cueline rules check``, and keeps no rule out of use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from engine.kernels.catalogue import INDEX
+from engine.kernels.row import SESSION_GAP_MS
+from engine.rulebook.explain import Clauses, Literal, clauses_of
+from engine.rulebook.model import Rulebook
+from engine.rulebook.timers import FEATURES, SESSION
+from engine.state.catalogue import BY_NAME
+
+_NAMES = "|".join(re.escape(name) for name in sorted(BY_NAME, key=len, reverse=True))
+_BARE = re.compile(rf"(?<![\w.{{])(?:{_NAMES})(?![\w.]|:\w)")  # outside of braces
+_DOUBLED = re.compile(rf"\{{\{{\s*({_NAMES})[^{{}}]*\}}\}}")
+_TYPOGRAPHIC = re.compile(r"[“„”«»‘‚’](.*)[“”«»‘’]", re.DOTALL)
+_THOUSANDS = re.compile(r"(?<![\w.])([1-9][0-9]{0,2})\.([0-9]{3})(?![\w.])")
+
+
+def of_text(say: str) -> Iterator[tuple[int, str]]:
+    """Offset and reason of what a template shows as it stands and hardly should."""
+    for found in _DOUBLED.finditer(say):
+        yield found.start(), f"shows {found[0][1:-1]} as it stands: write {{{found[1]}}} for the number"
+    for found in _BARE.finditer(_DOUBLED.sub(lambda doubled: " " * len(doubled[0]), say)):
+        yield found.start(), f"shows {found[0]} as it stands: write {{{found[0]}}} for the number"
+    if _TYPOGRAPHIC.fullmatch(text := say.strip()):
+        yield 0, f'the quotes {text[0]} and {text[-1]} are shown, too: write " around the text instead'
+
+
+def of_numbers(text: str) -> Iterator[tuple[int, str]]:
+    """Offset and reason of numbers with three decimals, which in other countries are thousands."""
+    for found in _THOUSANDS.finditer(text):
+        yield found.start(), f"{found[0]} is {float(found[0]):g}: write {found[1]}{found[2]} if you mean that"
+
+
+def never_cues(rulebook: Rulebook) -> dict[int, str]:
+    """The offers (positions) that name indicators and never hold when one of those activates, with the reason.
+
+    With an event ``idle.seconds`` is 0, and in silence an indicator activates at the very moment that it asks for.
+    """
+    rules = clauses_of(rulebook)
+    all_moments = _moments(rules[: rulebook.offer_rule])
+    found = {}
+    for offer, named in enumerate(rulebook.mentions):
+        moments = [_of_activation(rules[indicator], all_moments) for indicator in sorted(named)]
+        clauses = rules[rulebook.offer_rule + offer]
+        if not named or any(some is None or any(_may_hold(clauses, at) for at in some) for some in moments):
+            continue
+        names = " or ".join(rulebook.indicators[indicator].name for indicator in sorted(named))
+        found[offer] = (
+            f"never goes out as a cue: it asks for a silence that has not passed when {names} activates; "
+            "put the silence into the indicator (idle.seconds is 0 at an event)"
+        )
+    return found
+
+
+def _of_activation(clauses: Clauses, all_moments: set[float]) -> set[float] | None:
+    """Values of ``idle.seconds`` at which an indicator may activate; None: any."""
+    literals = [literal for clause in clauses for literal in clause]
+    features = [FEATURES[feature] for one in literals for feature in (one.feature, one.other) if feature >= 0]
+    if any(feature.grows_ms and feature.index != INDEX.idle_seconds for feature in features):
+        return None
+    # windows and the hour change by themselves, and are looked at whenever any indicator's silence is over
+    restless = any(feature.name.startswith(("events.count_", "now.")) for feature in features)
+    moments = all_moments if restless else _moments([clauses])
+    if any(feature.index in SESSION for feature in features):
+        moments = moments | {(SESSION_GAP_MS + 1) / 1_000}
+    return {at for at in {0.0, *moments} if _may_hold(clauses, at)}
+
+
+def _moments(rules: Sequence[Clauses]) -> set[float]:
+    """When ``idle.seconds`` reaches or passes a threshold of `rules`."""
+    silences = {one.threshold for clauses in rules for clause in clauses for one in clause if _of_idle(one)}
+    return {at for threshold in silences for at in (threshold, threshold + 0.001)}
+
+
+def _may_hold(clauses: Clauses, idle: float) -> bool:
+    """Whether a clause allows ``idle.seconds`` to be `idle`."""
+    return any(
+        all(one.compare(idle, one.threshold) is one.wanted for one in clause if _of_idle(one))
+        for clause in clauses
+    )
+
+
+def _of_idle(literal: Literal) -> bool:
+    return literal.feature == INDEX.idle_seconds and literal.other < 0
