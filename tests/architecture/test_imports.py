@@ -83,6 +83,7 @@ HOMES: dict[str, set[str]] = {
     "uvicorn": {"web"},
     "jwt": {"web"},
     "cryptography": {"web"},
+    "httptools": {"web"},
     "prometheus_client": {"meter"},
     "httpx": {"replay", "kafka"},
     "msgpack": {"replay"},

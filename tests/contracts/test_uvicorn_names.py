@@ -7,13 +7,15 @@ import inspect
 import re
 from importlib.metadata import version
 
+import httptools
 import pytest
 import uvicorn
 from uvicorn.protocols import utils
 from uvicorn.protocols.http import flow_control, httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from engine.web.server.protocol import Corked, Protocol
+from engine.web.server.corked import Corked
+from engine.web.server.protocol import Protocol
 from tests.contracts.reading import parameters
 
 
@@ -21,13 +23,16 @@ def test_the_version_is_the_one_that_was_read() -> None:
     assert version("uvicorn").startswith("0.54.")
 
 
+#: Also `data_received` takes the place of uvicorn's, which is never called.
 OVERRIDDEN = {
     "connection_made": ["self", "transport"],
     "connection_lost": ["self", "exc"],
+    "pause_writing": ["self"],
+    "resume_writing": ["self"],
     "data_received": ["self", "data"],
     "on_message_begin": ["self"],
     "on_headers_complete": ["self"],
-    "send_400_response": ["self", "msg"],
+    "on_body": ["self", "body"],
 }
 
 
@@ -42,18 +47,53 @@ def test_nothing_else_is_overridden_by_chance() -> None:
     assert own & {name for name in dir(HttpToolsProtocol) if not name.startswith("__")} == OVERRIDDEN.keys()
 
 
-def test_the_parser_calls_what_we_override() -> None:
+def test_the_parser_is_made_and_fed_as_we_do_it() -> None:
     received = inspect.getsource(HttpToolsProtocol.data_received)
-    assert "self.parser.feed_data(data)" in received
-    assert re.search(
-        r"except httptools\.HttpParserError:.*?self\.send_400_response\(msg\)\n\s*return", received, re.S
-    )
-    assert "httptools.HttpRequestParser(self)" in inspect.getsource(HttpToolsProtocol.__init__)
+    assert re.search(r"self\._unset_keepalive_if_required\(\)\s+try:\s+self\.parser\.feed_data\(data\)", received)
+    made = inspect.getsource(HttpToolsProtocol.__init__)
+    assert "self.parser = httptools.HttpRequestParser(self)" in made
+    assert "self.parser.set_dangerous_leniencies(lenient_data_after_close=True)" in made
+
+
+def test_a_parser_gives_up_the_body_behind_an_upgrade() -> None:
+    """The day it does not, `Protocol._ignore_upgrade` may go."""
+    head = b"POST / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 4\r\n\r\n"
+    with pytest.raises(httptools.HttpParserUpgrade) as upgrade:
+        httptools.HttpRequestParser(object()).feed_data(head + b"body")
+    assert upgrade.value.args == (len(head),)
 
 
 def test_headers_and_trailers_are_gathered_in_one_list_per_request() -> None:
-    assert "self.headers = []" in inspect.getsource(HttpToolsProtocol.on_message_begin)
+    begun = inspect.getsource(HttpToolsProtocol.on_message_begin)
+    assert "self.headers = []" in begun
+    assert '"headers": self.headers,' in begun
+    assert '"http_version": "1.1",' in begun
     assert "self.headers.append(" in inspect.getsource(HttpToolsProtocol.on_header)
+    complete = inspect.getsource(HttpToolsProtocol.on_headers_complete)
+    assert 'self.scope["http_version"] = http_version' in complete
+    assert "app = self.app" in complete  # a refusal takes its place
+
+
+def test_requests_ahead_and_bodies_wait_where_we_look_for_them() -> None:
+    assert "self.pipeline.appendleft((self.cycle, app))" in inspect.getsource(
+        HttpToolsProtocol.on_headers_complete
+    )
+    assert "self.cycle.body += body" in inspect.getsource(HttpToolsProtocol.on_body)
+    assert "self.cycle.more_body = False" in inspect.getsource(HttpToolsProtocol.on_message_complete)
+    assert "self.flow.resume_reading()" in inspect.getsource(HttpToolsProtocol.on_response_complete)
+    received = inspect.getsource(RequestResponseCycle.receive)
+    assert received.index("self.flow.resume_reading()") < received.index("self.body = bytearray()")
+    assert "self.flow = FlowControl(transport)" in inspect.getsource(HttpToolsProtocol.connection_made)
+    resumed = inspect.getsource(flow_control.FlowControl.resume_reading)
+    assert "if self.read_paused:" in resumed
+
+
+def test_an_answer_has_chunks_where_nothing_else_was_settled() -> None:
+    sent = inspect.getsource(RequestResponseCycle.send)
+    assert "if self.chunked_encoding is None and" in sent
+    assert "if num_bytes > self.expected_content_length:" in sent
+    assert "if not self.keep_alive:" in sent
+    assert "self.scope, self.receive, self.send" in inspect.getsource(RequestResponseCycle.run_asgi)
 
 
 def test_an_answer_under_way_is_a_cycle_that_is_not_complete() -> None:

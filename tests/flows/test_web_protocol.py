@@ -4,56 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import httpx
 import pytest
 
-from engine.web.server.protocol import HEAD_BYTES, LEFT_BYTES, MOST_HEADERS
+from engine.web.server.heads import MOST_HEADERS
+from engine.web.server.protocol import HEAD_BYTES, LEFT_BYTES
 from tests.flows.api import API, Process, serving, settings
+from tests.flows.connections import answered, hung_up, line
 from tests.patience import PATIENCE_S
 
-Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 HEARTBEAT_S = 0.01
 PATIENCE_OF_HEADS_S = 1.0  # a machine seldom stalls for as long between a connection and its head
-STREAM = f"GET /v1/customers/ann/cues?key={API} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+STREAM = f"GET /v1/customers/ann/cues HTTP/1.1\r\nHost: x\r\nX-Api-Key: {API}\r\n\r\n".encode()
 
 
 @pytest.fixture
 async def api() -> AsyncIterator[httpx.AsyncClient]:
     async with serving(Process(settings(), heartbeat_s=HEARTBEAT_S)) as client:
         yield client
-
-
-@asynccontextmanager
-async def line(api: httpx.AsyncClient, said: bytes = b"") -> AsyncIterator[Connection]:
-    """A connection on which `said` has been said."""
-    reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
-    writer.write(said)
-    try:
-        yield reader, writer
-    finally:
-        writer.close()
-
-
-async def answered(reader: asyncio.StreamReader) -> tuple[int, dict[str, object]]:
-    """Status and document of the next answer."""
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)).decode()
-    fields = dict(field.lower().split(": ", 1) for field in head.strip().split("\r\n")[1:])
-    body = await asyncio.wait_for(reader.readexactly(int(fields["content-length"])), PATIENCE_S)
-    status = int(head.split(" ")[1])
-    assert fields["content-type"] == ("application/problem+json" if status >= 400 else "application/json")
-    return status, json.loads(body)
-
-
-async def hung_up(reader: asyncio.StreamReader) -> bool:
-    try:
-        return await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
-    except ConnectionError:  # it had not read all that we sent
-        return True
 
 
 @pytest.mark.parametrize("before", [b"GET /health/live HTTP/1.1\r\nHost: x\r\nX: ", b"GET /", b"X" * 5])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from engine.web.server.protocol import AT_ONCE, Corked
+from engine.web.server.corked import AT_ONCE, Corked
 from tests.patience import PATIENCE_S
 
 

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
 from engine.web.server.app import Api
+from engine.web.server.held_bytes import MOST_HELD, HeldBytes
 from engine.web.server.protocol import Protocol
 
 GRACE_S = 2  # open streams are cut off after this
@@ -35,7 +37,7 @@ def configured(app: Any, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
-        http=Protocol,
+        http=cast("Any", partial(Protocol, HeldBytes(MOST_HELD))),
         ws="none",
         access_log=False,
         log_level="warning",
