@@ -107,7 +107,7 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
     if record.trust is Trust.PUBLIC and (secret := set(record.scopes) - PUBLIC_SCOPES):
         yield f"scopes: a public key cannot have {', '.join(sorted(secret))}: everybody can read it in the website"
     for origin in record.origins:
-        if not _ORIGIN.fullmatch(origin):
+        if not is_origin(origin):
             yield f"origins: {origin!r} is no origin; write https://shop.example, without a path"
     for kind in record.kinds:
         if kind.upper() not in Kind.__members__:
@@ -116,6 +116,11 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
         yield "rate: 0 or more requests a second"
     if record.quota < 0:
         yield "quota: 0 or more a day"
+
+
+def is_origin(text: str) -> bool:
+    """Whether `text` is an origin, as browsers state it: scheme, host, and a port unless it is the scheme's."""
+    return _ORIGIN.fullmatch(text) is not None
 
 
 def kinds_of(record: KeyRecord) -> frozenset[Kind]:

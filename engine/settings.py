@@ -184,6 +184,10 @@ class Web(Section):
         ge=1,
         description="at once, of events and outcomes, of decisions, of pages each; more get 503 with Retry-After",
     )
+    cors_origins: list[str] = Field(
+        default_factory=list,
+        description='websites whose pages may call what visitors and agents may, beside those of keys; "*": any',
+    )
     trusted_proxies: list[str] = Field(
         default_factory=list, description="networks (10.0.0.0/8) whose X-Forwarded-For says the client's address"
     )

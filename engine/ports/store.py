@@ -300,3 +300,17 @@ class KeyStore(Protocol):
 
     async def revoke_key(self, key_id: str) -> bool:
         """Forget a key; False when there is none of that id."""
+
+
+#: How long a ticket for an event stream may be kept before it is used.
+TICKET_KEPT_S = 30
+
+
+class TicketStore(Protocol):
+    """Tickets for event streams, by their digest. Methods take one round trip and raise `Unavailable`."""
+
+    async def keep_ticket(self, digest: str, grant: bytes) -> None:
+        """Keep what a ticket grants, for `TICKET_KEPT_S`."""
+
+    async def take_ticket(self, digest: str) -> bytes | None:
+        """What it grants, to whoever asks first; None afterwards, when it is over, and when there was none."""

@@ -88,6 +88,7 @@ def _services(
         cues=store,
         stats=store,
         sent=store,
+        tickets=store,
         meter=meter,
         clock=process.clock,
         batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),

@@ -35,6 +35,7 @@ key                    type    content
                                of what that was. ``cueline:{cueline:names}:begun`` (string) says when it began
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 ``cueline:keys``       hash    id of a caller's key -> JSON of `engine.access.KeyRecord`
+``cueline:ticket:<digest>``  string  what a ticket for an event stream opens, and to whom; kept 30 s, taken once
 ``cueline:quota:<day>``  hash  id of a key -> what it has spent on that day; kept two days
 =====================  ======  ==================================================================
 
@@ -55,6 +56,7 @@ LESSON_BOUNDS = b"cueline:lessons:"
 KEYS = b"cueline:keys"
 QUOTA_PREFIX = b"cueline:quota:"
 NAMES_BEFORE, NAMES_BEGUN = b"cueline:{cueline:names}:before", b"cueline:{cueline:names}:begun"  # of the same slot
+TICKET_PREFIX = b"cueline:ticket:"
 CLOCK = b"cueline:clock"
 UNDER_WAY = b"cueline:b:"
 

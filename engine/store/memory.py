@@ -18,7 +18,7 @@ from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, HISTORY, RedisKeys
 from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
-from engine.store.memory_sent import MemorySent
+from engine.store.memory_tickets import MemoryTickets
 
 History = dict[str, list[int]]
 
@@ -72,7 +72,7 @@ def _fill(history: History, choice: CueChoice) -> list[int]:
     return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]
 
 
-class MemoryStore(MemorySent, MemoryKeys, MemoryLessons):
+class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
     """The store's every protocol, in one process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own

@@ -12,6 +12,7 @@ from engine.store.quotas import QuotaCommands
 from engine.store.resp import pack
 from engine.store.sent_batches import SentCommands
 from engine.store.stats import StatsCommands
+from engine.store.tickets import TicketCommands
 from engine.store.worker_reports import WorkerReportCommands
 
 
@@ -24,6 +25,7 @@ class RedisStore(
     KeyCommands,
     LessonCommands,
     QuotaCommands,
+    TicketCommands,
     WorkerReportCommands,
 ):
     """The store's every protocol, made by ``RedisStore(settings.redis, partitions)``.

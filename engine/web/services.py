@@ -12,7 +12,7 @@ from engine.ports.health import SystemHealth
 from engine.ports.kafka import EventLog
 from engine.ports.meter import Meter
 from engine.ports.sources import Source
-from engine.ports.store import CueStore, DecisionStore, LessonStore, SentStore, StatsStore
+from engine.ports.store import CueStore, DecisionStore, LessonStore, SentStore, StatsStore, TicketStore
 from engine.rulebook.model import Rulebook
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.quotas import Quotas
@@ -34,6 +34,7 @@ class Services:
     cues: CueStore
     stats: StatsStore
     sent: SentStore
+    tickets: TicketStore
     quotas: Quotas
     lessons: LessonStore
     known: Callable[[str, str], float]

@@ -11,6 +11,7 @@ import httpx
 import jwt
 
 from engine.access import PUBLIC_SCOPES, VISITOR_SCOPES, Scope, Trust, hash_of
+from engine.settings import Rates
 from tests.flows.api import Process, settings
 
 EVENT = {"userId": "ann", "event": "Product Viewed", "previousId": "a", "groupId": "g"}
@@ -34,6 +35,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
     ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
     ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),
+    ("POST", "/v1/stream-tickets"): (Scope.CUES_READ, {"customerId": "ann"}, 200),
     ("POST", "/v1/visitor-tokens"): (Scope.TOKENS_WRITE, {"userId": "ann"}, 200),
     ("GET", "/v1/rulebook"): (Scope.RULES_READ, None, 200),
     ("GET", "/metrics"): (Scope.METRICS, None, 200),
@@ -101,9 +103,10 @@ def forged(head: dict[str, str], secret: str = "") -> str:
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-def guarded(**web: Any) -> Process:
+def guarded(rates: dict[str, float] | None = None, **web: Any) -> Process:
     """An API process that knows these keys."""
-    return Process(settings(keys=RECORDS, metrics_open=False, token_keys=TOKEN_KEYS, **web))
+    base = settings(keys=RECORDS, metrics_open=False, token_keys=TOKEN_KEYS, **web)
+    return Process(base.model_copy(update={"rates": Rates.model_validate(rates or {})}))
 
 
 async def status(api: httpx.AsyncClient, method: str, path: str, key: str | None) -> int:

@@ -138,6 +138,7 @@ class Process:
 
     def __post_init__(self) -> None:
         self.quotas, web = Quotas(self.store), self.settings.web
+        self.keys = KeyRing(configured_keys(web))
         batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
         self.services = Services(
             source=SegmentSource(Limits(web.max_event_bytes, web.max_batch_events)),
@@ -146,10 +147,11 @@ class Process:
             cues=self.store,
             stats=self.store,
             sent=self.sent or self.store,
+            tickets=self.store,
             meter=self.meter,
             clock=self.clock,
             batcher=batcher,
-            keys=KeyRing(configured_keys(web)),
+            keys=self.keys,
             quotas=self.quotas,
             lessons=self.store,
             known=lambda offer, channel: self.known,

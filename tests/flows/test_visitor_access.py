@@ -40,6 +40,7 @@ OF_VISITORS = {
     ("POST", "/v1/decisions"): (200, 403),
     ("POST", "/v1/outcomes"): (404, 404),  # of no decision: those of decisions follow below
     ("GET", "/v1/customers/{id}/cues"): (503, 403),
+    ("POST", "/v1/stream-tickets"): (200, 403),
 }
 
 

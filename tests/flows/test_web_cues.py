@@ -15,7 +15,7 @@ from engine.ports.store import CueEntry
 from engine.store.memory import MemoryStore
 from engine.web.push.fan_out import AT_ONCE, CueFeed
 from engine.web.server.uvicorn_server import serve
-from tests.flows.api import AGENT, API, WRITE, Process, Seen, frames, next_cue, serving, settings
+from tests.flows.api import AGENT, API, WRITE, WRITER, Process, Seen, frames, next_cue, serving, settings
 from tests.patience import PATIENCE_S
 
 
@@ -75,8 +75,7 @@ async def test_an_agent_sees_the_cues_for_agents_of_every_customer(
 async def test_a_website_may_listen_with_its_write_key_to_what_is_meant_for_it(
     process: Process, api: httpx.AsyncClient
 ) -> None:
-    async with api.stream("GET", "/v1/customers/ann/cues", params={"key": WRITE}) as answer:
-        assert answer.headers["access-control-allow-origin"] == "*"
+    async with api.stream("GET", "/v1/customers/ann/cues", headers=WRITER) as answer:
         stream = frames(answer)
         await anext(stream)
         await process.cue("ann", "for the agent's eyes", channels=("agent",))
@@ -94,7 +93,7 @@ async def test_a_website_may_listen_with_its_write_key_to_what_is_meant_for_it(
     ],
 )
 async def test_a_stream_needs_its_key(api: httpx.AsyncClient, path: str, key: str, status: int) -> None:
-    answer = await api.get(path, params={"key": key})
+    answer = await api.get(path, headers={"x-api-key": key})
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
 
@@ -356,7 +355,7 @@ async def test_a_client_that_reads_nothing_is_cut_off(process: Process, monkeypa
     process.app.feed.room = 4
     async with serving(process) as api:
         _, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port, limit=1)
-        writer.write(b"GET /v1/customers/ann/cues?key=api-key-1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write(b"GET /v1/customers/ann/cues HTTP/1.1\r\nHost: x\r\nX-Api-Key: api-key-1\r\n\r\n")
         await clients(process, 1)
         while process.meter.value("cues_dropped_slow_clients") == 0:
             await process.cue("ann", "x" * 100_000)

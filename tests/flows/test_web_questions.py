@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from engine.placeholder_ids import words
-from tests.flows.api import AGENT, API, WRITE, WRITER, Process, calling, frames, next_cue, serving, settings
+from tests.flows.api import AGENT, WRITER, Process, calling, frames, next_cue, serving, settings
 
 NOBODY = ["undefined", "NULL", "[object Object]", "0", "00000000-0000-0000-0000-000000000000", "kiosk"]
 
@@ -69,8 +69,8 @@ async def test_an_empty_customer_is_no_wish_for_the_cues_of_all(api: httpx.Async
 async def test_an_empty_last_id_is_none(process: Process) -> None:
     """As the website of a visitor sends it who has seen no cue yet."""
     await process.cue("ann")
-    path = f"/v1/customers/ann/cues?key={WRITE}&lastEventId="
-    async with serving(process) as api, api.stream("GET", path) as answer:
+    path = "/v1/customers/ann/cues?lastEventId="
+    async with serving(process) as api, api.stream("GET", path, headers=WRITER) as answer:
         assert answer.status_code == 200
         assert (await next_cue(frames(answer))).data["customer"] == "ann"
 
@@ -80,11 +80,11 @@ async def test_an_empty_last_id_is_none(process: Process) -> None:
     [
         (
             "/v1/agents/me/cues?custmer=7",
-            "unknown query field 'custmer'; did you mean customer? (there are customer, key, lastEventId)",
+            "unknown query field 'custmer'; did you mean customer? (there are customer, lastEventId, ticket)",
         ),
         (
-            f"/v1/customers/ann/cues?lasteventid=1&key={API}",
-            "unknown query field 'lasteventid'; did you mean lastEventId? (there are key, lastEventId)",
+            "/v1/customers/ann/cues?lasteventid=1",
+            "unknown query field 'lasteventid'; did you mean lastEventId? (there are lastEventId, ticket)",
         ),
         ("/v1/customers/ann?full", "unknown query field 'full' (this address takes none)"),
         ("/v1/rulebook?x=%ff", "unknown query field 'x' (this address takes none)"),

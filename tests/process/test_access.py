@@ -34,6 +34,8 @@ def faults(**web: Any) -> list[str]:
         ({"keys": [KEY, {**KEY, "id": "shop-2"}]}, "web.keys: one key is there twice"),
         ({"keys": [KEY], "write_keys": [LONG]}, "web.write_keys and web.keys have a key in common"),
         ({"keys": [{**KEY, "scopes": ["admin"]}]}, "web.keys[0].scopes: a public key cannot have admin"),
+        ({"cors_origins": ["https://shop.example/"]}, "web.cors_origins: 'https://shop.example/' is no origin"),
+        ({"token_keys": [{"kid": "a", "algorithm": "HS256", "secret": LONG}]}, "web.token_keys[0].secret: HS256"),
         ({"demo_page": True, "host": "0.0.0.0"}, "web.demo_page: the page opens everything"),
         ({"demo_page": True, "host": "shop.example"}, "web.demo_page: the page opens everything"),
     ],
@@ -47,6 +49,7 @@ def test_what_is_unsafe_is_said(web: dict[str, Any], said: str) -> None:
 def test_what_is_safe_is_not() -> None:
     assert faults() == []
     assert faults(write_keys=[LONG], api_keys=["a" * 22], keys=[{**KEY, "hash": hash_of("another")}]) == []
+    assert faults(cors_origins=["*", "https://shop.example", "http://localhost:3000"]) == []
     for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8"):
         assert faults(demo_page=True, host=host) == []
 

@@ -18,10 +18,14 @@ from engine.web.server import replies
 from engine.web.server.problems import Problem
 
 _SCHEMES: dict[str, Any] = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "a key with the scope named here"},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "a key or visitor token with the scope named here",
+    },
     "basic": {"type": "http", "scheme": "basic", "description": "the key as user name, no password"},
     "header": {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
-    "query": {"type": "apiKey", "in": "query", "name": "key"},
+    "ticket": {"type": "apiKey", "in": "query", "name": "ticket", "description": "of POST /v1/stream-tickets"},
 }
 
 
@@ -71,11 +75,9 @@ def _operation(route: Route, named: dict[type, dict[str, Any]]) -> dict[str, Any
 
 
 def _security(route: Route) -> list[dict[str, list[str]]]:
-    """The ways to show a key, each with the scope that it needs (a role, in OpenAPI 3.1)."""
-    if route.scope is None:
-        return []
-    ways = [*_SCHEMES] if route.key_in == "query" else [way for way in _SCHEMES if way != "query"]
-    return [{way: [str(route.scope)]} for way in ways]
+    """The ways to show a key or token, each with a scope that does (a role, in OpenAPI 3.1)."""
+    ways = [way for way in _SCHEMES if way != "ticket" or route.stream]
+    return [{way: [str(scope)]} for scope in route.scopes for way in ways]
 
 
 def _parameters(route: Route) -> list[dict[str, Any]]:

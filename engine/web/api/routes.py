@@ -20,10 +20,13 @@ from engine.web.api.events import CALLS, Accepted, BatchAnswer, EventRoutes
 from engine.web.api.health import Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
+from engine.web.api.stream_tickets import Ticket, TicketRequest, TicketRoutes
 from engine.web.api.visitor_tokens import Token, TokenRequest, TokenRoutes
 from engine.web.auth.principal import Principal
-from engine.web.push.event_streams import CueRoutes
+from engine.web.auth.tickets import CueStream
+from engine.web.push.event_streams import CueRoutes, stream_of_agent, stream_of_customer
 from engine.web.server.bulkheads import BulkheadName
+from engine.web.server.cross_origin import Callers
 
 Handler = Callable[[Request, Principal], Awaitable[Response]]
 
@@ -39,27 +42,33 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One address. ``scope`` is what its caller needs, checked before the handler runs (None: nothing).
+    """One address. ``scope`` or ``or_scope`` is what its caller needs, checked before the handler runs (None:
+    nothing).
     ``visitors``: whether a visitor token may open it, for the visitor's own ids, which the handler sees to.
     ``key_in``: where a key may be besides the headers; the handler looks for one in the body. ``bulkhead``: whose
     places its requests take; with none they are always let in. For ``pages`` the place is taken on arrival, for
     the others by the handler: once the body is there, and a stream keeps it until it ends.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
-    ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``."""
+    ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``.
+    ``callers``: of which other origins' pages may call it. ``stream``: which event stream a request asks for,
+    where a ticket opens one."""
 
     method: Literal["GET", "POST"]
     path: str
     handler: Handler
     summary: str
     scope: Scope | None
-    key_in: Literal["", "body", "query"] = ""
+    key_in: Literal["", "body"] = ""
     body: type | dict[str, Any] | None = None
     answer: type | str = "application/json"
     status: int = 200
     bulkhead: BulkheadName | None = "pages"
     parameters: tuple[Parameter, ...] = ()
     any_query: bool = False
+    or_scope: Scope | None = None
     visitors: bool = False
+    callers: Callers = ""
+    stream: Callable[[Request], CueStream] | None = None
 
     @property
     def query(self) -> frozenset[str]:
@@ -67,14 +76,9 @@ class Route:
         return frozenset(one.name for one in self.parameters if one.place == "query")
 
     @property
-    def cross_origin(self) -> bool:
-        """Whether browsers may call it from other origins: where a key need not be in a header."""
-        return self.key_in != ""
-
-    @property
-    def beacons(self) -> bool:
-        """Whether pages send beacons here, which cannot have a key in a header."""
-        return self.key_in == "body"
+    def scopes(self) -> tuple[Scope, ...]:
+        """One of these is needed; none: nothing."""
+        return tuple(scope for scope in (self.scope, self.or_scope) if scope is not None)
 
 
 _CALL: dict[str, Any] = {
@@ -104,7 +108,7 @@ _BATCH: dict[str, Any] = {
     },
 }
 _STREAM = "text/event-stream"
-_KEY = Parameter("query", "key", "the key; for browsers, which can set no header here")
+_TICKET = Parameter("query", "ticket", "of POST /v1/stream-tickets, for an EventSource, which can set no header")
 _RESUMED = (
     Parameter("header", "Last-Event-ID", "the id of the last cue seen: resume after it"),
     Parameter("query", "lastEventId", "the same, where no header can be set; the header wins"),
@@ -120,6 +124,7 @@ def table(
     cues: CueRoutes,
     rules: RulebookRoutes,
     tokens: TokenRoutes,
+    tickets: TicketRoutes,
     health: HealthRoutes,
 ) -> tuple[Route, ...]:
     """All routes of the API."""
@@ -136,6 +141,7 @@ def table(
             bulkhead="events",
             any_query=True,  # what is beside an event loses none
             visitors=True,
+            callers="any",
         )
         for name in CALLS
     ]
@@ -151,6 +157,7 @@ def table(
         bulkhead="events",
         any_query=True,
         visitors=True,
+        callers="any",
     )
     return (
         *calls,
@@ -166,6 +173,7 @@ def table(
             answer=Answer,
             bulkhead="decisions",
             visitors=True,
+            callers="allowed",
         ),
         Route(
             "GET",
@@ -174,6 +182,7 @@ def table(
             "A decision of the last day, looked up",
             Scope.DECISIONS,
             answer=LoggedDecision,
+            callers="allowed",
         ),
         Route(
             "POST",
@@ -181,13 +190,12 @@ def table(
             outcomes.post,
             "What became of an offer; with a public key, of one on the channel web",
             Scope.OUTCOMES_WRITE,
-            "query",
             body=OutcomeReport,
             answer=Taken,
             status=202,
             bulkhead="events",
             visitors=True,
-            parameters=(_KEY,),
+            callers="allowed",
         ),
         Route(
             "GET",
@@ -196,6 +204,7 @@ def table(
             "What is known of a customer now",
             Scope.CUSTOMERS_READ,
             answer=Customer,
+            callers="allowed",
         ),
         Route(
             "GET",
@@ -203,11 +212,12 @@ def table(
             cues.of_customer,
             "A customer's cues; with a public key, those for the channel web",
             Scope.CUES_READ,
-            "query",
             answer=_STREAM,
             bulkhead="streams",
-            parameters=(*_RESUMED, _KEY),
+            parameters=(*_RESUMED, _TICKET),
             visitors=True,
+            callers="allowed",
+            stream=stream_of_customer,
         ),
         Route(
             "GET",
@@ -215,10 +225,23 @@ def table(
             cues.of_agent,
             "Cues for agents",
             Scope.AGENTS_READ,
-            "query",
             answer=_STREAM,
             bulkhead="streams",
-            parameters=(_ONE, *_RESUMED, _KEY),
+            parameters=(_ONE, *_RESUMED, _TICKET),
+            callers="allowed",
+            stream=stream_of_agent,
+        ),
+        Route(
+            "POST",
+            "/v1/stream-tickets",
+            tickets.make,
+            "A ticket that opens one event stream, once, within 30 s",
+            Scope.CUES_READ,
+            body=TicketRequest,
+            answer=Ticket,
+            or_scope=Scope.AGENTS_READ,
+            visitors=True,
+            callers="allowed",
         ),
         Route(
             "POST",

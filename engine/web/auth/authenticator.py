@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Sequence
 
 from blacksheep import Request
 
@@ -11,13 +12,19 @@ from engine.access import Scope, Trust
 from engine.clock import wall_ms
 from engine.errors import Forbidden, NotAuthorised
 from engine.settings import Web
-from engine.web.auth.credentials import COOKIE, ask, shown_cookie, shown_key
+from engine.web.auth.credentials import COOKIE, shown_cookie, shown_key
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.principal import NOBODY, Principal
 from engine.web.auth.visitor_tokens import VisitorTokens
+from engine.web.server.query import has_field
 
 #: The names under which the demo's page is served: one of another site may be made to lead here (DNS rebinding).
 THIS_MACHINE = ("localhost", "127.0.0.1", "[::1]")
+
+_NOT_IN_ADDRESSES = (
+    "a key in an address stays in logs and histories: show it in a header (Authorization: Bearer …); for an "
+    "EventSource ask POST /v1/stream-tickets for a ticket"
+)
 
 #: The browser of whoever runs the demo on this machine.
 DEMO = Principal("demo-page", Trust.SECRET, frozenset({Scope.ADMIN}))
@@ -29,6 +36,7 @@ class Authenticator:
     def __init__(self, keys: KeyRing, tokens: VisitorTokens, web: Web) -> None:
         self._keys = keys
         self._tokens = tokens
+        self._origins = frozenset(web.cors_origins)
         self._cookie = _cookie_of(web) if web.demo_page else b""
 
     @property
@@ -37,41 +45,45 @@ class Authenticator:
         return COOKIE + b"=" + self._cookie + b"; Path=/; HttpOnly; SameSite=Strict"
 
     def principal(
-        self, request: Request, scope: Scope, in_query: bool = False, in_body: bool = False, visitors: bool = False
+        self, request: Request, scopes: Sequence[Scope], in_body: bool = False, visitors: bool = False
     ) -> Principal:
-        """Who calls, with `scope`. Raises `NotAuthorised` and `Forbidden`.
+        """Who calls, with one of `scopes`. Raises `NotAuthorised` and `Forbidden`.
 
-        `visitors`: whether a visitor token may open it. `in_query`: also take ``?key=``, for browsers' event
-        streams, which cannot set headers. `in_body`: return `NOBODY` when no key is shown, since the body may
-        have it.
+        `visitors`: whether a visitor token may open it. `in_body`: return `NOBODY` when no key is shown, since the
+        body may have it.
         """
-        key = shown_key(request) or (ask(request, "key").encode() if in_query else b"")
+        key = shown_key(request)
         if not key:
             if self._is_demo(request):
                 return DEMO
             if in_body:
                 return NOBODY
-        return self._allowed(key, scope, request, visitors)
+            if has_field(request, "key"):
+                raise NotAuthorised(_NOT_IN_ADDRESSES, "key")
+        return self._allowed(key, scopes, request, visitors)
+
+    def allowed_origins(self) -> frozenset[str]:
+        """Of whose websites pages may call what a token or an agent's key opens."""
+        return self._origins | self._keys.origins
+
+    def of_ticket(self, holder: Principal, scopes: Sequence[Scope], request: Request) -> Principal:
+        """`holder` of a ticket, if it would still be let in. Raises `NotAuthorised` and `Forbidden`."""
+        if not self.is_valid(holder, wall_ms()):
+            raise NotAuthorised("the key or token that asked for this ticket is not valid any more", "ticket")
+        return _checked(holder, scopes, request, visitors=True)
 
     def of_body(self, key: str, scope: Scope, request: Request) -> Principal:
         """Who holds the key, or the visitor token, that a body has. Raises `NotAuthorised` and `Forbidden`."""
-        return self._allowed(key.encode(errors="replace"), scope, request, visitors=True)
+        return self._allowed(key.encode(errors="replace"), (scope,), request, visitors=True)
 
     def is_valid(self, caller: Principal, now: int) -> bool:
         """Whether `caller` would still be let in at `now` (epoch ms)."""
         if 0 < caller.expires_at <= now:
             return False
-        return caller is DEMO or caller.visitor or self._keys.is_held(caller)
+        return caller.visitor or (caller == DEMO and self._cookie != b"") or self._keys.is_held(caller)
 
-    def _allowed(self, key: bytes, scope: Scope, request: Request, visitors: bool) -> Principal:
-        holder = self._holder(key, wall_ms())
-        holder.require(scope)
-        if holder.visitor and not visitors:
-            raise Forbidden("this is not for visitors", "Authorization")
-        origin = request.get_first_header(b"origin") if holder.origins else None
-        if origin is not None and origin.decode(errors="replace") not in holder.origins:
-            raise Forbidden("this key is not for websites of this origin", "Origin")
-        return holder
+    def _allowed(self, key: bytes, scopes: Sequence[Scope], request: Request, visitors: bool) -> Principal:
+        return _checked(self._holder(key, wall_ms()), scopes, request, visitors)
 
     def _holder(self, key: bytes, now: int) -> Principal:
         holder = self._keys.holder(key, now)
@@ -86,6 +98,17 @@ class Authenticator:
         if not self._cookie or not hmac.compare_digest(shown_cookie(request), self._cookie):
             return False
         return of_this_machine(request)
+
+
+def _checked(holder: Principal, scopes: Sequence[Scope], request: Request, visitors: bool) -> Principal:
+    """`holder`, if that is what this is for. Raises `Forbidden`."""
+    holder.require(*scopes)
+    if holder.visitor and not visitors:
+        raise Forbidden("this is not for visitors", "Authorization")
+    origin = request.get_first_header(b"origin") if holder.origins else None
+    if origin is not None and origin.decode(errors="replace") not in holder.origins:
+        raise Forbidden("this key is not for websites of this origin", "Origin")
+    return holder
 
 
 def of_this_machine(request: Request) -> bool:

@@ -28,6 +28,7 @@ class KeyRing:
         self._configured = tuple(configured)
         self._held: dict[str, Principal] = {}
         self._holders: frozenset[Principal] = frozenset()
+        self.origins: frozenset[str] = frozenset()  # of all keys
         self.follow(())
 
     def __len__(self) -> int:
@@ -39,6 +40,7 @@ class KeyRing:
         records = [*(record for record in stored if record.id not in configured), *self._configured]
         self._held = {record.hash: principal_of(record) for record in records}
         self._holders = frozenset(self._held.values())
+        self.origins = frozenset(origin for one in self._holders for origin in one.origins)
 
     def holder(self, key: bytes, now: int) -> Principal | None:
         """Who holds `key` at `now` (epoch ms); None when nobody does, or no longer.

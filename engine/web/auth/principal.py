@@ -63,10 +63,10 @@ class Principal(msgspec.Struct, frozen=True):
         """Whether it is known to speak for `customer`: any secret key, or a visitor token that names them."""
         return customer in self.ids if self.ids is not None else not self.public
 
-    def require(self, scope: Scope) -> None:
-        """Raises `Forbidden` unless `scope` is among ours."""
-        if scope not in self.scopes and Scope.ADMIN not in self.scopes:
-            raise Forbidden(f"this {self._shown} has no scope {scope}", "Authorization")
+    def require(self, *scopes: Scope) -> None:
+        """Raises `Forbidden` unless one of `scopes` is among ours."""
+        if self.scopes.isdisjoint(scopes) and Scope.ADMIN not in self.scopes:
+            raise Forbidden(f"this {self._shown} has no scope {' or '.join(scopes)}", "Authorization")
 
     def require_customer(self, customer: str) -> None:
         """Raises `Forbidden` for a visitor token that does not name `customer`."""

@@ -92,6 +92,7 @@ class DemoPage:
     async def live(self, request: Request, caller: Principal) -> Response:
         """The history, then a pulse every half second, and each cue live."""
         listener = self._cues.feed.listen(None, lambda cue: True)  # before the past is read: no cue is missed
+        listener.caller = caller
 
         async def frames() -> AsyncIterator[bytes]:
             with self._cues.until_disconnected(request, None, listener):

@@ -24,6 +24,7 @@ from engine.web.api.customers import asked_for, named
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
+from engine.web.auth.tickets import CueStream
 from engine.web.push.fan_out import CueFeed, Listener, Share, as_frame, past
 from engine.web.server.admission import Admission
 from engine.web.server.limits import chunks
@@ -35,6 +36,16 @@ HEARTBEAT_S = 15.0  # under the 30 s after which many proxies close idle connect
 GRACE_S = 10.0  # for a client that was disconnected to take its last frame
 
 HEADERS = [(b"Cache-Control", b"no-cache, no-transform"), (b"X-Accel-Buffering", b"no")]
+
+
+def stream_of_customer(request: Request) -> CueStream:
+    """Which of the customers' streams is asked for."""
+    return CueStream(named(request))
+
+
+def stream_of_agent(request: Request) -> CueStream:
+    """Which of the agents' streams is asked for."""
+    return CueStream(ask(request, "customer"), named(request))
 
 
 class CueRoutes:
@@ -59,7 +70,7 @@ class CueRoutes:
         customer = asked_for(named(request), "id", self._services.placeholders)
         caller.require_customer(customer)
         shares = self._admission.stream(caller, request, customer)
-        answer = self._stream(request, customer, _for_web if caller.public else _any, shares)
+        answer = self._stream(request, caller, customer, _for_web if caller.public else _any, shares)
         if not caller.public:
             self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
@@ -70,13 +81,14 @@ class CueRoutes:
         customer = None
         if has_field(request, "customer"):  # an empty one is a page's mistake, and no wish for the cues of all
             customer = asked_for(ask(request, "customer"), "customer", self._services.placeholders)
-        answer = self._stream(request, customer, lambda cue: "agent" in cue.channels)
+        answer = self._stream(request, caller, customer, lambda cue: "agent" in cue.channels)
         self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
 
     def _stream(
         self,
         request: Request,
+        caller: Principal,
         customer: CustomerId | None,
         wants: Callable[[Cue], bool],
         shares: Iterable[Share] = (),
@@ -84,6 +96,7 @@ class CueRoutes:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")
         last = last or ask(request, "lastEventId")
         listener = self.feed.listen(customer, wants, shares)  # before the past is read, so that no cue is missed
+        listener.caller = caller
 
         async def frames() -> AsyncIterator[bytes]:
             with self.until_disconnected(request, customer, listener):

@@ -18,6 +18,7 @@ from engine.errors import Overloaded, RateLimited, Unavailable
 from engine.events import Cue
 from engine.ports.meter import Meter
 from engine.ports.store import CueEntry, CueStore
+from engine.web.auth.principal import NOBODY
 from engine.web.server.bulkheads import Bulkhead
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Listener:
         self.shares = shares
         self.last_frame: bytes | None = None
         self.closed: Callable[[], object] = _nothing  # called once, at the end
+        self.caller = NOBODY  # who opened the stream
         self._room = room
         self._waiting: deque[CueFrame] = deque()
         self._changed = asyncio.Event()
@@ -151,8 +153,12 @@ class CueFeed:
     def end(self) -> None:
         """Disconnect every client; new ones are refused."""
         self._ended = True
-        for listener in [*self._of_all, *(one for some in self._by_customer.values() for one in some)]:
+        for listener in self.listeners():
             listener.close()
+
+    def listeners(self) -> list[Listener]:
+        """The queues of all clients."""
+        return [*self._of_all, *(one for some in self._by_customer.values() for one in some)]
 
     def listen(
         self, customer: CustomerId | None, wants: Callable[[Cue], bool], shares: Iterable[Share] = ()

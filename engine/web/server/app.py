@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from blacksheep import Application, Request, Response
 from blacksheep.exceptions import MessageAborted
@@ -22,18 +22,22 @@ from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
 from engine.web.api.routes import Route, metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
+from engine.web.api.stream_tickets import TicketRoutes
 from engine.web.api.visitor_tokens import TokenRoutes
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.authenticator import Authenticator
+from engine.web.auth.credentials import ask
 from engine.web.auth.principal import NOBODY, Principal
+from engine.web.auth.tickets import CueStream, StreamTickets
 from engine.web.auth.visitor_tokens import VisitorTokens
 from engine.web.pages.activity import Activity
 from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
 from engine.web.push.fan_out import CueFeed
+from engine.web.push.revocation import Revocation
 from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkheads, bulkheads
-from engine.web.server.cross_origin import answer_headers, preflight
+from engine.web.server.cross_origin import CrossOrigin
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
 from engine.web.server.query import check_query
@@ -78,6 +82,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         cues,
         RulebookRoutes(services),
         TokenRoutes(tokens, web, services.placeholders),
+        TicketRoutes(services, web),
         health,
     )
     if not web.metrics_port:
@@ -105,6 +110,9 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
             ),
         )
     app = Api(feed, places)
+    revocation = Revocation(feed, authenticator.is_valid)
+    app.on_start += revocation.start
+    app.on_stop += revocation.stop
     app.on_start += audit.start
     app.on_stop += audit.stop
     if activity is not None:
@@ -147,20 +155,26 @@ class Frame:
         self._meter = services.meter
         self._authenticator = authenticator
         self._admission = admission
+        self._tickets = StreamTickets(services.tickets)
         self._pages = places.pages
 
     def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """The handler of `route`, framed. It never raises."""
         label, handler, known = route.path, route.handler, route.query
-        cross_origin, beacons = route.cross_origin, route.beacons
-        place, scope = self._pages if route.bulkhead == "pages" else OPEN, route.scope
-        in_query, in_body = route.key_in == "query", route.key_in == "body"
-        authenticate, admit, visitors = self._authenticator.principal, self._admission.request, route.visitors
+        place, scopes = self._pages if route.bulkhead == "pages" else OPEN, route.scopes
+        in_body, visitors, stream = route.key_in == "body", route.visitors, route.stream
+        authenticate, admit = self._authenticator.principal, self._admission.request
+        cross_origin = self.cross_origin(route)
 
         async def framed(request: Request) -> Response:
             started = time.perf_counter()
             try:
-                caller = NOBODY if scope is None else authenticate(request, scope, in_query, in_body, visitors)
+                if not scopes:
+                    caller = NOBODY
+                elif stream and (ticket := ask(request, "ticket")):
+                    caller = await self._by_ticket(request, ticket, stream(request), scopes)
+                else:
+                    caller = authenticate(request, scopes, in_body, visitors)
                 if caller is not NOBODY:
                     admit(caller, request)
                 if not route.any_query:
@@ -176,9 +190,8 @@ class Frame:
             except Exception as error:  # the outermost handler of a request: our fault, a 500
                 log.exception("%s %s", request.method, label)
                 response = problem(error)
-            if cross_origin:
-                for header in answer_headers(request, beacons):
-                    response.add_header(*header)
+            for header in cross_origin.answer(request):
+                response.add_header(*header)
             self._meter.observe("http_seconds", time.perf_counter() - started, label)
             if response.status >= 400:
                 self._meter.add("http_errors", label=str(response.status))
@@ -188,19 +201,30 @@ class Frame:
         framed.__annotations__ = {"request": Request, "return": Response}
         return framed
 
+    def cross_origin(self, route: Route) -> CrossOrigin:
+        """What pages of other origins may do with `route`."""
+        return CrossOrigin(route.callers, self._authenticator.allowed_origins)
+
+    async def _by_ticket(
+        self, request: Request, ticket: str, stream: CueStream, scopes: Sequence[Scope]
+    ) -> Principal:
+        """Who asked for `ticket`. Its store is asked for no more tickets than an address may show."""
+        self._admission.request(NOBODY, request)
+        return self._authenticator.of_ticket(await self._tickets.holder(ticket, stream), scopes, request)
+
 
 def _serve(app: Application, route: Route, frame: Frame) -> None:
     framed = frame.around(route)
     app.router.add(route.method, route.path, framed)
     if route.method == "GET" and route.answer != "text/event-stream":
         app.router.add("HEAD", route.path, framed)
-    if route.cross_origin:
-        app.router.add("OPTIONS", route.path, _preflight_of(route))
+    if route.callers:
+        app.router.add("OPTIONS", route.path, _preflight_of(frame.cross_origin(route)))
 
 
-def _preflight_of(route: Route) -> Callable[[Request], Awaitable[Response]]:
+def _preflight_of(cross_origin: CrossOrigin) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
-        return preflight(request, route.beacons)
+        return cross_origin.preflight(request)
 
     answer.__annotations__ = {"request": Request, "return": Response}
     return answer

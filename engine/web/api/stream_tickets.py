@@ -1,0 +1,75 @@
+"""``POST /v1/stream-tickets``: a key or a token, in a header, for a ticket that opens one event stream."""
+
+from __future__ import annotations
+
+import msgspec
+from blacksheep import Request, Response
+
+from engine.access import Scope
+from engine.clock import wall_ms
+from engine.errors import BadRequest
+from engine.settings import Web
+from engine.validation_errors import describe_validation_error
+from engine.web.api.customers import asked_for
+from engine.web.auth.principal import Principal
+from engine.web.auth.tickets import CueStream, StreamTickets
+from engine.web.server import replies
+from engine.web.server.limits import read_body
+from engine.web.services import Services
+
+
+class TicketRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which stream: ``customerId`` for a customer's cues, ``agentId`` for those for agents, both for those for
+    agents of one customer."""
+
+    customer_id: str | None = None
+    agent_id: str | None = None
+
+
+class Ticket(msgspec.Struct, frozen=True, rename="camel"):
+    """The ticket, which goes into the stream's address as ``ticket``, and its end (epoch ms)."""
+
+    ticket: str
+    expires_at: int
+
+
+_decode = msgspec.json.Decoder(TicketRequest).decode
+
+
+class TicketRoutes:
+    """Tickets made."""
+
+    def __init__(self, services: Services, web: Web) -> None:
+        self._tickets = StreamTickets(services.tickets)
+        self._placeholders = services.placeholders
+        self._limit = web.max_event_bytes
+
+    async def make(self, request: Request, caller: Principal) -> Response:
+        """A ticket for the caller. Whether the stream is open to them is asked again when it is opened."""
+        stream = self._stream(read_ticket_request(await read_body(request, self._limit)))
+        if stream.agent:
+            caller.require(Scope.AGENTS_READ)
+        else:
+            caller.require(Scope.CUES_READ)
+            caller.require_customer(stream.customer)
+        return replies.json(Ticket(*await self._tickets.make(stream, caller, wall_ms())))
+
+    def _stream(self, asked: TicketRequest) -> CueStream:
+        if asked.customer_id is None and asked.agent_id is None:
+            raise BadRequest("customerId or agentId is needed", "customerId")
+        customer = agent = ""
+        if asked.customer_id is not None:
+            customer = asked_for(asked.customer_id, "customerId", self._placeholders)
+        if asked.agent_id is not None:
+            agent = asked_for(asked.agent_id, "agentId", frozenset())
+        return CueStream(customer, agent)
+
+
+def read_ticket_request(body: bytes) -> TicketRequest:
+    """The request in `body` (JSON). Raises `BadRequest` that names the field."""
+    try:
+        return _decode(body)
+    except msgspec.ValidationError as fault:
+        raise BadRequest(*describe_validation_error(str(fault))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
