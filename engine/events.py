@@ -38,7 +38,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     minute are lines of one order. ``engine_at`` is the engine's time (epoch ms) of receipt, where that is
     not the wall's (0: the Kafka record's time says it); what happened more than a day after it is refused.
     ``trust`` is 1 where whoever wrote it is known (a secret key, or a visitor token that names the customer),
-    0 where anybody may have.
+    0 where anybody may have. ``anonymous`` is 1 where an anonymous id alone names the customer, and 0, the careful
+    side, for a user's.
     """
 
     version: int
@@ -53,6 +54,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     order: str = ""
     engine_at: int = 0
     trust: int = 0
+    anonymous: int = 0
 
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):
@@ -124,7 +126,9 @@ class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """An action pushed because an indicator was activated.
 
     ``at`` is the event time of the activation, ``expires_at`` the end of its lifetime (both epoch ms);
-    ``received_at`` is the wall time at which its event was received (0: an inactivity timer).
+    ``received_at`` is the wall time at which its event was received (0: an inactivity timer). ``say_web`` is `say`
+    as a website may show it; None: the cue is not for the web. ``anonymous``: an anonymous id alone names the
+    customer. ``signed``: who wrote the event behind it is known (`Event.trust`); of silence, all of the session's.
     """
 
     customer: CustomerId
@@ -139,6 +143,9 @@ class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):
     received_at: int
     decision_id: str
     revision: str
+    say_web: str | None = None
+    anonymous: bool = False
+    signed: bool = False
 
 
 class Reason(enum.StrEnum):

@@ -21,7 +21,9 @@ from engine.decisions.funnel.run import funnel, match_offers
 from engine.decisions.log import record_of
 from engine.decisions.policy import CUE_CHANNELS, Policy
 from engine.decisions.record import encode_record, pack_features
+from engine.decisions.web_text import web_text
 from engine.events import Cue
+from engine.kernels.provenance import ANONYMOUS, SIGNED
 from engine.ports.store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
@@ -31,12 +33,16 @@ CANDIDATES = 3
 
 _encode = msgspec.json.Encoder().encode
 
+#: Columns of an activation.
+_READ = ("slot", "event", "at", "received_at", "indicator", "provenance")
+
 
 class TriggerMoment(msgspec.Struct, frozen=True, eq=False, gc=False):
     """The indicators (positions) that one event, or inactivity up to a moment, activated for one customer.
 
     ``at`` is event time, ``received_at`` the wall time at which the event was received (epoch ms; 0: inactivity).
     ``event_id`` is the hash of the event's id, 0 for inactivity: with customer and ``at`` it names the moment.
+    ``provenance`` are its flags (`engine.kernels.provenance`).
     """
 
     customer: bytes
@@ -45,6 +51,7 @@ class TriggerMoment(msgspec.Struct, frozen=True, eq=False, gc=False):
     received_at: int
     indicators: tuple[int, ...]
     row: int
+    provenance: int = 0
 
 
 def moments(
@@ -55,17 +62,17 @@ def moments(
     ``event_ids`` are those of the events that ``activations["event"]`` counts. ``row`` of a moment is the first of
     its activations: all of them carry the same features.
     """
-    columns = [activations[name].tolist() for name in ("slot", "event", "at", "received_at", "indicator")]
+    columns = [activations[name].tolist() for name in _READ]
     found: list[TriggerMoment] = []
     last, indicators = None, []
-    for row, (slot, event, at, received_at, indicator) in enumerate(zip(*columns, strict=True)):
+    for row, (slot, event, at, received_at, indicator, flags) in enumerate(zip(*columns, strict=True)):
         if (slot, event, at) == last:
             indicators.append(indicator)
             found[-1] = msgspec.structs.replace(found[-1], indicators=tuple(indicators))
             continue
         last, indicators = (slot, event, at), [indicator]
         event_id = int(event_ids[event]) if event >= 0 else 0
-        found.append(TriggerMoment(customers[row], event_id, at, received_at, (indicator,), row))
+        found.append(TriggerMoment(customers[row], event_id, at, received_at, (indicator,), row, flags))
     return found
 
 
@@ -170,6 +177,7 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         render(offer.say, asked.values, asked.currency),
         tuple(why(policy.clauses[position], asked.values)),
     )
+    for_web = web_text(offer.say, asked.values, asked.currency, moment.provenance)
     for way in ways:
         slots = _most_promising_first(asked, way.slots, position)
         best = asked.results[slots[0]]
@@ -178,6 +186,8 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         cue = Cue(
             asked.customer, indicator, offer.id, offer.kind, channels, say, reasons, moment.at,
             moment.at + offer.expires_ms, moment.received_at, decision_id, rulebook.revision,
+            for_web if "web" in channels else None, bool(moment.provenance & ANONYMOUS),
+            bool(moment.provenance & SIGNED),
         )  # fmt: skip
         capped = best.survivors.contactable[: way.places[slots[0]] - 1]
         record = record_of(best, asked.customer, (position,), capped, (), indicator, asked.activated)

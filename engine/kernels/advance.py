@@ -17,6 +17,7 @@ from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
 from engine.kernels.history import remember
 from engine.kernels.jit import kernel
 from engine.kernels.orders import apply_order
+from engine.kernels.provenance import apply_provenance
 from engine.kernels.recent_ids import seen
 from engine.kernels.row import VERSION
 from engine.kernels.session import apply_to_session
@@ -40,6 +41,7 @@ def apply(row, event):
     row.events += 1
     count_in_windows(row, at)
     apply_to_session(row, event)
+    apply_provenance(row, event)
     if event.kind == Kind.CART_ADDED or event.kind == Kind.CART_REMOVED:
         apply_to_cart(row, event)
     elif event.kind == Kind.ORDER_COMPLETED:
@@ -76,7 +78,9 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
         apply(row, event)
         # never before a moment that was evaluated: what is active since then would end, and be activated again
         now = max(row.last_at, evaluated)
-        activated = evaluate(row, slots[i], i, now, event.received_at, rules, scratch, activations, activated)
+        activated = evaluate(
+            row, slots[i], i, now, event.received_at, event.signed != 0, rules, scratch, activations, activated
+        )
         outcomes[i] = APPLIED
     return events.shape[0], activated
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.jit import kernel
+from engine.kernels.provenance import date_cart
 from engine.kernels.row_limits import U4_MAX
 from engine.kernels.wire import Kind
 
@@ -16,6 +17,7 @@ def apply_to_cart(row, event):
         return  # it was ordered since, or thrown away
     # int64: numba makes unsigned 64-bit and signed operands a float
     pieces, held = np.int64(event.quantity), np.int64(row.cart_items)
+    date_cart(row, event.at, held == 0 and event.kind == Kind.CART_ADDED)
     if event.kind == Kind.CART_ADDED:
         row.cart_items = min(held + pieces, U4_MAX)
         row.cart_value += event.value * pieces

@@ -84,6 +84,8 @@ COLUMNS = np.dtype(
         ("category_length", "i4"),
         ("kind", "u1"),
         ("status", "u1"),
+        ("signed", "u1"),
+        ("anonymous", "u1"),
     ],
     align=True,
 )
@@ -212,12 +214,14 @@ def _event(data, at, end, came_in, i, scratch, out):
         received_at, at = _integer(data, at, end)
     if fields > 9 and at >= 0:
         order_start, order_length, at = _text(data, at, end)
-    engine_at = 0
+    engine_at = trust = anonymous = 0
     if fields > 10 and at >= 0:
         engine_at, at = _integer(data, at, end)
     if fields > 11 and at >= 0:
-        _, at = _integer(data, at, end)
-    if at < 0 or (fields <= 12 and at != end):
+        trust, at = _integer(data, at, end)
+    if fields > 12 and at >= 0:
+        anonymous, at = _integer(data, at, end)
+    if at < 0 or (fields <= 13 and at != end):
         return MALFORMED
     if not _known(kind):
         return UNKNOWN_TYPE
@@ -247,6 +251,8 @@ def _event(data, at, end, came_in, i, scratch, out):
     out.category_start = category_start
     out.category_length = category_length
     out.kind = kind
+    out.signed = trust == 1
+    out.anonymous = anonymous == 1
     return OK if moment <= came_in[i] else CLAMPED
 
 

@@ -10,6 +10,7 @@ from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import Program, match
+from engine.kernels.provenance import SIGNED, provenance_at
 from engine.kernels.row import ACTIVE
 from engine.kernels.row_limits import U4_MAX
 
@@ -40,12 +41,14 @@ class Scratch(NamedTuple):
     active: np.ndarray  #: uint32[ACTIVE]
 
 
-#: One indicator that became active: the event's place in the batch (-1: in silence), the row, the indicator, when.
+#: One indicator that became active: the event's place in the batch (-1: in silence), the row, the indicator, the
+#: flags of the moment (`provenance_at`), when.
 ACTIVATION = np.dtype(
     [
         ("event", "i4"),
         ("slot", "i4"),
         ("indicator", "i4"),
+        ("provenance", "u1"),
         ("at", "i8"),
         ("received_at", "i8"),
         ("features", "f8", (FEATURES,)),
@@ -64,7 +67,7 @@ def is_active(row, code):
 
 
 @kernel
-def evaluate(row, slot, event, at, received_at, rules, scratch, activations, activated):
+def evaluate(row, slot, event, at, received_at, signed, rules, scratch, activations, activated):
     """Match the indicators on `row` at `at`; write those that became active from ``activations[activated]`` on;
     returns the new count.
 
@@ -83,6 +86,7 @@ def evaluate(row, slot, event, at, received_at, rules, scratch, activations, act
             activation.event = event
             activation.slot = slot
             activation.indicator = i
+            activation.provenance = provenance_at(row, at, signed)
             activation.at = at
             activation.received_at = received_at
             activation.features[:] = scratch.values
@@ -113,7 +117,8 @@ def next_due(values, at, timers):
 def evaluate_silence(row, slot, until, rules, scratch, activations, activated):
     """Evaluate `row` at each threshold that silence crosses before `until`."""
     while row.silence_due != 0 and row.silence_due < until:
-        activated = evaluate(row, slot, -1, row.silence_due, 0, rules, scratch, activations, activated)
+        signed = (row.provenance & SIGNED) != 0
+        activated = evaluate(row, slot, -1, row.silence_due, 0, signed, rules, scratch, activations, activated)
     return activated
 
 

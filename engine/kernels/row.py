@@ -42,7 +42,7 @@ ROW = _in_whole_words(
         ("session_item_count", "u1"),
         ("active_count", "u1"),
         ("contact_open", "u1"),
-        ("reserved", "u1"),
+        ("provenance", "u1"),  # flags of `engine.kernels.provenance`
         # whole life
         ("first_at", "i8"),
         ("last_at", "i8"),  # largest event time seen

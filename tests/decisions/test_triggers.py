@@ -19,6 +19,7 @@ from engine.events import REWARDS, Cue, OutcomeName
 from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import ACTIVATION
 from engine.kernels.partition import partition_of
+from engine.kernels.provenance import ANONYMOUS, NEW_CART, SIGNED
 from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, Reservation, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
@@ -33,11 +34,13 @@ ADA = customer_id("ada")
 PARTITION = partition_of(b"ada", PARTITIONS)
 
 
-def activations(*indicators: int, at: int = NOW, event: int = 0, slot: int = 0) -> np.ndarray:
+def activations(
+    *indicators: int, at: int = NOW, event: int = 0, slot: int = 0, provenance: int = SIGNED
+) -> np.ndarray:
     """What the kernels write when `indicators` are activated by one event."""
     made = np.zeros(len(indicators), ACTIVATION)
     made["indicator"], made["at"], made["event"], made["slot"] = indicators, at, event, slot
-    made["received_at"] = NOW + 5
+    made["received_at"], made["provenance"] = NOW + 5, provenance
     made["features"][:, [INDEX.session_bursts, INDEX.cart_items, INDEX.cart_value]] = 3, 2, 80
     return made
 
@@ -86,6 +89,8 @@ async def test_a_cue_says_all_that_its_reader_needs() -> None:
         received_at=NOW + 5,
         decision_id=cue.decision_id,
         revision=BOOK.revision,
+        say_web="Your cart of €80.00",
+        signed=True,
     )
     assert (choice.customer, choice.at) == (b"ada", NOW)
     assert (choice.candidates[0].cap_max, choice.candidates[0].cap_period_ms) == (1, 7 * 86_400_000)
@@ -93,6 +98,33 @@ async def test_a_cue_says_all_that_its_reader_needs() -> None:
     assert (record.customer, record.channel, record.indicator, record.arm) == ("ada", "web", "carted", "all")
     assert [given.offer_id for given in record.given] == ["cart-help"]
     assert record.at == cue.at
+
+
+TOLD = """
+  - {id: told, kind: serve, channels: %s, when: carted, value: 1, propensity: 0.5,
+     say: "{session.bursts} bursts, {cart.value:money}, {purchases.value:money}, {session.number}. session"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("provenance", "said"),
+    [
+        (0, "3 bursts, –, –, –. session"),
+        (ANONYMOUS, "3 bursts, –, –, –. session"),
+        (NEW_CART, "3 bursts, €80.00, –, –. session"),
+        (SIGNED, "3 bursts, €80.00, €412.00, 7. session"),
+        (SIGNED | NEW_CART | ANONYMOUS, "3 bursts, €80.00, €412.00, 7. session"),
+    ],
+)
+async def test_to_the_web_an_unsigned_cue_says_nothing_from_before_the_session(provenance: int, said: str) -> None:
+    made = activations(CARTED, provenance=provenance)
+    made["features"][:, [INDEX.purchases_value, INDEX.session_number]] = 412, 7
+    for channels, for_web in (("[web]", said), ("[web, agent]", said), ("[agent]", None)):
+        book = compile_texts({"x.yaml": INDICATORS + "offers:" + TOLD % channels})
+        (cue,), _ = await sent(chosen(made, book))
+        assert cue.say == "3 bursts, €80.00, €412.00, 7. session"
+        assert cue.say_web == for_web
+        assert (cue.anonymous, cue.signed) == (bool(provenance & ANONYMOUS), bool(provenance & SIGNED))
 
 
 async def test_two_indicators_of_one_event_give_a_channel_one_cue() -> None:

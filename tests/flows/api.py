@@ -191,6 +191,7 @@ class Process:
             "received_at": 0,
             "decision_id": "",
             "revision": "r",
+            "say_web": say,
         }
         cue = Cue(**{**defaults, **fields})
         choice = CueChoice(
@@ -201,13 +202,13 @@ class Process:
 
     async def _commit(self, customer: str, rows: dict[bytes, bytes], cues: tuple[CueChoice, ...]) -> None:
         partition = partition_of(customer.encode(), PARTITIONS)
-        stands = await self.store.claim(partition)
+        stands = await self.store.position(partition)  # as the worker that there may be, which need not notice
         await self.store.commit(
             Commit(
                 partition,
                 stands.epoch,
                 stands.offset,
-                stands.offset + 1,
+                stands.offset,
                 list(rows),
                 list(rows.values()),
                 Timers((), ()),

@@ -34,6 +34,8 @@ class Happening:
     value: float = 0.0
     quantity: int = 1
     order: int = 0
+    signed: int = 0
+    anonymous: int = 0
 
 
 def rulebook(**indicators: str) -> Rulebook:
@@ -49,6 +51,7 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
         got["at"], got["kind"], got["id"] = event.at, event.kind, event.id
         got["item"], got["category"] = event.item, event.category
         got["value"], got["quantity"], got["order"] = event.value, event.quantity, event.order
+        got["signed"], got["anonymous"] = event.signed, event.anonymous
     return out
 
 

@@ -30,8 +30,8 @@ def event(*fields: object) -> bytes:
 
 
 def whole(**changes: object) -> bytes:
-    """An event of twelve fields with some of them changed (``_6=``: the value)."""
-    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 2]
+    """An event of thirteen fields with some of them changed (``_6=``: the value)."""
+    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 0, 0]
     for place, value in changes.items():
         fields[int(place[1:])] = value
     return event(*fields)
@@ -53,19 +53,36 @@ def test_the_shortest_event_has_four_fields_and_defaults_for_the_others() -> Non
     assert (got["item_length"][1], got["category_length"][1], got["kind"][1], got["at"][1]) == (0, 0, 2, NOW)
 
 
-@pytest.mark.parametrize("fields", range(4, 13))
+@pytest.mark.parametrize("fields", range(4, 14))
 def test_an_event_may_end_after_any_field_and_nowhere_else(fields: int) -> None:
-    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 2]
+    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1]
     value = event(*all_fields[:fields])
     assert status(value) == decode.OK
     assert status(value + b"\x01") == decode.MALFORMED
     # one field more is announced than there are
-    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 12 else decode.OK)
+    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 13 else decode.OK)
 
 
 def test_fields_that_a_later_version_appends_are_passed_over() -> None:
-    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 2, "new")
+    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, "new")
     assert columns([value, whole()])["status"].tolist() == [decode.OK, decode.OK]
+
+
+@pytest.mark.parametrize(("field", "column"), [(11, "signed"), (12, "anonymous")])
+@pytest.mark.parametrize(("written", "flag"), [(0, 0), (1, 1), (2, 0), (-1, 0), (2**62, 0), (b"\xcc\x01", 1)])
+def test_only_1_says_that_an_event_is_signed_or_its_customer_anonymous(
+    field: int, column: str, written: object, flag: int
+) -> None:
+    got = columns([whole(**{f"_{field}": written}), whole()])
+    assert got["status"].tolist() == [decode.OK, decode.OK]
+    assert got[column].tolist() == [flag, 0]
+
+
+@pytest.mark.parametrize("fields", [4, 11, 12])
+def test_an_event_of_before_is_unsigned_and_a_users(fields: int) -> None:
+    value = event(*[1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 0][:fields])
+    got = columns([whole(_11=1, _12=1), value])
+    assert (got["signed"].tolist(), got["anonymous"].tolist()) == ([1, 0], [1, 0])
 
 
 INTEGERS = [

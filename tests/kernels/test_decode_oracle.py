@@ -30,6 +30,7 @@ NAMES = (
     "order",
     "engine_at",
     "trust",
+    "anonymous",
 )
 ABSENT: dict[str, object] = {
     "item": None,
@@ -40,8 +41,9 @@ ABSENT: dict[str, object] = {
     "order": None,
     "engine_at": 0,
     "trust": 0,
+    "anonymous": 0,
 }
-WHOLE = ("version", "kind", "at", "quantity", "received_at", "engine_at", "trust")
+WHOLE = ("version", "kind", "at", "quantity", "received_at", "engine_at", "trust", "anonymous")
 TEXT = ("id", "item", "category", "order")
 
 Packed = Callable[[list[object]], bytes]
@@ -126,6 +128,8 @@ def agree(value: bytes) -> int:
             assert got[name] == fields[name]
         assert got["at"] == min(int(str(fields["at"])), _came_in(fields))
         assert got["received_at"] == max(int(str(fields["received_at"])), 0)
+        assert got["signed"] == (fields["trust"] == 1)
+        assert got["anonymous"] == (fields["anonymous"] == 1)
         assert got["id"] == hash64(*_whole(text(fields["id"])))
         for name in ("item", "category"):
             start, words = int(got[f"{name}_start"]), text(fields[name])
@@ -158,7 +162,8 @@ EVENTS = st.tuples(
     st.integers(-(2**63), 2**63 - 1),
     WORDS,
     st.just(0),
-    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-1, 2) | st.integers(-(2**63), 2**63 - 1),
+    st.integers(-1, 2),
     st.integers(-(2**63), 2**64 - 1) | st.dictionaries(st.text(max_size=2), st.floats(width=32), max_size=2),
 ).flatmap(lambda fields: st.integers(4, len(fields)).map(lambda size: list(fields[:size])))
 PACKED = st.tuples(st.booleans(), EVENTS).map(lambda made: packer(made[0])(made[1]))
@@ -185,7 +190,7 @@ ODD = (
 )
 
 
-@given(EVENTS, st.dictionaries(st.integers(0, 11), ODD, min_size=1, max_size=3), st.booleans())
+@given(EVENTS, st.dictionaries(st.integers(0, 12), ODD, min_size=1, max_size=3), st.booleans())
 def test_an_event_of_odd_fields_is_read_alike(fields: list[object], odd: dict[int, object], single: bool) -> None:
     for place, value in odd.items():
         if place < len(fields):

@@ -19,7 +19,7 @@ V1 = [
     ("session_item_count", "u1", 1, 4),
     ("active_count", "u1", 1, 5),
     ("contact_open", "u1", 1, 6),
-    ("reserved", "u1", 1, 7),
+    ("provenance", "u1", 1, 7),
     ("first_at", "i8", 1, 8),
     ("last_at", "i8", 1, 16),
     ("silence_due", "i8", 1, 24),

@@ -143,6 +143,31 @@ def test_whole_numbers_serve_as_identifiers() -> None:
     assert (made.customer, made.event.item) == ("42", "4711")
 
 
+@pytest.mark.parametrize(
+    ("ids", "customer", "anonymous"),
+    [
+        ({"userId": "ann"}, "ann", 0),
+        ({"userId": "ann", "anonymousId": "cookie"}, "ann", 0),
+        ({"anonymousId": "cookie"}, "cookie", 1),
+        ({"userId": None, "anonymousId": "cookie"}, "cookie", 1),
+        ({"userId": "", "anonymousId": "cookie"}, "cookie", 1),
+        ({"userId": "undefined", "anonymousId": "cookie"}, "cookie", 1),
+        ({"userId": "ann", "anonymousId": "null"}, "ann", 0),
+        ({"userId": 7, "anonymousId": "cookie"}, "7", 0),
+        ({}, "by-key", 0),
+        ({"userId": "null", "anonymousId": "null"}, "by-key", 0),
+    ],
+)
+def test_a_customer_is_anonymous_whom_an_anonymous_id_names(
+    ids: dict[str, object], customer: str, anonymous: int
+) -> None:
+    """A record's key on Kafka names whom it names: a user, to be on the safe side."""
+    payload = json.dumps({"type": "page", "messageId": "m", **ids}).encode()
+    named, packed = canonical(payload, b"by-key", NOW)
+    event = msgspec.msgpack.decode(packed, type=Event)
+    assert (named.decode(), event.anonymous, event.trust) == (customer, anonymous, 0)
+
+
 def test_the_anonymous_id_serves_until_there_is_a_user_id() -> None:
     for nobody in (None, "", "  "):
         made = message(json.dumps(track(userId=nobody, anonymousId="cookie")).encode(), NOW, NOW)

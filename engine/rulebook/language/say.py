@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,8 +68,9 @@ def _parts(say: str) -> tuple[tuple[str, int, Wording | None], ...]:
     return (*parts, (text + say[end:], 0, None))
 
 
-def render(say: str, features: Features, currency: str) -> str:
-    """The text for a customer; `features` (F), a template that has no `faults`, the sign of the currency."""
+def render(say: str, features: Features, currency: str, hidden: Collection[int] = ()) -> str:
+    """The text for a customer; `features` (F), a template that has no `faults`, the sign of the currency. Features
+    at the places `hidden` read as if they had no value."""
     parts = _parts(say)
     if len(parts) == 1:
         return parts[0][0]
@@ -77,7 +78,7 @@ def render(say: str, features: Features, currency: str) -> str:
     for text, feature, wording in parts:
         out.append(text)
         if wording is not None:
-            value = features[feature]
+            value = math.nan if feature in hidden else features[feature]
             out.append(wording(value, currency) if math.isfinite(value) else NOTHING)
     return "".join(out)
 

@@ -18,17 +18,18 @@ def identifier(value: object, field: str, limit: int, placeholders: frozenset[st
 
 def customer(
     user_id: object, anonymous_id: object, fallback: object, placeholders: frozenset[str], left_out: list[LeftOut]
-) -> str:
-    """The userId, else the anonymousId, else `fallback`: the first that is an id. Raises `BadEvent`."""
+) -> tuple[str, bool]:
+    """The userId, else the anonymousId, else `fallback`: the first that is an id; and whether it is the anonymous
+    one. Raises `BadEvent`."""
     likely = anonymous_id if user_id is None else user_id
     if type(likely) is str and len(likely) <= MAX_CUSTOMER_BYTES and is_plain(likely, placeholders):
-        return likely  # as nearly all are
+        return likely, user_id is None  # as nearly all are
     return _first(user_id, anonymous_id, fallback, placeholders, left_out)
 
 
 def _first(
     user_id: object, anonymous_id: object, fallback: object, placeholders: frozenset[str], left_out: list[LeftOut]
-) -> str:
+) -> tuple[str, bool]:
     """The first that is an id; what else cannot be read is left out."""
     faults: list[BadEvent] = []
     for value, field in ((user_id, "userId"), (anonymous_id, "anonymousId"), (fallback, "key")):
@@ -43,7 +44,7 @@ def _first(
         raise _nobody(faults)
     for unread in faults:
         leave_out(unread, left_out)
-    return found
+    return found, field == "anonymousId"
 
 
 def _nobody(faults: list[BadEvent]) -> BadEvent:

@@ -98,7 +98,7 @@ def message(
     except BadEvent as fault:
         body = _loose(payload, limits.event_bytes, fault, left_out)
     kind = _kind(body, call)
-    known = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
+    known, anonymous = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
     about = _content(kind, body, limits.placeholders, left_out)
     return Message(
         customer_id(known),
@@ -115,6 +115,7 @@ def message(
             about.order,
             engine_time(received_at, now),
             trust,
+            int(anonymous),
         ),
         tuple(left_out),
     )

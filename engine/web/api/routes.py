@@ -210,7 +210,7 @@ def table(
             "GET",
             "/v1/customers/{id}/cues",
             cues.of_customer,
-            "A customer's cues; with a public key, those for the channel web",
+            "A customer's cues; with a public key, those of an anonymous id for the channel web",
             Scope.CUES_READ,
             answer=_STREAM,
             bulkhead="streams",

@@ -106,7 +106,7 @@ class DemoPage:
                         live_stats, seen = self._live_stats(seen), self._activity.taken
                         yield _event(b"pulse", live_stats)
                     for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
-                        yield cue.frame
+                        yield cue.full
                 if listener.last_frame:
                     yield listener.last_frame
 

@@ -25,7 +25,9 @@ from engine.web.auth.audit import AuditTrail
 from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
 from engine.web.auth.tickets import CueStream
-from engine.web.push.fan_out import CueFeed, Listener, Share, as_frame, past
+from engine.web.push.audience import AGENTS, Audience, audience_of
+from engine.web.push.fan_out import CueFeed, Listener, Share, past
+from engine.web.push.frames import CueFrame
 from engine.web.server.admission import Admission
 from engine.web.server.limits import chunks
 from engine.web.server.query import has_field
@@ -66,11 +68,11 @@ class CueRoutes:
         self._heartbeat_s = heartbeat_s
 
     async def of_customer(self, request: Request, caller: Principal) -> Response:
-        """The cues of one customer; with a public key those for the channel web."""
+        """The cues of one customer: those that the caller may have (`engine.web.push.audience`)."""
         customer = asked_for(named(request), "id", self._services.placeholders)
         caller.require_customer(customer)
         shares = self._admission.stream(caller, request, customer)
-        answer = self._stream(request, caller, customer, _for_web if caller.public else _any, shares)
+        answer = self._stream(request, caller, customer, audience_of(caller, customer), shares)
         if not caller.public:
             self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
@@ -81,7 +83,7 @@ class CueRoutes:
         customer = None
         if has_field(request, "customer"):  # an empty one is a page's mistake, and no wish for the cues of all
             customer = asked_for(ask(request, "customer"), "customer", self._services.placeholders)
-        answer = self._stream(request, caller, customer, lambda cue: "agent" in cue.channels)
+        answer = self._stream(request, caller, customer, AGENTS)
         self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
 
@@ -90,12 +92,13 @@ class CueRoutes:
         request: Request,
         caller: Principal,
         customer: CustomerId | None,
-        wants: Callable[[Cue], bool],
+        audience: Audience,
         shares: Iterable[Share] = (),
     ) -> Response:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")
         last = last or ask(request, "lastEventId")
-        listener = self.feed.listen(customer, wants, shares)  # before the past is read, so that no cue is missed
+        # before the past is read, so that no cue is missed
+        listener = self.feed.listen(customer, audience.wants, shares)
         listener.caller = caller
 
         async def frames() -> AsyncIterator[bytes]:
@@ -104,9 +107,9 @@ class CueRoutes:
                 seen: set[str] = set()
                 async for entry in self._missed(customer, last):
                     seen.add(entry.id)
-                    if wants(entry.cue) and self._alive(entry):
-                        yield as_frame(entry).frame
-                async for frame in self._live(listener, seen):
+                    if audience.wants(entry.cue) and self._alive(entry):
+                        yield audience.form(CueFrame(entry))
+                async for frame in self._live(listener, audience, seen):
                     yield frame
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
@@ -143,12 +146,12 @@ class CueRoutes:
             for timer in timers:
                 timer.cancel()
 
-    async def _live(self, listener: Listener, seen: set[str]) -> AsyncIterator[bytes]:
+    async def _live(self, listener: Listener, audience: Audience, seen: set[str]) -> AsyncIterator[bytes]:
         due = time.monotonic() + self._heartbeat_s
         while listener.last_frame is None:
             for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                 if cue.entry.id not in seen and self._alive(cue.entry):
-                    yield cue.frame
+                    yield audience.form(cue)
                     self._measure(cue.entry.cue)
                     due = time.monotonic() + self._heartbeat_s
             if time.monotonic() >= due and listener.last_frame is None:
@@ -177,11 +180,3 @@ async def _wait_for_disconnect(request: Request, leave: Callable[[], None]) -> N
             pass  # nothing more can come but the end of the connection
     except MessageAborted:
         leave()
-
-
-def _any(cue: Cue) -> bool:
-    return True
-
-
-def _for_web(cue: Cue) -> bool:
-    return "web" in cue.channels

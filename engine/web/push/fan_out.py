@@ -19,6 +19,7 @@ from engine.events import Cue
 from engine.ports.meter import Meter
 from engine.ports.store import CueEntry, CueStore
 from engine.web.auth.principal import NOBODY
+from engine.web.push.frames import CueFrame
 from engine.web.server.bulkheads import Bulkhead
 
 log = logging.getLogger(__name__)
@@ -29,22 +30,6 @@ REMEMBERED = 4_096  # ids of cues passed on, for deduplication when catching up 
 PAGE = 1_000  # cues read at once when catching up
 RETRY_AFTER_S = 10  # for who has too many streams
 PAUSE_S = 0.5  # between retries while the store is away
-
-
-class CueFrame(msgspec.Struct, frozen=True, gc=False):
-    """A cue encoded once for all clients."""
-
-    entry: CueEntry
-    frame: bytes
-
-
-_encode = msgspec.json.Encoder().encode
-
-
-def as_frame(entry: CueEntry) -> CueFrame:
-    """`entry` as a server-sent event."""
-    frame = b"id: %b\nevent: cue\ndata: %b\n\n" % (entry.id.encode(), _encode(entry.cue))
-    return CueFrame(entry, frame)
 
 
 async def past(cues: CueStore, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
@@ -236,7 +221,7 @@ class CueFeed:
         wanting = [listener for listener in interested if listener.wants(entry.cue)]
         if not wanting:
             return
-        cue = as_frame(entry)
+        cue = CueFrame(entry)
         lost = sum(listener.offer(cue) for listener in wanting)
         if lost:
             self._meter.add("cues_dropped_slow_clients", lost)

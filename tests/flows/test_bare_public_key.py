@@ -1,0 +1,192 @@
+"""What a bare public key draws out of the engine: of a user nothing, of a visitor what its page has told."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.access import Scope
+from engine.customer_id import customer_id
+from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
+from tests.flows.api import Seen, frames, next_cue, serving
+from tests.flows.pipeline import Pipeline
+
+RULES = """
+indicators:
+  - name: back_again
+    description: somebody who has bought is here
+    when: purchases.count >= 1 and session.pages >= 1
+  - name: looks_around
+    description: three pages
+    when: session.pages >= 3
+offers:
+  - id: welcome
+    kind: retain
+    channels: [web, agent]
+    when: back_again
+    value: 10
+    propensity: 0.2
+    say: "Back after {purchases.count} orders of {purchases.value:money}, page {session.pages}"
+    cap: {max: 1, period: 7d}
+    expires: 10min
+  - id: guide
+    kind: ask
+    channels: [web]
+    when: looks_around
+    value: 1
+    propensity: 0.1
+    say: "{session.pages} pages of {customer.events}"
+"""
+SERVER = key_for(Scope.EVENTS_WRITE)
+DAY_MS = 86_400_000
+TOLD = "Back after 5 orders of €2,050.00, page 1"
+UNTOLD = "Back after – orders of –, page 1"
+
+
+class Listening:
+    """An open stream of a customer; `said` is what it has given, once a last cue of the test's own has come."""
+
+    def __init__(self, pipeline: Pipeline, stream: AsyncIterator[Seen], customer: str) -> None:
+        self._pipeline, self._stream, self._customer = pipeline, stream, customer
+
+    async def given(self) -> list[Any]:
+        """The cues since the last call."""
+        await self._pipeline.process.cue(self._customer, "last", anonymous=True, received_at=0)
+        got = []
+        while (seen := await next_cue(self._stream)).data["say"] != "last":
+            got.append(seen.data)
+        return got
+
+
+@pytest.fixture
+async def pipeline() -> Pipeline:
+    built = Pipeline(RULES)
+    await built.own()
+    return built
+
+
+@pytest.fixture
+async def api(pipeline: Pipeline) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(pipeline.process) as client:
+        yield client
+
+
+@asynccontextmanager
+async def listening(
+    pipeline: Pipeline, api: httpx.AsyncClient, customer: str, key: str, last: str = ""
+) -> AsyncIterator[Listening]:
+    headers = {"authorization": f"Bearer {key}", **({"last-event-id": last} if last else {})}
+    async with api.stream("GET", f"/v1/customers/{customer}/cues", headers=headers) as answer:
+        assert answer.status_code == 200
+        stream = frames(answer)
+        await anext(stream)
+        yield Listening(pipeline, stream, customer)
+
+
+async def shop_for_years(pipeline: Pipeline, api: httpx.AsyncClient, user: str) -> None:
+    """Five orders that the shop's server has told, the last ten days ago."""
+    for number in range(5):
+        properties = {"order_id": f"{user}-{number}", "total": 410}
+        await pipeline.send(api, SERVER, userId=user, event="Order Completed", properties=properties)
+        pipeline.process.clock.now += 10 * DAY_MS
+
+
+async def given(pipeline: Pipeline, user: str) -> dict[str, list[int]]:
+    """When each offer was given, as of now."""
+    (view,) = await pipeline.process.store.views([customer_id(user)])
+    return {offer: list(times) for offer, times in view.history.items()}
+
+
+async def test_an_invented_page_view_tells_nobody_of_a_users_orders(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    async with (
+        listening(pipeline, api, "ann", PUBLIC) as attacker,
+        listening(pipeline, api, "ann", visitor_token(userId="ann")) as ann,
+        listening(pipeline, api, "ann", key_for(Scope.CUES_READ)) as backend,
+    ):
+        await pipeline.send(api, PUBLIC, userId="ann", event="Product Viewed")
+        assert await attacker.given() == []
+        (hers,) = await ann.given()
+        (whole,) = await backend.given()
+    assert hers["say"] == UNTOLD
+    assert hers["offerId"] == "welcome"
+    assert not {"why", "sayWeb", "anonymous", "signed"} & set(hers)
+    assert (whole["say"], whole["sayWeb"], whole["signed"], whole["anonymous"]) == (TOLD, UNTOLD, False, False)
+    assert whole["why"]
+
+
+@pytest.mark.parametrize("last", ["", "0-1-0"])
+async def test_nor_does_catching_up(pipeline: Pipeline, api: httpx.AsyncClient, last: str) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    await pipeline.send(api, PUBLIC, userId="ann", event="Product Viewed")
+    async with listening(pipeline, api, "ann", PUBLIC, last) as attacker:
+        assert await attacker.given() == []
+
+
+async def test_to_call_a_users_id_anonymous_gains_nothing(pipeline: Pipeline, api: httpx.AsyncClient) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    async with listening(pipeline, api, "ann", PUBLIC) as attacker:
+        for _ in range(3):
+            await pipeline.send(api, PUBLIC, anonymousId="ann", event="Product Viewed")
+        assert await attacker.given() == []
+
+
+async def test_once_an_id_is_a_users_it_says_nothing_more_to_a_public_key(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    """The attacker was first: nobody had ever named the id before."""
+    async with listening(pipeline, api, "ann", PUBLIC) as attacker:
+        for _ in range(3):
+            await pipeline.send(api, PUBLIC, anonymousId="ann", event="Product Viewed")
+        assert [cue["offerId"] for cue in await attacker.given()] == ["guide"]
+        await shop_for_years(pipeline, api, "ann")
+        await pipeline.send(api, PUBLIC, anonymousId="ann", event="Product Viewed")
+        assert await attacker.given() == []
+
+
+async def test_an_anonymous_visitor_is_told_of_its_session_alone(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    visitor = "3f0c2a9e"
+    for key, said in ((PUBLIC, "3 pages of –"), (SERVER, "3 pages of 6")):
+        async with listening(pipeline, api, visitor, PUBLIC) as page:
+            for _ in range(3):
+                await pipeline.send(api, key, anonymousId=visitor, event="Product Viewed")
+            (cue,) = await page.given()
+            assert cue["say"] == said
+            assert "why" not in cue
+        pipeline.process.clock.now += DAY_MS
+
+
+async def test_what_a_server_or_the_user_tells_is_said_in_full_to_the_user(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    for user, key in (("ann", SERVER), ("bob", visitor_token(userId="bob"))):
+        await shop_for_years(pipeline, api, user)
+        async with (
+            listening(pipeline, api, user, PUBLIC) as attacker,
+            listening(pipeline, api, user, visitor_token(userId=user)) as own,
+        ):
+            await pipeline.send(api, key, userId=user, event="Product Viewed")
+            (cue,) = await own.given()
+            assert cue["say"] == TOLD
+            assert "why" not in cue
+            assert await attacker.given() == []
+
+
+async def test_an_agent_sees_all_of_it(pipeline: Pipeline, api: httpx.AsyncClient) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    async with api.stream("GET", "/v1/agents/eve/cues", headers=headers) as answer:
+        stream = frames(answer)
+        await anext(stream)
+        await pipeline.send(api, PUBLIC, userId="ann", event="Product Viewed")
+        cue = (await next_cue(stream)).data
+    assert (cue["say"], cue["signed"]) == (TOLD, False)
+    assert cue["why"][0].startswith("purchases.count is 5")
