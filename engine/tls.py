@@ -14,7 +14,7 @@ from pathlib import Path
 from engine.errors import BadSettings
 from engine.settings import Tls
 
-HANDSHAKE_S = 3.0
+HANDSHAKE_S = 2.0
 
 #: OpenSSL's codes of what a certificate fails (X509_V_ERR_…)
 _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _OTHER_ADDRESS = 9, 10, 62, 64

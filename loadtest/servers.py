@@ -97,6 +97,7 @@ class Valkey(Service):
         port, socket = free_port(), directory / "valkey.sock"
         argv = [*valkey_command(port, directory, socket, appendonly), *options]
         super().__init__(argv, directory / "valkey.log", lambda: redis_answers(HOST, port))
+        self.port = port
         self.url = f"redis://{HOST}:{port}/0"
         self.socket_url = f"unix://{socket}?db=0"
 

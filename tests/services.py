@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,8 +31,10 @@ class Valkey(servers.Valkey):
     knows what it holds afterwards. With `cluster` it is a cluster of one node, which refuses commands whose keys
     span slots, and takes two seconds to start."""
 
-    def __init__(self, directory: Path, appendonly: bool = False, cluster: bool = False) -> None:
-        options = ("--appendfsync", "always", *(_cluster_of_one() if cluster else ()))
+    def __init__(
+        self, directory: Path, appendonly: bool = False, cluster: bool = False, options: Sequence[str] = ()
+    ) -> None:
+        options = ("--appendfsync", "always", *(_cluster_of_one() if cluster else ()), *options)
         super().__init__(directory, appendonly, options)
         self._cluster = cluster
 

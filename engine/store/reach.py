@@ -19,7 +19,7 @@ async def unreachable(redis: Redis) -> str:
         async with asyncio.timeout(redis.timeout_s):
             refusal = await _refusal(end)
     except (OSError, EOFError, TimeoutError) as error:
-        refusal = await _explained(error, end, redis.timeout_s)
+        refusal = await _explained(error, end, redis)
     return refusal and f"redis.url: {end.address}: {refusal}"
 
 
@@ -51,15 +51,13 @@ def _of_answer(line: bytes, end: Endpoint) -> str:
         return "it asks who we are: set redis.username and redis.password"
     if line.startswith(b"-NOPERM"):
         return f"its user {end.username} may not do the least: give it the rights of config/redis-users.acl"
-    if line.startswith(b"-ERR AUTH") and b"without any password" in line:
-        return "it has no password for the user default: leave redis.password out, or set redis.username"
     if line.startswith(b"-"):
         return line[1:].decode(errors="replace").strip()
     return "what answers there is no Redis"
 
 
-async def _explained(error: BaseException, end: Endpoint, timeout_s: float) -> str:
-    late = f"no answer within {timeout_s:g} s"
+async def _explained(error: BaseException, end: Endpoint, redis: Redis) -> str:
+    late = f"no answer within {redis.timeout_s:g} s"
     if isinstance(error, socket.gaierror):
         return "this name is not known"
     if isinstance(error, ConnectionRefusedError):
@@ -72,7 +70,16 @@ async def _explained(error: BaseException, end: Endpoint, timeout_s: float) -> s
         return late if isinstance(error, TimeoutError) and end.context is None else _of_other_protocol(end)
     if reason := tls.explained(error, "redis", end.host):
         return reason
-    return late if isinstance(error, TimeoutError) else "it hangs up without an answer"
+    if isinstance(error, TimeoutError):
+        return late
+    return "it hangs up without an answer" + (_of_certificate(redis) if end.context else "")
+
+
+def _of_certificate(redis: Redis) -> str:
+    """TLS 1.3 takes a client's certificate after the handshake; not every server then says what it lacks."""
+    if redis.client_cert_file:
+        return ": does it trust the certificate in redis.client_cert_file?"
+    return ": does it ask for a client's certificate (redis.client_cert_file)?"
 
 
 def _of_other_protocol(end: Endpoint) -> str:

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 import redis
+from pydantic import SecretStr
 
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
+from tests.certificates import write_certificates
 from tests.contracts.builders import CUES_KEPT, PARTITIONS
+from tests.redis_users import EVERYBODY, EVERYBODYS_PASSWORD, guarded
 from tests.services import Valkey
+from tests.tls_proxy import TlsProxy
 
 
 @pytest.fixture
@@ -31,11 +35,25 @@ async def redis_store(redis_settings: Redis) -> AsyncIterator[RedisStore]:
 
 
 @pytest.fixture(scope="session")
-def _single_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valkey]:
-    """A server that is no cluster, where one command may take the keys of all partitions."""
-    server = Valkey(tmp_path_factory.mktemp("single"))
+def _single_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Valkey, Redis]]:
+    """A server that is no cluster, where one command may take the keys of all partitions; and settings to reach it
+    by TLS, with no more rights than config/redis-users.acl gives."""
+    folder = tmp_path_factory.mktemp("single")
+    write_certificates(folder)
+    server = guarded(folder)
     _run(server.start())
-    yield server
+    proxy = TlsProxy(server.port, folder)
+    _run(proxy.start())
+    reached = Redis(
+        url=f"rediss://127.0.0.1:{proxy.port}/0",
+        username=EVERYBODY,
+        password=SecretStr(EVERYBODYS_PASSWORD),
+        ca_file=str(folder / "ca.pem"),
+        cue_stream_length=CUES_KEPT,
+        timeout_s=20,
+    )
+    yield server, reached
+    proxy.kill()
     server.kill()
 
 
@@ -54,9 +72,10 @@ def store_settings(request: pytest.FixtureRequest) -> Redis | None:
         clustered: Redis = request.getfixturevalue("redis_settings")
         return clustered
     if request.param == "single":
-        server: Valkey = request.getfixturevalue("_single_valkey")
+        server, reached = request.getfixturevalue("_single_valkey")
         _run(server.empty())
-        return Redis(url=server.socket_url, cue_stream_length=CUES_KEPT, timeout_s=20)
+        guarded_one: Redis = reached
+        return guarded_one
     return None
 
 

@@ -14,17 +14,10 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs
 
-import trustme
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
-
 from engine.local.loopback import HOST, free_port
 from engine.settings import Kafka
 from loadtest.apache_kafka import apache_kafka
+from tests.certificates import write_certificates
 from tests.services import Broker
 
 USER, PASSWORD = "cueline", "the-password-is-secret"
@@ -103,30 +96,6 @@ def secured_kafka(directory: Path) -> Secured:
     scram = [f"{mechanism}=[name={USER},password={PASSWORD}]" for mechanism in MECHANISMS if "SCRAM" in mechanism]
     broker = apache_kafka(directory, ports, properties, scram)
     return Secured(broker, {**ports, "PLAINTEXT": int(broker.bootstrap.rpartition(":")[2])}, directory)
-
-
-def write_certificates(folder: Path) -> None:
-    """``ca``, ``server`` (key and certificate of 127.0.0.1), ``elsewhere`` (of another name), ``client`` and
-    ``client.key``; ``stranger`` and ``stranger.key`` of another CA."""
-    ca, other = trustme.CA(), trustme.CA()
-    ca.cert_pem.write_to_path(folder / "ca.pem")
-    other.cert_pem.write_to_path(folder / "other-ca.pem")
-    for name, certificate in (
-        ("server", ca.issue_cert("localhost", HOST)),
-        ("elsewhere", ca.issue_cert("kafka.example")),
-        ("client", ca.issue_cert("client")),
-        ("stranger", other.issue_cert("client")),
-    ):
-        chain, key = certificate.cert_chain_pems[0].bytes(), _pkcs8(certificate)
-        both = name in ("server", "elsewhere")
-        (folder / f"{name}.pem").write_bytes(key + chain if both else chain)
-        (folder / f"{name}.key.pem").write_bytes(key)
-
-
-def _pkcs8(certificate: trustme.LeafCert) -> bytes:
-    """The only form of a key in PEM that Kafka reads."""
-    key = load_pem_private_key(certificate.private_key_pem.bytes(), None)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def unsigned_token(subject: str, lifetime_s: float) -> str:

@@ -45,10 +45,10 @@ async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
 
 
 def _client(settings: Redis) -> redis.asyncio.Redis:
+    """It says nothing of itself, which would be one right more."""
     timeout: Any = {"socket_timeout": settings.timeout_s, "socket_connect_timeout": settings.timeout_s}
-    return redis.asyncio.Redis.from_pool(
-        redis.asyncio.ConnectionPool(**arguments(settings), **timeout, protocol=2)
-    )
+    pool = redis.asyncio.ConnectionPool(**arguments(settings), **timeout, protocol=2, driver_info=None)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _keys(web: Web, stored: int) -> Finding:

@@ -1,0 +1,128 @@
+"""What each kind of process asks of Redis, all of it, on a server that holds nothing of ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from engine.access import KeyRecord, Trust
+from engine.errors import Unavailable
+from engine.events import OutcomeName
+from engine.ports.clock import ClockAnchor
+from engine.ports.health import WorkerReport
+from engine.ports.store import Candidate, LessonBound
+from engine.process.doctor.redis import of_redis
+from engine.settings import Redis, Settings
+from engine.store.keys import RedisKeys
+from engine.store.redis import RedisStore
+from engine.store.subscription import Subscription
+from tests.contracts.builders import (
+    PARTITIONS,
+    candidate,
+    change,
+    choice,
+    customers_of,
+    outcome,
+    reservation,
+)
+
+PARTITION = 1
+CUSTOMER = customers_of(PARTITION, 1)[0]
+DECISION = f"{PARTITION}-x"
+KEY, NOW = "key", time.time_ns() // 1_000_000
+ACCEPTED = msgspec.structs.replace(outcome(DECISION), key=KEY, received_at=NOW)
+
+
+async def worker(redis: Redis, store: RedisStore) -> None:
+    """Claims, commits, timers, cues, tallies, outcomes, words, reports."""
+    name = CUSTOMER.encode()
+    at = await store.claim(PARTITION)
+    await store.claim(PARTITION, at.epoch)
+    at = await store.position(PARTITION)
+    await store.read(PARTITION, [name])
+    cues = [choice(CUSTOMER, candidate(CUSTOMER, cap=(1, 1_000), name=f"{PARTITION}-cue"))]
+    rows, tallies = {name: b"row"}, {"events": 1}
+    await store.commit(
+        change(at.epoch, at.offset, at.offset + 1, rows=rows, timers={name: 5}, cues=cues, tallies=tallies)
+    )
+    await store.due(PARTITION, 10, 10)
+    await store.commit(change(at.epoch, at.offset + 1, at.offset + 2, timers={name: 0}))
+    words = redis.words_kept
+    await store.name([(number, f"word-{number}") for number in range(words + 1)])
+    await store.name([(words + 2, "another")])
+    await store.names_begun()
+    await store.learn(msgspec.structs.replace(ACCEPTED, outcome=OutcomeName.REJECTED), False)
+    await store.learn(ACCEPTED, True)
+    await store.propensities()
+    await store.report({PARTITION: WorkerReport("one", 1, 1, 0, ())}, store.connections)
+    await store.clock()
+
+
+async def api(redis: Redis, store: RedisStore) -> None:
+    """Decisions, cues, pages, health, callers' keys and quotas, repeats of batches."""
+    await store.views([CUSTOMER])
+    await store.reserve([reservation(CUSTOMER, Candidate("chat", 1, 1_000))])
+    await store.decision(DECISION)
+    await store.delivered(DECISION)
+    await store.admit_lesson(LessonBound(7, "chat|web", "address", 5, 2))
+    await store.propensities()
+    subscription = Subscription(redis)
+    try:
+        await subscription.subscribe(RedisKeys(PARTITIONS).cues)
+        await subscription.messages(0)
+    finally:
+        await subscription.close()
+    await store.newest(10)
+    await store.since(CUSTOMER, "", 10)
+    await store.latest(CUSTOMER)
+    await store.tallies()
+    await store.commit_points()
+    await store.names([1, 2])
+    await store.reports()
+    await store.clock()
+    await store.access_keys()
+    await store.spend_quotas(1, {"key": 1})
+    await store.begin_batch(b"batch", [CUSTOMER])
+    await store.end_batch(b"batch", {CUSTOMER: b"id"})
+
+
+async def operator(redis: Redis, store: RedisStore) -> None:
+    """`cueline doctor`, `cueline keys`, `cueline lessons`, a replay's clock."""
+    findings, _ = await of_redis(Settings.model_validate({"redis": redis.model_dump()}))
+    if bad := [finding.detail for finding in findings if not finding.good]:
+        raise Unavailable("\n".join(bad))
+    await store.add_key(KeyRecord("id", "hash", Trust.SECRET, ()))
+    await store.access_keys()
+    await store.revoke_key("id")
+    await store.propensities()
+    assert await store.forget_lessons(KEY, NOW - 1)
+    await store.set_clock(ClockAnchor(1, 0, 1))
+    await store.set_clock(None)
+
+
+ROLES: Mapping[str, Callable[[Redis, RedisStore], Awaitable[None]]] = {
+    "cueline-worker": worker,
+    "cueline-api": api,
+    "cueline-operator": operator,
+}
+
+
+async def everything(user: str, redis: Redis) -> None:
+    """All that this user's processes ask, over new connections. Raises `Unavailable`. An outcome's decision has to
+    be there: `decided`."""
+    store = RedisStore(redis, PARTITIONS)
+    try:
+        await store.open()
+        await ROLES[user](redis, store)
+    finally:
+        await store.close()
+
+
+async def decided(redis: Redis) -> None:
+    """Reserve the decision that an outcome is of, and learn another outcome of it."""
+    store = RedisStore(redis, PARTITIONS)
+    await store.reserve([reservation(CUSTOMER)])
+    await store.learn(msgspec.structs.replace(ACCEPTED, offer_id="other"), True)
+    await store.close()
