@@ -84,6 +84,8 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.clock()
     await store.access_keys()
     await store.spend_quotas(1, {"key": 1})
+    await store.keep_ticket("digest", b"grant")
+    await store.take_ticket("digest")
     await store.begin_batch(b"batch", [CUSTOMER])
     await store.end_batch(b"batch", {CUSTOMER: b"id"})
 
