@@ -14,7 +14,6 @@
     ├── Overloaded          -> 503 with Retry-After: slow down
     ├── Unavailable         -> a service we depend on is away: fall back, retry
     ├── Fenced              -> another worker owns the partition: drop its rows
-    ├── TooManyDeadLetters  -> stop the worker, the topic is not what it should be
     ├── LostLog             -> stop the worker until an operator confirms that the log is gone
     ├── Stuck               -> end the process: only a restart recovers
     ├── BadState            -> what is stored is not of a layout we know: stop
@@ -99,10 +98,6 @@ class Unavailable(CuelineError):
 
 class Fenced(CuelineError):
     """A commit was refused: the partition's epoch or offset in the store is not ours."""
-
-
-class TooManyDeadLetters(CuelineError):
-    """The share of bad records passed the limit."""
 
 
 class LostLog(CuelineError):

@@ -114,6 +114,7 @@ METRICS: dict[str, Metric] = {
             "seconds",
             "upper bound of the age of records not yet applied; 0 without lag",
         ),
+        Metric("partitions_paused", "gauge", "", "", "partitions that take no records: too many are dead letters"),
         Metric("partitions_owned", "gauge", "", "", "partitions this worker owns"),
         Metric("arena_rows", "gauge", "", "rows", "rows in the cache"),
         Metric("arena_evictions", "counter", "", "", "rows evicted from the cache"),

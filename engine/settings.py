@@ -108,7 +108,7 @@ class Stream(Section):
         5_000, ge=0, description="how late events may be: the watermark is this far behind the clock"
     )
     dead_letter_ratio: float = Field(
-        0.2, ge=0, le=1, description="above this share of bad records the worker stops"
+        0.2, ge=0, le=1, description="above this share of bad records a partition takes no more"
     )
     dead_letter_window: int = Field(1_000, ge=1)
     lag_watchdog_s: float = Field(60.0, gt=0, description="lag without progress for this long ends the process")

@@ -15,6 +15,7 @@ from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.execution import load_settings
 from engine.cli.replay import command as replay_command
+from engine.cli.resume import resume
 from engine.cli.work import work
 from engine.replay.target import ReplayDestination, ReplayTarget
 from engine.sources.segment.logged import logged
@@ -43,7 +44,7 @@ async def _open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
         yield target
 
 
-for command in (api, work, doctor, demo):
+for command in (api, work, resume, doctor, demo):
     app.command()(command)
 app.command("replay")(replay_command(_open_target, logged))
 app.add_typer(rules.app, name="rules")

@@ -66,6 +66,7 @@ class BatchConsumer(Consumer):
         super().__init__(*args, **options)
         self._ends: Mapping[int, int] = {}  # by partition, as last fetched from the broker
         self._refreshing = False
+        self._held: set[int] = set()  # partitions of which nothing is fetched
 
     @property
     def _core(self) -> Core:
@@ -86,6 +87,7 @@ class BatchConsumer(Consumer):
                 return
             if records and self.flow_active:
                 await self._apply(core, records)
+            await self._hold(core)
             now = time.monotonic()
             if now - restored >= RESTORE_EVERY_S:
                 restored = now
@@ -93,7 +95,7 @@ class BatchConsumer(Consumer):
             if now - fired >= TIMERS_EVERY_S and self.flow_active:
                 fired = now
                 await core.worker.fire_timers(lambda p: self._caught_up(core, p))
-                core.watch.look(self._lags(core), now)
+                core.watch.look(self._lags(core), now, core.worker.paused)
             if now - refreshed >= ENDS_EVERY_S and self.flow_active and not self._refreshing:
                 refreshed = now
                 self.add_future(self._refresh_ends(core))
@@ -106,6 +108,19 @@ class BatchConsumer(Consumer):
         for tp, batch in records.items():
             if tp.topic != core.topic:
                 await self._deliver_to_agents(tp, batch)
+
+    async def _hold(self, core: Core) -> None:
+        """Fetch nothing of partitions that are paused; go on where the others stand."""
+        paused = set(core.worker.paused)
+        if paused == self._held or not self._still_ours():
+            return
+        states = core.worker.states
+        self._seek_all(
+            core, {partition: states[partition].next for partition in self._held - paused & states.keys()}
+        )
+        consumer = self._thread._ensure_consumer()
+        await self._thread.call_thread(_fetch_only, consumer, core.topic, paused - self._held, self._held - paused)
+        self._held = paused
 
     async def _deliver_to_agents(self, tp: Any, batch: Sequence[Any]) -> None:
         """Deliver each message as stock Faust does; agents acknowledge them."""
@@ -131,7 +146,7 @@ class BatchConsumer(Consumer):
         if others:
             committed = dict(await thread.call_thread(thread._ensure_consumer().seek_to_committed, *others))
         ours = sorted(tp.partition for tp in assigned if tp.topic == core.topic)
-        self._ends = {}
+        self._ends, self._held = {}, set()
         offsets = await core.worker.owned.own(ours)
         self._seek_all(core, offsets)
         core.watch.begin()
@@ -212,6 +227,12 @@ class BatchConsumer(Consumer):
 def _columns(batch: Any) -> FetchedRecords:
     """`batch` as columns, also where aiokafka had to read it."""
     return batch if isinstance(batch, FetchedRecords) else as_columns(batch)
+
+
+async def _fetch_only(consumer: Any, topic: str, without: set[int], again: set[int]) -> None:
+    """In the consumer's thread, whose loop waits for the partitions that are held."""
+    for change, partitions in ((consumer.pause, without), (consumer.resume, again)):
+        change(*(tp for p in partitions if (tp := TopicPartition(topic, p)) in consumer.assignment()))
 
 
 async def _fetch_ends(consumer: Any, topic: str, states: Sequence[PartitionProgress]) -> Mapping[int, int]:

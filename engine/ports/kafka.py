@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -61,6 +61,10 @@ class MicroBatchHandler(Protocol):
     @property
     def states(self) -> Mapping[int, PartitionProgress]: ...
 
+    @property
+    def paused(self) -> Collection[int]:
+        """Partitions of which nothing is to be fetched for now."""
+
     async def apply(self, fetched: Mapping[int, FetchedRecords]) -> dict[int, int]:
         """Apply records by partition; returns partitions that must be fetched again, and from where."""
 
@@ -74,8 +78,9 @@ class LagMonitor(Protocol):
     def begin(self) -> None:
         """The assignment changed: forget everything."""
 
-    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
-        """Take (next offset, records behind) by partition at `now` (monotonic s); raises `Stuck`."""
+    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float, paused: Collection[int] = ()) -> None:
+        """Take (next offset, records behind) by partition at `now` (monotonic s); raises `Stuck`. Those `paused`
+        need not move."""
 
 
 class AuditAction(enum.StrEnum):

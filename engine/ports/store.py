@@ -89,6 +89,34 @@ class Commit(msgspec.Struct, frozen=True):
     connection: int = 0
 
 
+class Pause(msgspec.Struct, frozen=True):
+    """Why a partition takes no records from ``offset`` on: of the ``records`` looked at last, ``dead`` cannot be
+    applied; ``detail`` says of the last why."""
+
+    offset: int
+    records: int
+    dead: int
+    detail: str
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return f"{self.dead} of the last {self.records} records cannot be applied; the last: {self.detail}"
+
+
+class Intake(msgspec.Struct, frozen=True):
+    """What is kept of whether a partition's records are taken: its newest pause, and the offset below which an
+    operator lets all records pass (0: none)."""
+
+    pause: Pause | None = None
+    let_below: int = 0
+
+    def paused_at(self, offset: int) -> Pause | None:
+        """The pause that holds for a partition whose next record is at `offset`."""
+        pause = self.pause
+        return pause if pause and pause.offset == offset and self.let_below <= offset else None
+
+
 class StreamStore(Protocol):
     """The stream worker's view of the store. Every method raises `Unavailable` when the store is away."""
 
@@ -101,11 +129,13 @@ class StreamStore(Protocol):
         before. With `held` only if its epoch is still that; else ``epoch`` and ``previous`` of the answer are
         equal.
 
-        Epochs are wall times (ms) or larger, so that none is issued twice even when the store lost the last.
+        Epochs are wall times (ms) or larger, so that none is issued twice even when the store lost the last. What
+        is stored as one and is none is replaced like any other. Raises `BadState` when the offset is none.
         """
 
     async def position(self, partition: int) -> Position:
-        """The partition's epoch and offset as stored (0, 0 when never claimed)."""
+        """The partition's epoch and offset as stored (0, 0 when never claimed). Raises `BadState` when the offset
+        is none; an epoch that is none is -1."""
 
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         """The customers' rows, None where there is none. Sees every commit *sent* before it."""
@@ -120,6 +150,22 @@ class StreamStore(Protocol):
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
+
+    async def intake(self, partition: int) -> Intake:
+        """What is kept of whether its records are taken."""
+
+    async def pause(self, partition: int, pause: Pause) -> None:
+        """Keep `pause` in place of any earlier one."""
+
+
+class IntakeStore(Protocol):
+    """An operator's view of the pauses. Methods raise `Unavailable`."""
+
+    async def intakes(self) -> list[Intake]:
+        """Of every partition."""
+
+    async def let_pass(self, partition: int, below: int) -> None:
+        """Take all records of a partition below that offset, whatever they are."""
 
 
 class View(msgspec.Struct, frozen=True, gc=False):

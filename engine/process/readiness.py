@@ -38,6 +38,11 @@ def worker_problems(worker: Worker, watch: LagWatchdog, loop_liveness: LoopLiven
         problems["assignment"] = "no partitions have been assigned yet, or their ends are not known"
     if loop_liveness.seconds_ago > ALIVE_S:
         problems["drain"] = f"the drain loop has made no iteration for {loop_liveness.seconds_ago:.0f} s"
+    if paused := worker.paused:
+        problems["intake"] = "; ".join(
+            f"partition {partition} takes no records: {reason} (`cueline resume` lets them go)"
+            for partition, reason in sorted(paused.items())
+        )
     failed = [str(state.partition) for state in worker.states.values() if state.failed]
     if failed:
         problems["store"] = f"partitions {', '.join(failed)} wait for the store"

@@ -31,6 +31,10 @@ async def run_worker(settings: Settings) -> None:
     process = Process(settings)
     warm_up()
     async with process.open():
+        for partition in range(
+            settings.kafka.partitions
+        ):  # before anything is claimed: `BadState` is said at once
+            await process.store.position(partition)
         worker = _worker(process)
         await process.follow_policy(worker.use)
         process.follow_clock()

@@ -31,7 +31,7 @@ from typing import Any
 
 import hiredis
 
-from engine.errors import Fenced
+from engine.errors import BadState, Fenced
 from engine.ports.store import Commit, CueChoice, Position, Timers
 from engine.settings import Redis
 from engine.store.commands import Commands
@@ -39,6 +39,8 @@ from engine.store.counts import Counts
 from engine.store.functions.library import CUES
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
+NO_EPOCH = -1  # none that was ever issued
+DIGITS = 18  # of a number that fits 64 bits
 READ_AT_ONCE = 1_000  # rows of one MGET: about a millisecond of Redis, and decisions run between two
 
 # When out of memory Redis refuses the transaction itself; the comparison must run all the same.
@@ -55,8 +57,11 @@ return 'epoch ' .. epoch .. ' offset ' .. offset
 _CLAIM = """
 local time = redis.call('TIME')
 local at = redis.call('HMGET', KEYS[1], 'epoch', 'offset')
-if ARGV[1] and ARGV[1] ~= (at[1] or '0') then return {at[1] or '0', at[2] or '0', at[1] or '0'} end
-local previous = tonumber(at[1] or '0')
+-- what is no epoch was never issued: any new one is larger than all that were
+local previous = tonumber(string.match(at[1] or '0', '^%d+$') or '0')
+if previous >= 2^53 then previous = 0 end
+local known = string.format('%.0f', previous)
+if ARGV[1] and ARGV[1] ~= known then return {known, at[2] or '0', known} end
 local epoch = math.max(previous + 1, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000))
 redis.call('HSET', KEYS[1], 'epoch', string.format('%.0f', epoch))
 return {string.format('%.0f', epoch), at[2] or '0', string.format('%.0f', previous)}
@@ -79,12 +84,21 @@ class StreamCommands(Commands):
     async def claim(self, partition: int, held: int | None = None) -> Position:
         only_if = () if held is None else (held,)
         reply = await self._connection.call(pack(("EVAL", _CLAIM, 1, self._keys.position[partition], *only_if)))
-        epoch, offset, previous = (int(number) for number in reply)
-        return Position(epoch, offset, previous)
+        epoch, offset, previous = reply
+        return Position(int(epoch), self._offset(partition, offset), int(previous))
 
     async def position(self, partition: int) -> Position:
         reply = await self._connection.call(pack(("HMGET", self._keys.position[partition], "epoch", "offset")))
-        return Position(*(int(number or 0) for number in reply))
+        epoch, offset = reply
+        return Position(_whole(epoch, NO_EPOCH), self._offset(partition, offset))
+
+    def _offset(self, partition: int, stored: bytes | None) -> int:
+        if (offset := _whole(stored, -1)) < 0:
+            raise BadState(
+                f"partition {partition}: Redis holds no offset in {self._keys.position[partition].decode()}, so "
+                "that nothing says which records its rows have; restore it from a backup, or set it to what it was"
+            )
+        return offset
 
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         keys, count = self._row_keys[partition], len(customers)
@@ -140,6 +154,12 @@ class StreamCommands(Commands):
         keys = (self._keys.cues[commit.partition], self._keys.tallies[commit.partition])
         values = chain.from_iterable(map(_values, commit.cues))
         return pack(("FCALL", CUES, 2, *keys, self._settings.cue_stream_length, *values))
+
+
+def _whole(stored: bytes | None, otherwise: int) -> int:
+    """A whole number as Redis stores it, 0 where there is none; `otherwise` for anything else."""
+    text = b"0" if stored is None else stored
+    return int(text) if text.isdigit() and len(text) <= DIGITS else otherwise
 
 
 def _is_error(reply: Any) -> bool:

@@ -20,6 +20,8 @@ key                    type    content
 ``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
 ``{p7}:b:<customer>``  list    message ids of the customer's newest large batches: digests of 8 bytes, joined, an
                                entry a batch; kept one hour after the last
+``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.store.Pause`, ``let``: the offset below
+                               which an operator lets all records pass
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
 ``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
@@ -77,6 +79,7 @@ class RedisKeys:
         self.newest_cue_prefix = each("w:")
         self.sent_prefix = each("b:")
         self.timers = each("t")
+        self.intake = each("p")
         self.cues = each("q")
         self.reports = each("a")
         self.tallies = each("n")

@@ -13,7 +13,18 @@ from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
-from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, CueEntry, Position, Reservation, View
+from engine.ports.store import (
+    Candidate,
+    Commit,
+    CueCandidate,
+    CueChoice,
+    CueEntry,
+    Intake,
+    Pause,
+    Position,
+    Reservation,
+    View,
+)
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, HISTORY, RedisKeys
 from engine.store.memory_keys import MemoryKeys
@@ -37,6 +48,7 @@ class _Partition:
     cues: deque[tuple[StreamPosition, bytes, bytes]] = field(default_factory=deque)
     newest_cue: dict[bytes, tuple[StreamPosition, bytes]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
+    intake: Intake = field(default_factory=Intake)
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
 
 
@@ -141,6 +153,20 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
         timers = self._partitions[partition].timers.items()
         ready = sorted((due, customer) for customer, due in timers if due <= until)
         return [customer for _, customer in ready[:limit]]
+
+    async def intake(self, partition: int) -> Intake:
+        return self._partitions[partition].intake
+
+    async def intakes(self) -> list[Intake]:
+        return [part.intake for part in self._partitions]
+
+    async def pause(self, partition: int, pause: Pause) -> None:
+        part = self._partitions[partition]
+        part.intake = Intake(pause, part.intake.let_below)
+
+    async def let_pass(self, partition: int, below: int) -> None:
+        part = self._partitions[partition]
+        part.intake = Intake(part.intake.pause, below)
 
     def _set_timers(self, part: _Partition, changes: Iterable[tuple[bytes, int]]) -> None:
         for customer, due in changes:

@@ -7,6 +7,7 @@ from engine.store.access_keys import KeyCommands
 from engine.store.commits import StreamCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
+from engine.store.intakes import IntakeCommands
 from engine.store.lessons import LessonCommands
 from engine.store.quotas import QuotaCommands
 from engine.store.resp import pack
@@ -18,6 +19,7 @@ from engine.store.worker_reports import WorkerReportCommands
 
 class RedisStore(
     StreamCommands,
+    IntakeCommands,
     DecisionCommands,
     CueCommands,
     StatsCommands,

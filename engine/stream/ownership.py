@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 
-from engine.errors import Unavailable
+from engine.errors import BadState, Unavailable
 from engine.ports.meter import Meter
 from engine.ports.store import Position, StreamStore
 from engine.stream.partition_state import PartitionState
@@ -48,7 +48,7 @@ class Ownership:
     ) -> PartitionState:
         try:
             claim = await self._store.claim(partition)
-        except Unavailable:
+        except (Unavailable, BadState):
             state = PartitionState(partition, UNCLAIMED, RowCache(limit), connection)
             state.failed = True
             return state
@@ -78,10 +78,11 @@ class Ownership:
 
     async def check_epochs(self) -> None:
         """Fail the partitions whose epoch is not the store's any more: it was emptied, or another worker claimed
-        them. A commit would be refused too; without events there is none. Raises `Unavailable`."""
-        live = [state for state in self.states.values() if state.live]
-        positions = await asyncio.gather(*(self._store.position(state.partition) for state in live))
-        for state, position in zip(live, positions, strict=True):
+        them. A commit would be refused too; without events there is none. Raises `Unavailable`, and `BadState`
+        where an offset is none any more."""
+        states = [*self.states.values()]
+        positions = await asyncio.gather(*(self._store.position(state.partition) for state in states))
+        for state, position in zip(states, positions, strict=True):
             if state.live and position.epoch != state.epoch:
                 state.refused_at = state.refused_at or time.monotonic()
                 state.failed = True
@@ -107,7 +108,7 @@ class Ownership:
                     if time.monotonic() - state.refused_at < patience_s or not still_ours():
                         continue
                     position = await self._store.claim(partition)
-            except Unavailable:
+            except (Unavailable, BadState):
                 continue
             if self.states.get(partition) is state:
                 self.states[partition] = PartitionState(

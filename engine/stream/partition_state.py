@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from engine.clock import wall_ms
-from engine.ports.store import Position
+from engine.ports.store import Intake, Pause, Position
 from engine.stream.row_cache import RowCache
 
 MAX_IN_FLIGHT = 4
@@ -32,6 +32,9 @@ class PartitionState:
         self.refused_at = 0.0  # monotonic s of the first fenced commit, 0: none
         self.behind: int | None = None  # lag in records, as last observed; None: not known yet
         self.mismatch_at = -1  # expected offset at which a fetch did not match, -1: none
+        self.intake: Intake | None = None  # what the store keeps of it, None: not known yet
+        self.pause: Pause | None = None  # why no records are taken for now
+        self.checked = (0, 0)  # records and dead letters since the last were checked
         self.watermark = 0  # largest event time applied, epoch ms
         self.newest_record_at = wall_ms()  # Kafka timestamp of the newest record handled; none yet: now
         self.pending: deque[asyncio.Task[None]] = deque()

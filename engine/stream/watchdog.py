@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import nan
 
 from engine.errors import Stuck
@@ -25,15 +25,15 @@ class LagWatchdog:
         self._moved.clear()
         self.seen = False
 
-    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float) -> None:
-        """Take (next offset, records behind) by partition; raises `Stuck`.
+    def look(self, lags: Mapping[int, tuple[int, int | None]], now: float, paused: Collection[int] = ()) -> None:
+        """Take (next offset, records behind) by partition; raises `Stuck`. Those `paused` need not move.
 
         ``None`` is an end that is not known yet: it is the only sign of a fetch that never returns.
         """
         for partition, (offset, behind) in lags.items():
             before = self._moved.get(partition)
             self._meter.set("lag_records", nan if behind is None else behind, str(partition))
-            if before is None or behind == 0 or before[0] != offset:
+            if before is None or behind == 0 or before[0] != offset or partition in paused:
                 self._moved[partition] = (offset, now)
             elif now - before[1] > self.limit_s:
                 how_far = "its end unknown" if behind is None else f"{behind} records behind"

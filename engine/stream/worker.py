@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.clock import wall_ms
 from engine.decisions.policy import Policy
-from engine.errors import LostLog, TooManyDeadLetters, Unavailable
+from engine.errors import LostLog, Unavailable
 from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.chunks import chunk_end
 from engine.kernels.timers import CALLED
@@ -30,6 +30,7 @@ from engine.stream.commit import CommitSender
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.dictionary import NameDictionary
 from engine.stream.evaluator import IndicatorEvaluator
+from engine.stream.intake import IntakeCheck
 from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
@@ -68,7 +69,7 @@ class Worker:
         self._meter = meter
         self._send_side_output = send_side_output
         self._sources = sources
-        self._recent = (0, 0)  # records and dead letters of the current window
+        self._intake = IntakeCheck(settings, store, meter)
         self._dictionary = NameDictionary(stats)
 
     @property
@@ -87,30 +88,40 @@ class Worker:
         """Take over what changed in the store beside the stream: to be called once a second. Raises `Unavailable`,
         and `BadState` where an offset is none any more."""
         await self.owned.check_epochs()
+        await self._intake.follow(self.states)
         await self._dictionary.renew(self._store.connections)
 
-    async def apply(self, fetched: Mapping[int, FetchedRecords]) -> dict[int, int]:
-        """Apply records by partition; returns partitions that must be fetched again, and from where.
+    @property
+    def paused(self) -> Mapping[int, str]:
+        """Partitions that take no records for now, and why."""
+        return {p: state.pause.reason for p, state in self.states.items() if state.pause and state.live}
 
-        Raises `TooManyDeadLetters` before anything of a batch with too many of them is applied, and
-        `LostLog`. Not before `use`.
+    async def apply(self, fetched: Mapping[int, FetchedRecords]) -> dict[int, int]:
+        """Apply records by partition; returns partitions that must be fetched again, and from where: those that
+        take none for now, too. Raises `LostLog`. Not before `use`.
         """
         self.owned.check_connection()
+        await self._intake.look(state for p in fetched if (state := self.states.get(p)) and state.live)
         again: dict[int, int] = {}
         work: list[tuple[PartitionState, DecodedBatch]] = []
         for partition, records in fetched.items():
             state = self.states.get(partition)
             if state is None or not state.live:
                 continue
+            if state.pause:
+                again[partition] = state.next
+                continue
             fresh = self._next_records(state, records)
             if fresh is None:
                 again[partition] = state.next
             else:
                 batch = decode(fresh, partition, self._partitions, self._topic, self._sources)
-                state.newest_record_at = batch.newest_at or state.newest_record_at
-                work.append((state, batch))
+                if await self._intake.admits(state, batch):
+                    state.newest_record_at = batch.newest_at or state.newest_record_at
+                    work.append((state, batch))
+                else:
+                    again[partition] = state.next
         for state, batch in work:
-            self._watch_dead_letters(batch)
             for reason, count in batch.warned.items():
                 self._meter.add("stream_warned", count, reason)
             await self._divert(state, batch)
@@ -143,20 +154,6 @@ class Worker:
                 await self._send_side_output(state.partition, batch.dead, batch.forward)
             except Unavailable:
                 state.failed = True
-
-    def _watch_dead_letters(self, batch: DecodedBatch) -> None:
-        records, dead = self._recent
-        records, dead = records + batch.records, dead + len(batch.dead)
-        window = self._settings.dead_letter_window
-        if records >= window:
-            if dead > self._settings.dead_letter_ratio * records:
-                raise TooManyDeadLetters(
-                    f"{dead} of the last {records} records of {self._topic} cannot be applied "
-                    f"(limit {self._settings.dead_letter_ratio:.0%}); the last: "
-                    f"{batch.dead[-1].detail if batch.dead else 'earlier'}"
-                )
-            records, dead = 0, 0
-        self._recent = (records, dead)
 
     async def _load_rows(self, wanted: Sequence[tuple[PartitionState, Sequence[bytes]]]) -> None:
         """Read the rows that are not cached, of all partitions at once."""

@@ -9,7 +9,7 @@ from importlib.metadata import version
 import aiokafka
 import faust
 import mode
-from aiokafka.consumer import subscription_state
+from aiokafka.consumer import fetcher, subscription_state
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 
@@ -54,6 +54,20 @@ def test_the_thread_is_made_and_the_fetch_wait_is_set_where_we_override() -> Non
     )
     assert parameters(driver.AIOKafkaConsumerThread._create_worker_consumer) == ["self", "transport"]
     assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_a_partition_can_be_held_in_the_consumers_thread() -> None:
+    assert parameters(driver.AIOKafkaConsumerThread.call_thread)[:2] == ["self", "fun"]
+    for change in (aiokafka.AIOKafkaConsumer.pause, aiokafka.AIOKafkaConsumer.resume):
+        assert not inspect.iscoroutinefunction(change)
+        assert parameters(change) == ["self", "partitions"]
+    assert "tp_state.paused" in inspect.getsource(fetcher.FetchResult.check_assignment)
+    assert "tp_state.paused" in inspect.getsource(fetcher.Fetcher._get_actions_per_node)
+
+
+async def test_a_new_assignment_holds_nothing() -> None:
+    one = aiokafka.TopicPartition("a", 1)
+    assert subscription_state.Assignment([one]).state_value(one).paused is False
 
 
 def test_the_transport_makes_our_consumer() -> None:

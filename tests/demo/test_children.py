@@ -9,7 +9,7 @@ from engine.local.supervisor import Change, State
 def test_a_death_is_said_with_its_reason_and_counted_unless_it_was_wanted() -> None:
     said: list[str] = []
     children = Children(said.append)
-    words = ("a", "b", "starting [rows]", "TooManyDeadLetters 300 of the last 1000 records")
+    words = ("a", "b", "starting [rows]", "LostLog the log continues at offset 3")
     for change in (
         Change("worker", State.STARTED, 1, 0),
         Change("worker", State.READY, 1, 0),
@@ -22,7 +22,7 @@ def test_a_death_is_said_with_its_reason_and_counted_unless_it_was_wanted() -> N
     assert said == [
         "worker: ready",
         "worker: died (exit code 1), is started again; it said:\n"
-        "  b\n  starting \\[rows]\n  TooManyDeadLetters 300 of the last 1000 records",
+        "  b\n  starting \\[rows]\n  LostLog the log continues at offset 3",
         "worker: ended on purpose, is started again",
         "worker: died (not ready within 60 s), is started again",
     ]

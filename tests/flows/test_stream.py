@@ -16,6 +16,7 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
+import redis.asyncio
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from pydantic import SecretStr
 
@@ -93,6 +94,27 @@ class Deployment:
             except httpx.TransportError:
                 return 0
         return total(answer.text, metric)
+
+    async def until_measured(self, name: str, metric: str, value: float) -> None:
+        """Wait until a worker's metric is `value`."""
+        async with asyncio.timeout(WITHIN_S):
+            while await self.measured(name, metric) != value:
+                await asyncio.sleep(0.1)
+
+    async def until_ready(self, name: str, status: int) -> dict[str, str]:
+        """Wait until a worker's readiness has that status; returns its problems."""
+        async with asyncio.timeout(WITHIN_S), httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
+            while True:
+                try:
+                    answer = await client.get(f"http://127.0.0.1:{self.ports[name]}/health/ready")
+                    problems: dict[str, str] = answer.json()["problems"]
+                except httpx.TransportError:
+                    status_now = 0
+                else:
+                    status_now = answer.status_code
+                if status_now == status and (status == 200 or "intake" in problems):
+                    return problems
+                await asyncio.sleep(0.1)
 
     async def until_they_own(self, **wanted: int) -> None:
         """Wait until each named worker owns so many partitions."""
@@ -385,45 +407,80 @@ async def dead_letters(
         await consumer.stop()
 
 
-async def test_a_topic_that_is_mostly_unreadable_stops_the_worker_instead_of_being_drained(
-    deployment: Deployment, tmp_path: Path
+async def test_a_partition_that_is_mostly_unreadable_is_paused_until_an_operator_lets_it_go_on(
+    deployment: Deployment,
 ) -> None:
+    """The others are applied, the worker stays and says why; started again it is paused again."""
+    partition, customer = partition_of(b"customer-1", PARTITIONS), b"customer-1"
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
     await producer.start()
-    partition = partition_of(b"customer-1", PARTITIONS)
-    acks = [
-        await producer.send(deployment.kafka.events_topic, b"not an event", key=b"customer-1", partition=partition)
-        for _ in range(1_500)
-    ]
-    await asyncio.gather(*acks)
+    for value, count in ((b"not an event", 1_500), (msgspec.msgpack.encode([1, 1, START, "good"]), 1)):
+        sending = [producer.send(deployment.kafka.events_topic, value, customer) for _ in range(count)]
+        await asyncio.gather(*[await one for one in sending])
     await producer.stop()
-    worker = await _spawn(deployment, tmp_path)
-    try:
-        _, errors = await asyncio.wait_for(worker.communicate(), WITHIN_S)
-    except TimeoutError:
-        worker.kill()
-        raise
-    assert worker.returncode == 1
-    assert b"TooManyDeadLetters" in errors
-    tallies = await deployment.store.tallies()
-    assert tallies.get("applied", 0) == 0
-    assert tallies.get("deadletters", 0) < 1_500
+    others = [message for message in shopping(300, 40) if _place(message) != partition]
+    await send(deployment, others)
+    for name in ("first", "second"):
+        await deployment.work(name)
+        await deployment.until(lambda tallies: tallies.get("applied", 0) == len(others))
+        why = (await deployment.until_ready(name, 503))["intake"]
+        assert why.startswith(f"partition {partition} takes no records: ")
+        assert "cannot be applied; the last: not a canonical event" in why
+        await deployment.until_measured(name, "partitions_paused", 1)
+        assert await deployment.owns(name) == PARTITIONS
+        assert any(report and why in report.problems for report in await deployment.store.reports())
+        if name == "first":
+            await deployment.supervisor.stop(name)
+    assert (await deployment.store.tallies())["deadletters"] == 0
+    for words in (f"partition {partition}: goes on at 0; below ", "no partition is paused"):
+        status, answer, errors = await cueline(deployment, "resume")
+        assert (status, answer.startswith(words)) == (0, True), answer + errors
+        tallies = await deployment.until(lambda tallies: tallies.get("applied", 0) == len(others) + 1)
+    assert tallies["deadletters"] == 1_500
+    assert await deployment.until_ready("second", 200) == {}
+    await deployment.until_measured("second", "partitions_paused", 0)
 
 
-async def _spawn(deployment: Deployment, folder: Path) -> asyncio.subprocess.Process:
-    values = deployment.kafka.model_dump()
-    environment = {f"CUELINE_KAFKA__{key.upper()}": str(value) for key, value in values.items()}
-    environment |= {
-        "CUELINE_REDIS__URL": deployment.redis.url,
-        "CUELINE_RULES__DIRECTORY": str(RULES),
-        "CUELINE_STREAM__METRICS_PORT": "0",
-    }
-    return await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "engine", "work", "--directory", str(folder / "worker")],
-        env={**os.environ, **environment},
-        stdout=asyncio.subprocess.DEVNULL,
+def _place(message: Message) -> int:
+    return partition_of(message.customer.encode(), PARTITIONS)
+
+
+async def test_an_offset_that_is_no_number_ends_the_worker_in_one_line(deployment: Deployment) -> None:
+    client = redis.asyncio.Redis.from_url(deployment.redis.url)
+    await client.hset("{p3}:o", mapping={"epoch": "rubbish", "offset": "rubbish"})
+    status, _, errors = await cueline(deployment, "work")
+    assert status == 1
+    assert "Redis holds no offset in {p3}:o" in errors
+    assert "Traceback" not in errors
+    await client.hset("{p3}:o", "offset", 0)  # an epoch that is none is replaced
+    await deployment.work("worker")
+    await deployment.until_they_own(worker=PARTITIONS)
+    await client.hset("{p3}:o", "offset", "rubbish")
+    async with asyncio.timeout(WITHIN_S):
+        while "Redis holds no offset in {p3}:o" not in (log := _log_of(deployment, "worker")):
+            await asyncio.sleep(0.1)
+    assert "Traceback" not in log
+    await client.aclose()
+
+
+def _log_of(deployment: Deployment, name: str) -> str:
+    return "".join(file.read_text() for file in (deployment.folder / "logs").glob(f"{name}*.log"))
+
+
+async def cueline(deployment: Deployment, command: str) -> tuple[int | None, str, str]:
+    """A command of the deployment until it ends: exit code, output, errors."""
+    process = await asyncio.create_subprocess_exec(
+        *[sys.executable, "-m", "engine", command],
+        env={**os.environ, **deployment.environment(), "CUELINE_STREAM__METRICS_PORT": "0"},
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    try:
+        output, errors = await asyncio.wait_for(process.communicate(), WITHIN_S)
+    except TimeoutError:
+        process.kill()
+        raise
+    return process.returncode, output.decode(), errors.decode()
 
 
 @pytest.mark.slow

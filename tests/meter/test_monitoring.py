@@ -103,8 +103,8 @@ def test_the_absence_of_each_kind_of_process_is_asked_for() -> None:
 
 
 def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
-    """Samples every 15 s for 12 minutes: lag that stands, one dead letter in ten, two rulebooks; a worker that
-    left the DNS, the only one, and one of two api processes that cannot be scraped."""
+    """Samples every 15 s for 12 minutes: lag that stands, one dead letter in ten, a paused partition, two
+    rulebooks; a worker that left the DNS, the only one, and one of two api processes that cannot be scraped."""
     series = {
         'up{job="cueline-api", instance="a"}': "1x60",
         'up{job="cueline-api", instance="b"}': "0x60",
@@ -113,6 +113,8 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
         'cueline_stream_events_total{instance="w"}': "100x60",
         'cueline_stream_events_total{instance="v"}': "0+100x60",
         'cueline_stream_deadletters_total{instance="v", reason="malformed"}': "0+10x60",
+        'cueline_partitions_paused{instance="w"}': "1x60",
+        'cueline_partitions_paused{instance="v"}': "0x60",
         'cueline_rulebook_info{instance="w", revision="a"}': "1x60",
         'cueline_rulebook_info{instance="v", revision="b"}': "1x60",
         'cueline_decision_seconds_bucket{le="0.01"}': "0+100x60",
@@ -122,6 +124,7 @@ def test_alerts_fire_when_they_should(tmp_path: Path) -> None:
         "CuelineProcessDown": [{"job": "cueline-api", "instance": "b"}, {"job": "cueline-worker"}],
         "CuelineLagNotMoving": [{"instance": "w"}],
         "CuelineDeadLetters": [{"reason": "malformed"}],
+        "CuelineIntakePaused": [{"instance": "w"}],
         "CuelineRulebooksDiffer": [{}],
         "CuelineDecisionsSlow": [],
         "CuelineNotReady": [],

@@ -23,6 +23,14 @@ def test_lag_that_stands_for_longer_than_the_limit_is_told(watch: LagWatchdog) -
         watch.look({3: (7, 20), 4: (9, 0)}, LIMIT_S + 1)
 
 
+def test_a_partition_that_is_paused_may_stand_as_long_as_it_is(watch: LagWatchdog) -> None:
+    for now in (0.0, 500.0, 1_000.0):
+        watch.look({3: (7, 20), 4: (9, 0)}, now, {3})
+    watch.look({3: (7, 20)}, 1_000 + LIMIT_S)
+    with pytest.raises(Stuck, match="partition 3"):
+        watch.look({3: (7, 20)}, 1_001 + LIMIT_S)
+
+
 def test_lag_that_moves_may_last_and_a_partition_without_lag_may_stand(watch: LagWatchdog) -> None:
     for now in range(0, 600, 50):
         watch.look({3: (now, 5_000), 4: (9, 0)}, now)
