@@ -12,7 +12,7 @@ from engine.errors import Unavailable
 from engine.events import OutcomeName
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import WorkerReport
-from engine.ports.store import Candidate, LessonBound
+from engine.ports.store import Candidate, LessonBound, Pause
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
 from engine.store.keys import RedisKeys
@@ -36,7 +36,7 @@ ACCEPTED = msgspec.structs.replace(outcome(DECISION), key=KEY, received_at=NOW)
 
 
 async def worker(redis: Redis, store: RedisStore) -> None:
-    """Claims, commits, timers, cues, tallies, outcomes, words, reports."""
+    """Claims, commits, timers, cues, tallies, outcomes, words, reports, pauses."""
     name = CUSTOMER.encode()
     at = await store.claim(PARTITION)
     await store.claim(PARTITION, at.epoch)
@@ -49,6 +49,8 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     )
     await store.due(PARTITION, 10, 10)
     await store.commit(change(at.epoch, at.offset + 1, at.offset + 2, timers={name: 0}))
+    await store.intake(PARTITION)
+    await store.pause(PARTITION, Pause(at.offset + 2, 10, 3, "why"))
     words = redis.words_kept
     await store.name([(number, f"word-{number}") for number in range(words + 1)])
     await store.name([(words + 2, "another")])
@@ -91,13 +93,16 @@ async def api(redis: Redis, store: RedisStore) -> None:
 
 
 async def operator(redis: Redis, store: RedisStore) -> None:
-    """`cueline doctor`, `cueline keys`, `cueline lessons`, a replay's clock."""
+    """`cueline doctor`, `cueline keys`, `cueline lessons`, `cueline resume`, a replay's clock."""
     findings, _ = await of_redis(Settings.model_validate({"redis": redis.model_dump()}))
     if bad := [finding.detail for finding in findings if not finding.good]:
         raise Unavailable("\n".join(bad))
     await store.add_key(KeyRecord("id", "hash", Trust.SECRET, ()))
     await store.access_keys()
     await store.revoke_key("id")
+    await store.position(PARTITION)
+    await store.intakes()
+    await store.let_pass(PARTITION, 7)
     await store.propensities()
     assert await store.forget_lessons(KEY, NOW - 1)
     await store.set_clock(ClockAnchor(1, 0, 1))
