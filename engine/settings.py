@@ -301,7 +301,6 @@ def _schema() -> Schema:
         name: annotation for name, (default, annotation) in fields.items() if not isinstance(default, Section)
     }
     every = inner | plain
-    lists = frozenset(
-        name for name, kind in every.items() if get_origin(kind) is list and get_args(kind)[0] in (str, SecretStr)
-    )
-    return Schema(PREFIX, tuple(every), lists, OTHERS)
+    lists = frozenset(name for name, kind in every.items() if get_origin(kind) is list)
+    texts = frozenset(name for name in lists if get_args(every[name])[0] in (str, SecretStr))
+    return Schema(PREFIX, tuple(every), texts, lists - texts, OTHERS)

@@ -19,12 +19,13 @@ _ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 
 class Schema(NamedTuple):
-    """Which settings there are: dotted names (``web.port``, ``log_level``), those that hold a list, and the
-    variables that belong to others."""
+    """Which settings there are: dotted names (``web.port``, ``log_level``), those that hold a list of texts, those
+    that hold one of objects, and the variables that belong to others."""
 
     prefix: str
     names: Sequence[str]
     lists: frozenset[str]
+    objects: frozenset[str]
     others: Sequence[str]
 
     @property
@@ -60,6 +61,8 @@ def faults_of_variables(environment: Mapping[str, str], schema: Schema) -> Itera
             yield from _faults_of_section(given.upper(), name, value, schema)
         elif dotted in schema.lists:
             yield from _faults_of_list(given.upper(), value)
+        elif dotted in schema.objects:
+            yield from _faults_of_objects(given.upper(), value)
         elif dotted not in schema.names and not _of_others(name, value, schema):
             variables = [schema.variable(known) for known in (*schema.names, *schema.others)]
             yield f"{given.upper()} is no setting; the closest is {_closest(given.upper(), variables)}"
@@ -92,6 +95,12 @@ def _faults_of_list(variable: str, value: str) -> Iterator[str]:
     content = _json(value)
     if not isinstance(content, list) or not all(isinstance(item, str) for item in content):
         yield f"""{variable} has to be a JSON list of texts: {variable}='["…"]', or '["…", "…"]' for several"""
+
+
+def _faults_of_objects(variable: str, value: str) -> Iterator[str]:
+    content = _json(value)
+    if not isinstance(content, list) or not all(isinstance(item, dict) for item in content):
+        yield f"""{variable} has to be a JSON list of objects: {variable}='[{{"…": "…"}}]'"""
 
 
 def _json(text: str) -> object:

@@ -105,6 +105,7 @@ class Answer(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 _REQUEST = msgspec.json.Decoder(DecisionRequest)
 _ANSWER = msgspec.json.Encoder()
+_ENCODED = msgspec.json.Decoder(Answer)
 
 
 def read_request(body: bytes, placeholders: frozenset[str] = WORDS) -> DecisionRequest:
@@ -149,3 +150,10 @@ def _check_placements(placements: Sequence[str]) -> None:
 def encode(answer: Answer) -> bytes:
     """The answer as JSON."""
     return _ANSWER.encode(answer)
+
+
+def without_why(encoded: bytes) -> bytes:
+    """An answer as JSON, without the reasons for its offers."""
+    answer = _ENCODED.decode(encoded)
+    offers = tuple(msgspec.structs.replace(offer, why=()) for offer in answer.offers)
+    return encode(msgspec.structs.replace(answer, offers=offers))

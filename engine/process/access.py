@@ -43,6 +43,7 @@ def faults_of_access(web: Web) -> Iterator[str]:
         "web.write_keys": [hash_of(key.get_secret_value()) for key in web.write_keys],
         "web.api_keys": [hash_of(key.get_secret_value()) for key in web.api_keys],
         "web.keys": [key.hash for key in web.keys],
+        "web.token_keys": [hash_of(key.secret.get_secret_value()) for key in web.token_keys],
     }
     for one, other in combinations(digests, 2):
         if set(digests[one]) & set(digests[other]):

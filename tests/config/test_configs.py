@@ -107,6 +107,26 @@ def test_a_list_that_is_none_says_what_to_write(monkeypatch: pytest.MonkeyPatch,
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"setting {A_LIST}\n")
 
 
+@pytest.mark.parametrize("name", ["KEYS", "TOKEN_KEYS"])
+@pytest.mark.parametrize(
+    "value", ["hush", "", '"hush"', '{"secret": "hush"}', '[{"secret": "hush"}, 1]', '["hush"]']
+)
+def test_a_list_of_objects_that_is_none_says_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(variable := f"CUELINE_WEB__{name}", value)
+    result = CliRunner().invoke(app, ["doctor"])
+    said = f"""setting {variable} has to be a JSON list of objects: {variable}='[{{"…": "…"}}]'\n"""
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", said)
+
+
+def test_keys_of_visitor_tokens_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_WEB__TOKEN_KEYS", '[{"kid": "shop", "algorithm": "HS256", "secret": "hush"}]')
+    (key,) = Settings.load().web.token_keys
+    assert (key.kid, key.secret.get_secret_value()) == ("shop", "hush")
+    assert "hush" not in repr(Settings.load())
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [

@@ -95,6 +95,20 @@ async def test_a_visitor_asks_for_itself_on_its_channels_and_not_why_not(api: ht
             assert answer.json()["suppressed"] == []
 
 
+async def test_a_visitor_is_given_the_offers_that_an_agent_would_see_without_why(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    await process.know("ann", last_at=process.clock.now, events=1)
+    asked = {"customerId": "ann", "channel": "web", "peek": True}
+    known, told = [
+        (await api.post("/v1/decisions", json=asked, headers={"authorization": f"Bearer {shown}"})).json()
+        for shown in (ADMIN, visitor_token())
+    ]
+    assert known["offers"][0]["why"] != []
+    assert told["offers"] == [{**offer, "why": []} for offer in known["offers"]]
+    assert told.keys() == known.keys()
+
+
 async def test_a_visitor_reports_on_what_it_was_given_alone(process: Process, api: httpx.AsyncClient) -> None:
     await process.know("ann", last_at=process.clock.now, events=1)
     for channel, reported in (("web", [202, 403]), ("agent", [403, 403])):

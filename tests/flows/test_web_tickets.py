@@ -58,7 +58,7 @@ async def test_a_ticket_opens_its_stream_once(process: Process) -> None:
             assert answer.status_code == 200
             stream = frames(answer)
             await anext(stream)
-            await process.cue("ann", "for the agent's eyes", channels=("agent",))
+            await process.cue("ann", "for the agent's eyes", channels=("agent",), say_web=None)
             await process.cue("ann", "for all")
             assert (await next_cue(stream)).data["say"] == "for all"
             again = await api.get(ANNS, params=shown)

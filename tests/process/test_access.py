@@ -17,6 +17,8 @@ from engine.web.auth.keys import KeyRing
 from tests.patience import PATIENCE_S
 
 LONG = "k" * 22
+SECRET = "s" * 43
+TOKEN_KEY = {"kid": "shop", "algorithm": "HS256", "secret": SECRET}
 KEY = {"id": "shop", "hash": hash_of(LONG), "trust": "public", "scopes": ["cues:read"]}
 
 
@@ -34,6 +36,10 @@ def faults(**web: Any) -> list[str]:
         ({"keys": [KEY, {**KEY, "id": "shop-2"}]}, "web.keys: one key is there twice"),
         ({"keys": [KEY], "write_keys": [LONG]}, "web.write_keys and web.keys have a key in common"),
         ({"keys": [{**KEY, "scopes": ["admin"]}]}, "web.keys[0].scopes: a public key cannot have admin"),
+        (
+            {"api_keys": [SECRET], "token_keys": [TOKEN_KEY]},
+            "web.api_keys and web.token_keys have a key in common",
+        ),
         ({"cors_origins": ["https://shop.example/"]}, "web.cors_origins: 'https://shop.example/' is no origin"),
         ({"token_keys": [{"kid": "a", "algorithm": "HS256", "secret": LONG}]}, "web.token_keys[0].secret: HS256"),
         ({"demo_page": True, "host": "0.0.0.0"}, "web.demo_page: the page opens everything"),
@@ -44,6 +50,7 @@ def test_what_is_unsafe_is_said(web: dict[str, Any], said: str) -> None:
     (fault,) = faults(**web)
     assert fault.startswith(said)
     assert LONG not in fault
+    assert SECRET not in fault
 
 
 def test_what_is_safe_is_not() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -17,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from engine.access import CLIENT_KINDS, VISITOR_SCOPES, Scope
+from engine.clock import wall_ms
 from engine.errors import NotAuthorised, NotFound
 from engine.settings import TokenKey, Web
 from engine.web.auth.principal import Principal
@@ -203,3 +206,18 @@ def test_a_visitor_speaks_for_itself_alone(tokens: VisitorTokens) -> None:
     visitor: Principal = tokens.visitor(signed(), NOW * 1_000)
     assert visitor.vouches_for("ann")
     assert not visitor.vouches_for("bob")
+
+
+README = (Path(__file__).parents[2] / "README.md").read_text().partition("### Visitor tokens")[2]
+
+
+def test_the_readmes_settings_verify_the_readmes_token() -> None:
+    code, text = (README.partition(f"```{language}\n")[2].partition("```")[0] for language in ("python", "toml"))
+    pem = "".join(PUBLIC_PEM.splitlines()[1:-1])
+    written = tomllib.loads(text.replace('secret = "…"', f'secret = "{SECRET}"').replace("\n…\n", f"\n{pem}\n"))
+    web = Web.model_validate(written["web"])
+    assert list(faults_of_token_keys(web.token_keys)) == []
+    exec(code, names := {"secret": SECRET})
+    visitor = VisitorTokens(web).visitor(names["token"].encode(), wall_ms())
+    assert visitor.vouches_for("ann")
+    assert visitor.scopes == {Scope.CUES_READ, Scope.DECISIONS}

@@ -33,12 +33,17 @@ class Admission:
         """Where a request comes from."""
         return self._addresses.of(request)
 
+    def stranger(self, request: Request) -> None:
+        """Count a request by its address alone. Raises `RateLimited`."""
+        if per_second := self._rates.address_per_second:
+            self._limiter.take(f"address {self._addresses.of(request)}", per_second)
+
     def request(self, caller: Principal, request: Request) -> None:
         """Count a request. Raises `RateLimited`."""
         if per_second := caller.rate or self._rates.key_per_second:
             self._limiter.take(f"key {caller.id}", per_second)
-        if caller.public and (per_second := self._rates.address_per_second):
-            self._limiter.take(f"address {self._addresses.of(request)}", per_second)
+        if caller.public:
+            self.stranger(request)
         if caller.quota:
             self._quotas.spend(caller, 1)
 

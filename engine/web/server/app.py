@@ -209,7 +209,7 @@ class Frame:
         self, request: Request, ticket: str, stream: CueStream, scopes: Sequence[Scope]
     ) -> Principal:
         """Who asked for `ticket`. Its store is asked for no more tickets than an address may show."""
-        self._admission.request(NOBODY, request)
+        self._admission.stranger(request)
         return self._authenticator.of_ticket(await self._tickets.holder(ticket, stream), scopes, request)
 
 
