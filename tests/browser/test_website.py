@@ -121,7 +121,8 @@ async def test_the_snippet_tells_listens_and_comes_back(
     await process.know(visitor, events=1, last_at=process.clock.now)
     question = {"customerId": visitor, "channel": "web"}
     decision = (await api.post("/v1/decisions", json=question, headers={"x-api-key": ADMIN})).json()
-    given = {"decision_id": decision["decisionId"], "offer_id": decision["offers"][0]["offerId"]}
+    offer = decision["offers"][0]["offerId"]
+    given = {"decision_id": decision["decisionId"], "offer_id": offer, "anonymous": True}
     await process.cue(visitor, "one: {a} – \\n", **given)
     await shown(page, "one: {a} – \\n")
     await until(lambda: len(process.log.outcomes) == 2)
