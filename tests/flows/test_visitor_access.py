@@ -44,6 +44,12 @@ OF_VISITORS = {
 }
 
 
+async def test_a_token_that_others_signed_is_taken(api: httpx.AsyncClient) -> None:
+    """Made by hand, from RFC 7515 alone."""
+    token = forged({"typ": "JWT", "alg": "HS256", "kid": "shop"}, SECRET)
+    assert await status(api, "POST", "/v1/decisions", token) == 200
+
+
 @pytest.mark.parametrize("place", [0, 1])
 async def test_what_a_visitor_token_opens(process: Process, api: httpx.AsyncClient, place: int) -> None:
     process.app.end_streams()

@@ -83,6 +83,12 @@ async def test_only_they_may_read_the_answer(process: Process, api: httpx.AsyncC
             assert answer.headers["vary"] == "Origin"
 
 
+async def test_what_a_cache_may_keep_says_that_it_differs_by_origin(api: httpx.AsyncClient) -> None:
+    reader = {"x-api-key": ADMIN}
+    assert (await api.get("/v1/customers/ann", headers=reader)).headers["vary"] == "Origin"
+    assert "vary" not in (await api.post("/v1/decisions", json=QUESTION, headers=reader)).headers
+
+
 async def test_a_star_lets_all_read_and_no_cookies_along() -> None:
     async with calling(guarded(cors_origins=["*", DESK])) as api:
         for origin, named in ((EVIL, "*"), ("null", "*"), (DESK, DESK)):

@@ -43,8 +43,8 @@ class CrossOrigin:
         origin = request.get_first_header(b"origin")
         if self._callers == "any" and origin is None:
             return _ANY
-        if origin is None:
-            return _BY_ORIGIN
+        if origin is None:  # no cache keeps what was posted, and decisions are many
+            return () if request.method == "POST" else _BY_ORIGIN
         if self._callers == "any" or origin.decode(errors="replace") in self._allowed():
             return (
                 (b"Access-Control-Allow-Origin", origin),
