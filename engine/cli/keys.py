@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,18 +14,15 @@ from engine.access import PUBLIC_SCOPES, KeyRecord, Scope, Trust, faults_of, has
 from engine.cli.execution import err, errors_as_exit_codes, load_settings
 from engine.cli.options import AsJson, ConfigFile
 from engine.cli.output import print_json
+from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
-from engine.ports.store import KeyStore
 from engine.settings import Settings
-from engine.store.redis import RedisStore
 from engine.web.auth.keys import configured_keys
 
 app = typer.Typer(
     name="keys", help="Make, list and revoke the keys of those who call the API.", no_args_is_help=True
 )
-
-T = TypeVar("T")
 
 DAY_MS = 86_400_000
 
@@ -81,7 +77,7 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the keys of the settings and of Redis, without the keys themselves."""
     settings = load_settings(config)
     with errors_as_exit_codes():
-        kept = _in_store(settings, lambda store: store.access_keys())
+        kept = in_store(settings, lambda store: store.access_keys())
     held = [("settings", record) for record in configured_keys(settings.web)] + [("Redis", one) for one in kept]
     if as_json:
         print_json([{"where": where, **_described(record)} for where, record in held])
@@ -103,7 +99,7 @@ def revoke(key_id: Id, config: ConfigFile = None) -> None:
     with errors_as_exit_codes():
         if any(record.id == key_id for record in configured_keys(settings.web)):
             raise BadSettings(f"{key_id} stands in the settings: take it out there, and restart the api processes")
-        if not _in_store(settings, lambda store: store.revoke_key(key_id)):
+        if not in_store(settings, lambda store: store.revoke_key(key_id)):
             raise BadSettings(f"there is no key {key_id}; `cueline keys list` shows those there are")
     typer.echo(f"{key_id} is revoked")
 
@@ -111,19 +107,8 @@ def revoke(key_id: Id, config: ConfigFile = None) -> None:
 def _add(settings: Settings, record: KeyRecord) -> None:
     """Keep it. Raises `BadSettings` when its id is in use."""
     used = any(one.id == record.id for one in configured_keys(settings.web))
-    if used or not _in_store(settings, lambda store: store.add_key(record)):
+    if used or not in_store(settings, lambda store: store.add_key(record)):
         raise BadSettings(f"there is a key {record.id} already: give another name, or revoke that one first")
-
-
-def _in_store(settings: Settings, ask: Callable[[KeyStore], Awaitable[T]]) -> T:
-    async def asked() -> T:
-        store = RedisStore(settings.redis, settings.kafka.partitions)
-        try:
-            return await ask(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(asked())
 
 
 def _described(record: KeyRecord) -> dict[str, object]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,16 +13,13 @@ from rich.table import Table
 from engine.cli.execution import errors_as_exit_codes, load_settings
 from engine.cli.options import AsJson, ConfigFile
 from engine.cli.output import print_json
+from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
-from engine.ports.store import LessonStore, Withdrawn
-from engine.settings import Settings
+from engine.ports.store import Withdrawn
 from engine.store.keys import LESSONS_KEPT_DAYS
-from engine.store.redis import RedisStore
 
 app = typer.Typer(name="lessons", help="What outcomes taught, and taking it back.", no_args_is_help=True)
-
-T = TypeVar("T")
 
 UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _AGO = re.compile(r"(\d{1,6})([mhd])")
@@ -35,7 +30,7 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     """List the lessons of each offer on each channel."""
     settings = load_settings(config)
     with errors_as_exit_codes():
-        learned = sorted(_in_store(settings, lambda store: store.propensities()).items())
+        learned = sorted(in_store(settings, lambda store: store.propensities()).items())
     if as_json:
         print_json([{"offerId": offer, "channel": channel, **one._asdict()} for (offer, channel), one in learned])
         return
@@ -59,7 +54,7 @@ def forget(
     settings = load_settings(config)
     with errors_as_exit_codes():
         first = moment(since, wall_ms())
-        taken_back = _in_store(settings, lambda store: store.forget_lessons(key, first, only_look))
+        taken_back = in_store(settings, lambda store: store.forget_lessons(key, first, only_look))
     if as_json:
         print_json(taken_back)
     elif not taken_back:
@@ -94,14 +89,3 @@ def _print(taken_back: list[Withdrawn], only_look: bool) -> None:
     Console().print(table)
     typer.echo("These would be taken back." if only_look else "These were taken back.")
     typer.echo(f"Lessons older than {LESSONS_KEPT_DAYS} days are not held to any key, and stay.")
-
-
-def _in_store(settings: Settings, ask: Callable[[LessonStore], Awaitable[T]]) -> T:
-    async def asked() -> T:
-        store = RedisStore(settings.redis, settings.kafka.partitions)
-        try:
-            return await ask(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(asked())
