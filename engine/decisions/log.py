@@ -92,7 +92,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, rename="camel", gc=False):
     indicator: str
     offers: tuple[GivenOffer, ...]
     suppressed: tuple[Suppressed, ...]
-    features: dict[str, float]
+    features: dict[str, float | None]
     complete: bool
 
 

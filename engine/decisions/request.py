@@ -9,18 +9,23 @@ import msgspec
 
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest
-from engine.events import CHANNELS
+from engine.events import CHANNELS, MAX_CUSTOMER_BYTES
 from engine.placeholder_ids import WORDS, refuse_placeholder
 from engine.validation_errors import describe_validation_error
 
 MAX_LIMIT = 20
 MAX_DEADLINE_MS = 10_000
 MAX_NAME = 100  # characters of a placement
+MAX_WEIGHT = 1_000
 
 # For the documentation alone: the messages of `check` are clearer than msgspec's.
 _Channel = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(CHANNELS)})]
 _Limit = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1, "maximum": MAX_LIMIT})]
 _DeadlineMs = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 0, "maximum": MAX_DEADLINE_MS})]
+_Id = Annotated[
+    CustomerId | None, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_CUSTOMER_BYTES})
+]
+_Weight = Annotated[float, msgspec.Meta(extra_json_schema={"exclusiveMinimum": 0, "maximum": MAX_WEIGHT})]
 _Placement = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_NAME})]
 _Placements = Annotated[tuple[_Placement, ...], msgspec.Meta(extra_json_schema={"maxItems": MAX_LIMIT})]
 
@@ -37,11 +42,11 @@ class DecisionRequest(msgspec.Struct, frozen=True, rename="camel", gc=False, for
     """
 
     channel: _Channel
-    customer_id: CustomerId | None = None
-    anonymous_id: CustomerId | None = None
+    customer_id: _Id = None
+    anonymous_id: _Id = None
     placements: _Placements = ()
     limit: _Limit = 3
-    context: Mapping[str, float] = {}
+    context: Mapping[str, _Weight] = {}
     peek: bool = False
     explain: bool = False
     deadline_ms: _DeadlineMs = 0
@@ -137,8 +142,8 @@ def check(request: DecisionRequest, placeholders: frozenset[str] = WORDS) -> Dec
     if request.placements:
         _check_placements(request.placements)
     for offer, weight in request.context.items():
-        if not 0 < weight <= 1_000:
-            raise BadRequest("a context weight lies above 0, up to 1000", f"context.{offer}")
+        if not 0 < weight <= MAX_WEIGHT:
+            raise BadRequest(f"a context weight lies above 0, up to {MAX_WEIGHT}", f"context.{offer}")
     return request
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -103,9 +104,9 @@ def forged(head: dict[str, str], secret: str = "") -> str:
     return b".".join([*parts, base64.urlsafe_b64encode(signature).rstrip(b"=")]).decode()
 
 
-def guarded(rates: dict[str, float] | None = None, **web: Any) -> Process:
-    """An API process that knows these keys."""
-    base = settings(keys=RECORDS, metrics_open=False, token_keys=TOKEN_KEYS, **web)
+def guarded(rates: dict[str, float] | None = None, keys: Sequence[dict[str, Any]] = (), **web: Any) -> Process:
+    """An API process that knows these keys, and `keys`."""
+    base = settings(keys=[*RECORDS, *keys], metrics_open=False, token_keys=TOKEN_KEYS, **web)
     return Process(base.model_copy(update={"rates": Rates.model_validate(rates or {})}))
 
 

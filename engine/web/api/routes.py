@@ -14,10 +14,11 @@ from blacksheep import Request, Response
 from engine.access import Scope
 from engine.decisions.log import LoggedDecision
 from engine.decisions.request import Answer, DecisionRequest
+from engine.web.api import call_shapes
 from engine.web.api.customers import Customer, CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
-from engine.web.api.events import CALLS, Accepted, BatchAnswer, EventRoutes
-from engine.web.api.health import Health, HealthRoutes
+from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, EventRoutes
+from engine.web.api.health import DeploymentHealth, Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
 from engine.web.api.stream_tickets import Ticket, TicketRequest, TicketRoutes
@@ -29,6 +30,8 @@ from engine.web.server.bulkheads import BulkheadName
 from engine.web.server.cross_origin import Callers
 
 Handler = Callable[[Request, Principal], Awaitable[Response]]
+
+_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class Route:
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
     ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``.
     ``callers``: of which other origins' pages may call it. ``stream``: which event stream a request asks for,
-    where a ticket opens one."""
+    where a ticket opens one. ``refusal`` is what a 400 may have beside a problem's fields; ``may_miss``: what is
+    named may not be there, which is a 404; ``unready``: there is a 503 of the same shape as a good answer."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -66,6 +70,9 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     any_query: bool = False
     or_scope: Scope | None = None
+    refusal: type | None = None
+    may_miss: bool = False
+    unready: bool = False
     visitors: bool = False
     callers: Callers = ""
     stream: Callable[[Request], CueStream] | None = None
@@ -80,34 +87,13 @@ class Route:
         """One of these is needed; none: nothing."""
         return tuple(scope for scope in (self.scope, self.or_scope) if scope is not None)
 
+    @property
+    def has_head(self) -> bool:
+        """Whether HEAD is served: where a GET comes to an end."""
+        return self.method == "GET" and self.answer != _STREAM
 
-_CALL: dict[str, Any] = {
-    "type": "object",
-    "description": "A Segment payload; fields that are not named here may be there and are ignored.",
-    "properties": {
-        "type": {"type": "string", "description": "needed in a batch"},
-        "event": {"type": "string", "description": "of a track call: Product Viewed, Order Completed …"},
-        "messageId": {"type": "string", "maxLength": 100, "description": "makes retries idempotent"},
-        "userId": {
-            "type": "string",
-            "description": "a placeholder such as undefined, null or 0 counts as missing",
-        },
-        "anonymousId": {"type": "string", "description": "counts where there is no userId; as for placeholders"},
-        "timestamp": {"type": "string", "format": "date-time"},
-        "sentAt": {"type": "string", "format": "date-time"},
-        "properties": {"type": "object"},
-        "writeKey": {"type": "string", "description": "where no header can be set"},
-    },
-}
-_BATCH: dict[str, Any] = {
-    "type": "object",
-    "required": ["batch"],
-    "properties": {
-        "batch": {"type": "array", "items": _CALL, "maxItems": 2_500},
-        "sentAt": {"type": "string", "format": "date-time"},
-    },
-}
-_STREAM = "text/event-stream"
+
+_MOST_EVENTS = 2_500  # of a batch, unless set otherwise
 _TICKET = Parameter("query", "ticket", "of POST /v1/stream-tickets, for an EventSource, which can set no header")
 _RESUMED = (
     Parameter("header", "Last-Event-ID", "the id of the last cue seen: resume after it"),
@@ -136,7 +122,7 @@ def table(
             f"Segment's {name} call",
             Scope.EVENTS_WRITE,
             "body",
-            _CALL,
+            call_shapes.call(name),
             Accepted,
             bulkhead="events",
             any_query=True,  # what is beside an event loses none
@@ -152,12 +138,13 @@ def table(
         "Many Segment calls at once",
         Scope.EVENTS_WRITE,
         "body",
-        _BATCH,
+        call_shapes.batch(CALLS, _MOST_EVENTS),
         BatchAnswer,
         bulkhead="events",
         any_query=True,
         visitors=True,
         callers="any",
+        refusal=BatchProblem,
     )
     return (
         *calls,
@@ -183,6 +170,7 @@ def table(
             Scope.DECISIONS,
             answer=LoggedDecision,
             callers="allowed",
+            may_miss=True,
         ),
         Route(
             "POST",
@@ -196,6 +184,7 @@ def table(
             bulkhead="events",
             visitors=True,
             callers="allowed",
+            may_miss=True,
         ),
         Route(
             "GET",
@@ -205,6 +194,7 @@ def table(
             Scope.CUSTOMERS_READ,
             answer=Customer,
             callers="allowed",
+            may_miss=True,
         ),
         Route(
             "GET",
@@ -269,9 +259,10 @@ def table(
             health.ready,
             "It can do its work",
             None,
-            answer=Health,
+            answer=DeploymentHealth,
             bulkhead=None,
             any_query=True,
+            unready=True,
         ),
     )
 

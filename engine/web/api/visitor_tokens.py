@@ -11,6 +11,7 @@ from engine.access import VISITOR_SCOPES, Scope
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import BadRequest
+from engine.events import MAX_CUSTOMER_BYTES
 from engine.settings import Web
 from engine.validation_errors import describe_validation_error
 from engine.web.api.customers import asked_for
@@ -23,7 +24,8 @@ DEFAULT_S = 3_600
 DEFAULT_SCOPE = f"{Scope.CUES_READ} {Scope.OUTCOMES_WRITE}"
 
 # For the documentation alone: the messages below are clearer than msgspec's.
-_Ids = Annotated[tuple[str, ...], msgspec.Meta(extra_json_schema={"maxItems": MOST_ANONYMOUS_IDS})]
+_Id = Annotated[str, msgspec.Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_CUSTOMER_BYTES})]
+_Ids = Annotated[tuple[_Id, ...], msgspec.Meta(extra_json_schema={"maxItems": MOST_ANONYMOUS_IDS})]
 _Seconds = Annotated[int, msgspec.Meta(extra_json_schema={"minimum": 1})]
 
 
@@ -32,7 +34,7 @@ class TokenRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_f
     ``cues:read``, ``outcomes:write``, ``decisions`` and ``events:write``, with blanks between. ``seconds``: for
     how long (absent: an hour, or the longest that is allowed)."""
 
-    user_id: str | None = None
+    user_id: _Id | None = None
     anonymous_ids: _Ids = ()
     scope: str = DEFAULT_SCOPE
     seconds: _Seconds | None = None

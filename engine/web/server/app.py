@@ -216,7 +216,7 @@ class Frame:
 def _serve(app: Application, route: Route, frame: Frame) -> None:
     framed = frame.around(route)
     app.router.add(route.method, route.path, framed)
-    if route.method == "GET" and route.answer != "text/event-stream":
+    if route.has_head:
         app.router.add("HEAD", route.path, framed)
     if route.callers:
         app.router.add("OPTIONS", route.path, _preflight_of(frame.cross_origin(route)))
