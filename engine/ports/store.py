@@ -271,13 +271,15 @@ class CueStore(Protocol):
         """Every cue of every partition from now on, until cancelled."""
 
     async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
-        """Cues after `last_id` (of one customer, or of all), oldest first; unknown id: as far as kept."""
+        """Cues after `last_id`, oldest first; unknown id: as far as kept. Those of all customers are in the
+        streams; of one customer the newest few are at hand for a day, whatever the streams hold."""
 
     async def latest(self, customer: CustomerId) -> CueEntry | None:
-        """The newest cue of a customer, kept for a day; cheap, whatever the length of the streams."""
+        """The newest cue of a customer, kept for a day."""
 
-    async def newest(self, limit: int) -> list[CueEntry]:
-        """The newest `limit` cues (1 or more) of all customers as far as kept, oldest first."""
+    async def newest(self, limit: int, after_id: str = "") -> list[CueEntry]:
+        """The newest `limit` cues (1 or more) of all customers as far as kept, oldest first; only those after
+        `after_id`, if it is known."""
 
 
 #: The memory for repeats of large batches, of each customer: so many of the newest batches …

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from itertools import chain
-from operator import itemgetter
 from typing import Any
 
 from engine.customer_id import CustomerId
@@ -15,13 +14,14 @@ from engine.ports.store import CueEntry
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
+from engine.store.keys import RECENT_CUES
 from engine.store.resp import pack
 from engine.store.subscription import Message, Subscription
 
 PAGE = 1_000  # entries of one stream read at a time
 RETRY_S = 0.2  # between attempts to reconnect
 
-Found = tuple[StreamPosition, dict[bytes, bytes]]
+Stored = tuple[StreamPosition, bytes]  # with the cue's JSON
 
 
 class CueCommands(Commands):
@@ -77,10 +77,10 @@ class CueCommands(Commands):
         while more:
             frame = b"".join(self._page_after(at) for at in seen)
             replies = await self._connection.pipe(frame, self._keys.partitions)
-            pages = [_found(partition, entries) for partition, entries in enumerate(replies)]
-            for at, fields in _in_order(pages):
+            pages = [_stored(partition, entries) for partition, entries in enumerate(replies)]
+            for at, payload in _in_order(pages):
                 seen[at.partition] = at
-                if cue := entry(at, fields.get(b"cue", b"")):
+                if cue := entry(at, payload):
                     yield cue
             more = any(len(page) == PAGE for page in pages)
 
@@ -99,52 +99,66 @@ class CueCommands(Commands):
 
     async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         after = parse(last_id)
-        owner = None if customer is None else customer.encode()
-        partitions = range(self._keys.partitions) if owner is None else [self._keys.of_customer(owner)]
-        starts = [after.before(p) if after else StreamPosition(0, 0, p) for p in partitions]
-        parts = await asyncio.gather(*(self._of_stream(start, owner, limit) for start in starts))
-        found = sorted(chain.from_iterable(parts), key=itemgetter(0))
-        cues = (entry(at, fields.get(b"cue", b"")) for at, fields in found)
-        return [cue for cue in cues if cue][:limit]
+        if customer is not None:
+            found = await self._recent(customer, RECENT_CUES)
+            missed = [one for one in found if after is None or one[0] > after.before(one[0].partition)]
+        else:
+            missed = sorted(chain.from_iterable(await self._pages("XRANGE", limit, after)))
+        return _entries(missed[:limit])
 
     async def latest(self, customer: CustomerId) -> CueEntry | None:
+        found = _entries(await self._recent(customer, 1))
+        return found[0] if found else None
+
+    async def _recent(self, customer: CustomerId, number: int) -> list[Stored]:
+        """The customer's newest cues, oldest first."""
         owner = customer.encode()
         partition = self._keys.of_customer(owner)
-        stored = await self._connection.call(pack(("GET", self._keys.newest_cue_prefix[partition] + owner)))
-        if stored is None:
-            return None
-        stream_id, _, payload = stored.partition(b" ")
-        return entry(stream_position(partition, stream_id.decode()), payload)
+        key = self._keys.recent_cues_prefix[partition] + owner
+        stored = await self._connection.call(pack(("LRANGE", key, 0, number - 1)))
+        parts = (cue.partition(b" ") for cue in reversed(stored))
+        return [(stream_position(partition, stream_id.decode()), payload) for stream_id, _, payload in parts]
 
-    async def newest(self, limit: int) -> list[CueEntry]:
-        ends = b"".join(pack(("XREVRANGE", key, "+", "-", "COUNT", limit)) for key in self._keys.cues)
-        streams = await self._connection.pipe(ends, self._keys.partitions)
-        parts = (_found(partition, entries) for partition, entries in enumerate(streams))
-        found = sorted(chain.from_iterable(parts), key=itemgetter(0))
-        cues = (entry(at, fields.get(b"cue", b"")) for at, fields in found)
-        return [cue for cue in cues if cue][-limit:]
+    async def newest(self, limit: int, after_id: str = "") -> list[CueEntry]:
+        """Each stream is asked for twice its share first; for `limit` only where one may hold more that belongs
+        here."""
+        after, share = parse(after_id), min(limit, 2 * limit // self._keys.partitions + 16)
+        pages = await self._pages("XREVRANGE", share, after)
+        found = sorted(chain.from_iterable(pages))[-limit:]
+        cut_off = [page[-1] for page in pages if len(page) == share < limit]
+        if cut_off and (len(found) < limit or max(cut_off) > found[0]):
+            found = sorted(chain.from_iterable(await self._pages("XREVRANGE", limit, after)))[-limit:]
+        return _entries(found)
 
-    async def _of_stream(self, after: StreamPosition, owner: bytes | None, limit: int) -> list[Found]:
-        found = list[Found]()
-        while len(found) < limit:
-            page = _found(after.partition, await self._connection.call(self._page_after(after)))
-            found += (one for one in page if owner is None or one[1].get(b"customer") == owner)
-            if len(page) < PAGE:
-                break
-            after = page[-1][0]
-        return found
+    async def _pages(self, command: str, number: int, after: StreamPosition | None) -> list[list[Stored]]:
+        """At most `number` entries of each stream that come after `after`: the first (XRANGE), or from the end."""
+        ranges = []
+        for partition, key in enumerate(self._keys.cues):
+            begin = f"({after.before(partition).stream_id}" if after else "-"
+            ends = (begin, "+") if command == "XRANGE" else ("+", begin)
+            ranges.append(pack((command, key, *ends, "COUNT", number)))
+        replies = await self._connection.pipe(b"".join(ranges), self._keys.partitions)
+        return [_stored(partition, entries) for partition, entries in enumerate(replies)]
 
 
-def _in_order(pages: Sequence[list[Found]]) -> list[Found]:
+def _entries(stored: Iterable[Stored]) -> list[CueEntry]:
+    """Those that are ours."""
+    return [found for at, payload in stored if (found := entry(at, payload))]
+
+
+def _in_order(pages: Sequence[list[Stored]]) -> list[Stored]:
     """Entries in the order of `StreamPosition`, up to where every stream was read: a full page may have a next."""
     horizon = min((page[-1][0].ms for page in pages if len(page) == PAGE), default=None)
-    found = sorted(chain.from_iterable(pages), key=itemgetter(0))
+    found = sorted(chain.from_iterable(pages))
     return [one for one in found if horizon is None or one[0].ms <= horizon]
 
 
-def _found(partition: int, entries: list[Any]) -> list[Found]:
+def _stored(partition: int, entries: list[Any]) -> list[Stored]:
     return [
-        (stream_position(partition, stream_id.decode()), dict(zip(fields[::2], fields[1::2], strict=True)))
+        (
+            stream_position(partition, stream_id.decode()),
+            dict(zip(fields[::2], fields[1::2], strict=True)).get(b"cue", b""),
+        )
         for stream_id, fields in entries
     ]
 

@@ -17,7 +17,8 @@ key                    type    content
 ``{p7}:t``             zset    customer -> epoch ms at which its inactivity timer is due
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries
-``{p7}:w:<customer>``  string  the customer's newest cue: its stream id, a space, the JSON; kept one day
+``{p7}:r:<customer>``  list    the customer's newest `RECENT_CUES` cues, the newest first: stream id, a space, the
+                               JSON; kept one day after the last
 ``{p7}:b:<customer>``  list    message ids of the customer's newest large batches: digests of 8 bytes, joined, an
                                entry a batch; kept one hour after the last
 ``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.store.Pause`, ``let``: the offset below
@@ -51,6 +52,7 @@ from __future__ import annotations
 from engine.kernels.partition import partition_of
 
 HISTORY = 32  # times kept per customer and offer, unless the offer's cap is larger
+RECENT_CUES = 32  # kept per customer, for readers who come back
 DAY_S = 86_400
 LESSONS_KEPT_DAYS = 90
 NAMES = b"cueline:names"
@@ -76,7 +78,7 @@ class RedisKeys:
         self.history_prefix = each("h:")
         self.decision_prefix = each("d:")
         self.outcomes_prefix = each("l:")
-        self.newest_cue_prefix = each("w:")
+        self.recent_cues_prefix = each("r:")
         self.sent_prefix = each("b:")
         self.timers = each("t")
         self.intake = each("p")

@@ -26,7 +26,7 @@ from engine.ports.store import (
     View,
 )
 from engine.store.cue_entries import StreamPosition, entry, parse
-from engine.store.keys import DAY_S, HISTORY, RedisKeys
+from engine.store.keys import DAY_S, HISTORY, RECENT_CUES, RedisKeys
 from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
 from engine.store.memory_tickets import MemoryTickets
@@ -46,7 +46,7 @@ class _Partition:
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
     cues: deque[tuple[StreamPosition, bytes, bytes]] = field(default_factory=deque)
-    newest_cue: dict[bytes, tuple[StreamPosition, bytes]] = field(default_factory=dict)
+    recent_cues: dict[bytes, deque[tuple[StreamPosition, bytes]]] = field(default_factory=dict)
     tallies: Counter[str] = field(default_factory=Counter)
     intake: Intake = field(default_factory=Intake)
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
@@ -190,7 +190,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
             self._keep(part, taken.decision_id, taken.record)
         at = self._next_position(partition)
         part.cues.append((at, customer, taken.payload))
-        part.newest_cue[customer] = (at, taken.payload)
+        part.recent_cues.setdefault(customer, deque(maxlen=RECENT_CUES)).append((at, taken.payload))
         self._written.set()
         self._written = asyncio.Event()
 
@@ -251,21 +251,25 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
 
     async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         after = parse(last_id) or StreamPosition(0, 0, 0)
-        key = None if customer is None else customer.encode()
-        partitions = range(self._keys.partitions) if key is None else [self._keys.of_customer(key)]
-        cues = self._between(partitions, after)
-        found = (entry(at, payload) for at, owner, payload in cues if key in (None, owner))
+        if customer is None:
+            cues = [(at, payload) for at, _, payload in self._between(range(self._keys.partitions), after)]
+        else:
+            cues = [cue for cue in self._recent(customer) if cue[0] > after.before(cue[0].partition)]
+        found = (entry(at, payload) for at, payload in cues)
         return [cue for cue in found if cue][:limit]
 
-    async def latest(self, customer: CustomerId) -> CueEntry | None:
+    def _recent(self, customer: CustomerId) -> list[tuple[StreamPosition, bytes]]:
+        """The customer's newest cues, oldest first; none a day after the last."""
         owner = customer.encode()
-        at, payload = self._partitions[self._keys.of_customer(owner)].newest_cue.get(
-            owner, (StreamPosition(0, 0, 0), b"")
-        )
-        return entry(at, payload) if at.ms + DAY_S * 1_000 > self._wall() else None
+        recent = self._partitions[self._keys.of_customer(owner)].recent_cues.get(owner)
+        return list(recent) if recent and recent[-1][0].ms + DAY_S * 1_000 > self._wall() else []
 
-    async def newest(self, limit: int) -> list[CueEntry]:
-        return (await self.since(None, "", sys.maxsize))[-limit:]
+    async def latest(self, customer: CustomerId) -> CueEntry | None:
+        recent = self._recent(customer)
+        return entry(*recent[-1]) if recent else None
+
+    async def newest(self, limit: int, after_id: str = "") -> list[CueEntry]:
+        return (await self.since(None, after_id, sys.maxsize))[-limit:]
 
     # counters, names and the replay's clock
 

@@ -11,8 +11,9 @@ import redis
 
 from engine.ports.store import CueCandidate, CueChoice, CueEntry
 from engine.store.cue_entries import StreamPosition
+from engine.store.keys import DAY_S, RECENT_CUES
 from engine.store.redis import RedisStore
-from tests.contracts.builders import AnyStore, candidate, change, choice, cue, customers_of, place
+from tests.contracts.builders import CUES_KEPT, AnyStore, candidate, change, choice, cue, customers_of, place
 from tests.patience import PATIENCE_S
 
 
@@ -127,6 +128,43 @@ async def test_the_newest_cue_of_a_customer_is_at_hand(store: AnyStore, writer: 
     assert await store.latest(one) == (await store.since(one, ""))[-1]
     newest = [await store.latest(name) for name in (one, two)]
     assert [entry and entry.cue.offer_id for entry in newest] == ["call", "guide"]
+
+
+@pytest.mark.parametrize("written", [RECENT_CUES - 1, RECENT_CUES, RECENT_CUES + 1])
+async def test_the_newest_few_of_a_customer_are_kept_whatever_the_stream_holds(
+    store: AnyStore, writer: Writer, written: int
+) -> None:
+    one, other = customers_of(3, 2)
+    await writer.write(3, *(choice(one, candidate(one, f"o{i}")) for i in range(written)))
+    for _ in range(CUES_KEPT // 100 + 2):
+        await writer.write(3, *[choice(other)] * 100)
+    assert [entry for entry in await store.since(None, "") if entry.cue.customer == one] == []
+    kept = await store.since(one, "1-1-0")
+    assert offers(kept) == [f"o{i}" for i in range(written)][-RECENT_CUES:]
+    assert kept[-1] == await store.latest(one)
+    assert await store.since(one, kept[-3].id) == kept[-2:]
+
+
+async def test_a_customers_past_costs_no_more_for_what_others_were_sent(
+    redis_store: RedisStore, look: redis.Redis
+) -> None:
+    """Counted at the server: the bytes that it sends, and the entries of streams."""
+    writer, (one, other) = Writer(redis_store), customers_of(1, 2)
+    await writer.write(1, choice(one))
+    sent = []
+    for _ in range(2):
+        look.config_resetstat()
+        assert offers(await redis_store.since(one, "1-1-0")) == ["chat"]
+        sent.append(look.info("stats")["total_net_output_bytes"])
+        assert "cmdstat_xrange" not in look.info("commandstats")
+        await writer.write(1, *[choice(other)] * 500)
+    assert sent[1] < sent[0] + 1_000
+
+
+async def test_a_customers_newest_cues_go_after_a_day(redis_store: RedisStore, look: redis.Redis) -> None:
+    writer, (one,) = Writer(redis_store), customers_of(1, 1)
+    await writer.write(1, choice(one), choice(one))
+    assert DAY_S - 60 < look.ttl("{p1}:r:" + str(one)) <= DAY_S
 
 
 async def test_a_cue_may_leave_a_record(store: AnyStore, writer: Writer) -> None:
@@ -265,3 +303,17 @@ async def test_the_newest_of_all_customers_come_oldest_first(store: AnyStore, wr
     assert await store.newest(1) == everything[-1:]
     assert await store.newest(5) == everything[-5:]
     assert await store.newest(8) == await store.newest(9) == everything
+
+
+@pytest.mark.parametrize("limit", [1, 7, 40, 100])
+async def test_the_newest_after_an_id_come_from_every_stream(store: AnyStore, writer: Writer, limit: int) -> None:
+    """One partition has most of them, so its share of `limit` is too small a part."""
+    (customer,) = customers_of(0, 1)
+    for i in range(90):
+        await writer.write(i % 4 if i % 9 == 0 else 2, choice(customer, candidate(customer, f"o{i}")))
+    everything = await store.since(None, "")
+    assert await store.newest(limit) == everything[-limit:]
+    for behind in (0, 30, 85, 89):
+        later = await store.since(None, everything[behind].id)
+        assert await store.newest(limit, everything[behind].id) == later[-limit:]
+    assert await store.newest(limit, "nonsense") == everything[-limit:]

@@ -78,6 +78,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
         await subscription.close()
     await store.newest(10)
     await store.since(CUSTOMER, "", 10)
+    await store.since(None, "", 10)
     await store.latest(CUSTOMER)
     await store.tallies()
     await store.commit_points()

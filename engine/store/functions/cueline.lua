@@ -4,6 +4,7 @@
 -- processes of two releases can run side by side. Names after a dollar sign are filled in by library.py.
 
 local HISTORY = $HISTORY
+local RECENT_CUES = $RECENT_CUES
 local DAY_S = $DAY_S
 local KEPT_S = $KEPT_S
 
@@ -76,7 +77,10 @@ end
 local function write_cue(keys, tag, customer, decision, payload, record, length)
   local id = redis.call('XADD', keys[1], 'MAXLEN', '~', length, '*', 'customer', customer, 'cue', payload)
   local cue = id .. ' ' .. payload
-  redis.call('SET', tag .. 'w:' .. customer, cue, 'EX', DAY_S)
+  local recent = tag .. 'r:' .. customer
+  redis.call('LPUSH', recent, cue)
+  redis.call('LTRIM', recent, 0, RECENT_CUES - 1)
+  redis.call('EXPIRE', recent, DAY_S)
   redis.call('SPUBLISH', keys[1], cue)
   if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
 end

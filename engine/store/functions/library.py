@@ -7,10 +7,10 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS
+from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 
-LIBRARY = "cueline_7"
+LIBRARY = "cueline_8"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 LEARN = f"{LIBRARY}_learn"
@@ -22,11 +22,14 @@ FORGET = f"{LIBRARY}_forget"
 def code() -> bytes:
     """`cueline.lua` with the constants that Python shares with it filled in."""
     text = Path(__file__).with_name("cueline.lua").read_text()
-    return (
-        Template(text)
-        .substitute(LIBRARY=LIBRARY, HISTORY=HISTORY, DAY_S=DAY_S, KEPT_S=LESSONS_KEPT_DAYS * DAY_S)
-        .encode()
-    )
+    filled_in = {
+        "LIBRARY": LIBRARY,
+        "HISTORY": HISTORY,
+        "RECENT_CUES": RECENT_CUES,
+        "DAY_S": DAY_S,
+        "KEPT_S": LESSONS_KEPT_DAYS * DAY_S,
+    }
+    return Template(text).substitute(filled_in).encode()
 
 
 async def ensure(call: Callable[[bytes], Awaitable[Any]]) -> None:

@@ -26,7 +26,7 @@ from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
 from engine.web.auth.tickets import CueStream
 from engine.web.push.audience import AGENTS, Audience, audience_of
-from engine.web.push.fan_out import CueFeed, Listener, Share, past
+from engine.web.push.fan_out import QUEUE, CueFeed, Listener, Share
 from engine.web.push.frames import CueFrame
 from engine.web.server.admission import Admission
 from engine.web.server.limits import chunks
@@ -105,7 +105,7 @@ class CueRoutes:
             with self.until_disconnected(request, customer, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
                 seen: set[str] = set()
-                async for entry in self._missed(customer, last):
+                for entry in await self._missed(customer, last):
                     seen.add(entry.id)
                     if audience.wants(entry.cue) and self._alive(entry):
                         yield audience.form(CueFrame(entry))
@@ -114,19 +114,16 @@ class CueRoutes:
 
         return Response(200, list(HEADERS), StreamedContent(b"text/event-stream", frames))
 
-    async def _missed(self, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
-        """Catch up after `last`. Without it: the customer's newest cue, which may have been sent while the page
-        was loading or the visitor was away.
-
-        For a customer the stream is read only when there is something newer than `last`: it holds every
-        customer's cues, and a website reconnects with each page.
-        """
-        newest = None if customer is None else await self._services.cues.latest(customer)
-        if last and (customer is None or (newest is not None and newest.id != last)):
-            async for entry in past(self._services.cues, customer, last):
-                yield entry
-        elif not last and newest is not None:
-            yield newest
+    async def _missed(self, customer: CustomerId | None, last: str) -> list[CueEntry]:
+        """What came after `last`. Without it the customer's newest cue, which may have been sent while the page
+        was loading or the visitor was away; nothing for who listens to all."""
+        cues = self._services.cues
+        if customer is None:
+            return await cues.newest(QUEUE, last) if last else []
+        if last:
+            return await cues.since(customer, last)
+        newest = await cues.latest(customer)
+        return [newest] if newest else []
 
     @contextmanager
     def until_disconnected(

@@ -32,11 +32,11 @@ RETRY_AFTER_S = 10  # for who has too many streams
 PAUSE_S = 0.5  # between retries while the store is away
 
 
-async def past(cues: CueStore, customer: CustomerId | None, last: str) -> AsyncIterator[CueEntry]:
-    """Every cue after `last`, each once, oldest first: page by page, and pages may overlap."""
+async def past(cues: CueStore, last: str) -> AsyncIterator[CueEntry]:
+    """Every cue of all customers after `last`, each once, oldest first: page by page, and pages may overlap."""
     seen: set[str] = set()
     while True:
-        page = await cues.since(customer, last, PAGE)
+        page = await cues.since(None, last, PAGE)
         fresh = [entry for entry in page if entry.id not in seen]
         for entry in fresh:
             seen.add(entry.id)
@@ -202,7 +202,7 @@ class CueFeed:
         """Catch up if the reader failed before, then follow. The tail was opened before the past is read, so no
         cue is missed."""
         if self._passed:
-            await self._pass_all_on(past(self._cues, None, self._passed[-1]))
+            await self._pass_all_on(past(self._cues, self._passed[-1]))
         await self._pass_all_on(tail)
 
     async def _pass_all_on(self, entries: AsyncIterator[CueEntry]) -> None:
