@@ -59,7 +59,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):
     """What could not be read of an event that was taken all the same: ``reason`` is a code of `BadEvent` or
-    ``placeholder_id``, ``field`` the path in the sender's own shape."""
+    ``placeholder_id`` or ``misspelt_event``, ``field`` the path in the sender's own shape."""
 
     reason: str
     field: str

@@ -89,6 +89,7 @@ HOMES: dict[str, set[str]] = {
     "msgpack": {"replay"},
     "orjson": {"web", "replay"},
     "stamina": {"retry"},
+    "rapidfuzz": {"sources"},
     "typer": {"replay"},
     "rich": {"replay"},
 }

@@ -38,12 +38,6 @@ def process() -> Process:
     return guarded()
 
 
-@pytest.fixture
-async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(process) as client:
-        yield client
-
-
 async def test_every_address_stands_in_the_table(api: httpx.AsyncClient) -> None:
     paths = (await api.get("/openapi.json")).json()["paths"]
     served = {(method.upper(), path) for path, methods in paths.items() for method in methods if method != "head"}

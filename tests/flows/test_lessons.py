@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -30,12 +29,6 @@ def process_with(**lessons: Any) -> Process:
 @pytest.fixture
 def process() -> Process:
     return process_with()
-
-
-@pytest.fixture
-async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(process) as client:
-        yield client
 
 
 async def given(process: Process, visitor: str, cue: bool = False, delivered: bool = True) -> str:

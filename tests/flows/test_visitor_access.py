@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
@@ -20,18 +18,12 @@ from tests.flows.access import (
     status,
     visitor_token,
 )
-from tests.flows.api import Process, calling
+from tests.flows.api import Process
 
 
 @pytest.fixture
 def process() -> Process:
     return guarded()
-
-
-@pytest.fixture
-async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(process) as client:
-        yield client
 
 
 #: What a visitor token opens for its own ids, and the answer about somebody else's; all else is 403.

@@ -36,11 +36,6 @@ ROUTES = [
 
 
 @pytest.fixture
-def process() -> Process:
-    return Process(settings())
-
-
-@pytest.fixture
 async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
     async with calling(process) as client:
         client.headers.update(AGENT)

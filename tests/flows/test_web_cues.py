@@ -40,11 +40,6 @@ NEIGHBOUR = next(
 
 
 @pytest.fixture
-def process() -> Process:
-    return Process(settings())
-
-
-@pytest.fixture
 async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
     async with serving(process) as client:
         yield client

@@ -31,17 +31,6 @@ CALLS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def process() -> Process:
-    return Process(settings())
-
-
-@pytest.fixture
-async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(process) as client:
-        yield client
-
-
 def view(**fields: Any) -> dict[str, Any]:
     return {"type": "track", "event": "Product Viewed", "userId": "ann", "messageId": "m1", **fields}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,12 +16,6 @@ NOBODY = ["undefined", "NULL", "[object Object]", "0", "00000000-0000-0000-0000-
 @pytest.fixture
 def process() -> Process:
     return Process(settings(), placeholders=words(["Kiosk"]))
-
-
-@pytest.fixture
-async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(process) as client:
-        yield client
 
 
 def refused(answer: httpx.Response, field: str) -> str:

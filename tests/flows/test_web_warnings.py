@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.flows.api import WRITE, WRITER, Process, calling, settings
-
-
-@pytest.fixture
-def process() -> Process:
-    return Process(settings())
-
-
-@pytest.fixture
-async def api(process: Process) -> AsyncIterator[httpx.AsyncClient]:
-    async with calling(process) as client:
-        yield client
+from tests.flows.api import WRITE, WRITER, Process
 
 
 def brief(warnings: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
@@ -53,6 +41,7 @@ SIDE_FIELDS: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"userId": False, "anonymousId": "a1", "event": "Product Viewed"}, "bad_field", "userId"),
     ({"userId": "undefined", "anonymousId": "a1", "event": "Product Viewed"}, "placeholder_id", "userId"),
+    ({"anonymousId": "a1", "event": "Product Veiwed"}, "misspelt_event", "event"),
 ]
 
 

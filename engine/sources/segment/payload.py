@@ -25,6 +25,7 @@ from engine.sources.segment.commerce import NOTHING, Content, Properties, kind_o
 from engine.sources.segment.content import category, content
 from engine.sources.segment.ids import customer, message_id
 from engine.sources.segment.limits import LIMITS, Limits
+from engine.sources.segment.misspelt import meant
 from engine.sources.segment.values import leave_out, text
 from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
 from engine.sources.tolerant_json import decode
@@ -97,7 +98,7 @@ def message(
         body = decode(_PAYLOAD, payload, limits.event_bytes)
     except BadEvent as fault:
         body = _loose(payload, limits.event_bytes, fault, left_out)
-    kind = _kind(body, call)
+    kind = _kind(body, call, left_out)
     known, anonymous = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
     about = _content(kind, body, limits.placeholders, left_out)
     return Message(
@@ -214,13 +215,17 @@ def _loose(payload: bytes | msgspec.Raw, limit: int, fault: BadEvent, left_out: 
     return decode(_LOOSE_PAYLOAD, payload, limit)
 
 
-def _kind(body: _Payload, call: str) -> Kind:
+def _kind(body: _Payload, call: str, left_out: list[LeftOut]) -> Kind:
     name = call or text(body.type if body.type is not None else body.action, "type")
     if name == "track":
         event = text(body.event, "event", 1_024)
         if not event:
             raise BadEvent("bad_field", "the event's name is needed", "event")
-        return kind_of(event)
+        known = kind_of(event)
+        if known is Kind.OTHER and (like := meant(event)):
+            slip = BadEvent("misspelt_event", f"did you mean {like}? It counts as kind other", "event")
+            leave_out(slip, left_out)
+        return known
     kind = _CALLS.get(name)
     if kind is None:
         raise BadEvent("unknown_type", f"one of {', '.join(CALLS)} is needed", "type")
