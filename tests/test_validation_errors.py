@@ -32,15 +32,17 @@ class Outer(msgspec.Struct, forbid_unknown_fields=True):
 @pytest.mark.parametrize(
     ("body", "detail", "field"),
     [
-        (b'{"a": "x"}', "Expected `int`, got `str`", "a"),
-        (b"{}", "Object missing required field `a`", "a"),
-        (b'{"a": 1, "b": 2}', "Object contains unknown field `b`", "b"),
-        (b'{"a": 1, "inner": {}}', "Object missing required field `n`", "inner.n"),
-        (b'{"a": 1, "inner": {"n": 1, "m": 1}}', "Object contains unknown field `m`", "inner.m"),
-        (b'{"a": 1, "many": [{"n": 1}, {"n": "x"}]}', "Expected `int`, got `str`", "many[1].n"),
-        (b'{"a": 1, "word": "w - at `$.a`"}', "Invalid enum value 'w - at `$.a`'", "word"),
-        (b'{"a": 1, "word": "field `a`"}', "Invalid enum value 'field `a`'", "word"),
-        (b"[]", "Expected `object`, got `array`", ""),
+        (b'{"a": "x"}', "a whole number is needed, not a text", "a"),
+        (b"{}", "it is needed", "a"),
+        (b'{"a": 1, "b": 2}', "there is no such field", "b"),
+        (b'{"a": 1, "inner": {}}', "it is needed", "inner.n"),
+        (b'{"a": 1, "inner": {"n": 1, "m": 1}}', "there is no such field", "inner.m"),
+        (b'{"a": 1, "many": [{"n": 1}, {"n": "x"}]}', "a whole number is needed, not a text", "many[1].n"),
+        (b'{"a": 1, "word": "w - at `$.a`"}', "unknown value 'w - at `$.a`'", "word"),
+        (b'{"a": 1, "word": "field `a`"}', "unknown value 'field `a`'", "word"),
+        (b'{"a": 1, "inner": []}', "an object is needed, not an array", "inner"),
+        (b'{"a": null}', "a whole number is needed, not null", "a"),
+        (b"[]", "an object is needed, not an array", ""),
     ],
 )
 def test_detail_and_field(body: bytes, detail: str, field: str) -> None:

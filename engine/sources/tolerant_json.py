@@ -101,8 +101,8 @@ def _readable(found: re.Match[bytes]) -> bytes:
 def described(error: msgspec.ValidationError) -> BadEvent:
     """A validation error as a refusal that names the field in the sender's own shape."""
     detail, field = describe_validation_error(str(error))
-    if "out of range" in detail:
+    if "out of range" in str(error):
         return BadEvent("bad_number", "not a finite number", field)
-    if "missing required field" in detail:
+    if str(error).startswith("Object missing required field"):
         return BadEvent("malformed", detail, field)
     return BadEvent("bad_field" if field else "malformed", detail, field)

@@ -58,6 +58,14 @@ async def test_what_could_not_be_read_is_a_warning_in_the_answer_and_counted(
     assert process.meter.value("events_accepted") == 1
 
 
+async def test_a_warning_is_in_plain_words(api: httpx.AsyncClient) -> None:
+    body = {"anonymousId": "a1", "event": "Product Viewed", "properties": []}
+    (warning,) = (await api.post("/v1/track", json=body, headers=WRITER)).json()["warnings"]
+    assert warning == {
+        "reason": "bad_field", "field": "properties", "detail": "an object is needed, not an array"
+    }  # fmt: skip
+
+
 async def test_a_batch_names_the_event_of_each_warning(process: Process, api: httpx.AsyncClient) -> None:
     good = {"type": "page", "userId": "ann"}
     batch = [good, *({"type": "track", **body} for body, _, _ in SIDE_FIELDS), {"type": "dance"}, good]

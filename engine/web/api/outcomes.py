@@ -95,7 +95,7 @@ def read_report(body: bytes) -> OutcomeReport:
         return _decode(body)
     except msgspec.ValidationError as fault:
         detail, field = describe_validation_error(str(fault))
-        if detail.startswith("Invalid enum value"):
+        if detail.startswith("unknown value"):
             detail += f"; one of {', '.join(OutcomeName)} is needed"
         raise BadRequest(detail, field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
