@@ -63,7 +63,7 @@ async def test_an_empty_last_id_is_none(process: Process) -> None:
     """As the website of a visitor sends it who has seen no cue yet."""
     await process.cue("ann")
     path = "/v1/customers/ann/cues?lastEventId="
-    async with serving(process) as api, api.stream("GET", path, headers=WRITER) as answer:
+    async with serving(process) as api, api.stream("GET", path, headers=AGENT) as answer:
         assert answer.status_code == 200
         assert (await next_cue(frames(answer))).data["customer"] == "ann"
 
