@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast, get_args
@@ -77,14 +77,20 @@ def faults(
         Path | None, typer.Option(exists=True, dir_okay=False, help="The log to replay; else made-up shoppers.")
     ] = None,
     partitions: Annotated[int, typer.Option(min=1)] = 16,
+    topic_config: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of the events topic, as compression.type=lz4; Kafka only.")
+    ] = None,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
     seed: int = 1,
     as_json: AsJson = False,
 ) -> None:
     """Kill -9 at random moments, then compare every row with an undisturbed run; exit code 1 when one differs."""
     chosen, log = _targets(targets), from_file(input) if input else made_up(seed)
+    configured = _pairs(topic_config or [])
     with errors_as_exit_codes():
-        result = asyncio.run(bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err))
+        result = asyncio.run(
+            bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err, configured)
+        )
     show(result, as_json)
     if not result.exact:
         raise typer.Exit(1)
@@ -114,6 +120,13 @@ def compare(
         size = Size(events=events, customers=customers, decisions=decisions)
         result = bench_compare(revision, subject, pairs, rules, size, err)
     show(result, as_json)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=")[::2] for text in texts]
+    if wrong := [name for name, value in pairs if not name or not value]:
+        raise typer.BadParameter(f"{wrong[0]!r} is no NAME=VALUE", param_hint="--topic-config")
+    return dict(pairs)
 
 
 def _targets(text: str) -> tuple[KillTarget, ...]:

@@ -14,10 +14,11 @@ import random
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -87,13 +88,16 @@ class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
 
 async def bench_faults(
     log: Log, kills: int, targets: tuple[KillTarget, ...], broker: str, partitions: int, rules: Path, seed: int,
-    console: Console,
+    console: Console, topic_config: Mapping[str, str] = MappingProxyType({}),
 ) -> FaultsResult:  # fmt: skip
-    """Run it. Raises `Unavailable` when the engine does not recover, `BadSettings` for what cannot be killed."""
+    """Run it, on an events topic with `topic_config`. Raises `Unavailable` when the engine does not recover,
+    `BadSettings` for what cannot be killed or set."""
     if "broker" in targets and broker != "kafka":
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
+    if topic_config and broker != "kafka":
+        raise BadSettings("tansu has no settings of topics: set them with --broker kafka")
     with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
-        async with Stage(Path(folder), broker, partitions, rules).set() as stage:
+        async with Stage(Path(folder), broker, partitions, rules, topic_config).set() as stage:
             run = _FaultRun(stage, log, random.Random(seed))
             task = bar.add_task("kills", total=kills)
             return await run.all(kills, targets, lambda done: bar.update(task, completed=done))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 import msgspec
@@ -32,12 +33,20 @@ _Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 class Stage:
-    """The services, and the workers that read into database 0."""
+    """The services, and the workers that read into database 0. ``topic_config`` has settings of the events topic."""
 
-    def __init__(self, folder: Path, broker: str, partitions: int, rules: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        broker: str,
+        partitions: int,
+        rules: Path,
+        topic_config: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder
         self.partitions = partitions
         self.rules = rules
+        self.topic_config = topic_config
         self.broker_name = broker
         self.broker: Broker = apache_kafka(folder) if broker == "kafka" else tansu(folder)
         self.redis = Valkey(folder, appendonly=True)
@@ -49,7 +58,7 @@ class Stage:
         """Start everything; on leaving, end it."""
         await asyncio.gather(self.broker.start(), self.redis.start())
         try:
-            await make_topics(self.kafka, topics_of(self.kafka))
+            await make_topics(self.kafka, topics_of(self.kafka), {self.kafka.events_topic: self.topic_config})
             yield self
         finally:
             await self.supervisor.stop_all()

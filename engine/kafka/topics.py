@@ -13,6 +13,7 @@ from engine.kafka.security import client_options
 from engine.settings import Kafka
 
 Partitions = Mapping[str, int]
+Configs = Mapping[str, Mapping[str, str]]  # topic -> its settings on the broker
 
 CLEANUP, RETENTION = "cleanup.policy", "retention.ms"
 DAY_MS = 86_400_000
@@ -29,13 +30,13 @@ def topics_of(kafka: Kafka) -> Partitions:
     }
 
 
-def configs_of(kafka: Kafka) -> Mapping[str, Mapping[str, str]]:
+def configs_of(kafka: Kafka) -> Configs:
     """Topic -> what it is made with besides; the others have the broker's defaults."""
     return {kafka.audit_topic: {CLEANUP: "delete", RETENTION: str(kafka.audit_days * DAY_MS)}}
 
 
-async def make_topics(kafka: Kafka, topics: Partitions) -> None:
-    """Create those that are missing.
+async def make_topics(kafka: Kafka, topics: Partitions, configs: Configs | None = None) -> None:
+    """Create those that are missing, with `configs` instead of those of `configs_of`.
 
     Raises `BadSettings` when settings contradict each other, or a topic exists with another number of partitions
     (it decides which worker owns a customer), `Unavailable` when the broker refuses or does not answer.
@@ -43,7 +44,7 @@ async def make_topics(kafka: Kafka, topics: Partitions) -> None:
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=10_000)
     try:
         await admin.start()
-        await _create(admin, topics, kafka)
+        await _create(admin, topics, kafka.replication, configs_of(kafka) if configs is None else configs)
         await _check(admin, topics)
     except (KafkaError, AttributeError) as error:  # the latter is aiokafka's where no broker is named
         raise Unavailable(await unreachable(kafka) or f"topics on {kafka.brokers}: {error!r}") from error
@@ -51,10 +52,9 @@ async def make_topics(kafka: Kafka, topics: Partitions) -> None:
         await admin.close()
 
 
-async def _create(admin: AIOKafkaAdminClient, topics: Partitions, kafka: Kafka) -> None:
-    configs = configs_of(kafka)
+async def _create(admin: AIOKafkaAdminClient, topics: Partitions, replication: int, configs: Configs) -> None:
     wanted = [
-        NewTopic(name, partitions, kafka.replication, topic_configs=dict(configs.get(name, {})))
+        NewTopic(name, partitions, replication, topic_configs=dict(configs.get(name, {})))
         for name, partitions in topics.items()
     ]
     answer = await admin.create_topics(wanted)

@@ -14,8 +14,9 @@ from loadtest.faults import FaultsResult, KillTarget, RecoveryTimes, bench_fault
 RULES = Path(__file__).parent.parent.parent / "rules"
 
 
-async def run(kills: int, targets: tuple[KillTarget, ...], broker: str) -> FaultsResult:
-    return await bench_faults(made_up(1), kills, targets, broker, 8, RULES, 1, Console(quiet=True))
+async def run(kills: int, targets: tuple[KillTarget, ...], broker: str, **topic_config: str) -> FaultsResult:
+    config = {name.replace("_", "."): value for name, value in topic_config.items()}
+    return await bench_faults(made_up(1), kills, targets, broker, 8, RULES, 1, Console(quiet=True), config)
 
 
 @pytest.mark.slow
@@ -30,14 +31,16 @@ async def test_workers_and_redis_killed_on_the_embedded_broker() -> None:
 
 @pytest.mark.kafka
 async def test_everything_killed_on_apache_kafka() -> None:
-    result = await run(3, ("worker", "redis", "broker"), "kafka")
+    result = await run(3, ("worker", "redis", "broker"), "kafka", compression_type="lz4")
     assert result.exact, result
     assert result.kills == {"worker": 1, "redis": 1, "broker": 1}
 
 
-async def test_a_broker_that_forgets_is_not_killed() -> None:
+async def test_a_broker_that_forgets_is_not_killed_and_one_without_settings_has_none() -> None:
     with pytest.raises(BadSettings, match="--broker kafka"):
         await run(1, ("broker",), "tansu")
+    with pytest.raises(BadSettings, match="--broker kafka"):
+        await run(1, ("worker",), "tansu", compression_type="lz4")
 
 
 @pytest.mark.parametrize("fault", ["rows_different", "events_lost", "events_doubled", "cues_different"])
