@@ -33,7 +33,7 @@ _Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 class Stage:
-    """The services, and the workers that read into database 0. ``topic_config`` has settings of the events topic."""
+    """The services, and the workers that read into database 0; ``topic_config`` is the events topic's."""
 
     def __init__(
         self,

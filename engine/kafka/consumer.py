@@ -21,7 +21,6 @@ from faust.types import TP
 
 from engine.kafka import record_batches
 from engine.ports.kafka import LagMonitor, MicroBatchHandler, PartitionProgress
-from engine.ports.records import FetchedRecords, as_columns
 
 log = logging.getLogger("cueline.worker")
 
@@ -101,8 +100,8 @@ class BatchConsumer(Consumer):
                 self.add_future(self._refresh_ends(core))
             core.alive()
 
-    async def _apply(self, core: Core, records: Mapping[Any, Sequence[Any]]) -> None:
-        ours = {tp.partition: _columns(batch) for tp, batch in records.items() if tp.topic == core.topic and batch}
+    async def _apply(self, core: Core, records: Mapping[Any, Any]) -> None:
+        ours = {tp.partition: batch for tp, batch in records.items() if tp.topic == core.topic and len(batch)}
         if ours:
             self._seek_all(core, await core.worker.apply(ours))
         for tp, batch in records.items():
@@ -222,11 +221,6 @@ class BatchConsumer(Consumer):
             log.info("Kafka did not answer for its end offsets: %r", error)
         finally:
             self._refreshing = False
-
-
-def _columns(batch: Any) -> FetchedRecords:
-    """`batch` as columns, also where aiokafka had to read it."""
-    return batch if isinstance(batch, FetchedRecords) else as_columns(batch)
 
 
 async def _fetch_only(consumer: Any, topic: str, without: set[int], again: set[int]) -> None:

@@ -90,7 +90,11 @@ def build_app(core: StreamCore, settings: Kafka, kafka_log: KafkaLog, learn: Lea
 
 
 async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) -> None:
-    """Count one outcome; retries while the store is away, because an agent that raises loses the record."""
+    """Count one outcome; retries while the store is away, because an agent that raises loses the record. A record
+    without a value says nothing."""
+    if message.value is None:
+        kafka_log.count_tombstone()
+        return
     async for attempt in attempts("an outcome", Unavailable):
         with attempt:
             try:

@@ -148,6 +148,11 @@ class KafkaLog:
         await self._send([_Record(self._settings.deadletters_topic, *record)])
         self._count([letter])
 
+    def count_tombstone(self) -> None:
+        """Count a record without a value, of any topic."""
+        if self._meter is not None:
+            self._meter.add("stream_tombstones")
+
     def _count(self, letters: Sequence[DeadLetter]) -> None:
         if self._meter is not None:
             for reason, count in Counter(letter.reason for letter in letters).items():

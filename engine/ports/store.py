@@ -72,8 +72,8 @@ class Commit(msgspec.Struct, frozen=True):
     """What one micro-batch of one partition changes, atomically.
 
     ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
-    (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``customers``, ``activated``, and
-    ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
+    (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``tombstones``, ``customers``,
+    ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
     `StreamStore.connections` that all this is based on.
     """
 

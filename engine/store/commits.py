@@ -90,10 +90,10 @@ class StreamCommands(Commands):
     async def position(self, partition: int) -> Position:
         reply = await self._connection.call(pack(("HMGET", self._keys.position[partition], "epoch", "offset")))
         epoch, offset = reply
-        return Position(_whole(epoch, NO_EPOCH), self._offset(partition, offset))
+        return Position(whole(epoch, NO_EPOCH), self._offset(partition, offset))
 
     def _offset(self, partition: int, stored: bytes | None) -> int:
-        if (offset := _whole(stored, -1)) < 0:
+        if (offset := whole(stored, -1)) < 0:
             raise BadState(
                 f"partition {partition}: Redis holds no offset in {self._keys.position[partition].decode()}, so "
                 "that nothing says which records its rows have; restore it from a backup, or set it to what it was"
@@ -156,7 +156,7 @@ class StreamCommands(Commands):
         return pack(("FCALL", CUES, 2, *keys, self._settings.cue_stream_length, *values))
 
 
-def _whole(stored: bytes | None, otherwise: int) -> int:
+def whole(stored: bytes | None, otherwise: int) -> int:
     """A whole number as Redis stores it, 0 where there is none; `otherwise` for anything else."""
     text = b"0" if stored is None else stored
     return int(text) if text.isdigit() and len(text) <= DIGITS else otherwise

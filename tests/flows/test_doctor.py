@@ -25,10 +25,12 @@ from engine.events import Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
+from engine.ports.store import Pause
 from engine.process.doctor.examine import examine
 from engine.process.doctor.finding import Finding
 from engine.process.doctor.redis import skew_finding, version_finding
 from engine.settings import Settings
+from engine.store.redis import RedisStore
 from tests.services import Broker, Valkey
 
 RULES = Path(__file__).parent.parent.parent / "rules"
@@ -120,6 +122,28 @@ async def test_a_topic_that_keeps_too_little_or_is_compacted(settings: Settings)
     assert set(found) == {f"topic {events}", f"topic {audit}"}
     kept = changed(settings, "kafka", audit_days=1)
     assert f"topic {audit}" not in await problems(kept)
+
+
+async def test_an_offset_that_is_none_and_a_partition_that_takes_no_records(
+    settings: Settings, valkey: Valkey
+) -> None:
+    await made(settings)
+    hold(valkey, AT, 1)
+    store = RedisStore(settings.redis, PARTITIONS)
+    await store.pause(AT, Pause(1, 10, 3, "why"))
+    await store.pause((AT + 1) % PARTITIONS, Pause(5, 10, 3, "it went on since"))
+    found = await problems(settings)
+    assert {name: finding.state for name, finding in found.items()} == {"intake": "bad"}
+    assert found["intake"].detail.startswith(
+        f"partition {AT}: 3 of the last 10 records cannot be applied; the last: why"
+    )
+    await store.let_pass(AT, 2)
+    assert await problems(settings) == {}
+    await store.close()
+    with redis.Redis.from_url(valkey.url) as client:
+        client.hset(f"{{p{AT}}}:o", "offset", "rubbish")
+    found = await problems(settings)
+    assert found["redis offsets"].detail == f"no number in {{p{AT}}}:o: restore them"
 
 
 async def test_services_that_are_away(settings: Settings) -> None:

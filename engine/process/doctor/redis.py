@@ -13,14 +13,14 @@ from engine.customer_id import customer_id
 from engine.errors import BadSettings, Unavailable
 from engine.events import Outcome, OutcomeName
 from engine.process.doctor.finding import Finding, State
+from engine.process.doctor.partitions import offsets, pauses
 from engine.settings import Redis, Settings, Web
 from engine.store.endpoint import arguments
-from engine.store.keys import KEYS, RedisKeys
+from engine.store.keys import KEYS
 from engine.store.reach import unreachable
 from engine.store.redis import RedisStore
 from engine.web.auth.keys import configured_keys
 
-MOST_PARTITIONS = 4_096
 LEAST_REDIS = 7  # the first with functions
 SKEW_WARNED_MS, SKEW_BAD_MS = 250, 2_000
 
@@ -35,13 +35,15 @@ async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
         return [Finding("redis", "bad", str(wrong))], {}
     try:
         version = version_finding(await client.info("server"))
-        skew, held = skew_finding(*await _times(client)), await _held(client)
+        skew = skew_finding(*await _times(client))
+        held, unread = await offsets(client)
         stored = await client.hlen(KEYS)
     except (RedisError, OSError, TimeoutError) as error:
         return [Finding("redis", "bad", f"redis.url: no answer: {error}")], {}
     finally:
         await client.aclose()
-    return [version, await _functions(settings), skew, _keys(settings.web, stored)], held
+    paused = await pauses(settings, held)
+    return [version, await _functions(settings), skew, _keys(settings.web, stored), *unread, *paused], held
 
 
 def _client(settings: Redis) -> redis.asyncio.Redis:
@@ -97,12 +99,3 @@ def skew_finding(before: float, theirs: float, after: float) -> Finding:
     state: State = "good" if skew < SKEW_WARNED_MS else "warning" if skew < SKEW_BAD_MS else "bad"
     detail = "agrees with this machine's" if not skew else f"{skew} ms away from this machine's: set both by NTP"
     return Finding("redis clock", state, detail)
-
-
-async def _held(client: redis.asyncio.Redis) -> dict[int, int]:
-    """Partition -> offset, for every partition that was ever claimed."""
-    pipe = client.pipeline(transaction=False)
-    for key in RedisKeys(MOST_PARTITIONS).position:
-        pipe.hmget(key, "epoch", "offset")
-    answers = enumerate(await pipe.execute())
-    return {partition: int(offset or 0) for partition, (epoch, offset) in answers if epoch is not None}
