@@ -67,6 +67,12 @@ async def test_of_ten_events_told_by_the_client_for_python_the_one_of_no_number_
     assert await site.measured("events_warned") == 0
 
 
+async def test_events_told_by_javas_own_client_count(site: Site, run: Runner) -> None:
+    await run("Visit.java", site.url, "ann")
+    assert (await site.counted())["applied"] == 10
+    assert (await site.customer("ann"))[0] == {"item_viewed": 10}
+
+
 @pytest.mark.parametrize(
     ("program", "events"),
     [("segment_node.cjs", VISIT.total()), ("rudder_node.cjs", VISIT.total()), ("segment_python.py", 9)],
