@@ -147,7 +147,7 @@ REQUESTS = [
 ]
 
 
-@pytest.mark.parametrize("examples", [2, pytest.param(15, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("examples", [2, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("method", "path", "mode"), REQUESTS)
 def test_every_answer_is_as_documented(
     served: Served, method: str, path: str, mode: GenerationMode, examples: int
