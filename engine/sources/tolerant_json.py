@@ -25,15 +25,16 @@ _NUMBER = (  # of fewer than 309 digits and an exponent below 100
 )
 _NO_NUMBER = rb"[-+]?(?:[Nn][Aa][Nn]|[Ii][Nn][Ff](?:inity|INITY)?)(?!\w)|[-+]?[0-9][0-9.eE+\-]*+"
 
-# Both patterns match wherever they are tried, so that a scan never goes back: the good part, then what is wrong.
+# It matches wherever it is tried, so that a scan never goes back: the good part, then what is wrong.
 _OUTSIDE = re.compile(
     rb"(?P<good>(?:" + _STRING + rb"|[^\"NnIi0-9+\-\xef]++|null|" + _NUMBER + rb")*+)"
     rb"(?:(?P<number>" + _NO_NUMBER + rb")|(?P<mark>" + _BOM + rb")|\Z|(?P<other>[\s\S]))"
 )
-_ESCAPES = re.compile(
-    rb"(?P<good>(?:[^\\]++|\\(?!u[dD][89a-fA-F])[\s\S]"
-    rb"|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*+)"
-    rb"(?:(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\Z|(?P<other>[\s\S]))"
+# Backslashes of which the last begins the escape of a pair, or of a half that stands alone. It is tried at the
+# first of a run only, and begins with a byte that a search leaps to.
+_SURROGATE = re.compile(
+    rb"\\(?<!\\\\)(?:\\\\)*+u[dD](?:[89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(?P<lone>[89a-fA-F][0-9a-fA-F]{2}))"
 )
 _CONTROL = bytes.maketrans(bytes(range(32)), b" " * 32)
 
@@ -84,13 +85,20 @@ def repaired(payload: bytes) -> bytes:
         text.decode()
     except UnicodeDecodeError:
         text = text.decode(errors="replace").encode()
-    text = _ESCAPES.sub(_whole, text, MAX_REPAIRS)
-    return _OUTSIDE.sub(_readable, text, MAX_REPAIRS)
+    return _OUTSIDE.sub(_readable, _without_halves(text), MAX_REPAIRS)
 
 
-def _whole(found: re.Match[bytes]) -> bytes:
-    good, lone, other = found.group("good", "lone", "other")
-    return good + (rb"\ufffd" if lone else other or b"")
+def _without_halves(text: bytes) -> bytes:
+    """`text` with U+FFFD for each half of a surrogate pair, at most `MAX_REPAIRS`."""
+    parts: list[bytes] = []
+    done = 0
+    for found in _SURROGATE.finditer(text):
+        if found["lone"] is not None:
+            parts += (text[done : found.end() - 6], rb"\ufffd")
+            done = found.end()
+            if len(parts) == 2 * MAX_REPAIRS:
+                break
+    return b"".join((*parts, text[done:])) if parts else text
 
 
 def _readable(found: re.Match[bytes]) -> bytes:

@@ -21,11 +21,13 @@ class SegmentBatch(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 
 
 class _Key(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    write_key: Any = None
+    write_key: msgspec.Raw = msgspec.Raw(b"null")  # whatever it is, nothing is made of it yet
 
 
 _BATCH = msgspec.json.Decoder(SegmentBatch)
 _KEY = msgspec.json.Decoder(_Key)
+_TEXT = msgspec.json.Decoder(str)
+_KEY_BYTES = 2_048  # quotes and escapes included
 _WRITTEN_KEY = re.compile(rb'"writeKey"\s*+:\s*+"([^"\\]{1,256})"')
 
 
@@ -52,10 +54,15 @@ def _decode(payload: bytes) -> SegmentBatch:
 
 def write_key(payload: bytes) -> str:
     """The writeKey in the body of a call or batch, empty when there is none to read. Nobody has shown a key yet,
-    so a body that is no JSON is searched and not repaired."""
+    so a body that is no JSON is searched and not repaired, and nothing is made of what is no key."""
     try:
         key = _KEY.decode(payload).write_key
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = _WRITTEN_KEY.search(payload)
         return found[1].decode(errors="replace") if found else ""
-    return key if isinstance(key, str) else ""
+    if len(memoryview(key)) > _KEY_BYTES:
+        return ""
+    try:
+        return _TEXT.decode(key)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""  # no text

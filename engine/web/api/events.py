@@ -19,12 +19,15 @@ from engine.web.auth.authenticator import Authenticator
 from engine.web.auth.principal import NOBODY, Principal
 from engine.web.server import replies
 from engine.web.server.admission import Admission
+from engine.web.server.body_budget import BodyBudget
 from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
 from engine.web.server.problems import TooLarge, respond
 from engine.web.services import Services
 
 CALLS = ("track", "identify", "page", "screen", "group", "alias")
+KNOWN_BODIES = 128 * 1024 * 1024  # bytes that arrive at once, of all who show a key in a header …
+UNKNOWN_BODIES = 32 * 1024 * 1024  # … and of the others, who keep no one out but one another
 YIELD_EVENTS = 100  # of a batch, between two yields to the event loop: about a millisecond …
 YIELD_BYTES = 32 * 1024  # … or so many bytes of them
 
@@ -98,6 +101,7 @@ class EventRoutes:
         self._admission = admission
         self._web = web
         self._batches = SentBatches(services.log, services.sent)
+        self._of_known, self._of_unknown = BodyBudget(KNOWN_BODIES), BodyBudget(UNKNOWN_BODIES)
 
     def call(self, name: str) -> Callable[[Request, Principal], Awaitable[Response]]:
         """The handler of one call."""
@@ -165,7 +169,7 @@ class EventRoutes:
     async def _authorised(self, request: Request, caller: Principal, limit: int) -> tuple[bytes, Principal]:
         """The body of a request, and who holds its key, which may be in the body itself."""
         try:
-            body = await read_body(request, limit)
+            body = await read_body(request, limit, self._of_unknown if caller is NOBODY else self._of_known)
         except TooLarge:
             self._services.meter.add("events_rejected", label="too_large")
             raise

@@ -11,17 +11,19 @@ from typing import Any, cast
 from blacksheep import Request
 
 from engine.errors import BadRequest
+from engine.web.server.body_budget import BodyBudget
 from engine.web.server.problems import TooLarge, TooSlow, WrongEncoding
 
 ARRIVES_WITHIN_S = 10.0
 GZIP = zlib.MAX_WBITS | 16  # zlib: with gzip's header and checksum
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int, budget: BodyBudget | None = None) -> bytes:
     """The body, unpacked when it is gzip, at most `limit` bytes; beyond it neither reads nor unpacks but raises
-    `TooLarge`. Raises `TooSlow` for one that does not arrive, `WrongEncoding` and `BadRequest`."""
+    `TooLarge`. Raises `TooSlow` for one that does not arrive, `WrongEncoding` and `BadRequest`, and `Overloaded`
+    when `budget`, which large bodies share while they arrive, is used up."""
     packed = _is_gzip(request)
-    body = await _in_time(_read(request, limit))
+    body = await _in_time(_read(request, limit, budget))
     return unpack(body, limit) if packed else body
 
 
@@ -79,14 +81,16 @@ def _rest(begun: Coroutine[Any, Any, bytes], awaited: object) -> Generator[Any, 
         return cast("bytes", done.value)
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def _read(request: Request, limit: int, budget: BodyBudget | None) -> bytes:
     stated = request.get_first_header(b"content-length")
     if stated is None:
-        return await _read_chunks(request, limit)
+        return await _read_chunks(request, limit, budget)
     if not stated.isdigit():
         raise BadRequest("not a number", "Content-Length")
     if len(stated) > 15 or int(stated) > limit:
         raise TooLarge(f"larger than {limit} bytes")
+    if budget is not None:
+        return await _read_chunks(request, limit, budget)
     return await request.read() or b""  # the server enforces the stated length
 
 
@@ -95,10 +99,15 @@ def chunks(request: Request) -> AsyncIterator[bytes]:
     return cast("AsyncIterator[bytes]", request.stream())  # BlackSheep's stub has another type
 
 
-async def _read_chunks(request: Request, limit: int) -> bytes:
+async def _read_chunks(request: Request, limit: int, budget: BodyBudget | None) -> bytes:
+    budget = budget or BodyBudget(limit)
     taken = bytearray()
-    async for chunk in chunks(request):
-        taken += chunk
-        if len(taken) > limit:
-            raise TooLarge(f"larger than {limit} bytes")
-    return bytes(taken)
+    try:
+        async for chunk in chunks(request):
+            if len(taken) + len(chunk) > limit:
+                raise TooLarge(f"larger than {limit} bytes")
+            budget.take(len(chunk))
+            taken += chunk
+        return bytes(taken)
+    finally:
+        budget.give_back(len(taken))
