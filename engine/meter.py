@@ -67,6 +67,7 @@ METRICS: dict[str, Metric] = {
         Metric("audit_dropped", "counter", "", "", "reads that were not audited: too many waited for Kafka"),
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),
         Metric("cues_dropped_slow_clients", "counter", "", "", "cues dropped for slow consumers"),
+        Metric("cues_taken", "counter", "", "", "cues for the web that a stream was the first to take"),
         Metric("cue_seconds", "histogram", "", "seconds", "event received to its cue pushed to a client"),
         Metric("decisions", "counter", "", "", "decisions answered"),
         Metric("decision_seconds", "histogram", "", "seconds", "decision asked to decision ready"),

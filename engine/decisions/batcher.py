@@ -27,7 +27,8 @@ from engine.events import Reason
 from engine.kernels.partition import partition_of
 from engine.ports.clock import Clock
 from engine.ports.meter import Meter
-from engine.ports.store import DecisionStore, View
+from engine.ports.offer_history import View
+from engine.ports.store import DecisionStore
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.state.row_codec import is_readable, read
@@ -145,7 +146,7 @@ class DecisionBatcher:
             pairs = self._readable(pairs)
             rows = read([view.row for _, view in pairs])
         requests = [asked.request for asked, _ in pairs]
-        results = decide_many(policy, requests, rows, [view.history for _, view in pairs], now)
+        results = decide_many(policy, requests, rows, [view.given(now) for _, view in pairs], now)
         last, names = rows["last_at"].tolist(), self._names(requests, now)
         return [
             (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0))

@@ -14,7 +14,8 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
 from engine.events import CHANNELS
-from engine.ports.store import DecisionStore, Reservation, View
+from engine.ports.offer_history import View
+from engine.ports.store import DecisionStore, Reservation
 
 #: A customer without a row, who never gets one: the warm-up writes nothing.
 NEW_CUSTOMER = customer_id("cueline-rehearsal")

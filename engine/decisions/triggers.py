@@ -177,7 +177,7 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         render(offer.say, asked.values, asked.currency),
         tuple(why(policy.clauses[position], asked.values)),
     )
-    for_web = web_text(offer.say, asked.values, asked.currency, moment.provenance)
+    for_web = web_text(offer.say, say, asked.values, asked.currency, moment.provenance)
     for way in ways:
         slots = _most_promising_first(asked, way.slots, position)
         best = asked.results[slots[0]]
@@ -193,7 +193,7 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         record = record_of(best, asked.customer, (position,), capped, (), indicator, asked.activated)
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
-            encode_record(record),
+            encode_record(record), cue.expires_at if "web" in channels else 0,
         )  # fmt: skip
 
 

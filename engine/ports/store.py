@@ -12,6 +12,7 @@ from engine.customer_id import CustomerId
 from engine.events import Cue, Outcome
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import CommitPoint
+from engine.ports.offer_history import View
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -34,9 +35,10 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 class CueCandidate(msgspec.Struct, frozen=True, gc=False):
     """An offer as the cue that fills certain slots of a `CueChoice` and no other.
 
-    ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``payload`` (opaque
-    bytes: an encoded `Cue`) goes to the cue stream. ``record``, when not empty, is kept under ``decision_id``
-    (begins with ``<partition>-``), for outcomes and look-ups of the cue.
+    ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``ends`` (epoch ms) is
+    when the offer is taken back unless a stream has taken the cue; 0: never. ``payload`` (opaque bytes: an encoded
+    `Cue`) goes to the cue stream. ``record``, when not empty, is kept under ``decision_id`` (begins with
+    ``<partition>-``), for outcomes and look-ups of the cue.
     """
 
     offer_id: str
@@ -46,6 +48,7 @@ class CueCandidate(msgspec.Struct, frozen=True, gc=False):
     decision_id: str = ""
     payload: bytes = b""
     record: bytes = b""
+    ends: int = 0
 
 
 class CueChoice(msgspec.Struct, frozen=True, gc=False):
@@ -168,14 +171,6 @@ class IntakeStore(Protocol):
         """Take all records of a partition below that offset, whatever they are."""
 
 
-class View(msgspec.Struct, frozen=True, gc=False):
-    """What a decision reads of one customer: the row (None: unknown) and when each offer was given
-    (epoch ms, ascending)."""
-
-    row: bytes | None
-    history: Mapping[str, Sequence[int]]
-
-
 class Reservation(msgspec.Struct, frozen=True, gc=False):
     """Take each of `candidates` for a customer whose cap still allows it.
 
@@ -257,6 +252,14 @@ class LessonStore(Protocol):
         `LESSONS_KEPT_DAYS`; with `only_look` say what that would be."""
 
 
+class TakenCue(msgspec.Struct, frozen=True, gc=False):
+    """A cue that a stream has taken: whose it is, its offer, and when that was given (`Cue.at`)."""
+
+    customer: CustomerId
+    offer_id: str
+    at: int
+
+
 class CueEntry(msgspec.Struct, frozen=True):
     """A cue as stored: ``id`` is ``<partition>-<stream id>``, the SSE event id."""
 
@@ -280,6 +283,10 @@ class CueStore(Protocol):
     async def newest(self, limit: int, after_id: str = "") -> list[CueEntry]:
         """The newest `limit` cues (1 or more) of all customers as far as kept, oldest first; only those after
         `after_id`, if it is known."""
+
+    async def take_cues(self, taken: Sequence[TakenCue]) -> int:
+        """Their offers were given for good, in one round trip; how many had neither been taken before, nor ended
+        without that."""
 
 
 #: The memory for repeats of large batches, of each customer: so many of the newest batches …

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.settings import Redis
 from engine.store.connection import Connection
 from engine.store.functions.library import ensure
@@ -21,3 +23,13 @@ class Commands:
         connection = Connection(self._settings, ensure)
         self._connections.append(connection)
         return connection
+
+    def _parts(self, partitions: Sequence[int]) -> list[list[int]]:
+        """Which positions of ``partitions`` one command may take: on a cluster those of one partition, whose keys
+        share a slot; else all. (A command for each of 16 partitions took a third of a single server's rate.)"""
+        if not self._connection.clustered:
+            return [list(range(len(partitions)))]
+        held: dict[int, list[int]] = {}
+        for position, partition in enumerate(partitions):
+            held.setdefault(partition, []).append(position)
+        return list(held.values())

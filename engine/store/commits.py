@@ -174,7 +174,7 @@ def _values(choice: CueChoice) -> list[str | bytes | int]:
     slots = len(choice.candidates[0].places) if choice.candidates else 0
     values: list[str | bytes | int] = [choice.customer, choice.at, slots, len(choice.candidates)]
     for candidate in choice.candidates:
-        values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms)
+        values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms, candidate.ends)
         values += (candidate.decision_id, candidate.payload, candidate.record, *candidate.places)
     return values
 

@@ -10,16 +10,18 @@ from typing import Any
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
-from engine.ports.store import CueEntry
+from engine.ports.store import CueEntry, TakenCue
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
+from engine.store.functions.library import TAKEN
 from engine.store.keys import RECENT_CUES
 from engine.store.resp import pack
 from engine.store.subscription import Message, Subscription
 
 PAGE = 1_000  # entries of one stream read at a time
 RETRY_S = 0.2  # between attempts to reconnect
+MOST_TAKEN = 64  # cues of one call: Redis, which has one thread, reads a history for each
 
 Stored = tuple[StreamPosition, bytes]  # with the cue's JSON
 
@@ -139,6 +141,24 @@ class CueCommands(Commands):
             ranges.append(pack((command, key, *ends, "COUNT", number)))
         replies = await self._connection.pipe(b"".join(ranges), self._keys.partitions)
         return [_stored(partition, entries) for partition, entries in enumerate(replies)]
+
+    async def take_cues(self, taken: Sequence[TakenCue]) -> int:
+        if not taken:
+            return 0
+        names = [cue.customer.encode() for cue in taken]
+        partitions = list(map(self._keys.of_customer, names))
+        frames = [
+            self._take([(partitions[i], names[i], taken[i]) for i in held[start : start + MOST_TAKEN]])
+            for held in self._parts(partitions)
+            for start in range(0, len(held), MOST_TAKEN)
+        ]
+        return sum(await self._connection.pipe(b"".join(frames), len(frames)))
+
+    def _take(self, taken: Sequence[tuple[int, bytes, TakenCue]]) -> bytes:
+        """One call for cues, each with its partition and customer."""
+        keys = [self._keys.history_prefix[partition] + name for partition, name, _ in taken]
+        values = chain.from_iterable((cue.offer_id, cue.at) for _, _, cue in taken)
+        return pack(("FCALL", TAKEN, len(keys), *keys, *values))
 
 
 def _entries(stored: Iterable[Stored]) -> list[CueEntry]:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.customer_id import CustomerId
-from engine.ports.store import Reservation, View
+from engine.ports.offer_history import View
+from engine.ports.store import Reservation
 from engine.store.commands import Commands
 from engine.store.functions.library import RESERVE
 from engine.store.resp import pack
@@ -35,16 +36,6 @@ class DecisionCommands(Commands):
         frame = b"".join(self._view_keys([(partitions[i], names[i]) for i in held]) for held in parts)
         replies = await self._connection.pipe(frame, len(parts))
         return _in_order(parts, map(_views, replies))
-
-    def _parts(self, partitions: Sequence[int]) -> list[list[int]]:
-        """Which positions of ``partitions`` one command may take: on a cluster those of one partition, whose keys
-        share a slot; else all. (A command for each of 16 partitions took a third of a single server's rate.)"""
-        if not self._connection.clustered:
-            return [list(range(len(partitions)))]
-        held: dict[int, list[int]] = {}
-        for position, partition in enumerate(partitions):
-            held.setdefault(partition, []).append(position)
-        return list(held.values())
 
     def _view_keys(self, customers: Sequence[tuple[int, bytes]]) -> bytes:
         """One MGET for customers, each with its partition."""

@@ -10,7 +10,8 @@ key                    type    content
 ``{p7}:o``             hash    fencing ``epoch`` (wall ms or larger), next ``offset`` of the topic to
                                apply, ``refused``: fenced commits
 ``{p7}:c:<customer>``  string  the customer's row (`engine.state.row_codec`)
-``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]
+``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]; and ``offer?`` -> of web
+                               cues that no stream has taken [given, end, …]
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
 ``{p7}:l:<decision>``  set     ``offer|outcome`` reported for that decision, and ``offer|channel|s`` or ``…|f`` as
                                counted; kept one day after the last

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,8 +13,8 @@ from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
+from engine.ports.offer_history import View
 from engine.ports.store import (
-    Candidate,
     Commit,
     CueCandidate,
     CueChoice,
@@ -23,15 +23,14 @@ from engine.ports.store import (
     Pause,
     Position,
     Reservation,
-    View,
+    TakenCue,
 )
 from engine.store.cue_entries import StreamPosition, entry, parse
-from engine.store.keys import DAY_S, HISTORY, RECENT_CUES, RedisKeys
+from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
+from engine.store.memory_history import OfferHistory
 from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
 from engine.store.memory_tickets import MemoryTickets
-
-History = dict[str, list[int]]
 
 _UNCLAIMED = Position(0, 0)
 
@@ -42,7 +41,7 @@ class _Partition:
 
     position: Position = _UNCLAIMED
     rows: dict[bytes, bytes] = field(default_factory=dict)
-    histories: dict[bytes, History] = field(default_factory=dict)
+    histories: defaultdict[bytes, OfferHistory] = field(default_factory=lambda: defaultdict(OfferHistory))
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
     cues: deque[tuple[StreamPosition, bytes, bytes]] = field(default_factory=deque)
@@ -50,38 +49,6 @@ class _Partition:
     tallies: Counter[str] = field(default_factory=Counter)
     intake: Intake = field(default_factory=Intake)
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
-
-
-def _allowed(history: History, candidate: Candidate | CueCandidate, at: int) -> bool:
-    """Whether the offer's cap leaves room."""
-    given = history.get(candidate.offer_id, [])
-    recent = sum(at - before < candidate.cap_period_ms for before in given)
-    return candidate.cap_period_ms <= 0 or recent < candidate.cap_max
-
-
-def _take(history: History, candidate: Candidate | CueCandidate, at: int) -> bool:
-    """Record that the offer was given, if its cap allows it."""
-    if not _allowed(history, candidate, at):
-        return False
-    given = history.get(candidate.offer_id, [])
-    history[candidate.offer_id] = sorted([*given, at])[-max(HISTORY, candidate.cap_max) :]
-    return True
-
-
-def _fill(history: History, choice: CueChoice) -> list[int]:
-    """The candidates (positions) that fill the slots of `choice`."""
-    best: dict[int, tuple[int, str]] = {}
-    for candidate in choice.candidates:
-        if _allowed(history, candidate, choice.at):
-            for slot, place in enumerate(candidate.places):
-                if place and place < best.get(slot, (place + 1, ""))[0]:
-                    best[slot] = (place, candidate.offer_id)
-    filled = [
-        tuple(bool(slot in best and best[slot][1] == candidate.offer_id) for slot in range(len(candidate.places)))
-        for candidate in choice.candidates
-    ]
-    wanted = [tuple(map(bool, candidate.places)) for candidate in choice.candidates]
-    return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]
 
 
 class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
@@ -177,9 +144,11 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
     def _write_cues(self, partition: int, choice: CueChoice) -> list[int]:
         """Fill the slots of `choice`; the candidates written (positions)."""
         part = self._partitions[partition]
-        history = part.histories.setdefault(choice.customer, {})
-        fitting = _fill(history, choice)
-        written = [place for place in fitting if _take(history, choice.candidates[place], choice.at)]
+        history = part.histories[choice.customer].settled(choice.at)
+        fitting = history.fill(choice)
+        written = [place for place in fitting if history.take(choice.candidates[place], choice.at)]
+        if written:
+            part.histories[choice.customer] = history
         for place in written:
             self._write_cue(partition, choice.customer, choice.candidates[place])
         return written
@@ -210,17 +179,20 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
 
     def _view(self, customer: bytes) -> View:
         part = self._partitions[self._keys.of_customer(customer)]
-        history = part.histories.get(customer, {})
-        return View(part.rows.get(customer), {offer: list(given) for offer, given in history.items()})
+        return View(part.rows.get(customer), part.histories[customer].stored())
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
         where = [self._keys.of_reserved(r.customer.encode(), r.decision_id) for r in reservations]
         return [self._reserve(self._partitions[p], r) for p, r in zip(where, reservations, strict=True)]
 
     def _reserve(self, part: _Partition, reservation: Reservation) -> list[bool]:
-        history = part.histories.setdefault(reservation.customer.encode(), {})
+        customer = reservation.customer.encode()
+        history = part.histories[customer].settled(reservation.at)
         self._keep(part, reservation.decision_id, reservation.record)
-        return [_take(history, candidate, reservation.at) for candidate in reservation.candidates]
+        taken = [history.take(candidate, reservation.at) for candidate in reservation.candidates]
+        if any(taken):
+            part.histories[customer] = history
+        return taken
 
     async def decision(self, decision_id: str) -> bytes | None:
         partition = self._keys.of_decision(decision_id)
@@ -270,6 +242,13 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
 
     async def newest(self, limit: int, after_id: str = "") -> list[CueEntry]:
         return (await self.since(None, after_id, sys.maxsize))[-limit:]
+
+    async def take_cues(self, taken: Sequence[TakenCue]) -> int:
+        return sum(self._take_cue(cue.customer.encode(), cue) for cue in taken)
+
+    def _take_cue(self, customer: bytes, cue: TakenCue) -> bool:
+        part = self._partitions[self._keys.of_customer(customer)]
+        return part.histories[customer].keep(cue.offer_id, cue.at)
 
     # counters, names and the replay's clock
 

@@ -20,7 +20,8 @@ import msgspec
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
 from engine.ports.health import CommitPoint
-from engine.ports.store import DecisionStore, Reservation, View
+from engine.ports.offer_history import View
+from engine.ports.store import DecisionStore, Reservation
 
 STALLED_S = 30.0  # no progress for so long: no worker is running, so nothing more will be recovered
 AT_MOST_S = 600.0  # workers make progress, but do not report that they caught up

@@ -10,7 +10,7 @@ from playwright.async_api import Browser, Page, expect
 
 from engine.errors import Unavailable
 from engine.ports.health import OK, ComponentHealth, SystemHealth
-from engine.ports.store import View
+from engine.ports.offer_history import View
 from tests.browser.running import TOO_WIDE
 from tests.flows.api import Process
 

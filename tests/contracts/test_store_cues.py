@@ -9,11 +9,21 @@ import msgspec
 import pytest
 import redis
 
-from engine.ports.store import CueCandidate, CueChoice, CueEntry
+from engine.ports.store import Candidate, CueCandidate, CueChoice, CueEntry, TakenCue
 from engine.store.cue_entries import StreamPosition
-from engine.store.keys import DAY_S, RECENT_CUES
+from engine.store.keys import DAY_S, HISTORY, RECENT_CUES
 from engine.store.redis import RedisStore
-from tests.contracts.builders import CUES_KEPT, AnyStore, candidate, change, choice, cue, customers_of, place
+from tests.contracts.builders import (
+    CUES_KEPT,
+    AnyStore,
+    candidate,
+    change,
+    choice,
+    cue,
+    customers_of,
+    place,
+    reservation,
+)
 from tests.patience import PATIENCE_S
 
 
@@ -317,3 +327,97 @@ async def test_the_newest_after_an_id_come_from_every_stream(store: AnyStore, wr
         later = await store.since(None, everything[behind].id)
         assert await store.newest(limit, everything[behind].id) == later[-limit:]
     assert await store.newest(limit, "nonsense") == everything[-limit:]
+
+
+CAP = (1, 100_000)
+
+
+def ending(customer: str, at: int, ends: int, offer: str = "chat", cap: tuple[int, int] = CAP) -> CueChoice:
+    """A cue given at `at`, which a stream must take before it `ends`."""
+    one = msgspec.structs.replace(candidate(customer, offer, cap, at), ends=ends)
+    return choice(customer, one, at=at)
+
+
+async def test_a_cue_that_no_stream_took_gives_its_cap_back_when_it_ends(store: AnyStore, writer: Writer) -> None:
+    (customer,) = customers_of(1, 1)
+    asked = [(1_000, 6_000), (5_999, 9_000), (6_000, 9_000), (8_999, 20_000), (9_000, 0), (90_000, 0)]
+    written = [await writer.write(1, ending(customer, at, ends)) for at, ends in asked]
+    assert written == [[[0]], [[]], [[0]], [[]], [[0]], [[]]]
+    (view,) = await store.views([customer])
+    assert view.given(90_000) == {"chat": [9_000]}
+
+
+async def test_one_that_a_stream_took_keeps_it(store: AnyStore, writer: Writer) -> None:
+    (customer,) = customers_of(1, 1)
+    await writer.write(1, ending(customer, 1_000, 6_000))
+    taken = TakenCue(customer, "chat", 1_000)
+    assert [await store.take_cues([one]) for one in (taken, taken)] == [1, 0]
+    assert await writer.write(1, ending(customer, 6_000, 9_000)) == [[]]
+    (view,) = await store.views([customer])
+    assert view.history == {"chat": [1_000]}
+
+
+async def test_what_is_taken_too_late_or_was_never_given_changes_nothing(store: AnyStore, writer: Writer) -> None:
+    one, two = customers_of(1, 2)
+    await writer.write(1, ending(one, 1_000, 6_000))
+    await writer.write(1, ending(one, 6_000, 9_000))  # which takes the first one back
+    late = [TakenCue(one, "chat", 1_000), TakenCue(one, "call", 6_000), TakenCue(two, "chat", 1_000)]
+    assert await store.take_cues(late) == 0
+    assert await store.take_cues([]) == 0
+    assert await writer.write(1, ending(one, 9_000, 0)) == [[0]]
+
+
+async def test_of_several_those_come_back_that_were_not_taken(store: AnyStore, writer: Writer) -> None:
+    (customer,) = customers_of(1, 1)
+    cap = (3, 100_000)
+    for at in (1_000, 2_000, 2_000):
+        await writer.write(1, ending(customer, at, at + 5_000, cap=cap))
+    assert await writer.write(1, ending(customer, 5_000, 0, cap=cap)) == [[]]
+    assert await store.take_cues([TakenCue(customer, "chat", 2_000)]) == 1
+    (view,) = await store.views([customer])
+    for now, given in ((5_999, [1_000, 2_000, 2_000]), (6_000, [2_000, 2_000]), (7_000, [2_000])):
+        assert view.given(now) == {"chat": given}
+    assert await writer.write(1, ending(customer, 7_000, 0, cap=cap)) == [[0]]
+    (view,) = await store.views([customer])
+    assert view.history == {"chat": [2_000, 7_000]}
+
+
+async def test_a_decision_has_the_cap_as_well(store: AnyStore, writer: Writer) -> None:
+    (customer,) = customers_of(1, 1)
+    await writer.write(1, ending(customer, 1_000, 6_000))
+    wanted = [reservation(customer, Candidate("chat", *CAP), at=at, name=f"d{at}") for at in (5_999, 6_000, 7_000)]
+    assert [await store.reserve([one]) for one in wanted] == [[[False]], [[True]], [[False]]]
+    (view,) = await store.views([customer])
+    assert view.history == {"chat": [6_000]}
+
+
+async def test_what_leaves_a_full_history_does_not_come_back(store: AnyStore, writer: Writer) -> None:
+    """An offer without a cap: its newest times are kept, and of no other can one be taken back."""
+    (customer,) = customers_of(1, 1)
+    free = (0, 0)
+    for at in range(1_000, 1_000 + HISTORY + 2):
+        await writer.write(1, ending(customer, at, 5_000, cap=free))
+    (view,) = await store.views([customer])
+    kept = list(range(1_002, 1_002 + HISTORY))
+    assert view.history["chat"] == kept
+    assert view.history["chat?"] == [number for at in kept for number in (at, 5_000)]
+    assert view.given(5_000) == {}
+    assert await store.take_cues([TakenCue(customer, "chat", at) for at in (1_001, 1_002)]) == 1
+
+
+async def test_many_are_taken_in_one_call(store: AnyStore, writer: Writer) -> None:
+    customers = [(partition, name) for partition in range(4) for name in customers_of(partition, 40)]
+    for partition in range(4):
+        given = [ending(name, 1_000, 6_000) for where, name in customers if where == partition]
+        await writer.write(partition, *given)
+    assert await store.take_cues([TakenCue(name, "chat", 1_000) for _, name in customers]) == 160
+    views = await store.views([name for _, name in customers])
+    assert [dict(view.given(6_000)) for view in views] == [{"chat": [1_000]}] * 160
+
+
+async def test_a_history_of_before_was_given_for_good(redis_store: RedisStore, look: redis.Redis) -> None:
+    (customer,) = customers_of(1, 1)
+    look.set(f"{{p1}}:h:{customer}", msgspec.msgpack.encode({"chat": [1_000]}))
+    writer = Writer(redis_store)
+    assert await writer.write(1, ending(customer, 100_999, 0)) == [[]]
+    assert await writer.write(1, ending(customer, 101_000, 0)) == [[0]]

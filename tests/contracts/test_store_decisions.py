@@ -10,7 +10,8 @@ import redis
 
 from engine.events import OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports.store import Candidate, Lessons, View
+from engine.ports.offer_history import View
+from engine.ports.store import Candidate, Lessons
 from engine.settings import Redis
 from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore

@@ -15,7 +15,7 @@ from engine.customer_id import customer_id
 from engine.errors import Fenced
 from engine.events import Outcome, OutcomeName
 from engine.ports.clock import ClockAnchor
-from engine.ports.store import Candidate, CueChoice, LessonBound, Position, Withdrawn
+from engine.ports.store import Candidate, CueChoice, LessonBound, Position, TakenCue, Withdrawn
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
@@ -33,11 +33,12 @@ offers = st.sampled_from(["chat", "call", "a|b", "7", "ü"])
 caps = st.tuples(st.integers(0, 3), st.sampled_from([0, 5, 20]))
 candidates = st.lists(st.tuples(offers, caps), max_size=3)
 places = st.tuples(st.integers(0, 3), st.integers(0, 3))
-placed = st.lists(st.tuples(offers, caps, places), max_size=5)
+ends = st.sampled_from([0, 0, 1, 3, 20])  # how long after it a cue ends, 0: it was given for good
+placed = st.lists(st.tuples(offers, caps, places, ends), max_size=5)
 payloads = st.binary(max_size=8)
 
 Offered = tuple[str, tuple[int, int]]  # an offer and its cap
-Placed = tuple[str, tuple[int, int], tuple[int, int]]  # an offer, its cap, and its place in two slots
+Placed = tuple[str, tuple[int, int], tuple[int, int], int]  # an offer, its cap, its place in two slots, its end
 Chosen = tuple[int, int, list[Placed], bool]
 
 
@@ -137,8 +138,10 @@ class Twins(RuleBasedStateMachine):
         name = f"{partition}-cue{len(self.decisions)}"
         self.decisions.append(name)
         sent = [
-            msgspec.structs.replace(candidate(customer, offer, cap, at, slots, name), record=b"kept" * keep)
-            for offer, cap, slots in wanted
+            msgspec.structs.replace(
+                candidate(customer, offer, cap, at, slots, name), record=b"kept" * keep, ends=end and at + end
+            )
+            for offer, cap, slots, end in wanted
         ]
         return CueChoice(customer.encode(), at, tuple(sent))
 
@@ -151,6 +154,16 @@ class Twins(RuleBasedStateMachine):
             self.decisions.append(one.decision_id)
             reservations.append(one)
         self.both("reserve", reservations)
+
+    @rule(taken=st.lists(st.builds(TakenCue, st.sampled_from(NAMES), offers, moments), max_size=8))
+    def take_cues(self, taken: list[TakenCue]) -> None:
+        self.both("take_cues", taken)
+
+    @rule(name=st.sampled_from(NAMES), now=moments)
+    def take_one_of_those_given(self, name: str, now: int) -> None:
+        (view,) = self.loop.run_until_complete(self.memory.views([customer_id(name)]))
+        given = [(offer, times[0]) for offer, times in view.given(now).items()]
+        self.both("take_cues", [TakenCue(customer_id(name), *one) for one in given[:1]])
 
     @precondition(lambda self: self.decisions)
     @rule(

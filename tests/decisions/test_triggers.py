@@ -148,7 +148,7 @@ async def test_two_indicators_that_name_one_offer_give_it_once() -> None:
     (cue,), store = await sent(chosen(activations(BURSTY, CARTED), book))
     assert (cue.offer_id, cue.channels, cue.indicator) == ("both", ("web", "agent"), "bursty")
     (view,) = await store.views([ADA])
-    assert view.history == {"both": [NOW]}
+    assert view.given(NOW) == {"both": [NOW]}
 
 
 async def test_a_cap_gives_the_channel_to_the_next_offer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,12 +15,13 @@ from engine.customer_id import customer_id
 from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
 from tests.flows.api import Seen, frames, next_cue, serving
 from tests.flows.pipeline import Pipeline
+from tests.patience import PATIENCE_S
 
 RULES = """
 indicators:
   - name: back_again
-    description: somebody who has bought is here
-    when: purchases.count >= 1 and session.pages >= 1
+    description: somebody who has bought comes back
+    when: purchases.count >= 1 and session.pages == 1
   - name: looks_around
     description: three pages
     when: session.pages >= 3
@@ -41,6 +43,7 @@ offers:
     propensity: 0.1
     say: "{session.pages} pages of {customer.events}"
 """
+MINUTES = 60_000
 SERVER = key_for(Scope.EVENTS_WRITE)
 DAY_MS = 86_400_000
 TOLD = "Back after 5 orders of €2,050.00, page 1"
@@ -96,9 +99,17 @@ async def shop_for_years(pipeline: Pipeline, api: httpx.AsyncClient, user: str) 
 
 
 async def given(pipeline: Pipeline, user: str) -> dict[str, list[int]]:
-    """When each offer was given, as of now."""
+    """When each offer of the rules was given, as of now."""
     (view,) = await pipeline.process.store.views([customer_id(user)])
-    return {offer: list(times) for offer, times in view.history.items()}
+    found = view.given(pipeline.process.clock.now)
+    return {offer: list(times) for offer, times in found.items() if offer in RULES}
+
+
+async def until_taken(pipeline: Pipeline, cues: int) -> None:
+    """Wait until the store knows that streams have taken so many cues."""
+    async with asyncio.timeout(PATIENCE_S):
+        while pipeline.process.meter.value("cues_taken") < cues:
+            await asyncio.sleep(0.001)
 
 
 async def test_an_invented_page_view_tells_nobody_of_a_users_orders(
@@ -190,3 +201,71 @@ async def test_an_agent_sees_all_of_it(pipeline: Pipeline, api: httpx.AsyncClien
         cue = (await next_cue(stream)).data
     assert (cue["say"], cue["signed"]) == (TOLD, False)
     assert cue["why"][0].startswith("purchases.count is 5")
+
+
+async def test_an_invented_page_view_does_not_use_up_a_users_cap(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    clock = pipeline.process.clock
+    async with listening(pipeline, api, "ann", PUBLIC) as attacker:
+        await pipeline.send(api, PUBLIC, userId="ann", event="Product Viewed")
+        first = clock.now
+        await pipeline.send(api, PUBLIC, userId="ann", event="Product Viewed")
+        assert await given(pipeline, "ann") == {"welcome": [first]}
+        assert await attacker.given() == []
+    clock.now = first + 10 * MINUTES - 1
+    assert await given(pipeline, "ann") == {"welcome": [first]}
+    clock.now = first + 60 * MINUTES
+    assert await given(pipeline, "ann") == {}
+    async with listening(pipeline, api, "ann", visitor_token(userId="ann")) as ann:
+        await pipeline.send(api, SERVER, userId="ann", event="Product Viewed")
+        assert [cue["say"] for cue in await ann.given()] == [TOLD]
+    await until_taken(pipeline, 1)
+    back, clock.now = clock.now, clock.now + 60 * MINUTES
+    assert await given(pipeline, "ann") == {"welcome": [back]}
+
+
+async def test_a_cue_that_a_stream_takes_late_but_alive_keeps_its_cap(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    """The visitor opens the page just before the cue ends, and sees it."""
+    await shop_for_years(pipeline, api, "ann")
+    await pipeline.send(api, SERVER, userId="ann", event="Product Viewed")
+    clock, token = pipeline.process.clock, visitor_token(userId="ann")
+    first, clock.now = clock.now, clock.now + 10 * MINUTES - 1
+    async with listening(pipeline, api, "ann", token) as ann:
+        assert [cue["offerId"] for cue in await ann.given()] == ["welcome"]
+    await until_taken(pipeline, 1)
+    clock.now = first + 60 * MINUTES
+    assert await given(pipeline, "ann") == {"welcome": [first]}
+
+
+async def test_one_that_has_ended_is_taken_by_nobody(pipeline: Pipeline, api: httpx.AsyncClient) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    await pipeline.send(api, SERVER, userId="ann", event="Product Viewed")
+    pipeline.process.clock.now += 10 * MINUTES
+    async with listening(pipeline, api, "ann", visitor_token(userId="ann")) as ann:
+        assert await ann.given() == []
+    assert await given(pipeline, "ann") == {}
+    assert pipeline.process.meter.value("cues_taken") == 0
+
+
+async def test_an_agents_stream_takes_a_cue_for_both(pipeline: Pipeline, api: httpx.AsyncClient) -> None:
+    await shop_for_years(pipeline, api, "ann")
+    headers = {"authorization": f"Bearer {ADMIN}"}
+    async with (
+        api.stream("GET", "/v1/agents/eve/cues", headers=headers) as eve,
+        api.stream("GET", "/v1/agents/joe/cues", headers=headers) as joe,
+    ):
+        streams = [frames(eve), frames(joe)]
+        for stream in streams:
+            await anext(stream)
+        await pipeline.send(api, PUBLIC, userId="ann", event="Product Viewed")
+        first = pipeline.process.clock.now
+        for stream in streams:
+            assert (await next_cue(stream)).data["offerId"] == "welcome"
+        await until_taken(pipeline, 1)
+    pipeline.process.clock.now += 60 * MINUTES
+    assert await given(pipeline, "ann") == {"welcome": [first]}
+    assert pipeline.process.meter.value("cues_taken") == 1

@@ -14,5 +14,13 @@ def test_the_library_has_the_facts_that_python_has() -> None:
     assert f"local HISTORY = {HISTORY}\nlocal RECENT_CUES = {RECENT_CUES}\nlocal DAY_S = {DAY_S}\n" in code
     assert not re.search(r"\$[A-Z{]", code)
     registered = re.findall(r"register_function\('(\w+)'", code)
-    functions = (library.CUES, library.RESERVE, library.LEARN, library.NAME, library.ADMIT_LESSON, library.FORGET)
+    functions = (
+        library.CUES,
+        library.RESERVE,
+        library.TAKEN,
+        library.LEARN,
+        library.NAME,
+        library.ADMIT_LESSON,
+        library.FORGET,
+    )
     assert registered == list(functions)

@@ -68,6 +68,12 @@ def _parts(say: str) -> tuple[tuple[str, int, Wording | None], ...]:
     return (*parts, (text + say[end:], 0, None))
 
 
+@functools.lru_cache(maxsize=4096)
+def named(say: str) -> frozenset[int]:
+    """The places of the features that a template without `faults` names."""
+    return frozenset(feature for _, feature, wording in _parts(say) if wording is not None)
+
+
 def render(say: str, features: Features, currency: str, hidden: Collection[int] = ()) -> str:
     """The text for a customer; `features` (F), a template that has no `faults`, the sign of the currency. Features
     at the places `hidden` read as if they had no value."""

@@ -35,25 +35,75 @@ local function allowed(history, offer, max, period, at)
   return period <= 0 or recent(history[offer] or {}, period, at) < max
 end
 
--- Record in `history` that the offer was given at `at`, if its cap allows it.
-local function take(history, offer, max, period, at)
+-- Web cues that no stream has taken stand in a history as well, under their offer's name and a question mark: when it
+-- was given, when the cue ends, and so on in pairs. Without the first pair given at `at`; whether there was one.
+local function forget_open(history, offer, at)
+  local name = offer .. '?'
+  local open = history[name] or {}
+  for i = 1, #open, 2 do
+    if open[i] == at then
+      table.remove(open, i + 1)
+      table.remove(open, i)
+      if #open == 0 then history[name] = nil end
+      return true
+    end
+  end
+  return false
+end
+
+local function forget_given(history, offer, at)
+  local given = history[offer] or {}
+  for i, before in ipairs(given) do
+    if before == at then
+      table.remove(given, i)
+      if #given == 0 then history[offer] = nil end
+      return
+    end
+  end
+end
+
+-- Take back what was given by cues that no stream had taken when they ended, at `at` or before.
+local function settle(history, at)
+  for name, open in pairs(history) do
+    if string.sub(name, -1) == '?' then
+      local left = {}
+      for i = 1, #open, 2 do
+        if open[i + 1] <= at then
+          forget_given(history, string.sub(name, 1, -2), open[i])
+        else
+          left[#left + 1], left[#left + 2] = open[i], open[i + 1]
+        end
+      end
+      history[name] = #left > 0 and left or nil
+    end
+  end
+end
+
+-- Record in `history` that the offer was given at `at`, if its cap allows it: by a cue that ends at `ends` without
+-- effect when no stream takes it, or (0) for good.
+local function take(history, offer, max, period, at, ends)
   if not allowed(history, offer, max, period, at) then return false end
   local given = history[offer] or {}
   given[#given + 1] = at
   if #given > 1 and given[#given - 1] > at then table.sort(given) end
-  if #given > math.max(HISTORY, max) then table.remove(given, 1) end
   history[offer] = given
+  if ends > 0 then
+    local open = history[offer .. '?'] or {}
+    open[#open + 1], open[#open + 2] = at, ends
+    history[offer .. '?'] = open
+  end
+  if #given > math.max(HISTORY, max) then forget_open(history, offer, table.remove(given, 1)) end
   return true
 end
 
 -- The offer that fills each slot: of the candidates from `first` to `last` whose cap allows it the one with the
--- lowest place in that slot. A candidate's places stand behind its six other arguments.
+-- lowest place in that slot. A candidate's places stand behind its seven other arguments.
 local function fill(history, args, first, last, slots, at)
   local offers, places = {}, {}
-  for c = first, last, 6 + slots do
+  for c = first, last, 7 + slots do
     if allowed(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then
       for slot = 1, slots do
-        local place = tonumber(args[c + 5 + slot])
+        local place = tonumber(args[c + 6 + slot])
         if place > 0 and (not places[slot] or place < places[slot]) then
           offers[slot], places[slot] = args[c], place
         end
@@ -68,7 +118,7 @@ local function fits(args, c, slots, offers)
   local any = false
   for slot = 1, slots do
     local fills = offers[slot] == args[c]
-    if fills ~= (tonumber(args[c + 5 + slot]) > 0) then return false end
+    if fills ~= (tonumber(args[c + 6 + slot]) > 0) then return false end
     any = any or fills
   end
   return any
@@ -89,12 +139,13 @@ end
 local function write_choice(keys, tag, args, customer, at, slots, first, last)
   local key = tag .. 'h:' .. customer
   local history = load_history(key)
+  settle(history, at)
   local offers, written = fill(history, args, first, last, slots, at), {}
-  for c = first, last, 6 + slots do
+  for c = first, last, 7 + slots do
     if fits(args, c, slots, offers)
-        and take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then
-      write_cue(keys, tag, customer, args[c + 3], args[c + 4], args[c + 5], args[1])
-      written[#written + 1] = (c - first) / (6 + slots)
+        and take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, tonumber(args[c + 3])) then
+      write_cue(keys, tag, customer, args[c + 4], args[c + 5], args[c + 6], args[1])
+      written[#written + 1] = (c - first) / (7 + slots)
     end
   end
   if #written > 0 then save_history(key, history) end
@@ -102,14 +153,15 @@ local function write_choice(keys, tag, args, customer, at, slots, first, last)
 end
 
 -- KEYS: cue stream, tallies. ARGV: stream length, then of each choice: customer, at, number of slots, number of
--- candidates, and of each candidate: offer, max, period, decision, payload, record, and its place in each slot (0: not
--- for it). Returns of each choice the candidates written, from 0: none where caps allowed none.
+-- candidates, and of each candidate: offer, max, period, when its cue ends if a stream must take it (else 0), decision,
+-- payload, record, and its place in each slot (0: not for it). Returns of each choice the candidates written, from 0:
+-- none where caps allowed none.
 local function cues(keys, args)
   local tag = string.sub(keys[1], 1, -2)
   local answers, sent, capped, arg = {}, 0, 0, 2
   while arg <= #args do
     local at, slots, first = tonumber(args[arg + 1]), tonumber(args[arg + 2]), arg + 4
-    local last = arg + 3 + (6 + slots) * tonumber(args[arg + 3])
+    local last = arg + 3 + (7 + slots) * tonumber(args[arg + 3])
     local written = write_choice(keys, tag, args, args[arg], at, slots, first, last)
     if #written == 0 then capped = capped + 1 end
     answers[#answers + 1], sent, arg = written, sent + #written, last + 1
@@ -122,8 +174,9 @@ end
 -- Take each of the candidates from `first` to `last` in `args` whose cap allows it: a digit each, 1 or 0.
 local function take_each(key, args, first, last, at)
   local history, taken, any = load_history(key), '', false
+  settle(history, at)
   for c = first, last, 3 do
-    local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at)
+    local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, 0)
     taken = taken .. (allowed and '1' or '0')
     any = any or allowed
   end
@@ -143,6 +196,20 @@ local function reserve(keys, args)
     arg = first + 3 * wanted
   end
   return answers
+end
+
+-- KEYS: a history of each cue that a stream took. ARGV: of each its offer, and when it was given.
+-- Returns how many had not been taken before.
+local function taken(keys, args)
+  local new = 0
+  for i, key in ipairs(keys) do
+    local history = load_history(key)
+    if forget_open(history, args[2 * i - 1], tonumber(args[2 * i])) then
+      save_history(key, history)
+      new = new + 1
+    end
+  end
+  return new
 end
 
 -- Add `by` to a learned count, and to what the key `ledger` taught in that hour ('': nobody is held to it).
@@ -246,6 +313,7 @@ end
 
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
+redis.register_function('${LIBRARY}_taken', taken)
 redis.register_function('${LIBRARY}_learn', learn)
 redis.register_function('${LIBRARY}_name', name)
 redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)

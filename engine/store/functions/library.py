@@ -10,9 +10,10 @@ from typing import Any
 from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 
-LIBRARY = "cueline_8"
+LIBRARY = "cueline_9"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
+TAKEN = f"{LIBRARY}_taken"
 LEARN = f"{LIBRARY}_learn"
 NAME = f"{LIBRARY}_name"
 ADMIT_LESSON = f"{LIBRARY}_admit_lesson"

@@ -87,7 +87,7 @@ class CustomerRoutes:
                 features=profile.features,
                 indicators=self._active(profile),
                 timeline=[_of_timeline(moment, known) for moment in profile.timeline],
-                offersGiven=view.history,
+                offersGiven=view.given(now),
                 identities=Identities(customerId=customer),
             )
         )

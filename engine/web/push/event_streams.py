@@ -28,6 +28,7 @@ from engine.web.auth.tickets import CueStream
 from engine.web.push.audience import AGENTS, Audience, audience_of
 from engine.web.push.fan_out import QUEUE, CueFeed, Listener, Share
 from engine.web.push.frames import CueFrame
+from engine.web.push.taken_cues import TakenCues
 from engine.web.server.admission import Admission
 from engine.web.server.limits import chunks
 from engine.web.server.query import has_field
@@ -59,11 +60,13 @@ class CueRoutes:
         feed: CueFeed,
         audit: AuditTrail,
         admission: Admission,
+        taken: TakenCues,
         heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._services = services
         self._audit = audit
         self._admission = admission
+        self._taken = taken
         self.feed = feed
         self._heartbeat_s = heartbeat_s
 
@@ -109,6 +112,7 @@ class CueRoutes:
                     seen.add(entry.id)
                     if audience.wants(entry.cue) and self._alive(entry):
                         yield audience.form(CueFrame(entry))
+                        self._taken.note(entry)
                 async for frame in self._live(listener, audience, seen):
                     yield frame
 
@@ -149,6 +153,7 @@ class CueRoutes:
             for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                 if cue.entry.id not in seen and self._alive(cue.entry):
                     yield audience.form(cue)
+                    self._taken.note(cue.entry)
                     self._measure(cue.entry.cue)
                     due = time.monotonic() + self._heartbeat_s
             if time.monotonic() >= due and listener.last_frame is None:

@@ -35,6 +35,7 @@ from engine.web.pages.demo import DemoPage
 from engine.web.push.event_streams import HEARTBEAT_S, CueRoutes
 from engine.web.push.fan_out import CueFeed
 from engine.web.push.revocation import Revocation
+from engine.web.push.taken_cues import TakenCues
 from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkheads, bulkheads
 from engine.web.server.cross_origin import CrossOrigin
@@ -70,7 +71,8 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     feed = CueFeed(services.cues, places.streams, services.meter)
     audit, admission = AuditTrail(services.log, services.meter), Admission(settings, services.quotas)
     lessons = LessonBounds(services.lessons, services.known, settings.lessons, services.meter)
-    cues = CueRoutes(services, feed, audit, admission, heartbeat_s)
+    taken = TakenCues(services.cues, services.meter)
+    cues = CueRoutes(services, feed, audit, admission, taken, heartbeat_s)
     health = HealthRoutes(
         lambda: _scraped(services, places), services.ready, lambda: (services.health(), tuple(services.notices()))
     )
@@ -110,6 +112,8 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
             ),
         )
     app = Api(feed, places)
+    app.on_start += taken.start
+    app.on_stop += taken.stop
     revocation = Revocation(feed, authenticator.is_valid)
     app.on_start += revocation.start
     app.on_stop += revocation.stop

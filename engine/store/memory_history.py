@@ -1,0 +1,79 @@
+"""The in-memory twin of an offer history, as `cueline.lua` keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+from engine.ports.offer_history import OPEN
+from engine.ports.store import Candidate, CueCandidate, CueChoice
+from engine.store.keys import HISTORY
+
+
+class OfferHistory:
+    """When each offer was given to one customer, ascending; and of web cues that no stream has taken, as they were
+    written, when they were given and when they end (epoch ms)."""
+
+    def __init__(self, given: dict[str, list[int]] | None = None) -> None:
+        self._given = given or {}
+        self._open: dict[str, list[tuple[int, int]]] = {}
+
+    def stored(self) -> Mapping[str, Sequence[int]]:
+        """As a `View` has it."""
+        open_ = {offer + OPEN: list(chain(*pairs)) for offer, pairs in self._open.items() if pairs}
+        return {offer: list(times) for offer, times in self._given.items() if times} | open_
+
+    def settled(self, at: int) -> OfferHistory:
+        """A copy without what was given by cues that no stream had taken when they ended, at `at` or before."""
+        copy = OfferHistory({offer: list(times) for offer, times in self._given.items()})
+        for offer, pairs in self._open.items():
+            given = copy._given.get(offer, [])
+            for time, end in pairs:
+                if end <= at and time in given:
+                    given.remove(time)
+            copy._open[offer] = [pair for pair in pairs if pair[1] > at]
+        return copy
+
+    def allows(self, candidate: Candidate | CueCandidate, at: int) -> bool:
+        """Whether the offer's cap leaves room."""
+        given = self._given.get(candidate.offer_id, [])
+        recent = sum(at - before < candidate.cap_period_ms for before in given)
+        return candidate.cap_period_ms <= 0 or recent < candidate.cap_max
+
+    def take(self, candidate: Candidate | CueCandidate, at: int) -> bool:
+        """Record that the offer was given, if its cap allows it."""
+        if not self.allows(candidate, at):
+            return False
+        given = self._given.setdefault(candidate.offer_id, [])
+        given.append(at)
+        given.sort()
+        if isinstance(candidate, CueCandidate) and candidate.ends > 0:
+            self._open.setdefault(candidate.offer_id, []).append((at, candidate.ends))
+        if len(given) > max(HISTORY, candidate.cap_max):
+            self.keep(candidate.offer_id, given.pop(0))
+        return True
+
+    def keep(self, offer: str, at: int) -> bool:
+        """What was given at `at` does not come back any more; whether it might have."""
+        pairs = self._open.get(offer, [])
+        found = next((pair for pair in pairs if pair[0] == at), None)
+        if found is not None:
+            pairs.remove(found)
+        return found is not None
+
+    def fill(self, choice: CueChoice) -> list[int]:
+        """The candidates (positions) that fill the slots of `choice`."""
+        best: dict[int, tuple[int, str]] = {}
+        for candidate in choice.candidates:
+            if self.allows(candidate, choice.at):
+                for slot, place in enumerate(candidate.places):
+                    if place and place < best.get(slot, (place + 1, ""))[0]:
+                        best[slot] = (place, candidate.offer_id)
+        filled = [
+            tuple(
+                bool(slot in best and best[slot][1] == candidate.offer_id) for slot in range(len(candidate.places))
+            )
+            for candidate in choice.candidates
+        ]
+        wanted = [tuple(map(bool, candidate.places)) for candidate in choice.candidates]
+        return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]

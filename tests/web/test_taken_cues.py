@@ -1,0 +1,149 @@
+"""Notes of the cues that streams have taken: one round trip for many, none lost while the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from engine.customer_id import customer_id
+from engine.errors import Unavailable
+from engine.events import Cue
+from engine.meter import PrometheusMeter
+from engine.ports.store import CueEntry, TakenCue
+from engine.store.memory import MemoryStore
+from engine.web.push import taken_cues
+from engine.web.push.taken_cues import TakenCues
+from tests.contracts.builders import cue
+from tests.patience import PATIENCE_S
+
+
+class Store(MemoryStore):
+    """Notes what it is told; holds each call back until `go`; raises `fault` when there is one."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.calls: list[list[int]] = []
+        self.fault: Exception | None = None
+        self.go = asyncio.Event()
+        self.go.set()
+        self.asked = asyncio.Semaphore(0)
+
+    async def take_cues(self, taken: Sequence[TakenCue]) -> int:
+        self.asked.release()
+        await self.go.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.calls.append([cue.at for cue in taken])
+        return len(taken)
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def notes(store: Store) -> TakenCues:
+    return TakenCues(store, PrometheusMeter())
+
+
+def entry(number: int, **changed: object) -> CueEntry:
+    made: Cue = cue(customer_id("ann"), at=number)
+    values = {name: getattr(made, name) for name in made.__struct_fields__}
+    return CueEntry(f"1-{number}-0", Cue(**{**values, "say_web": "Hi", **changed}))
+
+
+async def told(store: Store, number: int) -> None:
+    """Wait until the store was told of so many cues."""
+    async with asyncio.timeout(PATIENCE_S):
+        while sum(map(len, store.calls)) < number:
+            await asyncio.sleep(0.001)
+
+
+async def test_what_gathers_while_one_call_is_under_way_goes_in_the_next(store: Store, notes: TakenCues) -> None:
+    await notes.start()
+    store.go.clear()
+    notes.note(entry(1))
+    await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)
+    for number in range(2, 502):
+        notes.note(entry(number))
+    store.go.set()
+    await told(store, 501)
+    assert store.calls == [[1], list(range(2, 502))]
+    await notes.stop()
+
+
+async def test_no_call_is_larger_than_is_good_for_the_store(
+    store: Store, notes: TakenCues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taken_cues, "AT_ONCE", 3)
+    for number in range(7):
+        notes.note(entry(number))
+    await notes.start()
+    await told(store, 7)
+    assert store.calls == [[0, 1, 2], [3, 4, 5], [6]]
+    await notes.stop()
+
+
+async def test_a_cue_is_told_once_and_one_for_agents_alone_never(store: Store, notes: TakenCues) -> None:
+    for one in (entry(1), entry(1), entry(2, say_web=None), entry(3)):
+        notes.note(one)
+    await notes.stop()
+    assert store.calls == [[1, 3]]
+
+
+async def test_nothing_is_lost_while_the_store_is_away(
+    store: Store, notes: TakenCues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taken_cues, "PAUSE_S", 0.001)
+    await notes.start()
+    store.fault = Unavailable("away")
+    notes.note(entry(1))
+    for _ in range(3):
+        await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)
+    notes.note(entry(2))
+    store.fault = None
+    await told(store, 2)
+    assert store.calls == [[1, 2]]
+    await notes.stop()
+
+
+async def test_of_too_many_the_oldest_are_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(taken_cues, "WAITING", 4)
+    monkeypatch.setattr(taken_cues, "AT_ONCE", 3)
+    notes = TakenCues(store, PrometheusMeter())
+    store.go.clear()
+    await notes.start()
+    for number in range(4):
+        notes.note(entry(number))
+    await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)  # with the first three
+    notes.note(entry(4))
+    notes.note(entry(5))
+    store.go.set()
+    await told(store, 6)
+    assert store.calls == [[0, 1, 2], [3, 4, 5]]
+    await notes.stop()
+
+
+async def test_an_end_without_the_store_is_said(
+    store: Store, notes: TakenCues, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.fault = Unavailable("away")
+    notes.note(entry(1))
+    with caplog.at_level(logging.WARNING):
+        await notes.stop()
+    assert "1 cues that streams have taken will count as not taken: away" in caplog.text
+    assert store.calls == []
+
+
+async def test_ids_are_remembered_within_bounds(
+    store: Store, notes: TakenCues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taken_cues, "REMEMBERED", 2)
+    for number in (1, 2, 1, 3, 2, 1):
+        notes.note(entry(number))
+    await notes.stop()
+    assert store.calls == [[1, 2, 3, 1]]
