@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -23,8 +24,17 @@ def show(result: msgspec.Struct, as_json: bool) -> None:
         return
     table = Table("figure", "value")
     for name, value in _flat(msgspec.to_builtins(result)):
-        table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
+        table.add_row(_in_words(name), f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
     Console().print(table)
+
+
+def _in_words(name: str) -> str:
+    """
+    >>> _in_words("decisionMs.p50")
+    'decision ms p50'
+    """
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower().replace(".", " ")
+    return words.replace("risen", "activated")  # the key is from before
 
 
 def _flat(value: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

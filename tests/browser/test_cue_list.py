@@ -47,6 +47,13 @@ async def page(browser: Browser, url: str, send: Send) -> Page:
     return page
 
 
+async def test_cues_of_one_moment_are_told_apart_by_their_channels(page: Page, process: Process) -> None:
+    for channels in (("web",), ("agent",), ("web", "agent")):
+        await process.cue("ann", "May I help?", channels=channels)
+    shown = page.get_by_test_id("cue-item").filter(has_text="May I help?").locator(".channel")
+    await expect(shown).to_have_text(["for web and agent", "for agent", "for web"])
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def phone(browser: Browser, url: str, send: Send) -> Page:
     """The same on a phone, with the list in the middle of the screen."""

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from engine.customer_id import customer_id
 from engine.errors import Unavailable
+from engine.events import WIRE_VERSION, Event, Kind, Message
 from engine.local.loopback import free_port
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from engine.web.api.sent_batches import FEW
-from tests.flows.api import PARTITIONS, WRITER, Process, calling, settings
+from engine.web.api.sent_batches import FEW, SentBatches
+from tests.flows.api import NOW, PARTITIONS, WRITER, MemoryLog, Process, calling, settings
 from tests.flows.test_stream import WITHIN_S, Deployment, deployed
 from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey
@@ -180,3 +183,17 @@ async def test_a_hundred_events_of_one_customer_sent_twice_count_once(deployment
     assert (tallies["events"], tallies["applied"], tallies.get("duplicates", 0)) == (101, 101, 0)
     for client in (one, other):
         await client.aclose()
+
+
+async def test_what_nobody_vouches_for_keeps_nothing_out() -> None:
+    """Or who knows the ids of a server's events could send them first, by the public key of a website."""
+    log, store = MemoryLog(), MemoryStore(PARTITIONS)
+    batches = SentBatches(log, store)
+    kind = int(Kind.SEARCHED)
+    events = [Event(WIRE_VERSION, kind, NOW, f"m-{number}") for number in range(100)]
+    unsigned = [Message(customer_id("ann"), event) for event in events]
+    signed = [msgspec.structs.replace(one, event=msgspec.structs.replace(one.event, trust=1)) for one in unsigned]
+    assert await batches.publish(unsigned) == 0
+    assert await batches.publish(signed) == 0
+    assert await batches.publish(signed) == 100
+    assert log.messages == unsigned + signed

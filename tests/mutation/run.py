@@ -8,12 +8,13 @@ A run that was stopped goes on where it was: results are kept in ``.cueline/muta
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from fnmatch import fnmatch
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,31 @@ def _try_all(
     drawn: Sequence[Mutant], wanted: argparse.Namespace
 ) -> tuple[list[tuple[Mutant, Result | None]], list[str]]:
     """The result of each mutant, None for those that time did not suffice for, and tests that were left out."""
-    folder, graph, until = ROOT / ".cueline" / "mutate", Graph(ROOT), monotonic() + 60 * wanted.minutes
+    folder = ROOT / ".cueline" / "mutate"
+    with alone(folder):
+        return _try(folder, drawn, wanted)
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process, or end it: two would write into each other's trees and results."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            sys.exit(f"mutation testing runs here already (process {lock.read().strip()}): wait for it, or end it")
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+def _try(
+    folder: Path, drawn: Sequence[Mutant], wanted: argparse.Namespace
+) -> tuple[list[tuple[Mutant, Result | None]], list[str]]:
+    graph, until = Graph(ROOT), monotonic() + 60 * wanted.minutes
     clean = CleanRuns(folder / "clean.json", graph)
     trials = Trials(ROOT, Ledger(folder / "results.jsonl"), clean, graph)
     idle: SimpleQueue[Sandbox] = SimpleQueue()

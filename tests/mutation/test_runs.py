@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from tests.mutation.interpreted import interpreted
 from tests.mutation.ledger import KILLED, SURVIVED, TIMEOUT, Ledger, Result
 from tests.mutation.mutant import Mutant
 from tests.mutation.report import figures, in_words, survivors
-from tests.mutation.run import ROOT, equivalents
+from tests.mutation.run import ROOT, alone, equivalents
 from tests.mutation.sample import of_file, sample, sources
 from tests.mutation.sandbox import LIMIT, Sandbox
 from tests.mutation.targets import AREAS, area_of
@@ -214,3 +215,13 @@ def test_an_interpreted_kernel_reads_wide_and_stores_narrow_as_a_compiled_one_do
     assert outer(rows, (np.int64(0xFFFF), 0xFFFF)) == 0xFFFF
     assert rows["count"].tolist() == [0xFFFE, 0xFFFE]
     assert rows["panes"].tolist() == [[0, 255], [0, 255]]
+
+
+def test_a_second_run_in_a_checkout_is_refused_while_the_first_goes_on(tmp_path: Path) -> None:
+    folder = tmp_path / "mutate"
+    with alone(folder), pytest.raises(SystemExit) as refused, alone(folder):
+        pytest.fail("two at once")
+    message = "mutation testing runs here already (process %d): wait for it, or end it"
+    assert refused.value.code == message % os.getpid()
+    with alone(folder):
+        pass

@@ -77,7 +77,10 @@ def crowds(messages: Sequence[Message]) -> dict[CustomerId, Ids]:
     large: dict[CustomerId, dict[bytes, int]] = {name: {} for name, count in counts.items() if count > FEW}
     for place, message in enumerate(messages) if large else ():
         if (ids := large.get(message.customer)) is not None:
-            ids.setdefault(blake2b(message.event.id.encode(), digest_size=ID_BYTES).digest(), place)
+            event = message.event  # what nobody vouches for hides nothing that somebody does
+            ids.setdefault(
+                blake2b(b"%d%b" % (event.trust, event.id.encode()), digest_size=ID_BYTES).digest(), place
+            )
     return dict(large)
 
 

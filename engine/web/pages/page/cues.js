@@ -76,6 +76,7 @@ export class Cues {
       element("span", { class: "top" },
         element("span", { class: "tag", text: plain(cue.indicator) }),
         element("span", { class: "id", text: cue.customer }),
+        element("span", { class: "channel", text: `for ${cue.channels.join(" and ")}` }),
         element("time", { text: clock(cue.at), title: "engine time of the activation, in your time zone" })),
       element("span", { class: "say", text: cue.say || plain(cue.offerId) }),
     );
