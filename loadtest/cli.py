@@ -18,6 +18,7 @@ from loadtest.compare import Size, Subject, bench_compare
 from loadtest.decisions import bench_decisions
 from loadtest.decisions_open import bench_open_loop
 from loadtest.faults import KillTarget, bench_faults, from_file, made_up
+from loadtest.overload import bench_overload
 from loadtest.stream import bench_stream
 
 app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True, add_completion=False)
@@ -66,6 +67,24 @@ def decisions(
             show(bench_open_loop(seconds, customers, rules, err), as_json)
         else:
             show(bench_decisions(seconds, connections, customers, rules, err), as_json)
+
+
+@app.command()
+def overload(
+    seconds: Annotated[float, typer.Option(min=1, help="Of overload.")] = 10,
+    connections: Annotated[int, typer.Option(min=1, help="Over which five times the peak arrives.")] = 1_000,
+    customers: Annotated[int, typer.Option(min=1, help="Rows that are asked about.")] = 20_000,
+    swapped_rules: Annotated[int, typer.Option(min=1, help="Indicators, and as many offers, swapped in.")] = 3_000,
+    rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
+    as_json: AsJson = False,
+) -> None:
+    """Five times the decisions that one HTTP process can make, and a large rulebook swapped in.
+
+    Decisions in time, refusals, probes and memory. Server and load have a processor each where there are two.
+    """
+    with errors_as_exit_codes():
+        result = bench_overload(seconds, connections, customers, swapped_rules, rules, err)
+    show(result, as_json)
 
 
 @app.command()

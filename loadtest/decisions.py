@@ -154,11 +154,11 @@ async def servers(
     """Both servers on one Valkey that holds the rows of `customers`: their ports. `tick` is called 2 + 2 times."""
     async with LocalServices(folder) as services:
         tick()
-        await _fill(services.redis_url, customers)
+        await fill(services.redis_url, customers)
         tick()
         ports = {side: free_port() for side in SIDES}
         for side in SIDES:
-            await _start(services, side, ports[side], rules)
+            await start(services, side, ports[side], rules)
             tick()
         yield ports
 
@@ -175,7 +175,7 @@ async def _measure(
             return await _by_turns(ports, asked, seconds, connections, lambda: progress.advance(loading))
 
 
-async def _fill(url: str, customers: Sequence[str]) -> None:
+async def fill(url: str, customers: Sequence[str]) -> None:
     """Write the rows to the store's keys."""
     keys, rows = RedisKeys(Settings().kafka.partitions), people.rows(len(customers), wall_ms())
     client = redis.asyncio.Redis.from_url(url)
@@ -185,7 +185,8 @@ async def _fill(url: str, customers: Sequence[str]) -> None:
     await client.aclose()
 
 
-async def _start(services: LocalServices, side: str, port: int, rules: Path) -> None:
+async def start(services: LocalServices, side: str, port: int, rules: Path) -> None:
+    """Run the server of a side on `port`, with the files in `rules`."""
     env = {
         "CUELINE_WEB__HOST": HOST,
         "CUELINE_WEB__PORT": str(port),

@@ -142,5 +142,17 @@ def test_signals_and_the_end_are_where_the_server_overrides_them() -> None:
     assert ending.index("connection.shutdown()") < ending.index("_wait_tasks_to_complete")
 
 
+def test_the_server_makes_protocols_and_listens_as_we_do_it_again() -> None:
+    """`_Server.startup` listens on the same socket several times: uvloop's libuv accepts one client in a turn."""
+    started = inspect.getsource(uvicorn.Server.startup)
+    assert parameters(uvicorn.Server.startup) == ["self", "sockets"]
+    made = re.search(r"return config\.http_protocol_class\((.*?)\)", started, re.S)
+    assert made is not None
+    assert re.findall(r"(\w+)=", made[1]) == ["config", "server_state", "app_state", "_loop"]
+    assert "app_state=self.lifespan.state" in made[1]
+    assert "self.servers = [server]" in started
+    assert "for server in self.servers:\n            server.close()" in inspect.getsource(uvicorn.Server.shutdown)
+
+
 def test_a_port_that_is_taken_ends_in_system_exit() -> None:
     assert re.search(r"except OSError as exc:.*?sys\.exit\(", inspect.getsource(uvicorn.Server.startup), re.S)

@@ -39,6 +39,7 @@ from engine.web.push.taken_cues import TakenCues
 from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkheads, bulkheads
 from engine.web.server.cross_origin import CrossOrigin
+from engine.web.server.load_shedding import EarlyRefusal, LoadShedding
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
 from engine.web.server.query import check_query
@@ -50,10 +51,14 @@ log = logging.getLogger(__name__)
 class Api(Application):
     """The application, with the feed whose streams must end before a server can, and the bulkheads."""
 
-    def __init__(self, feed: CueFeed, places: Bulkheads) -> None:
+    def __init__(self, feed: CueFeed, places: Bulkheads, deadline_s: float) -> None:
         super().__init__(router=ExactRouter())
         self.feed = feed
         self.bulkheads = places
+        self.early_refusal = EarlyRefusal({})
+        shedding = LoadShedding(places.decisions, deadline_s)
+        self.on_start += shedding.start
+        self.on_stop += shedding.stop
         self.on_start += feed.start
         self.on_stop += feed.stop
 
@@ -111,7 +116,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
                 bulkhead="streams",
             ),
         )
-    app = Api(feed, places)
+    app = Api(feed, places, web.deadline_ms / 1_000)
     app.on_start += taken.start
     app.on_stop += taken.stop
     revocation = Revocation(feed, authenticator.is_valid)
@@ -122,6 +127,13 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     if activity is not None:
         app.on_start += activity.start
         app.on_stop += activity.stop
+    app.early_refusal = EarlyRefusal(
+        {
+            f"{route.method} {route.path}".encode(): places.named(route.bulkhead)
+            for route in routes
+            if route.bulkhead and route.body
+        }
+    )
     for route in routes:
         _serve(app, route, Frame(services, authenticator, admission, places))
     _refuse_the_rest(app, Frame(services, authenticator, admission, places))

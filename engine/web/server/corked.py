@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 AT_ONCE = 64 * 1024  # bytes
@@ -19,6 +20,7 @@ class Corked:
         self._transport = transport
         self._loop = loop
         self.is_closing = transport.is_closing  # asked several times a request, and quicker than by __getattr__
+        self._descriptor = connected.fileno() if (connected := transport.get_extra_info("socket")) else -1
         self._parts: list[bytes] = []
         self._bytes = 0
 
@@ -31,6 +33,23 @@ class Corked:
         self._bytes += len(data)
         if self._bytes >= AT_ONCE:
             self._send()
+
+    def write_now(self, data: bytes) -> None:
+        """Send a few bytes at once, where nothing waits before them: past the transport, whose way takes as long
+        as the system call."""
+        if self.is_closing():
+            return
+        if self._parts or self._transport.get_write_buffer_size():
+            self.write(data)
+            return
+        try:
+            sent = os.write(self._descriptor, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:  # the client is gone, which the transport will find out
+            return
+        if sent < len(data):
+            self._transport.write(data[sent:])
 
     def close(self) -> None:
         """Close when everything written has been sent."""

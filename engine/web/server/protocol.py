@@ -15,6 +15,7 @@ from engine.web.server.answers import Refusal, raw, without_chunks
 from engine.web.server.corked import Corked
 from engine.web.server.heads import CHUNKED, MOST_HEADERS, body_length, too_many
 from engine.web.server.held_bytes import HeldBytes
+from engine.web.server.load_shedding import EarlyRefusal
 from engine.web.server.problems import HeadTooLarge, TooSlow
 
 HEAD_BYTES = 64 * 1024
@@ -55,6 +56,7 @@ class Protocol(HttpToolsProtocol):
     _waiting = b""  # received and not parsed
     _continuing = False
     _ending = False  # nothing more is parsed: the connection closes with the answer in progress
+    _asked = False  # and was turned away, since the timeout last looked
     _timeout: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
 
@@ -65,7 +67,9 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected: start the timeout for its first head."""
         loop = asyncio.get_running_loop()
-        corked = cast("asyncio.Transport", Corked(transport, loop))
+        self._cork = Corked(transport, loop)
+        self._early_refusal: EarlyRefusal | None = getattr(self.config.app, "early_refusal", None)
+        corked = cast("asyncio.Transport", self._cork)
         super().connection_made(corked)
         self.flow: _Flow = _Flow(corked, self._continue_soon)
         self._timeout = loop.call_later(HEAD_WITHIN_S, self._timed_out)
@@ -96,7 +100,11 @@ class Protocol(HttpToolsProtocol):
         """The next bytes, of any number of requests."""
         if self._waiting:
             self._parse(self._waiting + data)
-        elif self._in_head or self._left or self._answering or not _holds_one(data):
+        elif self._in_head or self._left or self._answering:
+            self._parse(data)
+        elif self._early_refusal is not None and self._early_refusal.turn_away(data, self._cork):
+            self._turned_away()
+        elif not _holds_one(data):
             self._parse(data)
         else:  # as nearly always
             self._unset_keepalive_if_required()
@@ -241,8 +249,18 @@ class Protocol(HttpToolsProtocol):
             self._stalled.cancel()
             self._stalled = None
 
+    def _turned_away(self) -> None:
+        self._asked = True
+        self._unset_keepalive_if_required()
+        if self._timeout is None:
+            self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
+
     def _timed_out(self) -> None:
         self._timeout = None
+        if self._asked:
+            self._asked = False
+            self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
+            return
         if self._answering:
             return  # perhaps not reading; afterwards uvicorn's keep-alive timeout applies, 5 s
         if not self._in_head:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -16,6 +17,10 @@ from engine.web.server.held_bytes import MOST_HELD, HeldBytes
 from engine.web.server.protocol import Protocol
 
 GRACE_S = 2  # open streams are cut off after this
+#: libuv accepts one connection of a listening socket in a turn of the loop. Under load turns are long, and a
+#: probe waited for seconds behind a thousand clients who had connected before it. So the loop has the socket so
+#: many times.
+ACCEPTED_AT_ONCE = 16
 
 
 class _Server(uvicorn.Server):
@@ -24,6 +29,22 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        for listening in [one for server in self.servers for one in server.sockets]:
+            for _ in range(ACCEPTED_AT_ONCE - 1):
+                again = socket.socket(fileno=os.dup(listening.fileno()))
+                self.servers.append(
+                    await asyncio.get_running_loop().create_server(
+                        self._protocol, sock=again, backlog=self.config.backlog
+                    )
+                )
+
+    def _protocol(self) -> asyncio.Protocol:
+        """As uvicorn makes it."""
+        make = cast("Callable[..., asyncio.Protocol]", self.config.http_protocol_class)
+        return make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if isinstance(self.config.app, Api):

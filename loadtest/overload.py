@@ -1,0 +1,314 @@
+"""``cueline bench overload``: what an api process does with five times the decisions that it can make.
+
+The HTTP process, Valkey and the broker have one processor, the generator another (where there are two): it could
+not send at such a rate from a share of the same one, and would take more of it the more it sends. Arrivals are
+planned beforehand (open loop, Poisson), so that the load does not ease when the server stalls.
+
+The *peak* is the highest rate, of some, of which 99 % were answered well and in time: a fallback is not goodput,
+and an answer after twice the deadline is late. Then five times that arrives. Meanwhile somebody probes
+``/health/live`` and ``/health/ready`` over a new connection each time. At the end a rulebook of thousands of
+rules is swapped in, and what that holds up is seen by a client that asks every two milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import uvloop
+from rich.console import Console
+from rich.progress import Progress
+
+from engine.errors import Unavailable
+from engine.local.loopback import HOST, free_port
+from engine.local.services import LocalServices
+from engine.local.supervisor import Change
+from engine.rulebook.directory import load as load_rules
+from engine.settings import Settings
+from loadtest import decisions, people
+from loadtest.flood import Flood, Tally, flooded
+from loadtest.http_load import closed_loop, connect
+from loadtest.many_rules import write_rules
+
+TIMES = 5
+SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)  # of what a closed loop finds, tried for the peak
+ENOUGH = 0.99  # of the requests of a peak
+TRIED_S = 2.0
+CLOSED_CONNECTIONS = 64
+PROBE_EVERY_S = 0.05
+ASK_EVERY_S = 0.002
+SWAPPED_WITHIN_S = 120.0
+SEED = 1
+
+
+class OverloadResult(msgspec.Struct, frozen=True, rename="camel"):
+    """Good answers a second at the peak and at five times it (``ratio``: the second / the first). Of the
+    requests of the overload how many were refused in time, answered or refused too late (or found no connection
+    free), answered by a fallback, or failed. ``probeMaxMs`` is the longest probe, ``rssGrowthMb`` how much the
+    HTTP process grew.
+
+    ``swapStallMaxMs`` is the longest wait of a client while ``swappedRules`` indicators and as many offers are
+    swapped in, ``quietStallMaxMs`` that of as long a time before. ``pinned``: server and generator had a
+    processor each.
+    """
+
+    seconds: float
+    peak_per_second: float
+    goodput_at_five_times: float
+    ratio: float
+    offered_per_second: float
+    refused: int
+    late: int
+    fallbacks: int
+    failed: int
+    probe_max_ms: float
+    rss_growth_mb: float
+    swap_stall_max_ms: float
+    quiet_stall_max_ms: float
+    swapped_rules: int
+    connections: int
+    customers: int
+    pinned: bool
+    machine: dict[str, str | int | float]
+
+
+class _Measured(msgspec.Struct):
+    """What was seen, as it was seen."""
+
+    peak: float = 0.0
+    tally: Tally = msgspec.field(default_factory=Tally)
+    probe_s: float = 0.0
+    grown_mb: float = 0.0
+    quiet_s: float = 0.0
+    swap_s: float = 0.0
+
+
+def bench_overload(
+    seconds: float = 10.0,
+    connections: int = 1_000,
+    customers: int = 20_000,
+    swapped_rules: int = 3_000,
+    rules: Path = Path("rules"),
+    console: Console | None = None,
+) -> OverloadResult:
+    """Run it: `seconds` of overload over `connections`, on `customers` rows, with the files in `rules`.
+
+    Raises `BadRule` when those do not compile, `BadSettings` when there is no Valkey or broker for the platform,
+    `Unavailable` when a server does not start or answers nothing well.
+    """
+    channels = decisions.channels_of(load_rules(rules))
+    named = people.names(customers)
+    requests = decisions.requests_for("engine", named, channels)
+    shown = console or Console(stderr=True)
+    cores = processors()
+    with pinned(cores):
+        seen = uvloop.run(_measure(seconds, connections, named, requests, swapped_rules, rules, cores, shown))
+    goodput = seen.tally.good / seconds
+    return OverloadResult(
+        seconds,
+        round(seen.peak, 1),
+        round(goodput, 1),
+        round(goodput / seen.peak, 3),
+        round(seen.tally.planned / seconds, 1),
+        seen.tally.refused,
+        seen.tally.late,
+        seen.tally.fallbacks,
+        seen.tally.failed,
+        round(seen.probe_s * 1_000, 1),
+        round(seen.grown_mb, 1),
+        round(seen.swap_s * 1_000, 1),
+        round(seen.quiet_s * 1_000, 1),
+        swapped_rules,
+        connections,
+        customers,
+        len(cores) > 1,
+        decisions.machine(),
+    )
+
+
+def processors() -> list[int]:
+    """Those that this process may use; none where it cannot choose."""
+    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+
+
+@contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Afterwards this process may use all of `cores` again."""
+    try:
+        yield
+    finally:
+        if len(cores) > 1:
+            os.sched_setaffinity(0, cores)
+
+
+def _stay_on(cores: Sequence[int], which: int) -> None:
+    """This process, and what it starts from now on, stays on one of the processors where there are several."""
+    if len(cores) > 1:
+        os.sched_setaffinity(0, {cores[which]})
+
+
+async def _measure(
+    seconds: float,
+    connections: int,
+    named: Sequence[str],
+    requests: list[bytes],
+    swapped_rules: int,
+    rules: Path,
+    cores: Sequence[int],
+    console: Console,
+) -> _Measured:
+    pids: dict[str, int] = {}
+
+    def note(change: Change) -> None:
+        pids[change.name] = change.pid
+
+    with tempfile.TemporaryDirectory(prefix="cueline-bench-") as directory, Progress(console=console) as progress:
+        folder = Path(directory)
+        shutil.copytree(rules, folder / "rules")
+        starting = progress.add_task("services", total=3)
+        _stay_on(cores, 0)
+        async with LocalServices(folder, on_change=note) as services:
+            progress.advance(starting)
+            await decisions.fill(services.redis_url, named)
+            progress.advance(starting)
+            await decisions.start(services, "engine", port := free_port(), folder / "rules")
+            progress.advance(starting)
+            _stay_on(cores, -1)
+            core = cores[-1] if len(cores) > 1 else -1
+            late_s = 2 * Settings().web.deadline_ms / 1_000
+            flood = Flood(HOST, port, requests, connections, 0.0, 0.0, late_s, decisions.FALLBACK, core, SEED)
+            finding = progress.add_task("peak", total=1 + len(SHARES))
+            seen = _Measured(peak=await _peak(flood, lambda: progress.advance(finding)))
+            loading = progress.add_task(f"{TIMES} times the peak", total=1)
+            await _overload(flood, seconds, pids["engine"], seen)
+            progress.advance(loading)
+            swapping = progress.add_task("swap of rules", total=2)
+            await _swap(port, folder, services, swapped_rules, seen, lambda: progress.advance(swapping))
+            return seen
+
+
+async def _peak(flood: Flood, tick: Callable[[], None]) -> float:
+    """Raises `Unavailable` when nothing is answered well."""
+    lines = await connect(HOST, flood.port, CLOSED_CONNECTIONS, flood.fallback)
+    asked = itertools.cycle(flood.requests)
+    await closed_loop(lines, asked, decisions.WARM_UP_S)
+    most = (await closed_loop(lines, asked, TRIED_S)).per_second
+    for line in lines:
+        line.close()
+    tick()
+    if not most:
+        raise Unavailable("no request was answered well")
+    tried = []
+    for share in SHARES:
+        tried.append(await flooded(msgspec.structs.replace(flood, per_second=share * most, seconds=TRIED_S)))
+        tick()
+    return peak_of(tried, TRIED_S)
+
+
+def peak_of(tried: Sequence[Tally], seconds: float) -> float:
+    """The most good answers a second of those `tried` that were nearly all good; where none was, of all."""
+    clean = [tally for tally in tried if tally.good >= ENOUGH * tally.planned]
+    best = max(tally.good for tally in clean or tried)
+    if not best:
+        raise Unavailable("no request was answered well")
+    return best / seconds
+
+
+async def _overload(flood: Flood, seconds: float, pid: int, seen: _Measured) -> None:
+    before, probing = resident_mb(pid), asyncio.ensure_future(_probe(flood.port, seen))
+    try:
+        seen.tally = await flooded(msgspec.structs.replace(flood, per_second=TIMES * seen.peak, seconds=seconds))
+    finally:
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
+    seen.grown_mb = max(resident_mb(pid) - before, 0.0)
+
+
+async def _probe(port: int, seen: _Measured) -> None:
+    """Probe until cancelled; one that is under way then counts as well."""
+    for path in itertools.cycle(("/health/live", "/health/ready")):
+        began = time.perf_counter()
+        try:
+            reader, writer = await asyncio.open_connection(HOST, port)
+            writer.write(f"GET {path} HTTP/1.1\r\nhost: {HOST}\r\nconnection: close\r\n\r\n".encode())
+            await reader.read()
+            writer.close()
+        finally:
+            seen.probe_s = max(seen.probe_s, time.perf_counter() - began)
+        await asyncio.sleep(PROBE_EVERY_S)
+
+
+async def _swap(
+    port: int, folder: Path, services: LocalServices, rules: int, seen: _Measured, tick: Callable[[], None]
+) -> None:
+    """Two swaps: many rules come, and change. Between the first and the second nothing happens for a while."""
+    log = services.supervisor.log("engine")
+    write_rules(folder / "rules", rules, value=10)
+    await _in_use(log, 2)
+    with Asking(port) as asking:
+        began = time.perf_counter()
+        await asyncio.to_thread(write_rules, folder / "rules", rules, 20)
+        await _in_use(log, 3)
+        took = time.perf_counter() - began
+        seen.swap_s = asking.longest()
+        tick()
+        await asyncio.sleep(took)
+        seen.quiet_s = asking.longest()
+        tick()
+
+
+async def _in_use(log: Path, times: int) -> None:
+    """Wait until the process has said so many times that a rulebook is in use."""
+    async with asyncio.timeout(SWAPPED_WITHIN_S):
+        while log.read_text(errors="replace").count(" in use\n") < times:
+            await asyncio.sleep(0.05)
+
+
+class Asking:
+    """A client that asks every two milliseconds whether the process lives, in a thread of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._line = socket.create_connection((HOST, port))
+        self._longest = 0.0
+        self._over = False
+        self._thread: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> Asking:
+        self._thread = asyncio.ensure_future(asyncio.to_thread(self._ask))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+
+    def longest(self) -> float:
+        """Seconds of the longest answer since the last call."""
+        longest, self._longest = self._longest, 0.0
+        return longest
+
+    def _ask(self) -> None:
+        with self._line:
+            while not self._over:
+                began = time.perf_counter()
+                self._line.sendall(b"GET /health/live HTTP/1.1\r\nhost: bench\r\n\r\n")
+                if not self._line.recv(65_536):
+                    return
+                self._longest = max(self._longest, time.perf_counter() - began)
+                time.sleep(ASK_EVERY_S)
+
+
+def resident_mb(pid: int) -> float:
+    """Memory of a process; NaN elsewhere than on Linux."""
+    if sys.platform != "linux":
+        return float("nan")
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
