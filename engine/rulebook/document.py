@@ -15,11 +15,13 @@ from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNo
 
 from engine.rulebook.faults import LONGEST_SHOWN, RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language import numerals
+from engine.rulebook.recovery import without_rule
 from engine.rulebook.unreadable import explain, sample
 from engine.rulebook.yaml_tree import compose
 
 LONGEST_FILE = 1 << 18
 WORD = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST_FAULTY = 20  # rules that are no YAML, before the rest of a file is left unread
 TAG = "tag:yaml.org,2002:"
 _BEGUN = re.compile(r"[ \t]*([#!])(?: \S.*|\S.*)")
 _COMMENT = re.compile(r"([ \t]+)#.*")
@@ -39,10 +41,25 @@ class Document:
         if len(self.text) > LONGEST_FILE:
             self._whole(1, 1, f"larger than {LONGEST_FILE} characters: split it")
             return None
+        text: str | None = self.text
+        reads = 1 + min(MOST_FAULTY, LONGEST_FILE // (len(self.text) + 1))
+        while text is not None and reads:
+            reads -= 1
+            root, text = self._read(text)
+            if root is not None:
+                return root
+        return None
+
+    def _read(self, text: str) -> tuple[Node | None, str | None]:
+        """The root of `text`, which is the file without rules that are no YAML; or, when another is none, what is
+        left without that."""
         try:
-            return compose(self.text)
+            return compose(text), None
         except yaml.MarkedYAMLError as error:
-            self._whole(*explain(self.text, error))
+            line, column, reason = explain(text, error)
+            if self.readable or not reason.startswith("not YAML"):  # what follows from the first may be no fault
+                self._whole(line, column, reason)
+            return None, without_rule(text, line)
         except yaml.reader.ReaderError as error:
             spot = self._spot_of_index(error.position)
             self._whole(spot.line, spot.column, f"not YAML: {error.reason}")
@@ -50,7 +67,7 @@ class Document:
             self._whole(1, 1, "nested too deeply")
         except (yaml.YAMLError, ValueError) as error:
             self._whole(1, 1, f"not YAML: {shown(str(error))}")
-        return None
+        return None, None
 
     def _whole(self, line: int, column: int, reason: str) -> None:
         self.readable = False

@@ -76,10 +76,11 @@ def read(document: Document) -> RuleDrafts:
             document.faults.add(Spot(document.file, 1, 1), "file", "holds no indicators and no offers")
         drafts.complete = document.readable
         return drafts
+    drafts.complete = document.readable
     sections = document.fields(root, "file", ("indicators", "offers"), ())
     indicators = document.items(sections.get("indicators"), "indicators", "indicators")
     offers = document.items(sections.get("offers"), "offers", "offers")
-    if isinstance(root, MappingNode) and not root.value:
+    if isinstance(root, MappingNode) and not root.value and document.readable:
         document.faults.add(document.spot(root), "file", "holds no indicators and no offers")
     for node in indicators:
         _indicator(document, node, drafts)

@@ -6,6 +6,7 @@ import pytest
 
 from engine.errors import BadRule
 from engine.rulebook.directory import compile_texts
+from engine.rulebook.document import MOST_FAULTY
 
 OFFERS = """\
 offers:
@@ -123,3 +124,47 @@ indicators:
 def test_the_longest_lines_are_explained(text: str) -> None:
     with pytest.raises(BadRule):
         compile_texts({"a": text})
+
+
+def faults(*texts: str) -> list[str]:
+    with pytest.raises(BadRule) as caught:
+        compile_texts({f"{chr(97 + i)}": text for i, text in enumerate(texts)})
+    return caught.value.faults
+
+
+def test_after_a_fault_of_yaml_the_rest_of_the_file_and_the_other_files_are_read() -> None:
+    first = OFFERS.replace("say: Hello", "say: Hello: how?")
+    first = first.replace("propensity: 0.1\n    say: G", "propensity: 2\n    say: G")
+    assert faults(first, OFFERS.replace("value: 6", "value: six euros", 1)) == [
+        f'a:8:15: file: {QUOTES} holds a colon: say: "Hello: how?"',
+        "a:14:17: two: propensity must lie between 0 and 1: write 0.02 for 2 %",
+        "b:6:12: help: value must be a number, such as 10 or 0.5",
+    ]
+
+
+def test_several_faults_of_yaml_are_reported_together() -> None:
+    text = OFFERS.replace("say: Hello", 'say: "Hello').replace("say: Goodbye", "say: Bye: Bye") + OFFERS.replace(
+        "offers:\n", ""
+    ).replace("id: help", "id: 3").replace("id: two", "id:four")
+    assert faults(text) == [
+        f'a:8:10: file: {OPEN} write " at the end of the text',
+        f'a:15:13: file: {QUOTES} holds a colon: say: "Bye: Bye"',
+        "a:16:9: 3: id '3' is a number: choose a name",
+        "a:23:8: file: a blank is missing after the colon: write id: four",
+    ]
+
+
+def test_who_names_a_rule_that_cannot_be_read_is_not_blamed() -> None:
+    indicators = "indicators:\n  - name: busy\n    description: Much: more\n    when: cart.items > 3\n"
+    assert faults(indicators + OFFERS.replace("cart.items > 0", "busy")) == [
+        f'a:3:22: file: {QUOTES} holds a colon: description: "Much: more"'
+    ]
+
+
+def test_rules_of_a_file_that_cannot_be_read_at_all_are_left() -> None:
+    assert faults(OFFERS.replace("offers:", "offers")) == ["a:1:7: file: a colon is missing: write offers:"]
+
+
+def test_no_more_than_some_faulty_rules_are_passed_over() -> None:
+    rule = "  - id: x\n    say: a: b\n"
+    assert len(faults("offers:\n" + rule * 50)) == MOST_FAULTY + 1
