@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+)
 
 from engine.errors import BadSettings, Unavailable
 from engine.kafka.reach import unreachable
@@ -36,7 +42,8 @@ def configs_of(kafka: Kafka) -> Configs:
 
 
 async def make_topics(kafka: Kafka, topics: Partitions, configs: Configs | None = None) -> None:
-    """Create those that are missing, with `configs` instead of those of `configs_of`.
+    """Create those that are missing, with `configs` instead of those of `configs_of`. Where all are there it needs
+    no right to create any.
 
     Raises `BadSettings` when settings contradict each other, or a topic exists with another number of partitions
     (it decides which worker owns a customer), `Unavailable` when the broker refuses or does not answer.
@@ -44,8 +51,12 @@ async def make_topics(kafka: Kafka, topics: Partitions, configs: Configs | None 
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=10_000)
     try:
         await admin.start()
-        await _create(admin, topics, kafka.replication, configs_of(kafka) if configs is None else configs)
-        await _check(admin, topics)
+        # asking for a topic by name may create it
+        _check(found := await admin.describe_topics(), topics)
+        known = {topic["topic"] for topic in found}
+        if missing := {name: partitions for name, partitions in topics.items() if name not in known}:
+            await _create(admin, missing, kafka.replication, configs_of(kafka) if configs is None else configs)
+            _check(await admin.describe_topics(list(missing)), topics)
     except (KafkaError, AttributeError) as error:  # the latter is aiokafka's where no broker is named
         raise Unavailable(await unreachable(kafka) or f"topics on {kafka.brokers}: {error!r}") from error
     finally:
@@ -59,14 +70,18 @@ async def _create(admin: AIOKafkaAdminClient, topics: Partitions, replication: i
     ]
     answer = await admin.create_topics(wanted)
     for name, code, *detail in answer.topic_errors:
+        if code in (TopicAuthorizationFailedError.errno, ClusterAuthorizationFailedError.errno):
+            raise Unavailable(
+                f"topic {name} is not there for us, and we may not make it: make it, or give us the right"
+            )
         if code not in (0, TopicAlreadyExistsError.errno):
             raise Unavailable(f"topic {name} was refused: error {code} {' '.join(filter(None, detail))}")
 
 
-async def _check(admin: AIOKafkaAdminClient, topics: Partitions) -> None:
-    for found in await admin.describe_topics(list(topics)):
-        name, has = found["topic"], len(found["partitions"])
-        if has and has != topics[name]:
+def _check(found: Sequence[Mapping[str, Any]], topics: Partitions) -> None:
+    for topic in found:
+        name, has = topic["topic"], len(topic["partitions"])
+        if name in topics and has and has != topics[name]:
             raise BadSettings(
                 f"topic {name} has {has} partitions, the settings say {topics[name]}: they are fixed for the life "
                 "of a deployment, set CUELINE_KAFKA__PARTITIONS to what the topic has"

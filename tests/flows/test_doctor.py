@@ -187,6 +187,43 @@ def test_a_process_says_that_its_brokers_are_no_addresses(
     assert "Traceback" not in result.stderr
 
 
+BROKERS = ("CUELINE_KAFKA__BROKERS", "ann:hush-hush@localhost:9092", "kafka.brokers holds a user or a password")
+URL = ("CUELINE_REDIS__URL", "redis://ann:hush#hush@localhost:6379/0", "redis.url cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("command", "variable", "value", "said"),
+    [
+        ("doctor", *BROKERS),
+        ("doctor --json", *URL),
+        ("work", *BROKERS),
+        ("api", *URL),
+        ("replay log.jsonl --to kafka", *BROKERS),
+        ("replay log.jsonl --to kafka", *URL),
+    ],
+)
+def test_a_password_in_an_address_is_shown_nowhere(
+    valkey: Valkey, tmp_path: Path, command: str, variable: str, value: str, said: str
+) -> None:
+    event = {"type": "page", "anonymousId": "a", "messageId": "m", "timestamp": "2026-01-01T00:00:00Z"}
+    (tmp_path / "log.jsonl").write_text(json.dumps(event))
+    replaying = {"CUELINE_STREAM__CLOCK": "replay"} if command.startswith("replay") else {}
+    environment = {"CUELINE_REDIS__URL": valkey.url, variable: value, **replaying}
+    result = subprocess.run(
+        [sys.executable, "-m", "engine", *command.split()],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(RULES.parent), "CUELINE_RULES__DIRECTORY": str(RULES), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    output = result.stdout + result.stderr
+    assert result.returncode in (1, 2), output
+    assert " ".join(said.split()) in " ".join(output.split())
+    assert "hush" not in output
+    assert "Traceback" not in output
+
+
 async def test_rules_that_do_not_compile_are_told_in_full(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("indicators:\n  - {name: a, when: nothing.known > 1}\n")
     (tmp_path / "b.yaml").write_text("indicators: [")

@@ -21,6 +21,8 @@ from tests.certificates import write_certificates
 from tests.services import Broker
 
 USER, PASSWORD = "cueline", "the-password-is-secret"
+#: may do only what a test allows them; the password of each is `PASSWORD`
+LESSER_USERS = ("cueline-worker", "cueline-api")
 CLIENT_ID, CLIENT_SECRET = "cueline-client", "the-client-is-secret"
 
 #: listener -> its protocol. SSL asks for a client's certificate, ELSEWHERE has one for another name
@@ -35,7 +37,9 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 _COMMON = "org.apache.kafka.common.security"
 _LOGIN = {
-    "plain": f'{_COMMON}.plain.PlainLoginModule required user_{USER}="{PASSWORD}";',
+    "plain": f"{_COMMON}.plain.PlainLoginModule required "
+    + " ".join(f'user_{user}="{PASSWORD}"' for user in (USER, *LESSER_USERS))
+    + ";",
     "scram-sha-256": f"{_COMMON}.scram.ScramLoginModule required;",
     "scram-sha-512": f"{_COMMON}.scram.ScramLoginModule required;",
     # takes unsigned tokens, which is for tests
@@ -86,6 +90,9 @@ def secured_kafka(directory: Path) -> Secured:
         "listener.security.protocol.map": ",".join(
             ["CONTROLLER:PLAINTEXT", *(f"{name}:{protocol}" for name, protocol in LISTENERS.items())]
         ),
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "super.users": f"User:ANONYMOUS;User:{USER};User:certified",
+        "ssl.principal.mapping.rules": "RULE:^.*$/certified/",
         "sasl.enabled.mechanisms": ",".join(MECHANISMS),
         **{
             f"listener.name.{listener}.{mechanism}.sasl.jaas.config": login

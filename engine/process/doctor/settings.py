@@ -6,11 +6,24 @@ from collections.abc import Iterable
 
 from engine.process.access import faults_of_access
 from engine.process.doctor.finding import Finding
-from engine.settings import Settings
+from engine.settings import Kafka, Settings
 
 
 def of_settings(settings: Settings) -> Iterable[Finding]:
     """Of what is unsafe, and of what contradicts nothing, but may not be meant."""
     if settings.stream.clock == "replay":
         yield Finding("clock", "warning", "stream.clock is replay: the time is what the last replay set")
+    yield from _readable_secrets(settings.kafka)
     yield from (Finding("web", "bad", fault) for fault in faults_of_access(settings.web))
+
+
+def _readable_secrets(kafka: Kafka) -> Iterable[Finding]:
+    """Secrets that others on the network can read."""
+    name = "kafka.security_protocol"
+    if kafka.security_protocol == "SASL_PLAINTEXT" and kafka.sasl_mechanism in ("PLAIN", "OAUTHBEARER"):
+        what = "the password" if kafka.sasl_mechanism == "PLAIN" else "a token"
+        yield Finding(name, "warning", f"is SASL_PLAINTEXT: {what} is sent as it is; write SASL_SSL")
+    if kafka.oauth_token_url.startswith("http://"):
+        yield Finding(
+            "kafka.oauth_token_url", "warning", "begins with http://: the client's secret is sent as it is"
+        )
