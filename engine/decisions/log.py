@@ -29,6 +29,7 @@ def record_of(
     placements: Sequence[str] = (),
     indicator: str = "",
     activated: tuple[str, ...] = (),
+    anonymous: bool = False,
 ) -> DecisionRecord:
     """The record of a decision or cue that gives the offers `given` (positions), best first, where caps held
     `capped` back."""
@@ -48,6 +49,7 @@ def record_of(
         indicator,
         activated,
         ranking.arm.name,
+        anonymous,
     )
 
 

@@ -35,7 +35,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     ``at`` is engine time (of a cue: of the activation), epoch ms. ``capped`` are offers that a cap held back.
     ``features`` is what `pack_features` made. ``indicator`` is the one that the cue's offer names, ``activated``
-    all that were activated at that moment; both empty for a decision. ``arm``: of the experiment.
+    all that were activated at that moment; both empty for a decision. ``arm``: of the experiment. ``anonymous``:
+    of a cue, as `Cue` has it.
     """
 
     version: int
@@ -49,6 +50,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     indicator: str = ""
     activated: tuple[str, ...] = ()
     arm: str = "all"
+    anonymous: bool = False
 
     def vector(self) -> NDArray[np.float64]:
         """The features as they were; NaN for those the catalogue has got since."""

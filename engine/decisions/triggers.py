@@ -190,7 +190,9 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
             bool(moment.provenance & SIGNED),
         )  # fmt: skip
         capped = best.survivors.contactable[: way.places[slots[0]] - 1]
-        record = record_of(best, asked.customer, (position,), capped, (), indicator, asked.activated)
+        record = record_of(
+            best, asked.customer, (position,), capped, (), indicator, asked.activated, cue.anonymous
+        )
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
             encode_record(record), cue.expires_at if "web" in channels else 0,

@@ -36,7 +36,7 @@ async def given(process: Process, visitor: str, cue: bool = False, delivered: bo
     name = f"{partition_of(visitor.encode(), PARTITIONS)}-{visitor}"
     record = DecisionRecord(
         RECORD_VERSION, customer_id(visitor), "web", NOW, "r", (Given("help_chat", "", 1.0, 0.2, 1.0),), (), b"",
-        "bursty_session" if cue else "", (), "all",
+        "bursty_session" if cue else "", (), "all", cue,
     )  # fmt: skip
     await process.store.reserve([Reservation(customer_id(visitor), name, NOW, (), encode_record(record))])
     if cue and delivered:

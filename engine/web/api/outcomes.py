@@ -68,10 +68,9 @@ class OutcomeRoutes:
     async def _take(self, report: OutcomeReport, caller: Principal, address: str) -> Response:
         services = self._services
         record = await services.batcher.record(report.decision_id)
-        if record is None:
+        if record is None or not _may_report(caller, record):
             raise NotFound("no such decision, or it is older than a day", "decisionId")
         refuse_placeholder(record.customer, "decisionId", services.placeholders)
-        caller.require_customer(record.customer)
         caller.require_channel(record.channel)
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
@@ -87,6 +86,17 @@ class OutcomeRoutes:
         )  # fmt: skip
         services.meter.add("outcomes", label=report.outcome.value)
         return replies.json(Taken(report.decision_id, report.offer_id, report.outcome, at), 202)
+
+
+def _may_report(caller: Principal, record: DecisionRecord) -> bool:
+    """Whether `caller` may have been given it. To the others it is as if it were not there.
+
+    An id of a decision has 64 random bits: who knows it was given it. That of a cue follows from its event
+    (`engine.decisions.triggers`), which anybody may have invented, so of a user it proves nothing.
+    """
+    if caller.visitor or not caller.public:
+        return caller.vouches_for(record.customer)
+    return record.anonymous or not record.indicator
 
 
 def read_report(body: bytes) -> OutcomeReport:
