@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import math
 import re
 import secrets
 from collections.abc import Iterator
@@ -59,9 +60,12 @@ SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
 CONTACT_KINDS = frozenset({Kind.CONTACT_STARTED, Kind.CONTACT_CONNECTED, Kind.CONTACT_ENDED})
 CLIENT_KINDS = frozenset(Kind) - SERVER_KINDS - CONTACT_KINDS
 
+HOW_ORIGINS_ARE_WRITTEN = "write https://shop.example: small letters, no path, no port 443 (or 80 of http)"
+
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_ORIGIN = re.compile(r"https?://[^/\s?#@]+")
+_ORIGIN = re.compile(r"https?://[^/\s?#@A-Z]+")
+_USUAL_PORT = re.compile(r"http://[^/]*:80|https://[^/]*:443")
 
 
 class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
@@ -108,19 +112,20 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
         yield f"scopes: a public key cannot have {', '.join(sorted(secret))}: everybody can read it in the website"
     for origin in record.origins:
         if not is_origin(origin):
-            yield f"origins: {origin!r} is no origin; write https://shop.example, without a path"
+            yield f"origins: {origin!r} is no origin; {HOW_ORIGINS_ARE_WRITTEN}"
     for kind in record.kinds:
         if kind.upper() not in Kind.__members__:
             yield f"kinds: {kind!r} is no kind of event; they are {', '.join(one.name.lower() for one in Kind)}"
-    if record.rate < 0:
+    if not 0 <= record.rate < math.inf:
         yield "rate: 0 or more requests a second"
     if record.quota < 0:
         yield "quota: 0 or more a day"
 
 
 def is_origin(text: str) -> bool:
-    """Whether `text` is an origin, as browsers state it: scheme, host, and a port unless it is the scheme's."""
-    return _ORIGIN.fullmatch(text) is not None
+    """Whether `text` is an origin, as browsers state it: scheme, host in small letters, and a port unless it is
+    the scheme's."""
+    return _ORIGIN.fullmatch(text) is not None and _USUAL_PORT.fullmatch(text) is None
 
 
 def kinds_of(record: KeyRecord) -> frozenset[Kind]:

@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 
 DAY_MS = 86_400_000
+MOST_DAYS = 36_525
 
 Id = Annotated[str, typer.Argument(help="its name: in lists, audits and quotas", show_default=False)]
 Scopes = Annotated[
@@ -44,7 +45,7 @@ def create(
     kind: Annotated[list[str] | None, typer.Option(help="a kind of event that it may write")] = None,
     rate: Annotated[float, typer.Option(min=0, help="requests a second; 0: the default")] = 0.0,
     quota: Annotated[int, typer.Option(min=0, help="requests and events a day; 0: any number")] = 0,
-    days: Annotated[float, typer.Option(min=0, help="after so many days it ends; 0: never")] = 0.0,
+    days: Annotated[float, typer.Option(min=0, max=MOST_DAYS, help="after so many days it ends; 0: never")] = 0.0,
     only_print: Annotated[
         bool, typer.Option("--print", help="Do not keep it: print the lines for the settings.")
     ] = False,

@@ -9,7 +9,7 @@ from itertools import combinations
 
 from pydantic import SecretStr
 
-from engine.access import LEAST_KEY_CHARACTERS, faults_of, hash_of, is_origin
+from engine.access import HOW_ORIGINS_ARE_WRITTEN, LEAST_KEY_CHARACTERS, faults_of, hash_of, is_origin
 from engine.errors import BadSettings
 from engine.ports.store import KeyStore
 from engine.process.periodic import every
@@ -58,7 +58,7 @@ def faults_of_access(web: Web) -> Iterator[str]:
         yield "web.keys: one key is there twice, under two ids"
     for origin in web.cors_origins:
         if origin != "*" and not is_origin(origin):
-            yield f"web.cors_origins: {origin!r} is no origin; write https://shop.example, without a path"
+            yield f"web.cors_origins: {origin!r} is no origin; {HOW_ORIGINS_ARE_WRITTEN}"
     for proxy in web.trusted_proxies:
         yield from _faults_of_network(proxy)
     yield from faults_of_token_keys(web.token_keys)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+from functools import lru_cache
 
 import msgspec
 
-from engine.access import KeyRecord
+from engine.access import KeyRecord, faults_of
 from engine.store.commands import Commands
 from engine.store.keys import KEYS
 from engine.store.resp import pack
@@ -31,10 +32,15 @@ class KeyCommands(Commands):
         return bool(await self._connection.call(pack(("HDEL", KEYS, key_id))))
 
 
+@lru_cache(maxsize=4_096)  # they are read each second: once is enough to check one, and to complain of it
 def _read(name: bytes, stored: bytes) -> KeyRecord | None:
-    """A record; None, and a line in the log, for what is none: it opens nothing."""
+    """A record; None, and a line in the log, for what is none, or grants what no key can have (another release, or
+    somebody else, wrote it): it opens nothing."""
     try:
-        return _decode(stored)
+        record = _decode(stored)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        record = None
+    if record is None or record.id.encode() != name or any(faults_of(record)):
         log.warning("Redis holds no key record in field %r of '%s': it opens nothing", name, KEYS.decode())
         return None
+    return record

@@ -68,7 +68,11 @@ def test_a_public_key_has_all_that_a_public_key_can_have() -> None:
         (("shop", "--trust", "public", "--scope", "admin"), "scopes: a public key cannot have admin"),
         (("Shop!", "--trust", "public"), "id: 1 to 64 of"),
         (("shop", "--trust", "public", "--origin", "shop.example"), "origins: 'shop.example' is no origin"),
+        (("shop", "--trust", "public", "--origin", "https://Shop.example"), "is no origin; write"),
+        (("shop", "--trust", "public", "--origin", "https://shop.example:443"), "is no origin; write"),
         (("shop", "--trust", "public", "--kind", "views"), "kinds: 'views' is no kind of event"),
+        (("shop", "--trust", "public", "--rate", "inf"), "rate: 0 or more"),
+        (("shop", "--trust", "public", "--days", "inf"), "--days"),
     ],
 )
 def test_a_key_that_cannot_be_is_not_made(arguments: tuple[str, ...], said: str) -> None:
