@@ -17,6 +17,7 @@ from engine.store.memory import MemoryStore
 from engine.web.auth import quotas as quotas_module
 from engine.web.auth.principal import Principal
 from engine.web.auth.quotas import DAY_MS, Quotas
+from tests.flows.access import PUBLIC, guarded, visitor_token
 from tests.flows.api import AGENT, WRITE, WRITER, Process, calling, serving, settings
 from tests.patience import PATIENCE_S
 
@@ -159,3 +160,26 @@ async def test_one_address_and_one_visitor_have_their_share_of_the_streams() -> 
         async with streams(api, 4, **here) as found:
             assert found == [200] * 3 + [429]
     assert process.app.feed._shares == {}
+
+
+async def test_who_says_a_users_id_uses_nothing_up_of_who_shows_the_users_token() -> None:
+    no_limit = {"address_per_second": 0, "streams_per_address": 0}
+    process = guarded({**no_limit, "visitor_events_per_second": 0.2, "streams_per_visitor": 1})
+    stranger = {"authorization": f"Bearer {PUBLIC}"}
+    ann = {"authorization": f"Bearer {visitor_token(userId='ann', anonymousIds=['v-1'])}"}
+    async with serving(process) as api:
+        for shown in (stranger, ann):
+            events = [{"userId": "ann", "messageId": f"{i}", "event": "Product Viewed"} for i in range(4)]
+            found = [(await api.post("/v1/track", json=one, headers=shown)).status_code for one in events]
+            assert found == [200, 200, 429, 429]
+        async with opened(api, "ann", stranger, stranger, ann, ann) as found:
+            assert found == [200, 429, 200, 429]
+
+
+@asynccontextmanager
+async def opened(api: httpx.AsyncClient, customer: str, *callers: dict[str, str]) -> AsyncIterator[list[int]]:
+    """Streams of one customer, open at once."""
+    async with AsyncExitStack() as stack:
+        path = f"/v1/customers/{customer}/cues"
+        asked = [await stack.enter_async_context(api.stream("GET", path, headers=one)) for one in callers]
+        yield [answer.status_code for answer in asked]

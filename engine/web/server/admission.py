@@ -19,8 +19,8 @@ from engine.web.server.rates import RateLimiter
 class Admission:
     """Counts in this process; the quotas with all others.
 
-    Addresses and visitors count for those whom nobody knows: many servers of a company share one address, and a
-    secret key is a company's own.
+    Addresses and visitors count for public keys and visitor tokens: many servers of a company share one address,
+    and a secret key is a company's own.
     """
 
     def __init__(self, settings: Settings, quotas: Quotas, limiter: RateLimiter | None = None) -> None:
@@ -51,7 +51,7 @@ class Admission:
         """Count the events of a request, one of which the request itself has paid for. Raises `RateLimited`."""
         if caller.public and (per_second := self._rates.visitor_events_per_second):
             for customer, number in Counter(message.customer for message in messages).items():
-                self._limiter.take(f"visitor {customer}", per_second, number)
+                self._limiter.take(_named(customer, caller), per_second, number)
         if caller.quota:
             self._quotas.spend(caller, len(messages) - 1)
 
@@ -61,5 +61,11 @@ class Admission:
             return ()
         return (
             Share(f"address {self._addresses.of(request)}", self._rates.streams_per_address),
-            Share(f"visitor {visitor}", self._rates.streams_per_visitor),
+            Share(_named(visitor, caller), self._rates.streams_per_visitor),
         )
+
+
+def _named(visitor: str, caller: Principal) -> str:
+    """Under which name the visitor counts: whoever shows the visitor's token shares with nobody who only says the
+    id, and could use all of it up."""
+    return f"{'visitor' if caller.vouches_for(visitor) else 'unsigned visitor'} {visitor}"
