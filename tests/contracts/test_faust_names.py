@@ -4,12 +4,15 @@ new version's source before touching `engine.kafka.consumer`."""
 from __future__ import annotations
 
 import inspect
+import ssl
 from importlib.metadata import version
 
 import aiokafka
 import faust
 import mode
+from aiokafka import conn
 from aiokafka.consumer import fetcher, subscription_state
+from faust import auth
 from faust.transport import consumer as base
 from faust.transport.drivers import aiokafka as driver
 
@@ -121,3 +124,25 @@ def test_the_consumers_thread_can_be_called() -> None:
     assert parameters(thread._fetch_records)[:2] == ["self", "consumer"]
     assert "self._thread = self._new_consumer_thread()" in inspect.getsource(base.ThreadDelegateConsumer.__init__)
     assert parameters(driver.ensure_aiokafka_TP) == ["tp"]
+
+
+def test_an_apps_security_and_place_in_the_group_reach_aiokafka() -> None:
+    made = inspect.getsource(driver.AIOKafkaConsumerThread._create_worker_consumer)
+    assert "credentials_to_aiokafka_auth(" in made
+    assert "conf.broker_credentials" in made
+    assert "group_instance_id=conf.consumer_group_instance_id" in made
+    context = ssl.create_default_context()
+    scram = auth.SASLCredentials(username="u", password="p", ssl_context=context, mechanism="SCRAM-SHA-512")
+    options = driver.credentials_to_aiokafka_auth(scram)
+    assert (options["security_protocol"], options["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert options["ssl_context"] is context
+    assert driver.credentials_to_aiokafka_auth(auth.SSLCredentials(context))["security_protocol"] == "SSL"
+
+
+def test_a_connection_can_be_made_by_hand_and_says_why_it_failed() -> None:
+    names = parameters(conn.create_conn)
+    assert {"host", "port", "request_timeout_ms", "ssl_context", "security_protocol", "sasl_mechanism"} <= set(
+        names
+    )
+    assert "error.__cause__ = exc" in inspect.getsource(conn.AIOKafkaConnection.close)
+    assert "MetadataRequest([])" in inspect.getsource(aiokafka.client.AIOKafkaClient.bootstrap)

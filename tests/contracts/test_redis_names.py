@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl
 from typing import Any
 
@@ -64,3 +65,9 @@ def test_what_is_no_protocol_is_an_error() -> None:
 
 def test_arguments_are_packed_as_bytes_text_and_numbers() -> None:
     assert pack(("SET", b"\r\n", "ü", 7)) == b"*4\r\n$3\r\nSET\r\n$2\r\n\r\n\r\n$2\r\n\xc3\xbc\r\n$1\r\n7\r\n"
+
+
+def test_a_client_can_be_kept_from_saying_who_made_it() -> None:
+    """It would need a right more; without one redis-py goes on, and the server notes a refusal."""
+    assert "if self.driver_info" in inspect.getsource(Connection.on_connect_check_health)
+    assert Connection(driver_info=None).driver_info is None
