@@ -51,7 +51,7 @@ async def test_cues_of_one_moment_are_told_apart_by_their_channels(page: Page, p
     for channels in (("web",), ("agent",), ("web", "agent")):
         await process.cue("ann", "May I help?", channels=channels)
     shown = page.get_by_test_id("cue-item").filter(has_text="May I help?").locator(".channel")
-    await expect(shown).to_have_text(["for web and agent", "for agent", "for web"])
+    await expect(shown).to_have_text(["web, agent", "agent", "web"])
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -76,7 +76,7 @@ export class Cues {
       element("span", { class: "top" },
         element("span", { class: "tag", text: plain(cue.indicator) }),
         element("span", { class: "id", text: cue.customer }),
-        element("span", { class: "channel", text: `for ${cue.channels.join(" and ")}` }),
+        element("span", { class: "channel", text: cue.channels.join(", "), title: "where it is shown" }),
         element("time", { text: clock(cue.at), title: "engine time of the activation, in your time zone" })),
       element("span", { class: "say", text: cue.say || plain(cue.offerId) }),
     );
