@@ -39,7 +39,7 @@ steady: .venv/dev ## the tests ten times, half of them beside a load (ARGS=3: as
 test-kafka: .venv/dev kafka ## the stream's contract and faults on Apache Kafka itself (needs Java 17 and Maven)
 	$(BIN)/python -m pytest -m "kafka and not sdks" --broker kafka $(ARGS)
 
-test-sdks: .venv/dev sdks ## clients of other makers, unmodified (needs Node.js, npm, a JDK and Chromium)
+test-sdks: .venv/dev sdks ## clients of other makers, unmodified (needs Node.js, npm, a JDK, Maven and Chromium)
 	$(BIN)/python -m pytest -m sdks $(ARGS)
 
 mutate: .venv/dev ## change the engine one slip at a time: does a test notice? (an hour; goes on where it was)
@@ -117,9 +117,10 @@ COUNT = $$(grep -c '^[a-z].*==' $<) packages
 	@touch $@
 
 # the clients in Python have an environment of their own: what they need is not what we need
-$(SDKS)/ready: tests/sdks/package-lock.json tests/sdks/requirements.lock | .venv/bin/uv
+$(SDKS)/ready: tests/sdks/package-lock.json tests/sdks/requirements.lock tests/sdks/pom.xml | .venv/bin/uv
 	@rm -rf $(SDKS) && mkdir -p $(SDKS) && cp tests/sdks/package.json tests/sdks/package-lock.json $(SDKS)
 	$(SAY) fetching the clients of other makers
+	@mvn --batch-mode --quiet --file tests/sdks/pom.xml package
 	@npm ci --prefix $(SDKS) --ignore-scripts --no-audit --no-fund --silent
 	@$(BIN)/python -m venv --without-pip $(SDKS)/python
 	@$(BIN)/uv pip install $(QUIET) --python $(SDKS)/python/bin/python --require-hashes -r tests/sdks/requirements.lock

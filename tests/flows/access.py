@@ -30,6 +30,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     },
     ("POST", "/v1/batch"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/b"): (Scope.EVENTS_WRITE, BATCH, 200),
+    ("POST", "/v1/import"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/decisions"): (Scope.DECISIONS, QUESTION, 200),
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),

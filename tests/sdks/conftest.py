@@ -32,15 +32,19 @@ async def site(
 def fetched() -> Path:
     """Where the clients lie."""
     if not (FETCHED / "ready").exists():
-        missing(f"no clients in {FETCHED}: `make sdks` fetches them (needs npm)")
+        missing(f"no clients in {FETCHED}: `make sdks` fetches them (needs npm and Maven)")
     return FETCHED
 
 
 @pytest.fixture(scope="session")
 def command(fetched: Path) -> Callable[[str], list[str]]:
     """The command of a program of this folder, without its arguments."""
-    runners = {".cjs": _found("node"), ".py": str(fetched / "python" / "bin" / "python"), ".java": _found("java")}
-    return lambda name: [runners[Path(name).suffix], str(HERE / name)]
+    runners = {
+        ".cjs": [_found("node")],
+        ".py": [str(fetched / "python" / "bin" / "python")],
+        ".java": [_found("java"), "-cp", f"{fetched / 'jars'}/*"],
+    }
+    return lambda name: [*runners[Path(name).suffix], str(HERE / name)]
 
 
 def _found(program: str) -> str:

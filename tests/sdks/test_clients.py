@@ -73,9 +73,22 @@ async def test_events_told_by_javas_own_client_count(site: Site, run: Runner) ->
     assert (await site.customer("ann"))[0] == {"item_viewed": 10}
 
 
+async def test_a_visit_told_by_segments_library_for_java_counts(site: Site, run: Runner) -> None:
+    await run("SegmentVisit.java", site.url, "ann")
+    assert (await site.counted())["applied"] == 5
+    kinds, features = await site.customer("ann")
+    assert kinds == {"identified": 1, "page_viewed": 1, "item_viewed": 1, "cart_added": 1, "order_completed": 1}
+    assert features["purchases.value"] == 999
+    assert await site.measured("events_warned") == 0
+
+
 @pytest.mark.parametrize(
     ("program", "events"),
-    [("segment_node.cjs", VISIT.total()), ("rudder_node.cjs", VISIT.total()), ("segment_python.py", 9)],
+    [
+        ("segment_node.cjs", VISIT.total()),
+        ("rudder_node.cjs", VISIT.total()),
+        ("segment_python.py", 9),
+    ],
 )
 async def test_what_a_client_sends_again_by_itself_counts_once(
     site: Site, run: Runner, program: str, events: int

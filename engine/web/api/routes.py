@@ -150,6 +150,9 @@ def table(
         *calls,
         batch,
         *map(_shortened, (*calls, batch)),
+        replace(
+            batch, path="/v1/import", summary=f"{batch.summary}, as its libraries for Java and Ruby address it"
+        ),
         Route(
             "POST",
             "/v1/decisions",
