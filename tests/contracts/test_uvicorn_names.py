@@ -14,8 +14,10 @@ from uvicorn.protocols import utils
 from uvicorn.protocols.http import flow_control, httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from engine.web.api.health import build_health_app
 from engine.web.server.corked import Corked
 from engine.web.server.protocol import Protocol
+from engine.web.server.uvicorn_server import configured
 from tests.contracts.reading import parameters
 
 
@@ -131,6 +133,14 @@ def test_no_setting_of_uvicorns_bounds_a_head_under_httptools() -> None:
     ]
     read = [name for name in bounds if f"config.{name}" in inspect.getsource(httptools_impl)]
     assert read == ["limit_concurrency", "timeout_keep_alive"]
+
+
+def test_nothing_of_uvicorns_stands_before_the_application() -> None:
+    """Its middleware believes X-Forwarded-For of this machine, whatever `web.trusted_proxies` says."""
+    app = build_health_app(lambda: (b"", ""), dict)
+    config = configured(app, "127.0.0.1", 0)
+    config.load()
+    assert config.loaded_app is app
 
 
 def test_signals_and_the_end_are_where_the_server_overrides_them() -> None:

@@ -25,13 +25,15 @@ def body_length(headers: list[tuple[bytes, bytes]], version: Callable[[], str]) 
     for place, (name, value) in enumerate(headers):
         if value and value[-1] <= _BLANK:
             headers[place] = (name, value.rstrip(b" \t"))
-    names = [name for name, _ in headers]
-    hosts = names.count(b"host")
-    if hosts != 1 and (hosts or version() != "1.0"):
-        raise BadRequest("it is needed, and once", "Host")
-    if b"transfer-encoding" in names:
-        return _chunked(headers[names.index(b"transfer-encoding")][1], version())
-    return int(headers[names.index(b"content-length")][1]) if b"content-length" in names else 0
+    fields = dict(headers)
+    if b"host" not in fields:
+        if version() != "1.0":
+            raise BadRequest("it is needed", "Host")
+    elif len(fields) < len(headers) and sum(name == b"host" for name, _ in headers) > 1:
+        raise BadRequest("it is given twice", "Host")
+    if b"transfer-encoding" in fields:
+        return _chunked(fields[b"transfer-encoding"], version())
+    return int(fields.get(b"content-length", 0))
 
 
 def _chunked(coding: bytes, version: str) -> int:

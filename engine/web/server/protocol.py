@@ -174,7 +174,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._refuse(BadRequest("this is no HTTP/1.1 request"))
             return parsed
-        if self._in_head or not self._answering or self.headers:
+        if self._in_head or self.headers or not self._answering:
             self._bound(parsed)
         return parsed
 

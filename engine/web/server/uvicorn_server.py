@@ -65,6 +65,7 @@ def configured(app: Any, host: str, port: int) -> uvicorn.Config:
         timeout_graceful_shutdown=GRACE_S,
         server_header=False,
         date_header=False,
+        proxy_headers=False,  # it would believe whoever asks from this machine; see `addresses.py`
     )
 
 
