@@ -103,7 +103,9 @@ class Protocol(HttpToolsProtocol):
         elif self._in_head or self._left or self._answering:
             self._parse(data)
         elif self._early_refusal is not None and self._early_refusal.turn_away(data, self._cork):
-            self._turned_away()
+            self._asked = True
+            if self._timeout is None:
+                self._turned_away()
         elif not _holds_one(data):
             self._parse(data)
         else:  # as nearly always
@@ -250,10 +252,8 @@ class Protocol(HttpToolsProtocol):
             self._stalled = None
 
     def _turned_away(self) -> None:
-        self._asked = True
         self._unset_keepalive_if_required()
-        if self._timeout is None:
-            self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
+        self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
 
     def _timed_out(self) -> None:
         self._timeout = None
