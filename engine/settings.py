@@ -209,13 +209,14 @@ class Rates(Section):
 
 
 class LessonLimits(Section):
-    """How much outcomes teach that visitors report with a public key: anybody may have written them."""
+    """How much outcomes teach that visitors report; with a public key anybody may have written them."""
 
     unsigned_weight: float = Field(0.5, ge=0, le=1, description="of a known reporter's; 0: they teach nothing")
     unsigned_share_per_hour: float = Field(
         0.25, ge=0, description="of what is known of an offer on a channel, so much may be added in an hour"
     )
     unsigned_per_address_hour: int = Field(3, ge=0, description="outcomes of an offer from one address in an hour")
+    per_visitor_hour: int = Field(3, ge=0, description="outcomes of an offer with one visitor's tokens in an hour")
 
 
 class Payloads(Section):

@@ -209,8 +209,8 @@ class Lessons(NamedTuple):
 
 
 class LessonBound(NamedTuple):
-    """How many lessons of unknown reporters an arm (offer, channel) takes in an hour: of all, and of one address.
-    ``hour`` counts from 1970, ``address`` is a digest."""
+    """How many lessons of visitors an arm (offer, channel) takes in an hour: of all, of one address or visitor.
+    ``hour`` counts from 1970, ``address`` is a digest of either."""
 
     hour: int
     arm: str

@@ -31,8 +31,8 @@ key                    type    content
                                by every change
 ``{p7}:k:<day>:<key>``  hash   what a key taught on that day: ``<hour>|`` and the field of ``{p7}:m`` -> how
                                often; kept 90 days
-``cueline:lessons:<hour>``  hash  lessons of unknown reporters in that hour, by offer and channel, and by address
-                               too; kept two hours
+``cueline:lessons:<hour>``  hash  lessons of visitors in that hour, by offer and channel, and by address, or
+                               visitor, too; kept two hours
 ``cueline:b:<batch>``  string  that this large batch is being written to Kafka; kept 30 s at most
 ``cueline:names``      hash    32-bit hash of an item or category -> its word; empty when it has two. At
                                ``redis.words_kept`` of them it becomes ``cueline:{cueline:names}:before``, in place

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -15,13 +16,14 @@ from engine.ports.store import Reservation
 from engine.process.learned_counts import LearnedCounts
 from engine.settings import Settings
 from models.propensity import fit
+from tests.flows.access import TOKEN_KEYS, visitor_token
 from tests.flows.api import AGENT, NOW, PARTITIONS, WRITER, Process, calling, rules, settings
 
 PROXY = "127.0.0.1"
 
 
 def process_with(**lessons: Any) -> Process:
-    base = settings(trusted_proxies=[PROXY])
+    base = settings(trusted_proxies=[PROXY], token_keys=TOKEN_KEYS)
     rates = {"address_per_second": 0, "visitor_events_per_second": 0}
     return Process(Settings.model_validate({**base.model_dump(), "lessons": lessons, "rates": rates}))
 
@@ -31,9 +33,9 @@ def process() -> Process:
     return process_with()
 
 
-async def given(process: Process, visitor: str, cue: bool = False, delivered: bool = True) -> str:
+async def given(process: Process, visitor: str, cue: bool = False, delivered: bool = True, nth: int = 0) -> str:
     """A decision, or a cue, of ``help_chat`` on the web; returns its id."""
-    name = f"{partition_of(visitor.encode(), PARTITIONS)}-{visitor}"
+    name = f"{partition_of(visitor.encode(), PARTITIONS)}-{visitor}-{nth}"
     record = DecisionRecord(
         RECORD_VERSION, customer_id(visitor), "web", NOW, "r", (Given("help_chat", "", 1.0, 0.2, 1.0),), (), b"",
         "bursty_session" if cue else "", (), "all", cue,
@@ -45,11 +47,16 @@ async def given(process: Process, visitor: str, cue: bool = False, delivered: bo
 
 
 async def reported(
-    process: Process, api: httpx.AsyncClient, name: str, address: str = "198.51.100.1", outcome: str = "accepted"
+    process: Process,
+    api: httpx.AsyncClient,
+    name: str,
+    address: str = "198.51.100.1",
+    outcome: str = "accepted",
+    shown: Mapping[str, str] = WRITER,
 ) -> bool:
-    """Report an outcome with the public key, and let it be learned; whether it teaches."""
+    """Report an outcome by the public key, or what is `shown`, and let it be learned; whether it teaches."""
     body = {"decisionId": name, "offerId": "help_chat", "outcome": outcome}
-    answer = await api.post("/v1/outcomes", json=body, headers={**WRITER, "x-forwarded-for": address})
+    answer = await api.post("/v1/outcomes", json=body, headers={**shown, "x-forwarded-for": address})
     assert answer.status_code == 202
     said = process.log.outcomes[-1]
     await process.store.learn(said, REWARDS.get(said.outcome))
@@ -92,6 +99,26 @@ async def test_a_secret_key_teaches_without_a_bound(process: Process, api: httpx
         assert (said.teaches, said.trust, said.key) == (True, 1, "api-key-1")
         await process.store.learn(said, True)
     assert await propensity(process) == pytest.approx((4 + 30) / 50)
+
+
+async def test_a_visitor_asks_and_accepts_as_often_as_it_likes_and_teaches_little(
+    process: Process, api: httpx.AsyncClient
+) -> None:
+    for number, visitor in enumerate(("ann", "bob"), 1):
+        shown = {"authorization": f"Bearer {visitor_token(userId=visitor)}"}
+        own = [await given(process, visitor, nth=nth) for nth in range(30)]
+        taught = [await reported(process, api, name, f"192.0.2.{i}", shown=shown) for i, name in enumerate(own)]
+        assert taught == [True] * 3 + [False] * 27
+        assert await propensity(process) == pytest.approx((4 + 3 * number) / (20 + 3 * number))
+    assert {(said.trust, said.key) for said in process.log.outcomes} == {(1, "visitor-tokens")}
+    assert await reported(process, api, await given(process, "carl"))  # it takes nothing of those unknown
+
+
+async def test_a_visitors_cue_teaches_once_a_stream_had_it(process: Process, api: httpx.AsyncClient) -> None:
+    for visitor, delivered in (("ann", False), ("bob", True)):
+        shown = {"authorization": f"Bearer {visitor_token(userId=visitor)}"}
+        name = await given(process, visitor, cue=True, delivered=delivered)
+        assert await reported(process, api, name, shown=shown) == delivered
 
 
 async def test_a_cue_teaches_once_a_stream_had_it(process: Process, api: httpx.AsyncClient) -> None:

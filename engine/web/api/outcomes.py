@@ -75,8 +75,8 @@ class OutcomeRoutes:
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())
-        teaches = caller.signed or await self._bounds.teaches(
-            record, report.decision_id, report.offer_id, report.outcome, address
+        teaches = await self._bounds.teaches(
+            caller, record, report.decision_id, report.offer_id, report.outcome, address
         )
         await services.log.publish_outcome(
             Outcome(
