@@ -97,7 +97,13 @@ class Authenticator:
         """Whether the demo page's own browser calls."""
         if not self._cookie or not hmac.compare_digest(shown_cookie(request), self._cookie):
             return False
-        return of_this_machine(request)
+        return of_this_machine(request) and _of_no_other_page(request)
+
+
+def _of_no_other_page(request: Request) -> bool:
+    """Whether no page of another origin asks: to browsers all ports of a name are one site, and share cookies."""
+    host = request.get_first_header(b"host") or b""
+    return (request.get_first_header(b"origin") or b"http://" + host) == b"http://" + host
 
 
 def _checked(holder: Principal, scopes: Sequence[Scope], request: Request, visitors: bool) -> Principal:
