@@ -84,12 +84,13 @@ class LagMonitor(Protocol):
 
 
 class AuditAction(enum.StrEnum):
-    """What was read."""
+    """What was read, or opened to be read."""
 
     CUSTOMER_READ = "customer.read"
     DECISION_MADE = "decision.made"
     DECISION_READ = "decision.read"
     CUES_READ = "cues.read"  # a stream was opened
+    TOKEN_MADE = "token.made"  # for a visitor, whose cues and decisions its holder may read
 
 
 class AuditEntry(msgspec.Struct, frozen=True, rename="camel", gc=False):

@@ -171,6 +171,9 @@ async def test_the_demo_opens_everything_to_its_own_browser_and_under_its_own_na
             headers = {"host": host, "cookie": cookie}
             assert (await api.get("/v1/rulebook", headers=headers)).status_code == seen
             assert (await api.get("/metrics", headers=headers)).status_code == seen
+        for origin, seen in (("http://localhost:8080", 200), ("http://localhost:3000", 401), ("null", 401)):
+            headers = {"host": "localhost:8080", "cookie": cookie, "origin": origin}
+            assert (await api.post("/v1/page", json=EVENT, headers=headers)).status_code == seen
         for path in ("/", "/page/page.js"):
             assert (await api.get(path, headers={"host": "shop.example"})).status_code == 400
     async with calling(Process(settings(demo_page=False))) as api:
@@ -188,11 +191,16 @@ async def test_every_read_is_audited(process: Process) -> None:
         await api.get("/v1/customers/ann", headers={"x-api-key": key_for(Scope.CUSTOMERS_READ)})
         await api.get("/v1/customers/nobody", headers=reader)
         await api.get("/v1/customers/ann", headers={"x-api-key": PUBLIC})
+        token = {"userId": "ann", "anonymousIds": ["v-1"], "scope": "decisions"}
+        await api.post("/v1/visitor-tokens", json=token, headers={"x-api-key": key_for(Scope.TOKENS_WRITE)})
+        await api.post("/v1/visitor-tokens", json={**token, "seconds": 0}, headers=reader)
         process.app.end_streams()
     assert [(one.who, one.what, one.whom) for one in process.log.audited] == [
         (ADMIN, "decision.made", "ann"),
         ("secret-key-with-decisions", "decision.read", "ann"),
         ("secret-key-with-customers.read", "customer.read", "ann"),
+        ("secret-key-with-tokens.write", "token.made", "ann"),
+        ("secret-key-with-tokens.write", "token.made", "v-1"),
     ]
 
 

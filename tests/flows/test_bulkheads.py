@@ -19,6 +19,9 @@ from engine.local.supervisor import Supervisor
 from engine.meter import total
 from engine.web.server.bulkheads import BulkheadName, Bulkheads
 from tests.flows.api import AGENT, WRITER, Process, serving, settings
+from tests.flows.api import API as FLOWS_API
+from tests.flows.api import WRITE as FLOWS_WRITE
+from tests.flows.connections import head_of, line
 from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey, tansu
 
@@ -92,6 +95,20 @@ async def test_a_place_is_free_again_after_each_answer() -> None:
                         while any(bulkhead.inside for bulkhead in process.app.bulkheads):
                             await asyncio.sleep(0)  # a stream's client has left; the server hears of it
     assert process.meter.value("http_refused") == 0
+
+
+@pytest.mark.parametrize("path", ["/v1/page", "/v1/decisions", "/v1/outcomes", "/v1/stream-tickets"])
+async def test_a_body_that_does_not_arrive_keeps_out_nobody(path: str) -> None:
+    process = Process(settings(max_in_flight=1, deadline_ms=20_000))
+    head = f"POST {path} HTTP/1.1\r\nHost: api\r\nContent-Length: 9\r\nExpect: 100-continue\r\n"
+    key = f"X-Api-Key: {FLOWS_WRITE if path == '/v1/page' else FLOWS_API}\r\n\r\n"
+    async with serving(process) as api, line(api, f"{head}{key}".encode()) as (reader, writer):
+        assert (await head_of(reader))[0] == 100  # it waits for the body
+        for requests in ASKED.values():
+            for request in requests:
+                assert (await asked(api, *request)).status_code != 503, request
+        writer.write(b"no JSON..")
+        assert (await head_of(reader))[0] == 400
 
 
 @pytest.mark.parametrize("path", ["/v1/page", "/v1/batch"])

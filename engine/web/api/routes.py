@@ -49,8 +49,8 @@ class Route:
     nothing).
     ``visitors``: whether a visitor token may open it, for the visitor's own ids, which the handler sees to.
     ``key_in``: where a key may be besides the headers; the handler looks for one in the body. ``bulkhead``: whose
-    places its requests take; with none they are always let in. For ``pages`` the place is taken on arrival, for
-    the others by the handler: once the body is there, and a stream keeps it until it ends.
+    places its requests take; with none they are always let in. For ``pages`` without a body the place is taken on
+    arrival, for the others by the handler: once the body is there, and a stream keeps it until it ends.
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
     ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``.
     ``callers``: of which other origins' pages may call it. ``stream``: which event stream a request asks for,

@@ -17,6 +17,7 @@ from engine.web.api.customers import asked_for
 from engine.web.auth.principal import Principal
 from engine.web.auth.tickets import CueStream, StreamTickets
 from engine.web.server import replies
+from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
 from engine.web.services import Services
 
@@ -45,10 +46,11 @@ _decode = msgspec.json.Decoder(TicketRequest).decode
 class TicketRoutes:
     """Tickets made."""
 
-    def __init__(self, services: Services, web: Web) -> None:
+    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead) -> None:
         self._tickets = StreamTickets(services.tickets)
         self._placeholders = services.placeholders
         self._limit = web.max_event_bytes
+        self._bulkhead = bulkhead
 
     async def make(self, request: Request, caller: Principal) -> Response:
         """A ticket for the caller. Whether the stream is open to them is asked again when it is opened."""
@@ -58,7 +60,8 @@ class TicketRoutes:
         else:
             caller.require(Scope.CUES_READ)
             caller.require_customer(stream.customer)
-        return replies.json(Ticket(*await self._tickets.make(stream, caller, wall_ms())))
+        with self._bulkhead:
+            return replies.json(Ticket(*await self._tickets.make(stream, caller, wall_ms())))
 
     def _stream(self, asked: TicketRequest) -> CueStream:
         if asked.customer_id is None and asked.agent_id is None:

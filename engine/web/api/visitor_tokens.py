@@ -12,12 +12,15 @@ from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import BadRequest
 from engine.events import MAX_CUSTOMER_BYTES
+from engine.ports.kafka import AuditAction
 from engine.settings import Web
 from engine.validation_errors import describe_validation_error
 from engine.web.api.customers import asked_for
+from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.auth.visitor_tokens import MOST_ANONYMOUS_IDS, VisitorTokens
 from engine.web.server import replies
+from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.limits import read_body
 
 DEFAULT_S = 3_600
@@ -53,21 +56,31 @@ _decode = msgspec.json.Decoder(TokenRequest).decode
 class TokenRoutes:
     """Visitor tokens made."""
 
-    def __init__(self, tokens: VisitorTokens, web: Web, placeholders: frozenset[str]) -> None:
+    def __init__(
+        self, tokens: VisitorTokens, web: Web, placeholders: frozenset[str], bulkhead: Bulkhead, audit: AuditTrail
+    ) -> None:
         self._placeholders = placeholders
         self._tokens = tokens
         self._limit = web.max_event_bytes
+        self._bulkhead = bulkhead
+        self._audit = audit
         self._longest_s = web.token_max_s
 
     async def make(self, request: Request, caller: Principal) -> Response:
         """A token that begins now."""
         asked = read_token_request(await read_body(request, self._limit))
+        with self._bulkhead:
+            return self._made(asked, caller)
+
+    def _made(self, asked: TokenRequest, caller: Principal) -> Response:
         user, anonymous = _ids(asked, self._placeholders)
         seconds = min(DEFAULT_S, self._longest_s) if asked.seconds is None else asked.seconds
         if not 1 <= seconds <= self._longest_s:
             raise BadRequest(f"1 to {self._longest_s} is allowed", "seconds")
         begins = wall_ms() // 1_000
         token = self._tokens.make(user, anonymous, _scopes(asked.scope), begins, begins + seconds)
+        for customer in [*([] if user is None else [user]), *anonymous]:  # whoever has it may read of them
+            self._audit.note(caller, AuditAction.TOKEN_MADE, customer)
         return replies.json(Token(token, (begins + seconds) * 1_000))
 
 

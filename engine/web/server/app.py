@@ -88,8 +88,8 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         CustomerRoutes(services, audit),
         cues,
         RulebookRoutes(services),
-        TokenRoutes(tokens, web, services.placeholders),
-        TicketRoutes(services, web),
+        TokenRoutes(tokens, web, services.placeholders, places.pages, audit),
+        TicketRoutes(services, web, places.pages),
         health,
     )
     if not web.metrics_port:
@@ -177,7 +177,8 @@ class Frame:
     def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """The handler of `route`, framed. It never raises."""
         label, handler, known = route.path, route.handler, route.query
-        place, scopes = self._pages if route.bulkhead == "pages" else OPEN, route.scopes
+        place = self._pages if route.bulkhead == "pages" and route.body is None else OPEN
+        scopes = route.scopes
         in_body, visitors, stream = route.key_in == "body", route.visitors, route.stream
         authenticate, admit = self._authenticator.principal, self._admission.request
         cross_origin = self.cross_origin(route)
