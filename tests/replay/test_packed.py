@@ -22,7 +22,7 @@ from engine.replay.message_ids import MessageIds
 from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
-GOOD = [WIRE_VERSION, int(Kind.ITEM_VIEWED), NOW, "m1", "tv-55", "tv", 899.0, 1, 0, "", 0]
+GOOD = [WIRE_VERSION, int(Kind.ITEM_VIEWED), NOW, "m1", "tv-55", "tv", 899.0, 1, 0, "", 0, 0, 0]
 FIELDS = len(GOOD)
 
 
@@ -61,7 +61,7 @@ def test_records_are_messages_under_their_own_ids_plain_and_gzipped(tmp_path: Pa
 
 
 def test_what_later_releases_append_is_passed_over(tmp_path: Path) -> None:
-    longer = [*GOOD, "more", 7, None]
+    longer = [*GOOD, "more", 7]
     assert read(file_of(tmp_path, [["ann", longer]]))[0] == read(file_of(tmp_path, [["ann", GOOD]]))[0]
 
 
