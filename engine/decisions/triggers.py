@@ -28,6 +28,9 @@ from engine.ports.store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
 
+#: The slot of the website.
+WEB = CUE_CHANNELS.index("web")
+
 #: How many candidates of a channel the store is given: where a cap holds back the best, the next is sent.
 CANDIDATES = 3
 
@@ -177,17 +180,18 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         render(offer.say, asked.values, asked.currency),
         tuple(why(policy.clauses[position], asked.values)),
     )
-    for_web = web_text(offer.say, say, asked.values, asked.currency, moment.provenance)
+    for_web = web_text(offer.say, asked.values, asked.currency, moment.provenance)
+    anonymous, signed = moment.provenance & ANONYMOUS != 0, moment.provenance & SIGNED != 0
+    ends = moment.at + offer.expires_ms
     for way in ways:
         slots = _most_promising_first(asked, way.slots, position)
         best = asked.results[slots[0]]
         decision_id = f"{asked.name}-{best.ranking.channel}"
         channels = tuple([CUE_CHANNELS[slot] for slot in slots])
         cue = Cue(
-            asked.customer, indicator, offer.id, offer.kind, channels, say, reasons, moment.at,
-            moment.at + offer.expires_ms, moment.received_at, decision_id, rulebook.revision,
-            for_web if "web" in channels else None, bool(moment.provenance & ANONYMOUS),
-            bool(moment.provenance & SIGNED),
+            asked.customer, indicator, offer.id, offer.kind, channels, say, reasons, moment.at, ends,
+            moment.received_at, decision_id, rulebook.revision, for_web if WEB in slots else None, anonymous,
+            signed,
         )  # fmt: skip
         capped = best.survivors.contactable[: way.places[slots[0]] - 1]
         record = record_of(
@@ -195,7 +199,7 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         )
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
-            encode_record(record), cue.expires_at if "web" in channels else 0,
+            encode_record(record), ends if WEB in slots else 0,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ session are what that page itself has reported.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from engine.kernels.catalogue import CART, LIFE
@@ -17,10 +18,16 @@ _LIFE = frozenset(feature.index for feature in CATALOGUE if feature.reach == LIF
 _LIFE_AND_CART = _LIFE | frozenset(feature.index for feature in CATALOGUE if feature.reach == CART)
 
 
-def web_text(say: str, said: str, values: Sequence[float], currency: str, provenance: int) -> str:
-    """What the channel web says at a moment with these `provenance` flags and features (`values`, F), where an
-    agent reads `said`."""
-    hidden = _LIFE if provenance & NEW_CART else _LIFE_AND_CART
-    if provenance & SIGNED or named(say).isdisjoint(hidden):  # as nearly always: not rendered again
-        return said
-    return render(say, values, currency, hidden)
+def web_text(say: str, values: Sequence[float], currency: str, provenance: int) -> str | None:
+    """What the channel web says at a moment with these `provenance` flags and features (`values`, F); None: the
+    same as an agent reads."""
+    if provenance & SIGNED:
+        return None
+    hidden = _hidden(say, provenance & NEW_CART)
+    return render(say, values, currency, hidden) if hidden else None
+
+
+@functools.lru_cache(maxsize=8192)
+def _hidden(say: str, new_cart: int) -> frozenset[int]:
+    """The features of a template that are not for the web."""
+    return named(say) & (_LIFE if new_cart else _LIFE_AND_CART)

@@ -191,7 +191,6 @@ class Process:
             "received_at": 0,
             "decision_id": "",
             "revision": "r",
-            "say_web": say,
         }
         cue = Cue(**{**defaults, **fields})
         choice = CueChoice(

@@ -93,7 +93,7 @@ async def test_a_website_may_listen_with_its_write_key_to_what_is_meant_for_it(
     async with api.stream("GET", "/v1/customers/ann/cues", headers=WRITER) as answer:
         stream = frames(answer)
         await anext(stream)
-        await process.cue("ann", "for the agent's eyes", channels=("agent",), anonymous=True, say_web=None)
+        await process.cue("ann", "for the agent's eyes", channels=("agent",), anonymous=True)
         await process.cue("ann", "for those who show that they are ann")
         await process.cue("ann", "for the agent", why=("secret",), anonymous=True, say_web="for all")
         seen = (await next_cue(stream)).data

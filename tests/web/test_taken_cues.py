@@ -53,7 +53,7 @@ def notes(store: Store) -> TakenCues:
 def entry(number: int, **changed: object) -> CueEntry:
     made: Cue = cue(customer_id("ann"), at=number)
     values = {name: getattr(made, name) for name in made.__struct_fields__}
-    return CueEntry(f"1-{number}-0", Cue(**{**values, "say_web": "Hi", **changed}))
+    return CueEntry(f"1-{number}-0", Cue(**{**values, **changed}))
 
 
 async def told(store: Store, number: int) -> None:
@@ -89,7 +89,7 @@ async def test_no_call_is_larger_than_is_good_for_the_store(
 
 
 async def test_a_cue_is_told_once_and_one_for_agents_alone_never(store: Store, notes: TakenCues) -> None:
-    for one in (entry(1), entry(1), entry(2, say_web=None), entry(3)):
+    for one in (entry(1), entry(1), entry(2, channels=("agent",)), entry(3)):
         notes.note(one)
     await notes.stop()
     assert store.calls == [[1, 3]]

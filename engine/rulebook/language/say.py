@@ -68,7 +68,6 @@ def _parts(say: str) -> tuple[tuple[str, int, Wording | None], ...]:
     return (*parts, (text + say[end:], 0, None))
 
 
-@functools.lru_cache(maxsize=4096)
 def named(say: str) -> frozenset[int]:
     """The places of the features that a template without `faults` names."""
     return frozenset(feature for _, feature, wording in _parts(say) if wording is not None)

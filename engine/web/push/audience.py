@@ -37,7 +37,7 @@ def audience_of(caller: Principal, customer: CustomerId) -> Audience:
 
 
 def _for_web(cue: Cue) -> bool:
-    return cue.say_web is not None
+    return "web" in cue.channels
 
 
 EVERYTHING = Audience(lambda cue: True, lambda frame: frame.full)

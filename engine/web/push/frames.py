@@ -52,7 +52,8 @@ def _event(name: str, cue: Cue | WebCue) -> bytes:
 
 
 def _for_web(cue: Cue) -> WebCue:
+    say = cue.say if cue.say_web is None else cue.say_web
     return WebCue(
-        cue.customer, cue.indicator, cue.offer_id, cue.kind, cue.channels, cue.say_web or "", cue.at,
-        cue.expires_at, cue.received_at, cue.decision_id, cue.revision,
+        cue.customer, cue.indicator, cue.offer_id, cue.kind, cue.channels, say, cue.at, cue.expires_at,
+        cue.received_at, cue.decision_id, cue.revision,
     )  # fmt: skip

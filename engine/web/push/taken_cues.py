@@ -36,7 +36,7 @@ class TakenCues:
     def note(self, entry: CueEntry) -> None:
         """A stream has taken this cue. Only those for the web are waited for."""
         cue = entry.cue
-        if cue.say_web is None or entry.id in self._noted:
+        if "web" not in cue.channels or entry.id in self._noted:
             return
         if len(self._noted) == REMEMBERED:
             del self._noted[next(iter(self._noted))]
