@@ -10,7 +10,7 @@ import uvicorn
 import uvloop
 
 from engine.meter import PrometheusMeter
-from engine.web.server.bulkheads import LEAST, Bulkhead
+from engine.web.server.bulkheads import LEAST, WINDOW, Bulkhead
 from engine.web.server.load_shedding import (
     GROWTH,
     LAG_S,
@@ -136,6 +136,22 @@ async def test_one_too_many_in_a_turn_is_told_so_in_the_next() -> None:
     await asyncio.sleep(0)
     assert not early.turn_away(REQUEST, clients[0])
     assert (places.turned_away, len(clients[1].sent)) == (2, 1)
+
+
+async def test_who_takes_no_place_turns_nobody_away() -> None:
+    """Whoever has no key, and who has one that does not open this, is refused before the bulkhead."""
+    places, client = bulkhead(LEAST), Client()
+    early = EarlyRefusal({b"POST /v1/decisions": places})
+    for _ in range(WINDOW // LEAST):
+        for _ in range(LEAST):
+            early.turn_away(REQUEST, client)
+        await asyncio.sleep(0)
+    assert [early.turn_away(REQUEST, client) for _ in range(10 * LEAST)] == [False] * 10 * LEAST
+    await asyncio.sleep(0)
+    for _ in range(2 * WINDOW):
+        places.enter()
+        places.leave()
+    assert [early.turn_away(REQUEST, client) for _ in range(LEAST + 1)] == [False] * LEAST + [True]
 
 
 @pytest.mark.parametrize(

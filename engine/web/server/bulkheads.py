@@ -5,6 +5,7 @@ keep out nobody who needs another. (M. Nygard, Release It!, 2nd edition 2018, ch
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Literal, NamedTuple
 
 from engine.errors import Overloaded
@@ -16,6 +17,8 @@ BulkheadName = Literal["events", "decisions", "pages", "streams"]
 
 #: Places that a bulkhead keeps however the event loop lags.
 LEAST = 16
+#: Arrivals, more or less, of which is remembered how many took a place, and with how many the count begins.
+WINDOW, BEGUN = 4_096, 8
 
 
 class Bulkhead:
@@ -31,6 +34,7 @@ class Bulkhead:
         self.allowed = most
         self._most = most
         self.arriving = self.turned_away = 0
+        self._arrived = self._entered = BEGUN
         self._meter = meter
         meter.on_read(self._settle)
 
@@ -39,14 +43,21 @@ class Bulkhead:
         self.allowed = min(self._most, max(LEAST, requests))
 
     def arrive(self) -> None:
-        """A request has just arrived for which there is a place, which it will take in the next turn of the event
+        """A request has just arrived for which there is a place, which it may take in the next turn of the event
         loop: until then it is one of the `arriving`."""
-        if not self.arriving:
+        if not self.arriving:  # the first of this turn
             asyncio.get_running_loop().call_soon(self._next_turn)
         self.arriving += 1
 
+    @property
+    def wanted(self) -> int:
+        """Places that are taken, or that those arriving will take: as many of them as lately. Else whoever has no
+        key, and takes none, would keep out those who have one."""
+        return self.inside + math.ceil(self.arriving * min(self._entered / self._arrived, 1.0))
+
     def enter(self) -> None:
         """Let a request in; raises `Overloaded`."""
+        self._entered += 1
         if self.inside >= self.allowed:
             self._meter.add("http_refused", label=self.name)
             raise Overloaded(f"{self.allowed} {self.name} are in flight")
@@ -58,7 +69,10 @@ class Bulkhead:
         self.answered += 1
 
     def _next_turn(self) -> None:
+        self._arrived += self.arriving
         self.arriving = 0
+        if self._arrived > WINDOW:
+            self._arrived, self._entered = self._arrived // 2, max(self._entered // 2, 1)
 
     def _settle(self) -> None:
         """Count in the meter who was turned away: one by one took a fifth of what turning away takes."""

@@ -68,7 +68,7 @@ class EarlyRefusal:
         bulkhead = self._by_line.get(content[:end]) if end > 0 else None
         if bulkhead is None:
             return False
-        if bulkhead.inside + bulkhead.arriving < bulkhead.allowed:
+        if bulkhead.wanted < bulkhead.allowed:
             bulkhead.arrive()
             return False
         end = content.find(b"\r\n\r\n", end, _LONGEST_HEAD)
@@ -138,7 +138,7 @@ class LoadShedding:
         self._rate += SMOOTHING * (rate - self._rate)
         if lag_s <= LAG_S:
             bulkhead.allow(round(bulkhead.allowed * GROWTH))
-        elif bulkhead.inside + bulkhead.arriving >= LEAST:  # else something else held the loop up
+        elif bulkhead.wanted >= LEAST:  # else something else held the loop up
             bulkhead.allow(round(self._rate * self._wait_s))
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
