@@ -235,6 +235,26 @@ async def test_an_outcome_that_kafka_does_not_take_is_a_503(process: Process, ap
     assert "retry-after" in (await api.post("/v1/outcomes", json=report)).headers
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Redis: [Errno 111] Connect call failed ('10.0.0.7', 6379)", "Redis does not answer"),
+        ("Redis: NOPERM User cueline-api has no permissions to run the 'get' command", "Redis does not answer"),
+        ("Kafka did not acknowledge: NodeNotReadyError('kafka-1:9092')", "Kafka did not acknowledge"),
+        ("Redis has older data than before: it is being replayed", "Redis has older data than before"),
+        ("the connection to Kafka is not open", "the connection to Kafka is not open"),
+    ],
+)
+async def test_what_a_service_said_that_is_away_is_for_the_log(
+    process: Process, api: httpx.AsyncClient, caplog: pytest.LogCaptureFixture, said: str, told: str
+) -> None:
+    process.log.fault = Unavailable(said)
+    for _ in range(3):
+        answer = await api.post("/v1/page", json={"userId": "ann"}, headers={"x-api-key": "", **WRITER})
+        assert checked(answer, 503)["detail"] == told
+    assert [record.getMessage() for record in caplog.records] == [f"/v1/page: {said}"]
+
+
 async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncClient) -> None:
     (indicator,) = process.rulebook.indicators
     ring = np.zeros((1, 32))

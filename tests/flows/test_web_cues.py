@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.customer_id import CustomerId, customer_id
+from engine.errors import Unavailable
 from engine.events import Cue
 from engine.kernels.partition import partition_of
 from engine.ports.store import CueEntry
@@ -378,6 +379,29 @@ async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeyp
             got += [cue.entry.cue.say for cue in await listener.wait(1)]
     await feed.stop()
     assert got == [f"{number}" for number in range(6)]
+
+
+class Away(MemoryStore):
+    """A store that does not say which cues there were."""
+
+    async def latest(self, customer: CustomerId) -> CueEntry | None:
+        raise Unavailable("Redis: away")
+
+    async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1_000) -> list[CueEntry]:
+        raise Unavailable("Redis: away")
+
+
+@pytest.mark.parametrize("last", [{}, {"last-event-id": "1-1-1"}])
+async def test_a_stream_whose_past_cannot_be_read_ends_and_its_reader_comes_back(
+    last: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    process = Process(settings(), store=Away(PARTITIONS))
+    async with serving(process) as api:
+        answer = await api.get("/v1/customers/ann/cues", headers={**AGENT, **last})
+        assert (answer.status_code, answer.text.count("\n\n")) == (200, 2)
+        assert answer.text.startswith("retry: 2000\n\n: ")
+        await clients(process, 0)
+    assert caplog.records == []
 
 
 async def test_many_clients_are_fed_by_one_reader(process: Process, api: httpx.AsyncClient) -> None:

@@ -17,6 +17,7 @@ from blacksheep.exceptions import MessageAborted
 
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
+from engine.errors import Unavailable
 from engine.events import Cue
 from engine.ports.kafka import AuditAction
 from engine.ports.store import CueEntry
@@ -108,7 +109,12 @@ class CueRoutes:
             with self.until_disconnected(request, customer, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
                 seen: set[str] = set()
-                for entry in await self._missed(customer, last):
+                try:
+                    missed = await self._missed(customer, last)
+                except Unavailable:  # readiness says why; the head is sent, so this cannot be a 503
+                    yield b": what was missed cannot be read now, come back\n\n"
+                    return
+                for entry in missed:
                     seen.add(entry.id)
                     if audience.wants(entry.cue) and self._alive(entry):
                         yield audience.form(CueFrame(entry))

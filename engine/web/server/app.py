@@ -11,7 +11,7 @@ from blacksheep import Application, Request, Response
 from blacksheep.exceptions import MessageAborted
 
 from engine.access import Scope
-from engine.errors import CuelineError, NotFound
+from engine.errors import CuelineError, NotFound, Unavailable
 from engine.settings import Settings
 from engine.web.api.customers import CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
@@ -160,6 +160,7 @@ def _scraped(services: Services, places: Bulkheads) -> tuple[bytes, str]:
 
 
 OPEN = contextlib.nullcontext()
+LOGGED_EVERY_S = 60.0  # what a service said that is away
 
 
 class Frame:
@@ -173,6 +174,7 @@ class Frame:
         self._admission = admission
         self._tickets = StreamTickets(services.tickets)
         self._pages = places.pages
+        self._logged: dict[str, float] = {}  # when, by route
 
     def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
         """The handler of `route`, framed. It never raises."""
@@ -202,6 +204,8 @@ class Frame:
                 response = problem(error)
                 if response.status == 500:
                     log.exception("%s %s", request.method, label)
+                elif isinstance(error, Unavailable):
+                    self._log_now_and_then(label, error, started)
             except MessageAborted:
                 response = Response(499)  # the client disconnected; nobody reads this
             except Exception as error:  # the outermost handler of a request: our fault, a 500
@@ -217,6 +221,12 @@ class Frame:
         # real classes, not their names: BlackSheep then calls the handler as it is
         framed.__annotations__ = {"request": Request, "return": Response}
         return framed
+
+    def _log_now_and_then(self, label: str, error: Unavailable, now: float) -> None:
+        """What callers are not told. Any number of them may ask, and a line each would be theirs to write."""
+        if now >= self._logged.get(label, now - LOGGED_EVERY_S) + LOGGED_EVERY_S:
+            self._logged[label] = now
+            log.warning("%s: %s", label, error)
 
     def cross_origin(self, route: Route) -> CrossOrigin:
         """What pages of other origins may do with `route`."""

@@ -91,6 +91,9 @@ def respond(document: object, status: int, headers: list[tuple[bytes, bytes]]) -
 
 
 def _detail(error: CuelineError) -> str:
+    if isinstance(error, Unavailable):  # behind its colon is what a library said, which may name hosts and users
+        said, colon, _ = str(error).partition(":")
+        return f"{said} does not answer" if colon and " " not in said else said
     detail = getattr(error, "detail", None)
     return detail if isinstance(detail, str) else str(error)
 
