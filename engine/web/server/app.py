@@ -223,7 +223,7 @@ class Frame:
         return framed
 
     def _log_now_and_then(self, label: str, error: Unavailable, now: float) -> None:
-        """What callers are not told. Any number of them may ask, and a line each would be theirs to write."""
+        """What callers are not shown. Any number of them may ask, and a line each would be theirs to write."""
         if now >= self._logged.get(label, now - LOGGED_EVERY_S) + LOGGED_EVERY_S:
             self._logged[label] = now
             log.warning("%s: %s", label, error)
