@@ -203,6 +203,9 @@ class Rates(Section):
 
     key_per_second: float = Field(0.0, ge=0, description="requests with one key, unless its record says")
     address_per_second: float = Field(100.0, ge=0, description="requests with public keys from one address")
+    address_events_per_second: float = Field(
+        1_000.0, ge=0, description="events with public keys from one address: each may be of a customer never seen"
+    )
     visitor_events_per_second: float = Field(20.0, ge=0, description="events of one visitor by public keys")
     streams_per_visitor: int = Field(10, ge=0, description="open event streams of one visitor by public keys")
     streams_per_address: int = Field(200, ge=0, description="open event streams from one address by public keys")

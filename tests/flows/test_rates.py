@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from engine.store.memory import MemoryStore
 from engine.web.auth import quotas as quotas_module
 from engine.web.auth.principal import Principal
 from engine.web.auth.quotas import DAY_MS, Quotas
-from tests.flows.access import PUBLIC, guarded, visitor_token
+from tests.flows.access import PUBLIC, guarded, key_for, visitor_token
 from tests.flows.api import AGENT, WRITE, WRITER, Process, calling, serving, settings
 from tests.patience import PATIENCE_S
 
@@ -27,7 +28,14 @@ PROXY = "127.0.0.1"  # httpx's transport names it as the peer
 def limited(keys: tuple[dict[str, Any], ...] = (), **rates: Any) -> Settings:
     """Without limits but those given."""
     none = dict.fromkeys(
-        ("address_per_second", "visitor_events_per_second", "streams_per_visitor", "streams_per_address"), 0
+        (
+            "address_per_second",
+            "address_events_per_second",
+            "visitor_events_per_second",
+            "streams_per_visitor",
+            "streams_per_address",
+        ),
+        0,
     )
     base = settings(keys=list(keys), trusted_proxies=[PROXY])
     return Settings.model_validate({**base.model_dump(), "rates": {**none, **rates}})
@@ -77,6 +85,25 @@ async def test_a_visitor_is_limited_by_events_and_nothing_of_a_batch_is_lost() -
         assert await sent(api, 2, WRITER, "b") == [200, 200]
         assert await sent(api, 1, WRITER, "a") == [429]
     assert len(process.log.messages) == 13  # a batch is taken whole or not at all
+
+
+async def test_the_events_of_an_address_count_whoever_they_are_of() -> None:
+    """A batch is one request, and each of its events may make a row that stays."""
+    process = Process(limited(address_events_per_second=2.0))
+    async with calling(process) as api:
+        batch = {"batch": [event(f"c-{i}") for i in range(19)]}
+        post = partial(api.post, "/v1/batch", json=batch)
+        assert (await post(headers=of("198.51.100.7"))).status_code == 200  # of 20
+        assert (await post(headers=of("198.51.100.7"))).status_code == 200  # for the one that is left
+        assert (await post(headers=of("198.51.100.7"))).status_code == 429
+        assert await sent(api, 1, of("198.51.100.7")) == [429]
+        assert await sent(api, 1, of("198.51.100.8")) == [200]
+        secret = {"x-api-key": key_for(Scope.EVENTS_WRITE), "x-forwarded-for": "198.51.100.7"}
+    async with calling(guarded({"address_events_per_second": 2.0})) as api:
+        assert [(await api.post("/v1/batch", json=batch, headers=secret)).status_code for _ in range(9)] == [
+            200
+        ] * 9
+    assert len(process.log.messages) == 39
 
 
 @pytest.mark.parametrize("trust", ["public", "secret"])

@@ -115,7 +115,7 @@ class EventRoutes:
         body, caller = await self._authorised(request, caller, self._web.max_event_bytes)
         with self._bulkhead:
             message = self._read(body, name, None, caller)
-            self._admission.events(caller, [message])
+            self._admission.events(caller, request, [message])
             await self._services.log.publish([message])
         self._services.meter.add("events_accepted")
         self._count_warned([message])
@@ -126,9 +126,9 @@ class EventRoutes:
         """Many at once; an invalid one does not stop the others."""
         body, caller = await self._authorised(request, caller, self._web.max_batch_bytes)
         with self._bulkhead:
-            return await self._take(body, caller)
+            return await self._take(body, caller, request)
 
-    async def _take(self, body: bytes, caller: Principal) -> Response:
+    async def _take(self, body: bytes, caller: Principal, request: Request) -> Response:
         try:
             payloads, sent_at = self._services.source.batch(body)
         except BadEvent as fault:
@@ -153,7 +153,7 @@ class EventRoutes:
                 warnings += [ItemWarning(index, one.reason, one.field, one.detail) for one in message.left_out]
         if not messages:
             return _nothing_taken(errors)
-        self._admission.events(caller, messages)
+        self._admission.events(caller, request, messages)
         repeated = await self._batches.publish(messages)
         self._services.meter.add("events_accepted", len(messages) - repeated)
         self._services.meter.add("events_repeated", repeated)

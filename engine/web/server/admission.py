@@ -47,8 +47,10 @@ class Admission:
         if caller.quota:
             self._quotas.spend(caller, 1)
 
-    def events(self, caller: Principal, messages: Sequence[Message]) -> None:
+    def events(self, caller: Principal, request: Request, messages: Sequence[Message]) -> None:
         """Count the events of a request, one of which the request itself has paid for. Raises `RateLimited`."""
+        if caller.public and (per_second := self._rates.address_events_per_second):
+            self._limiter.take(f"address's events {self._addresses.of(request)}", per_second, len(messages))
         if caller.public and (per_second := self._rates.visitor_events_per_second):
             for customer, number in Counter(message.customer for message in messages).items():
                 self._limiter.take(_named(customer, caller), per_second, number)
