@@ -153,6 +153,7 @@ async def started(deployment: Deployment, name: str) -> httpx.AsyncClient:
         **deployment.environment(),
         "CUELINE_REDIS__TIMEOUT_S": "20",  # a Redis that is late keeps no repeat out
         "CUELINE_STREAM__CLOCK": "replay",
+        "CUELINE_RATES__VISITOR_EVENTS_PER_SECOND": "0",  # a quick machine would be told to wait
         "CUELINE_WEB__PORT": str(port),
         "CUELINE_WEB__WRITE_KEYS": f'["{KEY}"]',
     }
