@@ -62,6 +62,9 @@ CLIENT_KINDS = frozenset(Kind) - SERVER_KINDS - CONTACT_KINDS
 
 HOW_ORIGINS_ARE_WRITTEN = "write https://shop.example: small letters, no path, no port 443 (or 80 of http)"
 
+#: Who stands in audits and lessons without a key of its own.
+DEMO_PAGE, VISITORS = "demo-page", "visitor-tokens"
+
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _ORIGIN = re.compile(r"https?://[^/\s?#@A-Z]+")
@@ -104,6 +107,8 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
     """What is wrong with a record, in sentences that begin with the name of the field."""
     if not _ID.fullmatch(record.id):
         yield "id: 1 to 64 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit"
+    if record.id in (DEMO_PAGE, VISITORS):
+        yield f"id: {record.id} stands for others in audits and lessons; give another name"
     if not _HASH.fullmatch(record.hash):
         yield "hash: write sha256: and 64 hexadecimal digits, as `cueline keys create --print` shows it"
     if not record.scopes:

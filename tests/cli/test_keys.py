@@ -67,6 +67,7 @@ def test_a_public_key_has_all_that_a_public_key_can_have() -> None:
         (("desk", "--trust", "secret"), "scopes: one of events:write"),
         (("shop", "--trust", "public", "--scope", "admin"), "scopes: a public key cannot have admin"),
         (("Shop!", "--trust", "public"), "id: 1 to 64 of"),
+        (("visitor-tokens", "--trust", "public"), "id: visitor-tokens stands for others"),
         (("shop", "--trust", "public", "--origin", "shop.example"), "origins: 'shop.example' is no origin"),
         (("shop", "--trust", "public", "--origin", "https://Shop.example"), "is no origin; write"),
         (("shop", "--trust", "public", "--origin", "https://shop.example:443"), "is no origin; write"),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 from blacksheep import Request, Response
 
+from engine.access import VISITORS
 from engine.clock import wall_ms
 from engine.decisions.record import DecisionRecord
 from engine.errors import BadRequest, NotFound
@@ -23,7 +24,6 @@ from engine.web.server.limits import read_body
 from engine.web.services import Services
 
 AHEAD_MS = 86_400_000
-VISITORS = "visitor-tokens"  # as a key: what visitors taught is not kept by their names
 
 
 class OutcomeReport(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -81,7 +81,8 @@ class OutcomeRoutes:
         await services.log.publish_outcome(
             Outcome(
                 report.decision_id, report.offer_id, report.outcome, at, record.customer, record.channel,
-                VISITORS if caller.visitor else caller.id, int(caller.signed), wall_ms(), teaches,
+                VISITORS if caller.visitor else caller.id,  # what visitors taught is not kept by their names
+                int(caller.signed), wall_ms(), teaches,
             )
         )  # fmt: skip
         services.meter.add("outcomes", label=report.outcome.value)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from blacksheep import Request
 
-from engine.access import Scope, Trust
+from engine.access import DEMO_PAGE, Scope, Trust
 from engine.clock import wall_ms
 from engine.errors import Forbidden, NotAuthorised
 from engine.settings import Web
@@ -27,7 +27,7 @@ _NOT_IN_ADDRESSES = (
 )
 
 #: The browser of whoever runs the demo on this machine.
-DEMO = Principal("demo-page", Trust.SECRET, frozenset({Scope.ADMIN}))
+DEMO = Principal(DEMO_PAGE, Trust.SECRET, frozenset({Scope.ADMIN}))
 
 
 class Authenticator:
