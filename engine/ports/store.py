@@ -253,11 +253,13 @@ class LessonStore(Protocol):
 
 
 class TakenCue(msgspec.Struct, frozen=True, gc=False):
-    """A cue that a stream has taken: whose it is, its offer, and when that was given (`Cue.at`)."""
+    """A cue that a stream has taken: whose it is, its offer, and when that was given (`Cue.at`). ``decision_id``
+    is the cue's where that stream was its visitor's; empty: it was an agent's."""
 
     customer: CustomerId
     offer_id: str
     at: int
+    decision_id: str = ""
 
 
 class CueEntry(msgspec.Struct, frozen=True):
@@ -285,8 +287,8 @@ class CueStore(Protocol):
         `after_id`, if it is known."""
 
     async def take_cues(self, taken: Sequence[TakenCue]) -> int:
-        """Their offers were given for good, in one round trip; how many had neither been taken before, nor ended
-        without that."""
+        """Their offers were given for good, and those with an id count as `LessonStore.delivered` for a day, in
+        one round trip; how many had neither been taken before, nor ended without that."""
 
 
 #: The memory for repeats of large batches, of each customer: so many of the newest batches …

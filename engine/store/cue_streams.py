@@ -15,7 +15,7 @@ from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
 from engine.store.functions.library import TAKEN
-from engine.store.keys import RECENT_CUES
+from engine.store.keys import DAY_S, DELIVERED, RECENT_CUES
 from engine.store.resp import pack
 from engine.store.subscription import Message, Subscription
 
@@ -152,7 +152,18 @@ class CueCommands(Commands):
             for held in self._parts(partitions)
             for start in range(0, len(held), MOST_TAKEN)
         ]
-        return sum(await self._connection.pipe(b"".join(frames), len(frames)))
+        marks = [pack(command) for cue in taken for command in self._marks(cue.decision_id)]
+        return sum(
+            (await self._connection.pipe(b"".join(frames + marks), len(frames) + len(marks)))[: len(frames)]
+        )
+
+    def _marks(self, decision_id: str) -> Iterator[tuple[object, ...]]:
+        """The commands that note a cue as delivered to its visitor."""
+        partition = self._keys.of_decision(decision_id)
+        if partition is not None:
+            key = self._keys.outcomes_prefix[partition] + decision_id.encode()
+            yield ("SADD", key, DELIVERED)
+            yield ("EXPIRE", key, DAY_S)
 
     def _take(self, taken: Sequence[tuple[int, bytes, TakenCue]]) -> bytes:
         """One call for cues, each with its partition and customer."""

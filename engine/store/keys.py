@@ -14,7 +14,8 @@ key                    type    content
                                cues that no stream has taken [given, end, …]
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
 ``{p7}:l:<decision>``  set     ``offer|outcome`` reported for that decision, and ``offer|channel|s`` or ``…|f`` as
-                               counted; kept one day after the last
+                               counted; ``delivered``: the cue reached a stream of its visitor. Kept one day
+                               after the last
 ``{p7}:t``             zset    customer -> epoch ms at which its inactivity timer is due
 ``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
                                ``redis.cue_stream_length`` entries
@@ -59,6 +60,7 @@ LESSONS_KEPT_DAYS = 90
 NAMES = b"cueline:names"
 LESSON_BOUNDS = b"cueline:lessons:"
 KEYS = b"cueline:keys"
+DELIVERED = "delivered"  # among the counted outcomes of a cue: it reached a stream of its visitor
 QUOTA_PREFIX = b"cueline:quota:"
 NAMES_BEFORE, NAMES_BEGUN = b"cueline:{cueline:names}:before", b"cueline:{cueline:names}:begun"  # of the same slot
 TICKET_PREFIX = b"cueline:ticket:"

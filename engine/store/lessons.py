@@ -14,7 +14,7 @@ from engine.steps import Steps, in_slices
 from engine.store.commands import Commands
 from engine.store.counts import Counts
 from engine.store.functions.library import ADMIT_LESSON, FORGET, LEARN
-from engine.store.keys import DAY_S, LESSON_BOUNDS, LESSONS_KEPT_DAYS
+from engine.store.keys import DAY_S, DELIVERED, LESSON_BOUNDS, LESSONS_KEPT_DAYS
 from engine.store.resp import pack
 
 HOUR_MS = 3_600_000
@@ -105,9 +105,6 @@ class LessonCommands(Commands):
     async def _now_ms(self) -> int:
         seconds, _ = await self._connection.call(pack(("TIME",)))
         return int(seconds) * 1_000
-
-
-DELIVERED = "delivered"  # among the counted outcomes of a decision: its cue reached a stream of the visitor
 
 
 def _result(outcome: Outcome, success: bool | None) -> str:

@@ -248,6 +248,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
 
     def _take_cue(self, customer: bytes, cue: TakenCue) -> bool:
         part = self._partitions[self._keys.of_customer(customer)]
+        self._delivered |= {cue.decision_id} - {""}
         return part.histories[customer].keep(cue.offer_id, cue.at)
 
     # counters, names and the replay's clock

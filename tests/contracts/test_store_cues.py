@@ -357,6 +357,15 @@ async def test_one_that_a_stream_took_keeps_it(store: AnyStore, writer: Writer) 
     assert view.history == {"chat": [1_000]}
 
 
+async def test_one_that_its_visitors_stream_took_counts_as_delivered(store: AnyStore, writer: Writer) -> None:
+    (customer,) = customers_of(1, 1)
+    for at in (1_000, 7_000):
+        await writer.write(1, ending(customer, at, at + 5_000))
+    taken = [TakenCue(customer, "chat", 1_000), TakenCue(customer, "chat", 7_000, "1-1b58-x-web")]
+    assert await store.take_cues(taken) == 1  # the first had ended
+    assert [await store.delivered(name) for name in ("1-3e8-x-web", "1-1b58-x-web", "x")] == [False, True, False]
+
+
 async def test_what_is_taken_too_late_or_was_never_given_changes_nothing(store: AnyStore, writer: Writer) -> None:
     one, two = customers_of(1, 2)
     await writer.write(1, ending(one, 1_000, 6_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -10,9 +11,10 @@ import pytest
 from engine.access import Scope
 from engine.customer_id import customer_id
 from engine.events import Cue
-from tests.flows.access import PUBLIC, key_for, visitor_token
-from tests.flows.api import serving
+from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
+from tests.flows.api import frames, next_cue, serving
 from tests.flows.pipeline import Pipeline
+from tests.patience import PATIENCE_S
 
 RULES = """
 indicators:
@@ -25,7 +27,7 @@ indicators:
 offers:
   - {id: welcome, kind: retain, channels: [web], when: back_again, value: 10, propensity: 0.2, say: Hello}
   - {id: call, kind: retain, channels: [agent], when: back_again, value: 10, propensity: 0.2, say: Call}
-  - {id: guide, kind: ask, channels: [web], when: looks_around, value: 1, propensity: 0.1, say: Look}
+  - {id: guide, kind: ask, channels: [web, agent], when: looks_around, value: 1, propensity: 0.1, say: Look}
 """
 ANN, BOB = visitor_token(), visitor_token(userId="bob")
 
@@ -84,3 +86,28 @@ async def test_the_user_the_company_and_an_anonymous_visitors_page_report(
     for caller, cue in ((ANN, hers), (key_for(Scope.OUTCOMES_WRITE), hers), (PUBLIC, visitors.cue)):
         assert (await reported(api, caller, cue)).status_code == 202
     assert [one.customer for one in pipeline.process.log.outcomes] == ["ann", "ann", "3f0c2a9e"]
+
+
+@pytest.mark.parametrize("reader", ["its page", "an agent", "nobody"])
+async def test_a_cue_teaches_once_its_visitors_page_had_it(
+    pipeline: Pipeline, api: httpx.AsyncClient, reader: str
+) -> None:
+    visitor = "3f0c2a9e"
+    path, key = {
+        "its page": (f"/v1/customers/{visitor}/cues", PUBLIC),
+        "an agent": ("/v1/agents/eve/cues", ADMIN),
+        "nobody": ("/v1/customers/another/cues", PUBLIC),
+    }[reader]
+    async with api.stream("GET", path, headers={"authorization": f"Bearer {key}"}) as answer:
+        stream = frames(answer)
+        await anext(stream)
+        for _ in range(3):
+            await pipeline.send(api, PUBLIC, anonymousId=visitor, event="Product Viewed")
+        if reader != "nobody":
+            await next_cue(stream)
+    (cue,) = [entry.cue for entry in await pipeline.process.store.since(customer_id(visitor), "")]
+    async with asyncio.timeout(PATIENCE_S):
+        while pipeline.process.meter.value("cues_taken") < (reader != "nobody"):
+            await asyncio.sleep(0)
+    assert (await reported(api, PUBLIC, cue)).status_code == 202
+    assert pipeline.process.log.outcomes[-1].teaches == (reader == "its page")

@@ -12,7 +12,7 @@ from engine.errors import Unavailable
 from engine.events import OutcomeName
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import WorkerReport
-from engine.ports.store import Candidate, LessonBound, Pause
+from engine.ports.store import Candidate, LessonBound, Pause, TakenCue
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
 from engine.store.keys import RedisKeys
@@ -67,7 +67,8 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.views([CUSTOMER])
     await store.reserve([reservation(CUSTOMER, Candidate("chat", 1, 1_000))])
     await store.decision(DECISION)
-    await store.delivered(DECISION)
+    await store.take_cues([TakenCue(CUSTOMER, "chat", 1, DECISION)])
+    assert await store.delivered(DECISION)
     await store.admit_lesson(LessonBound(7, "chat|web", "address", 5, 2))
     await store.propensities()
     subscription = Subscription(redis)

@@ -66,10 +66,10 @@ async def told(store: Store, number: int) -> None:
 async def test_what_gathers_while_one_call_is_under_way_goes_in_the_next(store: Store, notes: TakenCues) -> None:
     await notes.start()
     store.go.clear()
-    notes.note(entry(1))
+    notes.note(entry(1), by_visitor=True)
     await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)
     for number in range(2, 502):
-        notes.note(entry(number))
+        notes.note(entry(number), by_visitor=True)
     store.go.set()
     await told(store, 501)
     assert store.calls == [[1], list(range(2, 502))]
@@ -81,7 +81,7 @@ async def test_no_call_is_larger_than_is_good_for_the_store(
 ) -> None:
     monkeypatch.setattr(taken_cues, "AT_ONCE", 3)
     for number in range(7):
-        notes.note(entry(number))
+        notes.note(entry(number), by_visitor=True)
     await notes.start()
     await told(store, 7)
     assert store.calls == [[0, 1, 2], [3, 4, 5], [6]]
@@ -90,7 +90,7 @@ async def test_no_call_is_larger_than_is_good_for_the_store(
 
 async def test_a_cue_is_told_once_and_one_for_agents_alone_never(store: Store, notes: TakenCues) -> None:
     for one in (entry(1), entry(1), entry(2, channels=("agent",)), entry(3)):
-        notes.note(one)
+        notes.note(one, by_visitor=True)
     await notes.stop()
     assert store.calls == [[1, 3]]
 
@@ -101,10 +101,10 @@ async def test_nothing_is_lost_while_the_store_is_away(
     monkeypatch.setattr(taken_cues, "PAUSE_S", 0.001)
     await notes.start()
     store.fault = Unavailable("away")
-    notes.note(entry(1))
+    notes.note(entry(1), by_visitor=True)
     for _ in range(3):
         await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)
-    notes.note(entry(2))
+    notes.note(entry(2), by_visitor=True)
     store.fault = None
     await told(store, 2)
     assert store.calls == [[1, 2]]
@@ -118,10 +118,10 @@ async def test_of_too_many_the_oldest_are_forgotten(store: Store, monkeypatch: p
     store.go.clear()
     await notes.start()
     for number in range(4):
-        notes.note(entry(number))
+        notes.note(entry(number), by_visitor=True)
     await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)  # with the first three
-    notes.note(entry(4))
-    notes.note(entry(5))
+    notes.note(entry(4), by_visitor=True)
+    notes.note(entry(5), by_visitor=True)
     store.go.set()
     await told(store, 6)
     assert store.calls == [[0, 1, 2], [3, 4, 5]]
@@ -132,7 +132,7 @@ async def test_an_end_without_the_store_is_said(
     store: Store, notes: TakenCues, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.fault = Unavailable("away")
-    notes.note(entry(1))
+    notes.note(entry(1), by_visitor=True)
     with caplog.at_level(logging.WARNING):
         await notes.stop()
     assert "1 cues that streams have taken will count as not taken: away" in caplog.text
@@ -144,6 +144,12 @@ async def test_ids_are_remembered_within_bounds(
 ) -> None:
     monkeypatch.setattr(taken_cues, "REMEMBERED", 2)
     for number in (1, 2, 1, 3, 2, 1):
-        notes.note(entry(number))
+        notes.note(entry(number), by_visitor=True)
     await notes.stop()
     assert store.calls == [[1, 2, 3, 1]]
+
+
+async def test_what_an_agent_took_first_is_noted_again_for_its_visitor(store: Store, notes: TakenCues) -> None:
+    for by_visitor in (False, False, True, True, False):
+        notes.note(entry(1, decision_id="1-1-1"), by_visitor)
+    assert [one.decision_id for one in notes._waiting] == ["", "1-1-1"]

@@ -23,10 +23,11 @@ from engine.web.push.frames import CueFrame
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Which cues it is given, and how they are written for it."""
+    """Which cues it is given, how they are written for it, and whether it is an agent: no cue is meant for them."""
 
     wants: Callable[[Cue], bool]
     form: Callable[[CueFrame], bytes]
+    agent: bool = False
 
 
 def audience_of(caller: Principal, customer: CustomerId) -> Audience:
@@ -41,6 +42,6 @@ def _for_web(cue: Cue) -> bool:
 
 
 EVERYTHING = Audience(lambda cue: True, lambda frame: frame.full)
-AGENTS = Audience(lambda cue: "agent" in cue.channels, lambda frame: frame.full)
+AGENTS = Audience(lambda cue: "agent" in cue.channels, lambda frame: frame.full, agent=True)
 VISITOR = Audience(_for_web, lambda frame: frame.web)
 ANYBODY = Audience(lambda cue: cue.anonymous and _for_web(cue), lambda frame: frame.web)

@@ -118,7 +118,7 @@ class CueRoutes:
                     seen.add(entry.id)
                     if audience.wants(entry.cue) and self._alive(entry):
                         yield audience.form(CueFrame(entry))
-                        self._taken.note(entry)
+                        self._taken.note(entry, by_visitor=not audience.agent)
                 async for frame in self._live(listener, audience, seen):
                     yield frame
 
@@ -159,7 +159,7 @@ class CueRoutes:
             for cue in await listener.wait(max(due - time.monotonic(), 0.0)):
                 if cue.entry.id not in seen and self._alive(cue.entry):
                     yield audience.form(cue)
-                    self._taken.note(cue.entry)
+                    self._taken.note(cue.entry, by_visitor=not audience.agent)
                     self._measure(cue.entry.cue)
                     due = time.monotonic() + self._heartbeat_s
             if time.monotonic() >= due and listener.last_frame is None:

@@ -29,19 +29,19 @@ class TakenCues:
         self._cues = cues
         self._meter = meter
         self._waiting: deque[TakenCue] = deque(maxlen=WAITING)
-        self._noted: dict[str, None] = {}  # by age
+        self._noted: dict[str, bool] = {}  # by age: whether a visitor's stream took it
         self._more = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
 
-    def note(self, entry: CueEntry) -> None:
-        """A stream has taken this cue. Only those for the web are waited for."""
-        cue = entry.cue
-        if "web" not in cue.channels or entry.id in self._noted:
+    def note(self, entry: CueEntry, by_visitor: bool) -> None:
+        """A stream has taken this cue: its visitor's, or an agent's. Only those for the web are waited for."""
+        cue, before = entry.cue, self._noted.get(entry.id)
+        if "web" not in cue.channels or (before is not None and before >= by_visitor):
             return
         if len(self._noted) == REMEMBERED:
             del self._noted[next(iter(self._noted))]
-        self._noted[entry.id] = None
-        self._waiting.append(TakenCue(cue.customer, cue.offer_id, cue.at))
+        self._noted[entry.id] = by_visitor
+        self._waiting.append(TakenCue(cue.customer, cue.offer_id, cue.at, cue.decision_id if by_visitor else ""))
         self._more.set()
 
     async def start(self) -> None:
