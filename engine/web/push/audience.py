@@ -23,7 +23,7 @@ from engine.web.push.frames import CueFrame
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Which cues it is given, how they are written for it, and whether it is an agent: no cue is meant for them."""
+    """Which cues it is given, in which form, and whether it is an agent's: then the visitor has not seen them."""
 
     wants: Callable[[Cue], bool]
     form: Callable[[CueFrame], bytes]
