@@ -12,13 +12,14 @@ import pytest
 
 from engine.errors import Overloaded
 from engine.web.server.body_budget import BodyBudget
+from engine.web.server.limits import UNCOUNTED_BYTES
 from tests.flows.api import WRITE, WRITER, Process, serving, settings
 from tests.flows.connections import Connection, answered, line
 
 EVENT = b'{"type":"track","userId":"ann","event":"Product Viewed"}'
 BATCH = b'{"writeKey":"%b","batch":[%b],"pad":"' % (WRITE.encode(), EVENT)
 SIZE = 400 * 1024
-ROOM = 2 * SIZE
+ROOM = 2 * (SIZE - UNCOUNTED_BYTES)
 
 
 def batch(size: int, head: bytes = b"") -> tuple[bytes, bytes]:
@@ -73,6 +74,17 @@ async def test_bodies_that_arrive_are_bounded_together(
     assert len(process.log.messages) == 4
 
 
+async def test_large_bodies_that_do_not_arrive_keep_out_no_event(process: Process, api: httpx.AsyncClient) -> None:
+    async with AsyncExitStack() as stack:
+        for head in (b"", KEY):
+            (refused, _), _ = [await half_said(api, stack, head) for _ in range(3)][-1]
+            assert (await answered(refused))[0] == 503
+        for head in (b"", KEY):
+            for size, status in ((UNCOUNTED_BYTES, 200), (SIZE, 503)):
+                async with line(api, b"".join(batch(size, head))) as (reader, _):
+                    assert (await answered(reader))[0] == status, (head, size)
+
+
 async def test_what_is_only_stated_takes_no_room(process: Process, api: httpx.AsyncClient) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(5):
@@ -101,6 +113,7 @@ def test_a_budget_is_taken_to_the_last_byte() -> None:
     with pytest.raises(Overloaded):
         budget.take(2)
     budget.take(1)
+    budget.take(0)
 
 
 @pytest.mark.parametrize("inside", [b"0", b"[],", b'"\\ud800",'])

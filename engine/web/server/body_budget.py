@@ -1,4 +1,4 @@
-"""Bytes of request bodies that may be in memory at once, while they arrive."""
+"""Bytes of large request bodies that may be in memory at once, while they arrive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class BodyBudget:
 
     def take(self, size: int) -> None:
         """Room for `size` bytes more; raises `Overloaded`."""
-        if self.taken + size > self._most:
+        if size and self.taken + size > self._most:
             raise Overloaded(f"bodies of {self._most} bytes are arriving")
         self.taken += size
 

@@ -15,6 +15,8 @@ from engine.web.server.body_budget import BodyBudget
 from engine.web.server.problems import TooLarge, TooSlow, WrongEncoding
 
 ARRIVES_WITHIN_S = 10.0
+#: Of each body, that count in no budget: an event. Else few who send large bodies slowly would keep out all.
+UNCOUNTED_BYTES = 32 * 1024
 GZIP = zlib.MAX_WBITS | 16  # zlib: with gzip's header and checksum
 
 
@@ -101,13 +103,15 @@ def chunks(request: Request) -> AsyncIterator[bytes]:
 
 async def _read_chunks(request: Request, limit: int, budget: BodyBudget | None) -> bytes:
     budget = budget or BodyBudget(limit)
-    taken = bytearray()
+    taken, counted = bytearray(), 0
     try:
         async for chunk in chunks(request):
             if len(taken) + len(chunk) > limit:
                 raise TooLarge(f"larger than {limit} bytes")
-            budget.take(len(chunk))
+            beyond = max(len(taken) + len(chunk) - UNCOUNTED_BYTES, 0) - counted
+            budget.take(beyond)
             taken += chunk
+            counted += beyond
         return bytes(taken)
     finally:
-        budget.give_back(len(taken))
+        budget.give_back(counted)
