@@ -62,7 +62,7 @@ def faults_of_access(web: Web) -> Iterator[str]:
     for proxy in web.trusted_proxies:
         yield from _faults_of_network(proxy)
     yield from faults_of_token_keys(web.token_keys)
-    if web.demo_page and not _is_loopback(web.host):
+    if web.demo_page and not is_loopback(web.host):
         yield f"web.demo_page: the page opens everything to whoever reaches it, and web.host is {web.host}"
 
 
@@ -82,7 +82,8 @@ def _faults_of_network(text: str) -> Iterator[str]:
         yield f"web.trusted_proxies: {error}; write a network, such as 10.0.0.0/8, or one address"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether `host` is a name or an address of this machine alone."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

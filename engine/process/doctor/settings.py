@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.process.access import faults_of_access
+from engine.process.access import faults_of_access, is_loopback
 from engine.process.doctor.finding import Finding
 from engine.settings import Kafka, Settings
 
@@ -14,6 +14,7 @@ def of_settings(settings: Settings) -> Iterable[Finding]:
     if settings.stream.clock == "replay":
         yield Finding("clock", "warning", "stream.clock is replay: the time is what the last replay set")
     yield from _readable_secrets(settings.kafka)
+    yield from _shared_address(settings)
     yield from (Finding("web", "bad", fault) for fault in faults_of_access(settings.web))
 
 
@@ -27,3 +28,15 @@ def _readable_secrets(kafka: Kafka) -> Iterable[Finding]:
         yield Finding(
             "kafka.oauth_token_url", "warning", "begins with http://: the client's secret is sent as it is"
         )
+
+
+def _shared_address(settings: Settings) -> Iterable[Finding]:
+    """Rates of addresses, where a proxy's address may be that of everybody."""
+    web, rates = settings.web, settings.rates
+    bounded = rates.address_per_second or rates.address_events_per_second or rates.streams_per_address
+    if bounded and not web.trusted_proxies and not is_loopback(web.host):
+        yield Finding(
+            "web.trusted_proxies", "warning",
+            "is empty: behind a proxy all visitors have its address, and together what [rates] gives to one; name "
+            "its network, such as 10.0.0.0/8",
+        )  # fmt: skip
