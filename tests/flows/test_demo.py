@@ -118,7 +118,7 @@ async def test_the_page_stays_when_the_log_is_over(start: Demos, tmp_path: Path)
     demo.send_signal(signal.SIGINT)
     out, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 0, out
-    assert b"eventsApplied" in out
+    assert b"events applied" in out
 
 
 async def test_its_agent_goes_on_after_the_api_was_killed(start: Demos) -> None:

@@ -371,7 +371,7 @@ async def test_one_event_that_activates_two_indicators_gives_a_channel_one_cue()
     assert [cue.offer_id for cue in cues if "web" in cue.channels] == ["compare_side_by_side"]
     assert [cue.offer_id for cue in cues if "agent" in cue.channels] == ["chat_with_expert"]
     (view,) = await setting.store.views([customer_id(CUSTOMER.decode())])
-    assert {offer: len(given) for offer, given in view.history.items()} == {
+    assert {offer: len(given) for offer, given in view.given(START + 8_000).items()} == {
         "compare_side_by_side": 1,
         "chat_with_expert": 1,
     }

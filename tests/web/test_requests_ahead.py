@@ -165,7 +165,7 @@ async def test_what_all_connections_hold_is_bounded(monkeypatch: pytest.MonkeyPa
 async def say_much(stack: contextlib.AsyncExitStack, port: int) -> None:
     """Open a connection and say far more on it than one read takes."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
-    stack.callback(writer.transport.abort)
+    stack.push_async_callback(gone, writer)
     writer.write(GET * (2 * ONE_READ // len(GET)))
 
 
@@ -197,6 +197,13 @@ def test_who_made_no_progress_for_the_longest_goes_first() -> None:
     assert (held.total, gone) == (0, [two, one, three])
 
 
+async def gone(writer: asyncio.StreamWriter) -> None:
+    """Disconnect without a word, and let the loop see it."""
+    writer.transport.abort()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.web.server.protocol.ANSWER_TAKEN_WITHIN_S", 0.2)
@@ -209,7 +216,7 @@ async def test_who_never_reads_its_answer_is_disconnected() -> None:
         writer.write(GET)
         await until(lambda: len(server.server_state.connections) == 1)
         await until(lambda: len(server.server_state.connections) == 0)
-        writer.transport.abort()
+        await gone(writer)
 
 
 async def test_who_reads_again_in_time_stays() -> None:
@@ -222,7 +229,7 @@ async def test_who_reads_again_in_time_stays() -> None:
             async with asyncio.timeout(PATIENCE_S):
                 while any(one._stalled for one in protocols(server)):
                     assert await reader.read(1 << 20)
-        writer.transport.abort()
+        await gone(writer)
 
 
 @pytest.mark.slow
@@ -233,7 +240,7 @@ async def test_two_hundred_connections_that_send_and_never_read_leave_others_in_
     async with listening(app) as (server, port), contextlib.AsyncExitStack() as stack:
         for _ in range(200):
             _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1)
-            stack.callback(writer.transport.abort)
+            stack.push_async_callback(gone, writer)
             writer.write(GET * 6_000)
         for _ in range(50):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
