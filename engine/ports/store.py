@@ -235,7 +235,7 @@ class LessonStore(Protocol):
         """Record an outcome, idempotent per (decision, offer, outcome); False when it was recorded before.
 
         An offer of a decision is one trial: `success` counts once, and replaces a failure counted before. An
-        outcome that does not teach is recorded alone.
+        outcome that does not teach is recorded alone, and does not keep the same of another from teaching.
         """
 
     async def propensities(self) -> Mapping[tuple[str, str], Lessons]:

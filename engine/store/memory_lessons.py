@@ -42,12 +42,11 @@ class MemoryLessons:
         if await self.decision(outcome.decision_id) is None:
             return False
         seen = (outcome.decision_id, outcome.offer_id, outcome.outcome.value)
-        if seen in self._outcomes:
-            return False
+        new = seen not in self._outcomes
         self._outcomes.add(seen)
         if success is not None and outcome.teaches:
             self._count_result(outcome, success)
-        return True
+        return new
 
     def _count_result(self, outcome: Outcome, success: bool) -> None:
         arm = (outcome.offer_id, outcome.channel)

@@ -49,6 +49,18 @@ async def test_an_outcome_that_does_not_teach_is_recorded_alone(store: AnyStore)
     assert not any(any(lessons) for lessons in (await store.propensities()).values())
 
 
+@pytest.mark.parametrize("success", [True, False])
+async def test_it_keeps_nobody_from_teaching_the_same(store: AnyStore, success: bool) -> None:
+    """A public key reported it first, when the hour's bound was used up."""
+    await store.reserve([reservation(customers_of(2, 1)[0])])
+    what = OutcomeName.ACCEPTED if success else OutcomeName.IGNORED
+    known = msgspec.structs.replace(outcome("2-x", what=what), key="desk", trust=1, received_at=NOW)
+    quiet = msgspec.structs.replace(known, key="shop", trust=0, teaches=False)
+    told = [await store.learn(said, success) for said in (quiet, known, known, quiet)]
+    assert told == [True, False, False, False]
+    assert await store.propensities() == {("chat", "web"): Lessons(int(success), int(not success))}
+
+
 async def test_a_success_replaces_a_failure_whoever_reported_it(store: AnyStore) -> None:
     await store.reserve([reservation(customers_of(2, 1)[0])])
     ignored = msgspec.structs.replace(

@@ -251,7 +251,7 @@ local function learn(keys, args)
   if redis.call('EXISTS', keys[1]) == 0 then return 0 end
   local new = redis.call('SADD', keys[2], args[1])
   redis.call('EXPIRE', keys[2], DAY_S)
-  if new == 1 and args[3] ~= '' then
+  if args[3] ~= '' then -- new or not: who reported it first may not have been one who teaches
     count_result(keys[2], keys[3], keys[4] or '', args[5], args[2], args[4], args[3])
   end
   return new
