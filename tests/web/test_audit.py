@@ -62,6 +62,8 @@ async def test_what_comes_while_a_batch_is_written_is_not_lost() -> None:
     audit, _ = trail(log, room=2 * AT_ONCE)
     note(audit, AT_ONCE + 1)
     await audit.write()
+    assert len(log.audited) == AT_ONCE + 1
+    await audit.write()
     assert len(log.audited) == AT_ONCE + 2
 
 

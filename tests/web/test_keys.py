@@ -98,3 +98,16 @@ def test_which_events_a_key_may_write() -> None:
     assert kinds(Trust.SECRET, Scope.EVENTS_WRITE, Scope.CONTACTS_WRITE) == frozenset(Kind)
     assert kinds(Trust.SECRET, Scope.ADMIN) == frozenset(Kind)
     assert kinds(Trust.PUBLIC, Scope.EVENTS_WRITE, named=("contact_started",)) == {Kind.CONTACT_STARTED}
+
+
+def test_a_key_that_was_shown_is_refused_once_it_is_gone() -> None:
+    ring, other = KeyRing([RECORD]), make_key(Trust.SECRET)
+    stored = KeyRecord("desk", hash_of(other), Trust.SECRET, (Scope.ADMIN,), expires_at=5)
+    ring.follow([stored])
+    assert [holder(ring, other, now) for now in (4, 5, 4)] == ["desk", None, "desk"]
+    ring.follow([stored])
+    assert holder(ring, other, 4) == "desk"
+    ring.follow([msgspec.structs.replace(stored, id="till")])
+    assert holder(ring, other, 4) == "till"
+    ring.follow([])
+    assert (holder(ring, other, 4), holder(ring)) == (None, "shop")

@@ -47,12 +47,18 @@ class AuditTrail:
         await self.write()
 
     async def write(self) -> None:
-        """Write what waits. What Kafka did not acknowledge waits on, and may be there twice."""
+        """Write what waits now. What Kafka did not acknowledge waits on, and may be there twice.
+
+        What comes meanwhile waits for the next time: under load there is always some, and writing a few at a time,
+        again and again, took an eighth of a decision's cost.
+        """
+        left = len(self._waiting)
         try:
-            while self._waiting:
-                some = self._waiting[:AT_ONCE]
+            while left:
+                some = self._waiting[: min(left, AT_ONCE)]
                 await self._kafka.publish_audit(some)
                 del self._waiting[: len(some)]
+                left -= len(some)
                 self._meter.add("audit_written", len(some))
             self._away = False
         except Unavailable as fault:
