@@ -23,6 +23,11 @@ class LearnedCounts:
         self.on_change: Callable[[], Awaitable[None]] = _nothing
         self.counts: Mapping[tuple[str, str], tuple[float, float]] = {}
 
+    def of_known_reporters(self, offer_id: str, channel: str) -> int:
+        """How many trials of an offer on a channel somebody reported whom we know."""
+        lessons = self._lessons.get((offer_id, channel), Lessons())
+        return lessons.successes + lessons.failures
+
     async def refresh(self) -> None:
         """Read them now. Raises `Unavailable`."""
         lessons = await self._store.propensities()

@@ -28,10 +28,13 @@ class PolicyInUse:
         self._use(make_policy(rules.rulebook, learned.counts))
 
     def known(self, offer_id: str, channel: str) -> float:
-        """How much is known of an offer on a channel, in observations: its evidence and what outcomes added."""
+        """How much is known of an offer on a channel, in observations: its evidence and what known reporters said.
+
+        What the others may add follows from it, and would grow by itself.
+        """
         offers = self.policy.rulebook.offers
         evidence = next((offer.evidence for offer in offers if offer.id == offer_id), 0.0)
-        return evidence + sum(self.learned.counts.get((offer_id, channel), ()))
+        return evidence + self.learned.of_known_reporters(offer_id, channel)
 
     async def _renew(self) -> None:
         """Join them anew, beside other work: thousands of offers take a tenth of a second."""

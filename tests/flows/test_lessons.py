@@ -151,3 +151,20 @@ async def test_a_weight_of_nothing_teaches_nothing() -> None:
     async with calling(process) as api:
         await reported(process, api, await given(process, "a"))
     assert await propensity(process) == pytest.approx(0.2)
+
+
+async def test_what_unknown_reporters_add_lets_them_add_no_more(process: Process, api: httpx.AsyncClient) -> None:
+    """Else a quarter an hour would be two hundred times as much in a day."""
+    learned = LearnedCounts(process.store, 1.0)
+    for i in range(8):
+        name = await given(process, f"v{i}")
+        assert await reported(process, api, name, f"10.0.0.{i}")
+    await learned.refresh()
+    assert learned.counts["help_chat", "web"] == (8, 0)
+    assert learned.of_known_reporters("help_chat", "web") == 0
+    name = await given(process, "known")
+    body = {"decisionId": name, "offerId": "help_chat", "outcome": "rejected"}
+    assert (await api.post("/v1/outcomes", json=body, headers=AGENT)).status_code == 202
+    await process.store.learn(process.log.outcomes[-1], False)
+    await learned.refresh()
+    assert learned.of_known_reporters("help_chat", "web") == 1

@@ -17,7 +17,8 @@ HOUR_MS = 3_600_000
 NO_BOUND = 1 << 53  # as Lua counts exactly
 LEAST_AN_HOUR = 5  # lessons of an arm, so that one of which nothing is known can learn at all
 
-#: What is known of an offer on a channel, in observations: its evidence and what outcomes added.
+#: What is known of an offer on a channel, in observations: its evidence and what known
+#: reporters added.
 Known = Callable[[str, str], float]
 
 
