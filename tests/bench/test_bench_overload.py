@@ -126,6 +126,7 @@ def test_memory_of_a_process_is_in_megabytes() -> None:
     assert set(processors()) == os.sched_getaffinity(0)
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_in_short() -> None:
     cores = os.sched_getaffinity(0)
     asked = {"--seconds": 1, "--connections": 20, "--customers": 200, "--swapped-rules": 20, "--rules": RULES}

@@ -121,6 +121,7 @@ async def test_the_page_stays_when_the_log_is_over(start: Demos, tmp_path: Path)
     assert b"events applied" in out
 
 
+@pytest.mark.slow
 async def test_its_agent_goes_on_after_the_api_was_killed(start: Demos) -> None:
     demo = await start("--seconds", "25", "--json")
     async with asyncio.timeout(START_S):
@@ -151,6 +152,7 @@ async def test_it_goes_on_when_kafka_came_back_without_its_log(start: Demos) -> 
     assert 0 < result["eventsApplied"] <= result["eventsSent"]
 
 
+@pytest.mark.slow
 async def test_it_is_exact_although_redis_was_killed(start: Demos) -> None:
     demo = await start("--seconds", "25", "--json")
     async with asyncio.timeout(START_S):
@@ -164,6 +166,7 @@ async def test_it_is_exact_although_redis_was_killed(start: Demos) -> None:
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
+@pytest.mark.slow
 async def test_a_long_log_begins_anew_and_nothing_is_lost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
