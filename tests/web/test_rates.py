@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.errors import RateLimited
 from engine.web.server.addresses import UNKNOWN, ClientAddresses
-from engine.web.server.rates import BURST_S, RateLimiter
+from engine.web.server.rates import BURST_S, Draught, RateLimiter
 
 
 class Clock:
@@ -97,6 +97,16 @@ def test_the_quietest_is_forgotten_when_there_are_too_many() -> None:
     limiter.take("c", 1.0)
     assert taken(limiter, "a", 1.0, 1) == 0
     assert taken(limiter, "b", 1.0, 1) == 1
+
+
+def test_where_one_bucket_is_empty_nothing_is_taken_of_the_others() -> None:
+    clock = Clock()
+    limiter = RateLimiter(now=clock)
+    assert taken(limiter, "empty", 1.0, 11) == 10
+    for _ in range(50):
+        with pytest.raises(RateLimited):
+            limiter.take_all([Draught("full", 1.0), Draught("empty", 1.0)])
+    assert taken(limiter, "full", 1.0, 11) == 10
 
 
 def asked(peer: str | None, *forwarded: str) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from blacksheep import Request
 
@@ -13,7 +13,7 @@ from engine.web.auth.principal import Principal
 from engine.web.auth.quotas import Quotas
 from engine.web.push.fan_out import Share
 from engine.web.server.addresses import ClientAddresses
-from engine.web.server.rates import RateLimiter
+from engine.web.server.rates import Draught, RateLimiter
 
 
 class Admission:
@@ -49,13 +49,17 @@ class Admission:
 
     def events(self, caller: Principal, request: Request, messages: Sequence[Message]) -> None:
         """Count the events of a request, one of which the request itself has paid for. Raises `RateLimited`."""
-        if caller.public and (per_second := self._rates.address_events_per_second):
-            self._limiter.take(f"address's events {self._addresses.of(request)}", per_second, len(messages))
-        if caller.public and (per_second := self._rates.visitor_events_per_second):
-            for customer, number in Counter(message.customer for message in messages).items():
-                self._limiter.take(_named(customer, caller), per_second, number)
+        if caller.public:
+            self._limiter.take_all([*self._draughts(caller, request, messages)])
         if caller.quota:
             self._quotas.spend(caller, len(messages) - 1)
+
+    def _draughts(self, caller: Principal, request: Request, messages: Sequence[Message]) -> Iterator[Draught]:
+        if per_second := self._rates.address_events_per_second:
+            yield Draught(f"address's events {self._addresses.of(request)}", per_second, len(messages))
+        if per_second := self._rates.visitor_events_per_second:
+            for customer, number in Counter(message.customer for message in messages).items():
+                yield Draught(_named(customer, caller), per_second, number)
 
     def stream(self, caller: Principal, request: Request, visitor: str) -> Iterable[Share]:
         """Of which shares of all event streams one of `caller` is a part: its address's and the visitor's."""

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from engine.errors import RateLimited
 
 BURST_S = 10.0  # of a rate may come at once
 MOST_NAMES = 100_000  # remembered; whoever was quiet for the longest is forgotten first
+
+
+class Draught(NamedTuple):
+    """What one request takes of one bucket."""
+
+    name: str
+    per_second: float
+    cost: float = 1.0
 
 
 class RateLimiter:
@@ -25,13 +34,17 @@ class RateLimiter:
 
         What is let in may cost more than there is: a large batch is taken, and paid for by waiting longer.
         """
+        self.take_all([Draught(name, per_second, cost)])
+
+    def take_all(self, draughts: Sequence[Draught]) -> None:
+        """Take from several buckets, or, where one has nothing left, from none. Raises `RateLimited`."""
         now = self._now()
-        full_at = max(self._full_at.pop(name, now), now)
-        late = full_at - now - max(BURST_S - 1 / per_second, 0.0)
-        if late <= 0:
-            full_at += cost / per_second
-        self._full_at[name] = full_at
-        if len(self._full_at) > self._most:
-            del self._full_at[next(iter(self._full_at))]
-        if late > 0:
-            raise RateLimited(f"more than {per_second:g} a second", math.ceil(late))
+        for name, per_second, _ in draughts:
+            late = self._full_at.get(name, now) - now - max(BURST_S - 1 / per_second, 0.0)
+            if late > 0:
+                self._full_at[name] = self._full_at.pop(name)  # who goes on asking is not quiet
+                raise RateLimited(f"more than {per_second:g} a second", math.ceil(late))
+        for name, per_second, cost in draughts:
+            self._full_at[name] = max(self._full_at.pop(name, now), now) + cost / per_second
+            if len(self._full_at) > self._most:
+                del self._full_at[next(iter(self._full_at))]
