@@ -82,7 +82,7 @@ def _services(
         return in_use.policy.rulebook
 
     return Services(
-        source=sources(_limits(settings))[DEFAULT_SOURCE],
+        source=sources(limits := _limits(settings))[DEFAULT_SOURCE],
         log=process.log,
         decisions=guard,
         cues=store,
@@ -100,7 +100,7 @@ def _services(
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,
         ready=partial(api_problems, process.log, monitor, settings.web.demo_page),
-        placeholders=words(settings.payloads.placeholder_ids),
+        placeholders=limits.placeholders,
         health=monitor.health,
         notices=monitor.notices,
     )

@@ -12,12 +12,12 @@ from engine.clock import wall_ms
 from engine.errors import BadRequest
 from engine.events import MAX_CUSTOMER_BYTES
 from engine.settings import Web
-from engine.validation_errors import describe_validation_error
 from engine.web.api.customers import asked_for
 from engine.web.auth.principal import Principal
 from engine.web.auth.tickets import CueStream, StreamTickets
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
+from engine.web.server.json_bodies import read_json
 from engine.web.server.limits import read_body
 from engine.web.services import Services
 
@@ -54,7 +54,7 @@ class TicketRoutes:
 
     async def make(self, request: Request, caller: Principal) -> Response:
         """A ticket for the caller. Whether the stream is open to them is asked again when it is opened."""
-        stream = self._stream(read_ticket_request(await read_body(request, self._limit)))
+        stream = self._stream(read_json(_decode, await read_body(request, self._limit)))
         if stream.agent:
             caller.require(Scope.AGENTS_READ)
         else:
@@ -72,13 +72,3 @@ class TicketRoutes:
         if asked.agent_id is not None:
             agent = asked_for(asked.agent_id, "agentId", frozenset())
         return CueStream(customer, agent)
-
-
-def read_ticket_request(body: bytes) -> TicketRequest:
-    """The request in `body` (JSON). Raises `BadRequest` that names the field."""
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as fault:
-        raise BadRequest(*describe_validation_error(str(fault))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None

@@ -14,13 +14,13 @@ from engine.errors import BadRequest
 from engine.events import MAX_CUSTOMER_BYTES
 from engine.ports.kafka import AuditAction
 from engine.settings import Web
-from engine.validation_errors import describe_validation_error
 from engine.web.api.customers import asked_for
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.auth.visitor_tokens import MOST_ANONYMOUS_IDS, VisitorTokens
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
+from engine.web.server.json_bodies import read_json
 from engine.web.server.limits import read_body
 
 DEFAULT_S = 3_600
@@ -68,7 +68,7 @@ class TokenRoutes:
 
     async def make(self, request: Request, caller: Principal) -> Response:
         """A token that begins now."""
-        asked = read_token_request(await read_body(request, self._limit))
+        asked = read_json(_decode, await read_body(request, self._limit))
         with self._bulkhead:
             return self._made(asked, caller)
 
@@ -82,16 +82,6 @@ class TokenRoutes:
         for customer in [*([] if user is None else [user]), *anonymous]:  # whoever has it may read of them
             self._audit.note(caller, AuditAction.TOKEN_MADE, customer)
         return replies.json(Token(token, (begins + seconds) * 1_000))
-
-
-def read_token_request(body: bytes) -> TokenRequest:
-    """The request in `body` (JSON). Raises `BadRequest` that names the field."""
-    try:
-        return _decode(body)
-    except msgspec.ValidationError as fault:
-        raise BadRequest(*describe_validation_error(str(fault))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
 
 
 def _ids(asked: TokenRequest, placeholders: frozenset[str]) -> tuple[CustomerId | None, list[CustomerId]]:

@@ -134,9 +134,10 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
             if route.bulkhead and route.body
         }
     )
+    frame = Frame(services, authenticator, admission, places)
     for route in routes:
-        _serve(app, route, Frame(services, authenticator, admission, places))
-    _refuse_the_rest(app, Frame(services, authenticator, admission, places))
+        _serve(app, route, frame)
+    _refuse_the_rest(app, frame)
     return app
 
 
