@@ -203,6 +203,11 @@ class Rates(Section):
 
     key_per_second: float = Field(0.0, ge=0, description="requests with one key, unless its record says")
     address_per_second: float = Field(100.0, ge=0, description="requests with public keys from one address")
+    failures_per_second: float = Field(
+        10.0,
+        ge=0,
+        description="requests without a valid key or token from one address: keys are let in beside them",
+    )
     address_events_per_second: float = Field(
         1_000.0, ge=0, description="events with public keys from one address: each may be of a customer never seen"
     )

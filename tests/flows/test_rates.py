@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from engine.access import PUBLIC_SCOPES, Scope, Trust, hash_of
 from engine.errors import RateLimited
@@ -18,7 +21,7 @@ from engine.store.memory import MemoryStore
 from engine.web.auth import quotas as quotas_module
 from engine.web.auth.principal import Principal
 from engine.web.auth.quotas import DAY_MS, Quotas
-from tests.flows.access import PUBLIC, guarded, key_for, visitor_token
+from tests.flows.access import PUBLIC, SECRET, claims, guarded, key_for, visitor_token
 from tests.flows.api import AGENT, WRITE, WRITER, Process, calling, serving, settings
 from tests.patience import PATIENCE_S
 
@@ -30,6 +33,7 @@ def limited(keys: tuple[dict[str, Any], ...] = (), **rates: Any) -> Settings:
     none = dict.fromkeys(
         (
             "address_per_second",
+            "failures_per_second",
             "address_events_per_second",
             "visitor_events_per_second",
             "streams_per_visitor",
@@ -120,6 +124,71 @@ async def test_a_wrong_key_takes_nothing_of_anybodys_rate() -> None:
     async with calling(Process(limited(address_per_second=0.5))) as api:
         assert await sent(api, 9, {"x-api-key": "guess", "x-forwarded-for": "198.51.100.7"}) == [401] * 9
         assert await sent(api, 1, of("198.51.100.7")) == [200]
+
+
+HERE, ELSEWHERE = "198.51.100.7", "198.51.100.8"
+PRIVATE = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+PEM = PRIVATE.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def signed(private: Ed25519PrivateKey = PRIVATE, **changed: Any) -> str:
+    return jwt.encode(claims(**changed), private, "EdDSA", {"kid": "login"})
+
+
+FORGED = signed(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+
+
+def failing(per_second: float = 0.5) -> Process:
+    """A process that verifies tokens of both algorithms and believes a proxy."""
+    base = guarded({"failures_per_second": per_second}, trusted_proxies=[PROXY]).settings.model_dump()
+    login = {"kid": "login", "algorithm": "EdDSA", "public_key": PEM}
+    shop = {"kid": "shop", "algorithm": "HS256", "secret": SECRET}
+    return Process(Settings.model_validate({**base, "web": {**base["web"], "token_keys": [shop, login]}}))
+
+
+async def shown(api: httpx.AsyncClient, key: str | None, times: int = 1, address: str = HERE) -> list[int]:
+    """What a question is answered, so many times, to whoever shows `key`."""
+    headers = {"x-forwarded-for": address, **({} if key is None else {"authorization": f"Bearer {key}"})}
+    asked = {"customerId": "ann", "channel": "web", "peek": True}
+    return [(await api.post("/v1/decisions", json=asked, headers=headers)).status_code for _ in range(times)]
+
+
+@pytest.mark.parametrize("key", [None, "guess", "a.b.c", FORGED, visitor_token(secret="another" * 7)])
+async def test_failed_attempts_of_an_address_are_bounded(key: str | None) -> None:
+    async with calling(failing()) as api:
+        assert await shown(api, key, 7) == [401] * 5 + [429] * 2
+        headers = {"x-forwarded-for": HERE}
+        refused = await api.get("/v1/customers/ann", headers=headers)
+        assert (refused.json()["code"], int(refused.headers["retry-after"])) == ("rate_limited", 2)
+        in_body = {**event("a"), "writeKey": "guess"}
+        for body in (in_body, event("a")):
+            assert (await api.post("/v1/track", json=body, headers=headers)).status_code == 429
+        assert await shown(api, key, address=ELSEWHERE) == [401]
+    async with calling(failing(0)) as api:
+        assert await shown(api, key, 30) == [401] * 30
+
+
+async def test_whoever_shares_the_address_of_an_attacker_goes_on() -> None:
+    visitor, of_shop = signed(userId="ann"), visitor_token(anonymousIds=["v-1"])
+    async with calling(failing()) as api:
+        assert await shown(api, visitor) == [200]
+        assert (await shown(api, FORGED, 9))[-1] == 429
+        assert await shown(api, key_for(Scope.DECISIONS), 3) == [200] * 3
+        assert await shown(api, visitor, 3) == [200] * 3  # its signature was found good before
+        assert await shown(api, of_shop, 3) == [200] * 3  # never seen, and cheap to verify
+        in_body = {**event("a"), "writeKey": PUBLIC}
+        assert (await api.post("/v1/track", json=in_body, headers={"x-forwarded-for": HERE})).status_code == 200
+        fresh = signed(userId="ann", anonymousIds=["v-2"])
+        assert await shown(api, fresh) == [429]
+        assert await shown(api, fresh, address=ELSEWHERE) == [200]
+        assert await shown(api, fresh) == [200]
+
+
+async def test_a_page_that_was_left_open_takes_nothing_of_its_address() -> None:
+    late = signed(exp=1_700_000_000)
+    async with calling(failing()) as api:
+        assert await shown(api, late, 30) == [401] * 30
+        assert await shown(api, "guess") == [401]
 
 
 async def test_a_quota_counts_requests_and_events_of_all_processes() -> None:

@@ -9,7 +9,9 @@ import pytest
 from engine.process.doctor.settings import of_settings
 from engine.settings import Settings
 
-NO_RATES = {"address_per_second": 0, "address_events_per_second": 0, "streams_per_address": 0}
+NO_RATES = dict.fromkeys(
+    ("address_per_second", "failures_per_second", "address_events_per_second", "streams_per_address"), 0
+)
 
 
 @pytest.mark.parametrize(
@@ -17,6 +19,7 @@ NO_RATES = {"address_per_second": 0, "address_events_per_second": 0, "streams_pe
     [
         ({"host": "0.0.0.0"}, {}, True),
         ({"host": "0.0.0.0"}, {**NO_RATES, "streams_per_address": 1}, True),
+        ({"host": "0.0.0.0"}, {**NO_RATES, "failures_per_second": 1}, True),
         ({"host": "0.0.0.0"}, NO_RATES, False),
         ({"host": "0.0.0.0", "trusted_proxies": ["10.0.0.0/8"]}, {}, False),
         ({"host": "127.0.0.1"}, {}, False),

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from engine.access import CLIENT_KINDS, VISITOR_SCOPES, Scope
 from engine.clock import wall_ms
-from engine.errors import NotAuthorised, NotFound
+from engine.errors import NotAuthorised, NotFound, RateLimited
 from engine.settings import TokenKey, Web
 from engine.web.auth.principal import Principal
 from engine.web.auth.token_keys import faults_of_token_keys
@@ -54,16 +54,24 @@ def by_hand(head: dict[str, Any], signature: str = "") -> bytes:
     return b".".join((*parts, signature.encode()))
 
 
+def free() -> None:
+    """Every signature may be verified."""
+
+
+def no_more() -> None:
+    raise RateLimited("too many failed")
+
+
 def refusal(tokens: VisitorTokens, token: bytes, now: int = NOW * 1_000) -> str:
     with pytest.raises(NotAuthorised) as refused:
-        tokens.visitor(token, now)
+        tokens.visitor(token, now, free)
     return refused.value.detail.removeprefix("the visitor token is refused: ")
 
 
 @pytest.mark.parametrize("more", [{}, {"key": PRIVATE, "algorithm": "EdDSA", "kid": "sso"}])
 def test_a_token_names_its_visitor_and_what_it_opens(tokens: VisitorTokens, more: dict[str, Any]) -> None:
     token = signed(anonymousIds=["v-1", "v-2"], scope="cues:read decisions", **more)
-    visitor = tokens.visitor(token, NOW * 1_000)
+    visitor = tokens.visitor(token, NOW * 1_000, free)
     assert set(visitor.ids or ()) == {"ann", "v-1", "v-2"}
     assert visitor.scopes == {Scope.CUES_READ, Scope.DECISIONS}
     assert visitor.kinds == set(CLIENT_KINDS)
@@ -128,28 +136,40 @@ def test_times_hold_to_the_second_and_also_for_a_token_that_was_seen(tokens: Vis
     token = signed(nbf=NOW, exp=NOW + 600)
     begins, ends = NOW * 1_000 - LEEWAY_MS, (NOW + 600) * 1_000 + LEEWAY_MS
     assert refusal(tokens, token, begins - 1) == "it is not valid yet"
-    assert tokens.visitor(token, begins).expires_at == ends
-    assert tokens.visitor(token, ends - 1).expires_at == ends
+    assert tokens.visitor(token, begins, free).expires_at == ends
+    assert tokens.visitor(token, ends - 1, free).expires_at == ends
     assert refusal(tokens, token, ends) == "it has expired"
     longest = signed(iat=NOW, exp=NOW + 86_400)
-    assert tokens.visitor(longest, NOW * 1_000).visitor
-    assert tokens.visitor(signed(exp=NOW + 86_400), NOW * 1_000).visitor
+    assert tokens.visitor(longest, NOW * 1_000, free).visitor
+    assert tokens.visitor(signed(exp=NOW + 86_400), NOW * 1_000, free).visitor
+
+
+def test_what_costs_to_verify_is_asked_for_first_and_what_was_verified_is_not(tokens: VisitorTokens) -> None:
+    now = NOW * 1_000
+    known = signed(PRIVATE, "EdDSA", kid="sso")
+    with pytest.raises(RateLimited):
+        tokens.visitor(known, now, no_more)
+    tokens.visitor(known, now, free)
+    assert tokens.visitor(known, now, no_more).id == "visitor:ann"
+    assert tokens.visitor(signed(), now, no_more).id == "visitor:ann"
+    with pytest.raises(NotAuthorised):
+        tokens.visitor(signed("another" * 7), now, no_more)
 
 
 def test_bounds(tokens: VisitorTokens) -> None:
     ids = [str(number) * 256 for number in range(8)]
-    visitor = tokens.visitor(signed(userId="a" * 256, anonymousIds=ids), NOW * 1_000)
+    visitor = tokens.visitor(signed(userId="a" * 256, anonymousIds=ids), NOW * 1_000, free)
     assert set(visitor.ids or ()) == {"a" * 256, *ids}
     token = signed(note="n" * 5_700)
     assert len(token) < MOST_BYTES
-    assert tokens.visitor(token, NOW * 1_000).visitor
+    assert tokens.visitor(token, NOW * 1_000, free).visitor
     assert refusal(tokens, signed(note="n" * 6_100)) == f"it has more than {MOST_BYTES} bytes"
 
 
 def test_no_token_opens_more_than_a_visitor_may(tokens: VisitorTokens) -> None:
     every = " ".join([*Scope, "openid", "profile"])
-    assert tokens.visitor(signed(scope=every), NOW * 1_000).scopes == VISITOR_SCOPES
-    assert tokens.visitor(signed(scope="admin customers:read"), NOW * 1_000).scopes == frozenset()
+    assert tokens.visitor(signed(scope=every), NOW * 1_000, free).scopes == VISITOR_SCOPES
+    assert tokens.visitor(signed(scope="admin customers:read"), NOW * 1_000, free).scopes == frozenset()
 
 
 def test_tokens_of_ours_are_taken_and_have_no_more_than_they_need(tokens: VisitorTokens) -> None:
@@ -163,12 +183,12 @@ def test_tokens_of_ours_are_taken_and_have_no_more_than_they_need(tokens: Visito
 
 def test_a_signature_is_checked_once_and_few_are_remembered(tokens: VisitorTokens) -> None:
     token = signed()
-    first = tokens.visitor(token, NOW * 1_000)
-    assert tokens.visitor(token, NOW * 1_000) is first
+    first = tokens.visitor(token, NOW * 1_000, free)
+    assert tokens.visitor(token, NOW * 1_000, free) is first
     for number in range(1_024):
-        tokens.visitor(signed(userId=f"v-{number}"), NOW * 1_000)
-    assert tokens.visitor(token, NOW * 1_000) is not first
-    assert tokens.visitor(token, NOW * 1_000) == first
+        tokens.visitor(signed(userId=f"v-{number}"), NOW * 1_000, free)
+    assert tokens.visitor(token, NOW * 1_000, free) is not first
+    assert tokens.visitor(token, NOW * 1_000, free) == first
 
 
 def faults(*keys: dict[str, Any]) -> list[str]:
@@ -203,7 +223,7 @@ def test_a_kid_is_one_key() -> None:
 
 
 def test_a_visitor_speaks_for_itself_alone(tokens: VisitorTokens) -> None:
-    visitor: Principal = tokens.visitor(signed(), NOW * 1_000)
+    visitor: Principal = tokens.visitor(signed(), NOW * 1_000, free)
     assert visitor.vouches_for("ann")
     assert not visitor.vouches_for("bob")
 
@@ -218,6 +238,6 @@ def test_the_readmes_settings_verify_the_readmes_token() -> None:
     web = Web.model_validate(written["web"])
     assert list(faults_of_token_keys(web.token_keys)) == []
     exec(code, names := {"secret": SECRET})
-    visitor = VisitorTokens(web).visitor(names["token"].encode(), wall_ms())
+    visitor = VisitorTokens(web).visitor(names["token"].encode(), wall_ms(), free)
     assert visitor.vouches_for("ann")
     assert visitor.scopes == {Scope.CUES_READ, Scope.DECISIONS}

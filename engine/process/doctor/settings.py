@@ -33,7 +33,12 @@ def _readable_secrets(kafka: Kafka) -> Iterable[Finding]:
 def _shared_address(settings: Settings) -> Iterable[Finding]:
     """Rates of addresses, where a proxy's address may be that of everybody."""
     web, rates = settings.web, settings.rates
-    bounded = rates.address_per_second or rates.address_events_per_second or rates.streams_per_address
+    bounded = (
+        rates.address_per_second
+        or rates.failures_per_second
+        or rates.address_events_per_second
+        or rates.streams_per_address
+    )
     if bounded and not web.trusted_proxies and not is_loopback(web.host):
         yield Finding(
             "web.trusted_proxies", "warning",

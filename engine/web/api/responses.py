@@ -23,7 +23,10 @@ PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
     408: ("The request did not arrive in time.", {"Connection": _TEXT}),
     413: ("The body is too large.", {}),
     415: ("The body has a Content-Encoding other than gzip.", {"Accept-Encoding": _TEXT}),
-    429: ("This key, address or visitor asked for too much.", _WAIT),
+    429: (
+        "This key, address or visitor asked for too much, or the address for too much without a valid key.",
+        _WAIT,
+    ),
     431: ("The line and headers of the request are too large.", {}),
     500: ("A fault of ours; it is in the log.", {}),
     503: ("Too many requests are under way, or something behind the API is away.", _WAIT),

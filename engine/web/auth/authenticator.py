@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import secrets
 from collections.abc import Sequence
+from functools import partial
 
 from blacksheep import Request
 
@@ -15,7 +16,8 @@ from engine.settings import Web
 from engine.web.auth.credentials import COOKIE, shown_cookie, shown_key
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.principal import NOBODY, Principal
-from engine.web.auth.visitor_tokens import VisitorTokens
+from engine.web.auth.visitor_tokens import Untimely, VisitorTokens
+from engine.web.server.admission import Admission
 from engine.web.server.query import has_field
 
 #: The names under which the demo's page is served: one of another site may be made to lead here (DNS rebinding).
@@ -31,11 +33,19 @@ DEMO = Principal(DEMO_PAGE, Trust.SECRET, frozenset({Scope.ADMIN}))
 
 
 class Authenticator:
-    """Finds the principal of a request and checks what it opens."""
+    """Finds the principal of a request and checks what it opens.
 
-    def __init__(self, keys: KeyRing, tokens: VisitorTokens, web: Web) -> None:
+    Attempts that show no key or token of ours are bounded by address, which honest visitors behind one NAT may
+    share with whoever makes them. So a known key is never asked what its address did; nor is a visitor token
+    that was shown here lately (`REMEMBERED`), or one of HS256, whose signature costs less than the answer. Only
+    a token of EdDSA that is new here waits while its address fails too often: a forged one costs as much as the
+    answer.
+    """
+
+    def __init__(self, keys: KeyRing, tokens: VisitorTokens, web: Web, admission: Admission) -> None:
         self._keys = keys
         self._tokens = tokens
+        self._admission = admission
         self._origins = frozenset(web.cors_origins)
         self._cookie = _cookie_of(web) if web.demo_page else b""
 
@@ -47,7 +57,8 @@ class Authenticator:
     def principal(
         self, request: Request, scopes: Sequence[Scope], in_body: bool = False, visitors: bool = False
     ) -> Principal:
-        """Who calls, with one of `scopes`. Raises `NotAuthorised` and `Forbidden`.
+        """Who calls, with one of `scopes`. Raises `NotAuthorised` and `Forbidden`, and instead of the former
+        `RateLimited` when its address has failed too often.
 
         `visitors`: whether a visitor token may open it. `in_body`: return `NOBODY` when no key is shown, since the
         body may have it.
@@ -59,6 +70,7 @@ class Authenticator:
             if in_body:
                 return NOBODY
             if has_field(request, "key"):
+                self._admission.failed(request)
                 raise NotAuthorised(_NOT_IN_ADDRESSES, "key")
         return self._allowed(key, scopes, request, visitors)
 
@@ -73,7 +85,7 @@ class Authenticator:
         return _checked(holder, scopes, request, visitors=True)
 
     def of_body(self, key: str, scope: Scope, request: Request) -> Principal:
-        """Who holds the key, or the visitor token, that a body has. Raises `NotAuthorised` and `Forbidden`."""
+        """Who holds the key, or the visitor token, that a body has. Raises as `principal` does."""
         return self._allowed(key.encode(errors="replace"), (scope,), request, visitors=True)
 
     def is_valid(self, caller: Principal, now: int) -> bool:
@@ -83,15 +95,23 @@ class Authenticator:
         return caller.visitor or (caller == DEMO and self._cookie != b"") or self._keys.is_held(caller)
 
     def _allowed(self, key: bytes, scopes: Sequence[Scope], request: Request, visitors: bool) -> Principal:
-        return _checked(self._holder(key, wall_ms()), scopes, request, visitors)
+        return _checked(self._holder(key, request, wall_ms()), scopes, request, visitors)
 
-    def _holder(self, key: bytes, now: int) -> Principal:
+    def _holder(self, key: bytes, request: Request, now: int) -> Principal:
         holder = self._keys.holder(key, now)
-        if holder is not None:
-            return holder
-        if key.count(b".") == 2:  # a JSON Web Token in its compact form
-            return self._tokens.visitor(key, now)
-        raise NotAuthorised(_need(self._keys), "Authorization")
+        return self._stranger(key, request, now) if holder is None else holder
+
+    def _stranger(self, key: bytes, request: Request, now: int) -> Principal:
+        """Whom a visitor token names, if `key` is one."""
+        try:
+            if key.count(b".") == 2:  # a JSON Web Token in its compact form
+                return self._tokens.visitor(key, now, partial(self._admission.may_fail, request))
+            raise NotAuthorised(_need(self._keys), "Authorization")
+        except Untimely:  # a page that was left open: no attempt at anything
+            raise
+        except NotAuthorised:
+            self._admission.failed(request)
+            raise
 
     def _is_demo(self, request: Request) -> bool:
         """Whether the demo page's own browser calls."""

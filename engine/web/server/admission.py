@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from blacksheep import Request
 
+from engine.errors import RateLimited
 from engine.events import Message
 from engine.settings import Settings
 from engine.web.auth.principal import Principal
@@ -14,6 +15,8 @@ from engine.web.auth.quotas import Quotas
 from engine.web.push.fan_out import Share
 from engine.web.server.addresses import ClientAddresses
 from engine.web.server.rates import Draught, RateLimiter
+
+_TOO_MANY_FAILURES = "too many attempts from this address showed no valid key or token"
 
 
 class Admission:
@@ -37,6 +40,22 @@ class Admission:
         """Count a request by its address alone. Raises `RateLimited`."""
         if per_second := self._rates.address_per_second:
             self._limiter.take(f"address {self._addresses.of(request)}", per_second)
+
+    def failed(self, request: Request) -> None:
+        """Count an attempt that showed no key or token of ours. Raises `RateLimited` when it is one too many."""
+        self._fail(request, 1.0)
+
+    def may_fail(self, request: Request) -> None:
+        """Raises `RateLimited` where one more failed attempt of its address would be too many; counts nothing."""
+        self._fail(request, 0.0)
+
+    def _fail(self, request: Request, cost: float) -> None:
+        if not (per_second := self._rates.failures_per_second):
+            return
+        try:
+            self._limiter.take(f"failures {self._addresses.of(request)}", per_second, cost)
+        except RateLimited as refused:
+            raise RateLimited(_TOO_MANY_FAILURES, refused.retry_after) from None
 
     def request(self, caller: Principal, request: Request) -> None:
         """Count a request. Raises `RateLimited`."""

@@ -72,9 +72,9 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     """The application over `services`. `heartbeat_s` is the longest interval without a byte on an event stream."""
     web = settings.web
     tokens, places = VisitorTokens(web), bulkheads(web, services.meter)
-    authenticator = Authenticator(services.keys, tokens, web)
     feed = CueFeed(services.cues, places.streams, services.meter)
     audit, admission = AuditTrail(services.log, services.meter), Admission(settings, services.quotas)
+    authenticator = Authenticator(services.keys, tokens, web, admission)
     lessons = LessonBounds(services.lessons, services.known, settings.lessons, services.meter)
     taken = TakenCues(services.cues, services.meter)
     cues = CueRoutes(services, feed, audit, admission, taken, heartbeat_s)
@@ -146,7 +146,7 @@ def build_metrics_app(app: Api, services: Services, settings: Settings) -> Appli
     metrics, web = Application(router=ExactRouter()), settings.web
     health = HealthRoutes(lambda: _scraped(services, app.bulkheads), services.ready)
     admission = Admission(settings, services.quotas)
-    authenticator = Authenticator(services.keys, VisitorTokens(web), web)
+    authenticator = Authenticator(services.keys, VisitorTokens(web), web, admission)
     frame = Frame(services, authenticator, admission, app.bulkheads)
     _serve(metrics, metrics_route(health, None if web.metrics_open else Scope.METRICS), frame)
     _refuse_the_rest(metrics, frame)
