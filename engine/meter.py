@@ -68,6 +68,7 @@ METRICS: dict[str, Metric] = {
         Metric("sse_clients", "gauge", "", "", "open server-sent-event streams"),
         Metric("cues_dropped_slow_clients", "counter", "", "", "cues dropped for slow consumers"),
         Metric("cues_taken", "counter", "", "", "cues for the web that a stream was the first to take"),
+        Metric("cues_taken_dropped", "counter", "", "", "notes of cues taken that were dropped"),
         Metric("cue_seconds", "histogram", "", "seconds", "event received to its cue pushed to a client"),
         Metric("decisions", "counter", "", "", "decisions answered"),
         Metric("decision_seconds", "histogram", "", "seconds", "decision asked to decision ready"),

@@ -27,6 +27,7 @@ class Store(MemoryStore):
         super().__init__(4)
         self.calls: list[list[int]] = []
         self.fault: Exception | None = None
+        self.refused: set[int] = set()  # moments of notes that it cannot take, nor others with them
         self.go = asyncio.Event()
         self.go.set()
         self.asked = asyncio.Semaphore(0)
@@ -36,8 +37,16 @@ class Store(MemoryStore):
         await self.go.wait()
         if self.fault is not None:
             raise self.fault
+        if self.refused & {cue.at for cue in taken}:
+            raise ValueError("not to be read")
         self.calls.append([cue.at for cue in taken])
         return len(taken)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PAUSE_S", "LONGEST_PAUSE_S"):
+        monkeypatch.setattr(taken_cues, name, 0.001)
 
 
 @pytest.fixture
@@ -80,6 +89,7 @@ async def test_no_call_is_larger_than_is_good_for_the_store(
     store: Store, notes: TakenCues, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(taken_cues, "AT_ONCE", 3)
+    notes = TakenCues(store, PrometheusMeter())
     for number in range(7):
         notes.note(entry(number), by_visitor=True)
     await notes.start()
@@ -95,10 +105,7 @@ async def test_a_cue_is_told_once_and_one_for_agents_alone_never(store: Store, n
     assert store.calls == [[1, 3]]
 
 
-async def test_nothing_is_lost_while_the_store_is_away(
-    store: Store, notes: TakenCues, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(taken_cues, "PAUSE_S", 0.001)
+async def test_nothing_is_lost_while_the_store_is_away(store: Store, notes: TakenCues) -> None:
     await notes.start()
     store.fault = Unavailable("away")
     notes.note(entry(1), by_visitor=True)
@@ -107,7 +114,23 @@ async def test_nothing_is_lost_while_the_store_is_away(
     notes.note(entry(2), by_visitor=True)
     store.fault = None
     await told(store, 2)
-    assert store.calls == [[1, 2]]
+    assert sorted(at for call in store.calls for at in call) == [1, 2]
+    await notes.stop()
+
+
+async def test_what_comes_while_one_is_tried_again_is_sent_behind_it(store: Store, notes: TakenCues) -> None:
+    await notes.start()
+    store.fault = Unavailable("away")
+    notes.note(entry(1), by_visitor=True)
+    for _ in range(2):
+        await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)
+    store.fault = None
+    store.go.clear()
+    await asyncio.wait_for(store.asked.acquire(), PATIENCE_S)
+    notes.note(entry(2), by_visitor=True)
+    store.go.set()
+    await told(store, 2)
+    assert store.calls == [[1], [2]]
     await notes.stop()
 
 
@@ -125,7 +148,41 @@ async def test_of_too_many_the_oldest_are_forgotten(store: Store, monkeypatch: p
     store.go.set()
     await told(store, 6)
     assert store.calls == [[0, 1, 2], [3, 4, 5]]
+    assert notes._meter.value("cues_taken_dropped") == 2
     await notes.stop()
+
+
+async def dropped(notes: TakenCues, number: int) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while notes._meter.value("cues_taken_dropped") < number:
+            await asyncio.sleep(0.001)
+
+
+async def test_a_note_that_the_store_cannot_take_keeps_no_other_and_is_dropped(
+    store: Store, notes: TakenCues, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.refused = {3, 7}
+    for number in range(12):
+        notes.note(entry(number), by_visitor=True)
+    await notes.start()
+    await told(store, 10)
+    await dropped(notes, 2)
+    assert sorted(at for call in store.calls for at in call) == [*{*range(12)} - {3, 7}]
+    assert caplog.text.count("will count as not taken, after 9 attempts") == 1
+    assert (len(notes._waiting), len(notes._refused)) == (0, 0)
+    notes.note(entry(12), by_visitor=True)
+    await told(store, 11)
+    await notes.stop()
+
+
+async def test_an_end_with_a_note_that_the_store_cannot_take_is_an_end(
+    store: Store, notes: TakenCues, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.refused = {1}
+    notes.note(entry(1), by_visitor=True)
+    with caplog.at_level(logging.WARNING):
+        await notes.stop()
+    assert "1 cues that streams have taken will count as not taken: not to be read" in caplog.text
 
 
 async def test_an_end_without_the_store_is_said(
