@@ -10,8 +10,8 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, BadRequest
 from engine.events import CHANNELS, MAX_CUSTOMER_BYTES
+from engine.json_bodies import read_json
 from engine.placeholder_ids import WORDS, refuse_placeholder
-from engine.validation_errors import describe_validation_error
 
 MAX_LIMIT = 20
 MAX_DEADLINE_MS = 10_000
@@ -108,20 +108,14 @@ class Answer(msgspec.Struct, frozen=True, rename="camel", gc=False):
     fallback: bool
 
 
-_REQUEST = msgspec.json.Decoder(DecisionRequest)
+_decode = msgspec.json.Decoder(DecisionRequest).decode
 _ANSWER = msgspec.json.Encoder()
 _ENCODED = msgspec.json.Decoder(Answer)
 
 
 def read_request(body: bytes, placeholders: frozenset[str] = WORDS) -> DecisionRequest:
     """The request in `body` (JSON), checked. Raises `BadRequest` that names the field."""
-    try:
-        request = _REQUEST.decode(body)
-    except msgspec.ValidationError as fault:
-        raise BadRequest(*describe_validation_error(str(fault))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
-    return check(request, placeholders)
+    return check(read_json(_decode, body), placeholders)
 
 
 def check(request: DecisionRequest, placeholders: frozenset[str] = WORDS) -> DecisionRequest:

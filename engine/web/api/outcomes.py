@@ -12,9 +12,9 @@ from engine.clock import wall_ms
 from engine.decisions.record import DecisionRecord
 from engine.errors import BadRequest, NotFound
 from engine.events import Outcome, OutcomeName
+from engine.json_bodies import read_json
 from engine.placeholder_ids import refuse_placeholder
 from engine.settings import Web
-from engine.validation_errors import describe_validation_error
 from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
@@ -103,14 +103,11 @@ def _may_report(caller: Principal, record: DecisionRecord) -> bool:
 def read_report(body: bytes) -> OutcomeReport:
     """The report in `body` (JSON). Raises `BadRequest` that names the field."""
     try:
-        return _decode(body)
-    except msgspec.ValidationError as fault:
-        detail, field = describe_validation_error(str(fault))
-        if detail.startswith("unknown value"):
-            detail += f"; one of {', '.join(OutcomeName)} is needed"
-        raise BadRequest(detail, field) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
-        raise BadRequest(f"not JSON: {fault}" if body else "the body is empty") from None
+        return read_json(_decode, body)
+    except BadRequest as fault:
+        if fault.detail.startswith("unknown value"):
+            raise BadRequest(f"{fault.detail}; one of {', '.join(OutcomeName)} is needed", fault.field) from None
+        raise
 
 
 def moment(stated: int | datetime | None, record: DecisionRecord, now: int) -> int:

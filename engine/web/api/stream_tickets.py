@@ -11,13 +11,13 @@ from engine.access import Scope
 from engine.clock import wall_ms
 from engine.errors import BadRequest
 from engine.events import MAX_CUSTOMER_BYTES
+from engine.json_bodies import read_json
 from engine.settings import Web
 from engine.web.api.customers import asked_for
 from engine.web.auth.principal import Principal
 from engine.web.auth.tickets import CueStream, StreamTickets
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
-from engine.web.server.json_bodies import read_json
 from engine.web.server.limits import read_body
 from engine.web.services import Services
 

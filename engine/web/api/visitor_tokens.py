@@ -12,6 +12,7 @@ from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import BadRequest
 from engine.events import MAX_CUSTOMER_BYTES
+from engine.json_bodies import read_json
 from engine.ports.kafka import AuditAction
 from engine.settings import Web
 from engine.web.api.customers import asked_for
@@ -20,7 +21,6 @@ from engine.web.auth.principal import Principal
 from engine.web.auth.visitor_tokens import MOST_ANONYMOUS_IDS, VisitorTokens
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
-from engine.web.server.json_bodies import read_json
 from engine.web.server.limits import read_body
 
 DEFAULT_S = 3_600
