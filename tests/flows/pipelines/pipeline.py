@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, NamedTuple
 
 import httpx
@@ -15,6 +16,7 @@ from engine.sources.registry import sources
 from engine.stream.worker import Worker
 from tests.flows.access import guarded
 from tests.flows.api import PARTITIONS, Process
+from tests.patience import PATIENCE_S
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -64,6 +66,12 @@ class Pipeline:
         answer = await api.post("/v1/track", json=event, headers={"authorization": f"Bearer {key}"})
         assert answer.status_code == 200, answer.text
         await self.apply()
+
+    async def until_taken(self, cues: int) -> None:
+        """Wait until the store knows that streams have taken so many cues."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.process.meter.value("cues_taken") < cues:
+                await asyncio.sleep(0.001)
 
 
 async def _no_side_output(*_: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,9 +12,8 @@ import pytest
 from engine.access import Scope
 from engine.customer_id import customer_id
 from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
-from tests.flows.api import Seen, frames, next_cue, serving
-from tests.flows.pipeline import Pipeline
-from tests.patience import PATIENCE_S
+from tests.flows.api import Seen, frames, next_cue
+from tests.flows.pipelines.pipeline import Pipeline
 
 RULES = """
 indicators:
@@ -65,19 +63,6 @@ class Listening:
         return got
 
 
-@pytest.fixture
-async def pipeline() -> Pipeline:
-    built = Pipeline(RULES)
-    await built.own()
-    return built
-
-
-@pytest.fixture
-async def api(pipeline: Pipeline) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(pipeline.process) as client:
-        yield client
-
-
 @asynccontextmanager
 async def listening(
     pipeline: Pipeline, api: httpx.AsyncClient, customer: str, key: str, last: str = ""
@@ -103,13 +88,6 @@ async def given(pipeline: Pipeline, user: str) -> dict[str, list[int]]:
     (view,) = await pipeline.process.store.views([customer_id(user)])
     found = view.given(pipeline.process.clock.now)
     return {offer: list(times) for offer, times in found.items() if offer in RULES}
-
-
-async def until_taken(pipeline: Pipeline, cues: int) -> None:
-    """Wait until the store knows that streams have taken so many cues."""
-    async with asyncio.timeout(PATIENCE_S):
-        while pipeline.process.meter.value("cues_taken") < cues:
-            await asyncio.sleep(0.001)
 
 
 async def test_an_invented_page_view_tells_nobody_of_a_users_orders(
@@ -221,7 +199,7 @@ async def test_an_invented_page_view_does_not_use_up_a_users_cap(
     async with listening(pipeline, api, "ann", visitor_token(userId="ann")) as ann:
         await pipeline.send(api, SERVER, userId="ann", event="Product Viewed")
         assert [cue["say"] for cue in await ann.given()] == [TOLD]
-    await until_taken(pipeline, 1)
+    await pipeline.until_taken(1)
     back, clock.now = clock.now, clock.now + 60 * MINUTES
     assert await given(pipeline, "ann") == {"welcome": [back]}
 
@@ -236,7 +214,7 @@ async def test_a_cue_that_a_stream_takes_late_but_alive_keeps_its_cap(
     first, clock.now = clock.now, clock.now + 10 * MINUTES - 1
     async with listening(pipeline, api, "ann", token) as ann:
         assert [cue["offerId"] for cue in await ann.given()] == ["welcome"]
-    await until_taken(pipeline, 1)
+    await pipeline.until_taken(1)
     clock.now = first + 60 * MINUTES
     assert await given(pipeline, "ann") == {"welcome": [first]}
 
@@ -265,7 +243,7 @@ async def test_an_agents_stream_takes_a_cue_for_both(pipeline: Pipeline, api: ht
         first = pipeline.process.clock.now
         for stream in streams:
             assert (await next_cue(stream)).data["offerId"] == "welcome"
-        await until_taken(pipeline, 1)
+        await pipeline.until_taken(1)
     pipeline.process.clock.now += 60 * MINUTES
     assert await given(pipeline, "ann") == {"welcome": [first]}
     assert pipeline.process.meter.value("cues_taken") == 1

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
@@ -12,9 +9,8 @@ from engine.access import Scope
 from engine.customer_id import customer_id
 from engine.events import Cue
 from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
-from tests.flows.api import frames, next_cue, serving
-from tests.flows.pipeline import Pipeline
-from tests.patience import PATIENCE_S
+from tests.flows.api import frames, next_cue
+from tests.flows.pipelines.pipeline import Pipeline
 
 RULES = """
 indicators:
@@ -30,19 +26,6 @@ offers:
   - {id: guide, kind: ask, channels: [web, agent], when: looks_around, value: 1, propensity: 0.1, say: Look}
 """
 ANN, BOB = visitor_token(), visitor_token(userId="bob")
-
-
-@pytest.fixture
-async def pipeline() -> Pipeline:
-    built = Pipeline(RULES)
-    await built.own()
-    return built
-
-
-@pytest.fixture
-async def api(pipeline: Pipeline) -> AsyncIterator[httpx.AsyncClient]:
-    async with serving(pipeline.process) as client:
-        yield client
 
 
 async def reported(api: httpx.AsyncClient, key: str, cue: Cue, **changed: str) -> httpx.Response:
@@ -106,8 +89,6 @@ async def test_a_cue_teaches_once_its_visitors_page_had_it(
         if reader != "nobody":
             await next_cue(stream)
     (cue,) = [entry.cue for entry in await pipeline.process.store.since(customer_id(visitor), "")]
-    async with asyncio.timeout(PATIENCE_S):
-        while pipeline.process.meter.value("cues_taken") < (reader != "nobody"):
-            await asyncio.sleep(0)
+    await pipeline.until_taken(0 if reader == "nobody" else 1)
     assert (await reported(api, PUBLIC, cue)).status_code == 202
     assert pipeline.process.log.outcomes[-1].teaches == (reader == "its page")
