@@ -17,6 +17,7 @@ import redis
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from typer.testing import CliRunner
 
+from engine.access import KeyRecord, Scope, Trust, hash_of
 from engine.cli.app import app
 from engine.cli.doctor import show
 from engine.customer_id import customer_id
@@ -303,6 +304,16 @@ async def test_keys_that_are_missing_and_a_replays_clock_are_warned_of(settings:
     bare = changed(changed(settings, "web", write_keys=[], api_keys=[]), "stream", clock="replay")
     found = await problems(bare)
     assert {found[name].state for name in ("keys", "clock")} == {"warning"}
+    assert "nobody is let in" in found["keys"].detail
+
+
+async def test_keys_of_redis_are_counted_and_what_is_no_key_is_named(settings: Settings, valkey: Valkey) -> None:
+    record = KeyRecord("shop", hash_of("x" * 22), Trust.PUBLIC, (Scope.EVENTS_WRITE,))
+    with redis.Redis.from_url(valkey.url) as client:
+        client.hset("cueline:keys", mapping={"shop": msgspec.json.encode(record), "odd": b"{}"})
+    (found,) = [one for one in await examine(settings) if one.name == "keys"]
+    assert found.state == "warning"
+    assert found.detail.startswith("2 in the settings, 2 in Redis; no key records")
 
 
 def test_versions_without_functions_are_too_old() -> None:

@@ -13,13 +13,13 @@ from engine.customer_id import customer_id
 from engine.errors import BadSettings, Unavailable
 from engine.events import Outcome, OutcomeName
 from engine.process.doctor.finding import Finding, State
+from engine.process.doctor.keys import of_keys
 from engine.process.doctor.partitions import offsets, pauses
-from engine.settings import Redis, Settings, Web
+from engine.settings import Redis, Settings
 from engine.store.endpoint import arguments
 from engine.store.keys import KEYS
 from engine.store.reach import unreachable
 from engine.store.redis import RedisStore
-from engine.web.auth.keys import configured_keys
 
 LEAST_REDIS = 7  # the first with functions
 SKEW_WARNED_MS, SKEW_BAD_MS = 250, 2_000
@@ -43,7 +43,7 @@ async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
     finally:
         await client.aclose()
     paused = await pauses(settings, held)
-    return [version, await _functions(settings), skew, _keys(settings.web, stored), *unread, *paused], held
+    return [version, await _functions(settings), skew, await of_keys(settings, stored), *unread, *paused], held
 
 
 def _client(settings: Redis) -> redis.asyncio.Redis:
@@ -51,14 +51,6 @@ def _client(settings: Redis) -> redis.asyncio.Redis:
     timeout: Any = {"socket_timeout": settings.timeout_s, "socket_connect_timeout": settings.timeout_s}
     pool = redis.asyncio.ConnectionPool(**arguments(settings), **timeout, protocol=2, driver_info=None)
     return redis.asyncio.Redis.from_pool(pool)
-
-
-def _keys(web: Web, stored: int) -> Finding:
-    """How many keys open the API."""
-    configured = len(configured_keys(web))
-    if not configured + stored:
-        return Finding("keys", "warning", "none: nobody is let in; `cueline keys create` makes one")
-    return Finding("keys", "good", f"{configured} in the settings, {stored} in Redis")
 
 
 def version_finding(server: Mapping[str, Any]) -> Finding:
