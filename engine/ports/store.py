@@ -339,11 +339,20 @@ class StatsStore(Protocol):
         that older ones were dropped, or will be unless they are written again."""
 
 
+class Settlement(NamedTuple):
+    """What each key (by id) ``spent`` at one ``process``. ``number`` grows with each settlement of the process."""
+
+    process: str
+    number: int
+    spent: Mapping[str, int]
+
+
 class QuotaStore(Protocol):
     """What keys have spent. Raises `Unavailable`."""
 
-    async def spend_quotas(self, day: int, spent: Mapping[str, int]) -> Mapping[str, int]:
-        """Add what each key (by id) `spent` on `day` (UTC, days since 1970); returns what each has in all."""
+    async def spend_quotas(self, day: int, settlement: Settlement) -> Mapping[str, int]:
+        """Add `settlement` to what keys spent on `day` (UTC, days since 1970), unless it, or one of its process
+        with a higher number, was added to that day before; returns what each of its keys has in all."""
 
 
 class KeyStore(Protocol):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from engine.access import KeyRecord
+from engine.ports.store import Settlement
 
 
 class MemoryKeys:
@@ -15,11 +16,14 @@ class MemoryKeys:
         super().__init__()
         self._access_keys: dict[str, KeyRecord] = {}
         self._quotas: dict[int, Counter[str]] = {}
+        self._settled: Counter[tuple[int, str]] = Counter()  # the last settlement, by day and process
 
-    async def spend_quotas(self, day: int, spent: Mapping[str, int]) -> Mapping[str, int]:
+    async def spend_quotas(self, day: int, settlement: Settlement) -> Mapping[str, int]:
         total = self._quotas.setdefault(day, Counter())
-        total.update(spent)
-        return {name: total[name] for name in spent}
+        if self._settled[day, settlement.process] < settlement.number:
+            self._settled[day, settlement.process] = settlement.number
+            total.update(settlement.spent)
+        return {name: total[name] for name in settlement.spent}
 
     async def access_keys(self) -> list[KeyRecord]:
         return sorted(self._access_keys.values(), key=lambda record: record.id)

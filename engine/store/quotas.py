@@ -1,10 +1,16 @@
-"""What keys have spent today: ``cueline:quota:<day>``, a hash from a key's id to a number."""
+"""What keys have spent today: ``cueline:quota:<day>``, a hash from a key's id to a number.
+
+Beside them the number of each process's last settlement that counted, under ``~`` and the process.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
+from engine.ports.store import Settlement
 from engine.store.commands import Commands
+from engine.store.functions.library import SPEND
 from engine.store.keys import DAY_S, QUOTA_PREFIX
 from engine.store.resp import pack
 
@@ -12,10 +18,8 @@ from engine.store.resp import pack
 class QuotaCommands(Commands):
     """`engine.ports.store.QuotaStore` on Redis."""
 
-    async def spend_quotas(self, day: int, spent: Mapping[str, int]) -> Mapping[str, int]:
-        key = QUOTA_PREFIX + str(day).encode()
-        frames = [pack(("HINCRBY", key, name, number)) for name, number in spent.items()]
-        replies = await self._connection.pipe(
-            b"".join([*frames, pack(("EXPIRE", key, 2 * DAY_S))]), len(frames) + 1
-        )
-        return dict(zip(spent, replies[:-1], strict=True))
+    async def spend_quotas(self, day: int, settlement: Settlement) -> Mapping[str, int]:
+        key, spent = QUOTA_PREFIX + str(day).encode(), settlement.spent
+        arguments = (settlement.process, settlement.number, 2 * DAY_S, *chain.from_iterable(spent.items()))
+        replies = await self._connection.call(pack(("FCALL", SPEND, 1, key, *arguments)))
+        return dict(zip(spent, replies, strict=True))

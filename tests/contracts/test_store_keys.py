@@ -7,6 +7,7 @@ import pytest
 import redis
 
 from engine.access import KeyRecord, Scope, Trust, hash_of
+from engine.ports.store import Settlement
 from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore
 
@@ -32,9 +33,18 @@ async def test_an_id_in_use_stays_with_its_key(store: AnyStore) -> None:
 
 
 async def test_what_keys_spend_adds_up_by_day(store: AnyStore) -> None:
-    assert await store.spend_quotas(7, {"a": 2, "b": 1}) == {"a": 2, "b": 1}
-    assert await store.spend_quotas(7, {"a": 3}) == {"a": 5}
-    assert await store.spend_quotas(8, {"a": 1, "b": 1}) == {"a": 1, "b": 1}
+    assert await store.spend_quotas(7, Settlement("p", 1, {"a": 2, "b": 1})) == {"a": 2, "b": 1}
+    assert await store.spend_quotas(7, Settlement("q", 1, {"a": 3})) == {"a": 5}
+    assert await store.spend_quotas(8, Settlement("p", 2, {"a": 1, "b": 1})) == {"a": 1, "b": 1}
+
+
+async def test_a_settlement_counts_once(store: AnyStore) -> None:
+    first = Settlement("p", 3, {"a": 2, "b": 1})
+    for _ in range(2):
+        assert await store.spend_quotas(7, first) == {"a": 2, "b": 1}
+    assert await store.spend_quotas(7, Settlement("p", 4, {"a": 1})) == {"a": 3}
+    assert await store.spend_quotas(7, first) == {"a": 3, "b": 1}  # sent before, and late
+    assert await store.spend_quotas(7, Settlement("p", 5, {"a": 1, "c": 1})) == {"a": 4, "c": 1}
 
 
 def _x(**changed: object) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from engine.access import PUBLIC_SCOPES, Scope, Trust, hash_of
-from engine.errors import RateLimited
+from engine.errors import RateLimited, Unavailable
+from engine.ports.store import Settlement
 from engine.settings import Settings
 from engine.store.memory import MemoryStore
 from engine.web.auth import quotas as quotas_module
@@ -221,6 +222,34 @@ async def test_a_quota_begins_anew_at_midnight(monkeypatch: pytest.MonkeyPatch) 
     now += 1
     quotas.spend(caller, 1)
     await quotas.settle()
+    with pytest.raises(RateLimited):
+        quotas.spend(caller, 1)
+
+
+class Deaf(MemoryStore):
+    """Counts, but its answers are lost while `deaf`."""
+
+    deaf = True
+
+    async def spend_quotas(self, day: int, settlement: Settlement) -> Mapping[str, int]:
+        spent = await super().spend_quotas(day, settlement)
+        if self.deaf:
+            raise Unavailable("no answer")
+        return spent
+
+
+async def test_what_a_quota_spent_counts_once_where_an_answer_was_lost() -> None:
+    store, caller = Deaf(1), Principal("till", Trust.SECRET, frozenset({Scope.EVENTS_WRITE}), quota=4)
+    quotas = Quotas(store)
+    for _ in range(2):
+        quotas.spend(caller, 1)
+        with pytest.raises(Unavailable):
+            await quotas.settle()
+    store.deaf = False
+    for _ in range(3):
+        await quotas.settle()
+    assert list(store._quotas.values()) == [{"till": 2}]
+    quotas.spend(caller, 2)
     with pytest.raises(RateLimited):
         quotas.spend(caller, 1)
 

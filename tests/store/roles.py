@@ -12,7 +12,7 @@ from engine.errors import Unavailable
 from engine.events import OutcomeName
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import WorkerReport
-from engine.ports.store import Candidate, LessonBound, Pause, TakenCue
+from engine.ports.store import Candidate, LessonBound, Pause, Settlement, TakenCue
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
 from engine.store.keys import RedisKeys
@@ -87,7 +87,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.reports()
     await store.clock()
     await store.access_keys()
-    await store.spend_quotas(1, {"key": 1})
+    await store.spend_quotas(1, Settlement("process", 1, {"key": 1}))
     await store.keep_ticket("digest", b"grant")
     await store.take_ticket("digest")
     await store.begin_batch(b"batch", [CUSTOMER])

@@ -22,5 +22,6 @@ def test_the_library_has_the_facts_that_python_has() -> None:
         library.NAME,
         library.ADMIT_LESSON,
         library.FORGET,
+        library.SPEND,
     )
     assert registered == list(functions)

@@ -311,6 +311,20 @@ local function forget(keys, args)
   return answer
 end
 
+-- KEYS: what keys spent on a day. ARGV: a process, the number of its settlement, seconds to keep them, and of each key
+-- its id and how much. A settlement counts once, however often it comes. Returns what each key has spent in all.
+local function spend(keys, args)
+  local place, number, answer = '~' .. args[1], tonumber(args[2]), {}
+  local counted = tonumber(redis.call('HGET', keys[1], place)) or 0
+  if counted < number then count(keys[1], place, number - counted) end
+  for arg = 4, #args, 2 do
+    if counted < number then count(keys[1], args[arg], args[arg + 1]) end
+    answer[#answer + 1] = tonumber(redis.call('HGET', keys[1], args[arg])) or 0
+  end
+  redis.call('EXPIRE', keys[1], args[3])
+  return answer
+end
+
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_taken', taken)
@@ -318,3 +332,4 @@ redis.register_function('${LIBRARY}_learn', learn)
 redis.register_function('${LIBRARY}_name', name)
 redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)
 redis.register_function('${LIBRARY}_forget', forget)
+redis.register_function('${LIBRARY}_spend', spend)

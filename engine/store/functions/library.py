@@ -10,7 +10,7 @@ from typing import Any
 from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 
-LIBRARY = "cueline_10"
+LIBRARY = "cueline_11"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
@@ -18,6 +18,7 @@ LEARN = f"{LIBRARY}_learn"
 NAME = f"{LIBRARY}_name"
 ADMIT_LESSON = f"{LIBRARY}_admit_lesson"
 FORGET = f"{LIBRARY}_forget"
+SPEND = f"{LIBRARY}_spend"
 
 
 def code() -> bytes:
