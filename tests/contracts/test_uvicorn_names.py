@@ -3,20 +3,27 @@ means: read the new version's source before touching either."""
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
 from importlib.metadata import version
+from types import SimpleNamespace
 
 import httptools
 import pytest
 import uvicorn
+from blacksheep import Content, Response
+from blacksheep.scribe import send_asgi_response
 from uvicorn.protocols import utils
 from uvicorn.protocols.http import flow_control, httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from engine.web.api.health import build_health_app
 from engine.web.server.corked import Corked
+from engine.web.server.fast_path import Exchange, whole_answer
+from engine.web.server.fast_protocol import FastProtocol
 from engine.web.server.protocol import Protocol
+from engine.web.server.timeouts import TimedProtocol
 from engine.web.server.uvicorn_server import configured
 from tests.contracts.reading import parameters
 
@@ -35,18 +42,82 @@ OVERRIDDEN = {
     "on_message_begin": ["self"],
     "on_headers_complete": ["self"],
     "on_body": ["self", "body"],
+    "on_response_complete": ["self"],
+    "timeout_keep_alive_handler": ["self"],
+    "_unset_keepalive_if_required": ["self"],
 }
+OURS = {name: member for one in (TimedProtocol, Protocol, FastProtocol) for name, member in vars(one).items()}
 
 
 @pytest.mark.parametrize("name", OVERRIDDEN)
 def test_what_is_overridden_is_there_and_takes_the_same(name: str) -> None:
     assert parameters(getattr(HttpToolsProtocol, name)) == OVERRIDDEN[name]
-    assert parameters(vars(Protocol)[name])[: len(OVERRIDDEN[name])] == OVERRIDDEN[name]
+    assert parameters(OURS[name])[: len(OVERRIDDEN[name])] == OVERRIDDEN[name]
 
 
 def test_nothing_else_is_overridden_by_chance() -> None:
-    own = {name for name in vars(Protocol) if not name.startswith("__")}
+    own = {name for name in OURS if not name.startswith("__")}
     assert own & {name for name in dir(HttpToolsProtocol) if not name.startswith("__")} == OVERRIDDEN.keys()
+
+
+def test_the_end_of_an_answer_does_what_uvicorns_does() -> None:
+    """But for the timer, which is set by `TimedProtocol._idle`."""
+    complete = inspect.getsource(HttpToolsProtocol.on_response_complete)
+    steps = [
+        "self.server_state.total_requests += 1",
+        "if self.transport.is_closing():",
+        "self._unset_keepalive_if_required()",
+        "self.flow.resume_reading()",
+        "cycle, app = self.pipeline.pop()",
+        "self._start_asgi_task(cycle, app)",
+        "self.timeout_keep_alive_task = self.loop.call_later(",
+    ]
+    assert [complete.find(step) > 0 for step in steps] == [True] * len(steps)
+    assert [complete.index(step) for step in steps] == sorted(complete.index(step) for step in steps)
+    assert "self.transport.close()" in inspect.getsource(HttpToolsProtocol.timeout_keep_alive_handler)
+
+
+def test_an_exchange_has_what_uvicorn_asks_of_a_cycle() -> None:
+    asked = set(re.findall(r"self\.cycle\.(\w+)", inspect.getsource(HttpToolsProtocol)))
+    assert asked == {"body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
+    assert all(hasattr(Exchange(), name) for name in asked)
+    started = inspect.getsource(HttpToolsProtocol._start_asgi_task)
+    assert "self.tasks.add(task)" in started
+
+
+@pytest.mark.parametrize("status", [200, 202, 204, 400, 401, 413, 429, 500, 503])
+@pytest.mark.parametrize("keep_alive", [True, False])
+async def test_an_answer_of_the_fast_path_says_what_uvicorns_says(status: int, keep_alive: bool) -> None:
+    def response() -> Response:
+        content = None if status == 204 else Content(b"application/json", b'{"a":1}')
+        return Response(status, [(b"Retry-After", b"1"), (b"Vary", b"Origin")], content)
+
+    written: list[bytes] = []
+    cycle = RequestResponseCycle.__new__(RequestResponseCycle)
+    for name, value in {
+        "flow": SimpleNamespace(write_paused=False),
+        "transport": SimpleNamespace(write=written.append, close=lambda: None),
+        "scope": {"method": "POST"},
+        "message_event": asyncio.Event(),
+        "on_response": lambda: None,
+        "default_headers": [],
+        "access_log": False,
+        "disconnected": False,
+        "response_started": False,
+        "response_complete": False,
+        "chunked_encoding": None,
+        "keep_alive": keep_alive,
+    }.items():
+        setattr(cycle, name, value)
+    await send_asgi_response(response(), cycle.send)
+    assert _parts(whole_answer(response(), keep_alive)) == _parts(b"".join(written))
+
+
+def _parts(answer: bytes) -> tuple[bytes, list[bytes], bytes]:
+    """The first line, the headers, which have no order, and the body."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    line, *headers = head.split(b"\r\n")
+    return line, sorted(header.lower() for header in headers), body
 
 
 def test_the_parser_is_made_and_fed_as_we_do_it() -> None:

@@ -126,7 +126,7 @@ async def test_a_wrong_key_costs_no_more_while_there_is_no_place(process: Proces
 async def test_who_keeps_asking_is_not_hung_up_on_and_who_falls_silent_is(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", 0.2)
+    monkeypatch.setattr("engine.web.server.uvicorn_server.KEEP_ALIVE_S", 0.2)
     async with connected(process) as line:
         fill(process)
         loop = asyncio.get_running_loop()

@@ -101,7 +101,7 @@ async def test_a_head_is_measured_from_its_own_beginning(api: httpx.AsyncClient)
 async def test_a_few_bytes_after_an_answer_hold_no_connection(
     api: httpx.AsyncClient, rest: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
+    monkeypatch.setattr("engine.web.server.timeouts.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
     async with line(api, b"POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n") as (reader, writer):
         assert (await answered(reader))[0] == 404
         writer.write(rest)
@@ -117,7 +117,7 @@ async def test_a_large_head_that_is_within_bounds_is_taken(api: httpx.AsyncClien
 async def test_a_head_that_does_not_arrive_is_told_so(
     api: httpx.AsyncClient, said: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
+    monkeypatch.setattr("engine.web.server.timeouts.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
     async with line(api, said) as (reader, writer):
         if said:
             assert (await answered(reader))[0] == 200
@@ -128,7 +128,7 @@ async def test_a_head_that_does_not_arrive_is_told_so(
 
 
 async def test_who_says_nothing_is_told_nothing(api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
+    monkeypatch.setattr("engine.web.server.timeouts.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
     async with line(api) as (reader, _):
         assert await hung_up(reader)
 
@@ -137,7 +137,7 @@ async def test_who_says_nothing_is_told_nothing(api: httpx.AsyncClient, monkeypa
 async def test_a_stream_outlives_the_patience(
     api: httpx.AsyncClient, behind: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.web.server.protocol.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
+    monkeypatch.setattr("engine.web.server.timeouts.HEAD_WITHIN_S", PATIENCE_OF_HEADS_S)
     async with line(api, STREAM + behind) as (reader, _):
         for _ in range(round(2 * PATIENCE_OF_HEADS_S / HEARTBEAT_S)):
             assert await asyncio.wait_for(reader.readuntil(b": heartbeat\n\n"), PATIENCE_S)

@@ -151,6 +151,8 @@ async def test_who_takes_no_place_turns_nobody_away() -> None:
     for _ in range(2 * WINDOW):
         places.enter()
         places.leave()
+    early.turn_away(REQUEST, client)
+    await asyncio.sleep(0)  # seen once in a turn
     assert [early.turn_away(REQUEST, client) for _ in range(LEAST + 1)] == [False] * LEAST + [True]
 
 
@@ -178,17 +180,29 @@ async def test_what_is_not_exactly_one_request_for_a_bulkhead_goes_the_long_way(
     assert places.turned_away == 1
 
 
-async def test_heads_are_remembered_up_to_a_bound() -> None:
+async def test_what_has_no_end_goes_the_long_way() -> None:
     places, client = bulkhead(1), Client()
     places.enter()
     early = EarlyRefusal({b"POST /v1/decisions": places})
-    for number in range(3_000):
-        assert early.turn_away(REQUEST.replace(b"Host: x", b"Host: x%d" % number), client)
-    assert len(early._sizes) <= 1_024
-    early._sizes.clear()
     for endless in (REQUEST[:50], HEAD + b"\r\nX: " + b"x" * 100_000):
         assert not early.turn_away(endless, client)
-    assert early._sizes == {}
+
+
+@pytest.mark.parametrize("allowed", [16, 17, 40])
+@pytest.mark.parametrize("arriving", [0, 1, 2, 24])
+@pytest.mark.parametrize("entered", [1, 5, 10, 11])
+async def test_it_is_full_where_as_many_places_are_wanted_as_there_are(
+    allowed: int, arriving: int, entered: int
+) -> None:
+    places = bulkhead(allowed)
+    for _ in range(10):
+        places.arrive()
+    for _ in range(entered):
+        with places:
+            pass
+    await asyncio.sleep(0)  # the share of those who came in is known
+    places.inside, places.arriving = 15, arriving
+    assert places.full is (places.wanted >= allowed)
 
 
 async def test_who_is_turned_away_is_counted_when_somebody_reads() -> None:

@@ -206,7 +206,7 @@ async def gone(writer: asyncio.StreamWriter) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.web.server.protocol.ANSWER_TAKEN_WITHIN_S", 0.2)
+    monkeypatch.setattr("engine.web.server.timeouts.ANSWER_TAKEN_WITHIN_S", 0.2)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -88,6 +88,11 @@ class Route:
         return tuple(scope for scope in (self.scope, self.or_scope) if scope is not None)
 
     @property
+    def is_fast(self) -> bool:
+        """Whether its requests may go the fast path: POSTs to this very path, answered with a whole body."""
+        return self.method == "POST" and self.body is not None and ":" not in self.path and self.answer != _STREAM
+
+    @property
     def has_head(self) -> bool:
         """Whether HEAD is served: where a GET comes to an end."""
         return self.method == "GET" and self.answer != _STREAM

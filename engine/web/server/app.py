@@ -39,6 +39,7 @@ from engine.web.push.taken_cues import TakenCues
 from engine.web.server.admission import Admission
 from engine.web.server.bulkheads import Bulkheads, bulkheads
 from engine.web.server.cross_origin import CrossOrigin
+from engine.web.server.fast_path import FastRoute, Handler, KnownHeads
 from engine.web.server.load_shedding import EarlyRefusal, LoadShedding
 from engine.web.server.paths import ExactRouter
 from engine.web.server.problems import WrongMethod, problem
@@ -56,6 +57,7 @@ class Api(Application):
         self.feed = feed
         self.bulkheads = places
         self.early_refusal = EarlyRefusal({})
+        self.known_heads = KnownHeads({})
         shedding = LoadShedding(places.decisions, deadline_s)
         self.on_start += shedding.start
         self.on_stop += shedding.stop
@@ -135,8 +137,14 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         }
     )
     frame = Frame(services, authenticator, admission, places)
-    for route in routes:
-        _serve(app, route, frame)
+    served = [(route, _serve(app, route, frame)) for route in routes]
+    app.known_heads = KnownHeads(
+        {
+            route.path.encode(): FastRoute(handler, places.named(route.bulkhead))
+            for route, handler in served
+            if route.bulkhead and route.is_fast
+        }
+    )
     _refuse_the_rest(app, frame)
     return app
 
@@ -177,7 +185,7 @@ class Frame:
         self._pages = places.pages
         self._logged: dict[str, float] = {}  # when, by route
 
-    def around(self, route: Route) -> Callable[[Request], Awaitable[Response]]:
+    def around(self, route: Route) -> Handler:
         """The handler of `route`, framed. It never raises."""
         label, handler, known = route.path, route.handler, route.query
         place = self._pages if route.bulkhead == "pages" and route.body is None else OPEN
@@ -241,13 +249,15 @@ class Frame:
         return self._authenticator.of_ticket(await self._tickets.holder(ticket, stream), scopes, request)
 
 
-def _serve(app: Application, route: Route, frame: Frame) -> None:
+def _serve(app: Application, route: Route, frame: Frame) -> Handler:
+    """Serve `route`; its handler, framed."""
     framed = frame.around(route)
     app.router.add(route.method, route.path, framed)
     if route.has_head:
         app.router.add("HEAD", route.path, framed)
     if route.callers:
         app.router.add("OPTIONS", route.path, _preflight_of(frame.cross_origin(route)))
+    return framed
 
 
 def _preflight_of(cross_origin: CrossOrigin) -> Callable[[Request], Awaitable[Response]]:

@@ -35,6 +35,7 @@ class Bulkhead:
         self._most = most
         self.arriving = self.turned_away = 0
         self._arrived = self._entered = BEGUN
+        self._share = 1.0  # of those that arrive, who lately took a place
         self._meter = meter
         meter.on_read(self._settle)
 
@@ -53,7 +54,14 @@ class Bulkhead:
     def wanted(self) -> int:
         """Places that are taken, or that those arriving will take: as many of them as lately. Else whoever has no
         key, and takes none, would keep out those who have one."""
-        return self.inside + math.ceil(self.arriving * min(self._entered / self._arrived, 1.0))
+        return self.inside + math.ceil(self.arriving * self._share)
+
+    @property
+    def full(self) -> bool:
+        """Whether all places are wanted."""
+        return (
+            self.inside + self.arriving * self._share > self.allowed - 1
+        )  # as `wanted` >= `allowed`, in half the time
 
     def enter(self) -> None:
         """Let a request in; raises `Overloaded`."""
@@ -73,6 +81,7 @@ class Bulkhead:
         self.arriving = 0
         if self._arrived > WINDOW:
             self._arrived, self._entered = self._arrived // 2, max(self._entered // 2, 1)
+        self._share = min(self._entered / self._arrived, 1.0)
 
     def _settle(self) -> None:
         """Count in the meter who was turned away: one by one took a fifth of what turning away takes."""

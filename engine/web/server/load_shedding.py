@@ -34,7 +34,6 @@ REFUSAL = (
 
 _LONGEST_LINE = 64
 _LONGEST_HEAD = 4_096
-_MOST_SIZES = 1_024
 _FRAMING = re.compile(
     rb"\r\n(?:content-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)|(transfer-encoding|expect|content-length)[ \t]*:)",
     re.IGNORECASE,
@@ -49,49 +48,39 @@ class QuickWriter(Protocol):
 
 
 class EarlyRefusal:
-    """Where requests are turned away that find no place: by what their first line says, such as
-    ``POST /v1/decisions``."""
+    """Where requests are turned away that find no place. `by_line`: whose places a request takes, by what its
+    first line says, such as ``POST /v1/decisions``.
+
+    A refusal is sent in the next turn of the event loop: a client that asks again as soon as it is refused is read
+    once in a turn, so that it keeps nobody else waiting.
+    """
 
     def __init__(self, by_line: Mapping[bytes, Bulkhead]) -> None:
         self._by_line = by_line
         self._refused: list[QuickWriter] = []
-        self._sizes: dict[bytes, int] = {}
 
     def turn_away(self, content: bytes, connection: QuickWriter) -> bool:
         """Refuse `content`, read where a request begins, if it is exactly one request for a bulkhead without a
-        place. One that is not yet whole, or that more follows, goes the long way.
-
-        The refusal is sent in the next turn of the event loop: a client that asks again as soon as it is refused
-        is read once in a turn, so that it keeps nobody else waiting.
-        """
+        place. One that is not yet whole, or that more follows, goes the long way."""
         end = content.find(b" HTTP/1.1\r\n", 0, _LONGEST_LINE)
         bulkhead = self._by_line.get(content[:end]) if end > 0 else None
         if bulkhead is None:
             return False
-        if bulkhead.wanted < bulkhead.allowed:
+        if not bulkhead.full:
             bulkhead.arrive()
             return False
         end = content.find(b"\r\n\r\n", end, _LONGEST_HEAD)
-        if end < 0:
+        if end < 0 or request_size(content[:end]) != len(content):
             return False
-        head = content[:end]
-        size = self._sizes.get(head)
-        if size is None:
-            size = self._remember(head)
-        if size != len(content):
-            return False
+        self.refuse(bulkhead, connection)
+        return True
+
+    def refuse(self, bulkhead: Bulkhead, connection: QuickWriter) -> None:
+        """Refuse the request that has come on `connection`, where no answer is on its way."""
         bulkhead.turned_away += 1
         if not self._refused:
             asyncio.get_running_loop().call_soon(self._send)
         self._refused.append(connection)
-        return True
-
-    def _remember(self, head: bytes) -> int:
-        """How long a request with this head is; senders repeat theirs."""
-        if len(self._sizes) >= _MOST_SIZES:
-            self._sizes.clear()
-        size = self._sizes[head] = request_size(head)
-        return size
 
     def _send(self) -> None:
         refused, self._refused = self._refused, []

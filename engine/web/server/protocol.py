@@ -8,25 +8,22 @@ from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from engine.errors import BadRequest
 from engine.web.server.answers import Refusal, raw, without_chunks
 from engine.web.server.corked import Corked
 from engine.web.server.heads import CHUNKED, MOST_HEADERS, body_length, too_many
 from engine.web.server.held_bytes import HeldBytes
-from engine.web.server.load_shedding import EarlyRefusal
-from engine.web.server.problems import HeadTooLarge, TooSlow
+from engine.web.server.problems import HeadTooLarge
+from engine.web.server.timeouts import TimedProtocol
 
 HEAD_BYTES = 64 * 1024
 LEFT_BYTES = 1024 * 1024  # of a request that has been answered: a refused body may still arrive
-HEAD_WITHIN_S = 10.0
-ANSWER_TAKEN_WITHIN_S = 30.0
 PORTION = 4 * 1024  # bytes parsed at once of heads and chunks, which cost far more than …
 BODY_PORTION = 32 * 1024  # … those of a body of stated length
 PORTIONS = 16  # parsed of one connection before others have their turn
 
-_END = b"\r\n\r\n"  # of each head, and of a chunked body
+END = b"\r\n\r\n"  # of each head, and of a chunked body
 
 
 class _Flow(FlowControl):
@@ -45,78 +42,57 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(TimedProtocol):
     """One connection. The parser is fed in portions that complete one head each. What follows a request waits as
     bytes until that request has been answered; so does a body until its handler has read what came before."""
 
-    _in_head = False
     _left = 0  # bytes of the body to come, or `CHUNKED`
     _unread = 0  # bytes of the head, or since the last answer
     _body_follows = _reframing = False  # behind a head that asks for an upgrade
     _waiting = b""  # received and not parsed
     _continuing = False
     _ending = False  # nothing more is parsed: the connection closes with the answer in progress
-    _asked = False  # and was turned away, since the timeout last looked
-    _timeout: asyncio.TimerHandle | None = None
-    _stalled: asyncio.TimerHandle | None = None
 
     def __init__(self, held: HeldBytes, **uvicorns: Any) -> None:
         super().__init__(**uvicorns)
         self._held = held
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client connected: start the timeout for its first head."""
-        loop = asyncio.get_running_loop()
-        self._cork = Corked(transport, loop)
-        self._early_refusal: EarlyRefusal | None = getattr(self.config.app, "early_refusal", None)
+        """A client connected."""
+        self._cork = Corked(transport, asyncio.get_running_loop())
         corked = cast("asyncio.Transport", self._cork)
         super().connection_made(corked)
         self.flow: _Flow = _Flow(corked, self._continue_soon)
-        self._timeout = loop.call_later(HEAD_WITHIN_S, self._timed_out)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection closed."""
         self._hold(b"")
-        self._clear_timeout()
-        self._clear_stalled()
         super().connection_lost(exc)
 
-    def pause_writing(self) -> None:
-        """The client does not read what it is sent. (Called by the transport.)"""
-        super().pause_writing()
-        self._stalled = asyncio.get_running_loop().call_later(ANSWER_TAKEN_WITHIN_S, self.give_up)
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        self._clear_stalled()
-        super().resume_writing()
-
     def give_up(self) -> None:
-        """Disconnect without sending what is left: it may never be read."""
+        """Disconnect, and hold nothing."""
         self._hold(b"")
-        self.transport.abort()
+        super().give_up()
 
     def data_received(self, data: bytes) -> None:
         """The next bytes, of any number of requests."""
+        cycle = self.cycle
         if self._waiting:
             self._parse(self._waiting + data)
-        elif self._in_head or self._left or self._answering:
+        elif self._in_head or self._left or (cycle is not None and not cycle.response_complete):
             self._parse(data)
-        elif self._early_refusal is not None and self._early_refusal.turn_away(data, self._cork):
-            self._asked = True
-            if self._timeout is None:
-                self._turned_away()
-        elif not _holds_one(data):
+        else:
+            self._begin(data)
+
+    def _begin(self, data: bytes) -> None:
+        """The first bytes of a request."""
+        if not _holds_one(data):
             self._parse(data)
-        else:  # as nearly always
-            self._unset_keepalive_if_required()
-            parsed = self._feed(data)
-            if parsed < len(data):
-                self._parse(data[parsed:])
+        elif (parsed := self._feed(data)) < len(data):
+            self._parse(data[parsed:])
 
     def _parse(self, data: bytes) -> None:
         """Give the parser what it may take now; hold the rest, and read no more until that is parsed."""
-        self._unset_keepalive_if_required()
         if self._ending:
             self._bound_the_rest(len(data))
             return
@@ -133,8 +109,8 @@ class Protocol(HttpToolsProtocol):
         """Where the portion of `data` ends that begins at `at`: with a head, or within one body."""
         if self._left > 0:
             return at + min(self._left, BODY_PORTION)
-        end = data.find(_END, at, at + PORTION)
-        return at + PORTION if end < 0 else end + len(_END)
+        end = data.find(END, at, at + PORTION)
+        return at + PORTION if end < 0 else end + len(END)
 
     def _takes(self) -> bool:
         if self.pipeline or self._ending or self.transport.is_closing():
@@ -234,43 +210,12 @@ class Protocol(HttpToolsProtocol):
         if self._in_head and len(self.headers) > MOST_HEADERS:
             self._refuse(too_many())
         elif self._timeout is None:
-            self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
+            self._wait_for_more()
 
     def _bound_the_rest(self, received: int) -> None:
         self._unread += received
         if self._unread > LEFT_BYTES:
             self.transport.close()
-
-    def _clear_timeout(self) -> None:
-        if self._timeout is not None:
-            self._timeout.cancel()
-            self._timeout = None
-
-    def _clear_stalled(self) -> None:
-        if self._stalled is not None:
-            self._stalled.cancel()
-            self._stalled = None
-
-    def _turned_away(self) -> None:
-        self._unset_keepalive_if_required()
-        self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
-
-    def _timed_out(self) -> None:
-        self._timeout = None
-        if self._asked:
-            self._asked = False
-            self._timeout = asyncio.get_running_loop().call_later(HEAD_WITHIN_S, self._timed_out)
-            return
-        if self._answering:
-            return  # perhaps not reading; afterwards uvicorn's keep-alive timeout applies, 5 s
-        if not self._in_head:
-            self.transport.close()  # no bytes, no response: browsers connect in advance
-        else:
-            self._refuse(TooSlow(f"the head of a request has not arrived within {HEAD_WITHIN_S:.0f} s"))
-
-    @property
-    def _answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
 
     def _refuse(self, error: BadRequest) -> None:
         """Respond with `error` and close; or close behind the response in progress, if it can end."""
@@ -286,4 +231,4 @@ class Protocol(HttpToolsProtocol):
 
 def _holds_one(data: bytes) -> bool:
     """Whether `data` is small and cannot be more than one request."""
-    return len(data) <= PORTION and data.find(_END, data.find(_END) + len(_END)) < 0
+    return len(data) <= PORTION and data.find(END, data.find(END) + len(END)) < 0

@@ -13,10 +13,11 @@ from typing import Any, cast
 import uvicorn
 
 from engine.web.server.app import Api
+from engine.web.server.fast_protocol import FastProtocol
 from engine.web.server.held_bytes import MOST_HELD, HeldBytes
-from engine.web.server.protocol import Protocol
 
 GRACE_S = 2  # open streams are cut off after this
+KEEP_ALIVE_S = 5  # a connection on which nothing is asked stays for so long
 #: libuv accepts one connection of a listening socket in a turn of the loop. Under load turns are long, and a
 #: probe waited for seconds behind a thousand clients who had connected before it. So the loop has the socket so
 #: many times.
@@ -58,11 +59,12 @@ def configured(app: Any, host: str, port: int) -> uvicorn.Config:
         app,
         host=host,
         port=port,
-        http=cast("Any", partial(Protocol, HeldBytes(MOST_HELD))),
+        http=cast("Any", partial(FastProtocol, HeldBytes(MOST_HELD))),
         ws="none",
         access_log=False,
         log_level="warning",
         timeout_graceful_shutdown=GRACE_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
         server_header=False,
         date_header=False,
         proxy_headers=False,  # it would believe whoever asks from this machine; see `addresses.py`
