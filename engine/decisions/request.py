@@ -108,9 +108,34 @@ class Answer(msgspec.Struct, frozen=True, rename="camel", gc=False):
     fallback: bool
 
 
+class VisitorsOffer(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """One offer given, as its visitor sees it: without reasons, and without the numbers that rank it."""
+
+    offer_id: str
+    kind: str
+    placement: str
+    rank: int
+    say: str
+    expires_at: int
+
+
+class VisitorsAnswer(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """The answer, as its visitor sees it: with what an ``Answer`` has but for its offers."""
+
+    decision_id: str
+    customer_id: str
+    revision: str
+    as_of: int
+    staleness_ms: int
+    arm: str
+    offers: tuple[VisitorsOffer, ...]
+    suppressed: tuple[Suppressed, ...]
+    fallback: bool
+
+
 _decode = msgspec.json.Decoder(DecisionRequest).decode
 _ANSWER = msgspec.json.Encoder()
-_ENCODED = msgspec.json.Decoder(Answer)
+_OF_VISITORS = msgspec.json.Decoder(VisitorsAnswer)
 
 
 def read_request(body: bytes, placeholders: frozenset[str] = WORDS) -> DecisionRequest:
@@ -151,8 +176,6 @@ def encode(answer: Answer) -> bytes:
     return _ANSWER.encode(answer)
 
 
-def without_why(encoded: bytes) -> bytes:
-    """An answer as JSON, without the reasons for its offers."""
-    answer = _ENCODED.decode(encoded)
-    offers = tuple(msgspec.structs.replace(offer, why=()) for offer in answer.offers)
-    return encode(msgspec.structs.replace(answer, offers=offers))
+def for_visitors(encoded: bytes) -> bytes:
+    """An answer as JSON, as its visitor sees it (`VisitorsAnswer`)."""
+    return _ANSWER.encode(_OF_VISITORS.decode(encoded))

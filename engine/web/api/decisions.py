@@ -6,7 +6,7 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.customer_id import customer_id
-from engine.decisions.request import DecisionRequest, read_request, without_why
+from engine.decisions.request import DecisionRequest, for_visitors, read_request
 from engine.errors import Forbidden, NotFound
 from engine.ports.kafka import AuditAction
 from engine.settings import Web
@@ -37,8 +37,8 @@ class DecisionRoutes:
         with self._bulkhead:
             self._audit.note(caller, AuditAction.DECISION_MADE, question.customer)
             answer = await self._batcher.decide(question)
-        # `why` is words for agents
-        return replies.ready_json(without_why(answer) if caller.visitor else answer)
+        # reasons are for agents, and what an offer is worth for the company
+        return replies.ready_json(for_visitors(answer) if caller.visitor else answer)
 
     async def get(self, request: Request, caller: Principal) -> Response:
         """A decision or cue of the last day: every candidate, every reason."""

@@ -76,7 +76,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 
 def _types(route: Route) -> Iterator[type]:
     """What of `route` has a schema of its own."""
-    for shape in (route.body, route.answer, route.refusal):
+    for shape in (route.body, route.answer, route.to_visitors, route.refusal):
         if isinstance(shape, type):
             yield shape
 

@@ -42,7 +42,7 @@ def shared(schemas: Schemas) -> dict[str, Any]:
 
 def responses(route: Route, schemas: Schemas) -> dict[str, Any]:
     """The answers of `route` by their status."""
-    good: dict[str, Any] = {"description": "good", "content": _content(route.answer, schemas)}
+    good: dict[str, Any] = {"description": "good", "content": _content(route, schemas)}
     if route.callers:
         good["headers"] = {"Access-Control-Allow-Origin": _SITE}
     found = {status: {"$ref": f"#/components/responses/Problem{status}"} for status in _statuses(route)}
@@ -81,5 +81,10 @@ def _problem(status: int, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": when, "headers": headers, "content": {_PROBLEM_JSON: {"schema": schema}}}
 
 
-def _content(answer: type | str, schemas: Schemas) -> dict[str, Any]:
-    return {answer: {}} if isinstance(answer, str) else {"application/json": {"schema": schemas[answer]}}
+def _content(route: Route, schemas: Schemas) -> dict[str, Any]:
+    if isinstance(route.answer, str):
+        return {route.answer: {}}
+    schema = schemas[route.answer]
+    if route.to_visitors is not None:
+        schema = {"anyOf": [schema, schemas[route.to_visitors]]}
+    return {"application/json": {"schema": schema}}

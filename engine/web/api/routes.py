@@ -13,7 +13,7 @@ from blacksheep import Request, Response
 
 from engine.access import Scope
 from engine.decisions.log import LoggedDecision
-from engine.decisions.request import Answer, DecisionRequest
+from engine.decisions.request import Answer, DecisionRequest, VisitorsAnswer
 from engine.web.api import call_shapes
 from engine.web.api.customers import Customer, CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
@@ -54,8 +54,9 @@ class Route:
     ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
     ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``.
     ``callers``: of which other origins' pages may call it. ``stream``: which event stream a request asks for,
-    where a ticket opens one. ``refusal`` is what a 400 may have beside a problem's fields; ``may_miss``: what is
-    named may not be there, which is a 404; ``unready``: there is a 503 of the same shape as a good answer."""
+    where a ticket opens one. ``to_visitors``: the answer to a visitor token, where it is another. ``refusal``
+    is what a 400 may have beside a problem's fields; ``may_miss``: what is named may not be there, which is a
+    404; ``unready``: there is a 503 of the same shape as a good answer."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -65,6 +66,7 @@ class Route:
     key_in: Literal["", "body"] = ""
     body: type | dict[str, Any] | None = None
     answer: type | str = "application/json"
+    to_visitors: type | None = None
     status: int = 200
     bulkhead: BulkheadName | None = "pages"
     parameters: tuple[Parameter, ...] = ()
@@ -166,6 +168,7 @@ def table(
             Scope.DECISIONS,
             body=DecisionRequest,
             answer=Answer,
+            to_visitors=VisitorsAnswer,
             bulkhead="decisions",
             visitors=True,
             callers="allowed",
