@@ -16,7 +16,7 @@ from engine.cli.output import print_json
 from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
-from engine.ports.store import Withdrawn
+from engine.ports.lesson_store import Withdrawn
 from engine.store.keys import LESSONS_KEPT_DAYS
 
 app = typer.Typer(name="lessons", help="What outcomes taught, and taking it back.", no_args_is_help=True)

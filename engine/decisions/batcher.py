@@ -26,9 +26,9 @@ from engine.errors import BadState, Unavailable
 from engine.events import Reason
 from engine.kernels.partition import partition_of
 from engine.ports.clock import Clock
+from engine.ports.decision_store import DecisionStore
 from engine.ports.meter import Meter
 from engine.ports.offer_history import View
-from engine.ports.store import DecisionStore
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.state.row_codec import is_readable, read

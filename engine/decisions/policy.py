@@ -17,7 +17,7 @@ from engine.decisions.experiments import ASSIGNMENT, Arm, ArmAssignment
 from engine.decisions.funnel.stages import availability
 from engine.decisions.record import Given
 from engine.decisions.scoring import Scores
-from engine.ports.store import Candidate
+from engine.ports.decision_store import Candidate
 from engine.rulebook.explain import Clauses, clauses_in_steps
 from engine.rulebook.model import Offer, Rulebook
 from engine.steps import Steps, finish

@@ -14,15 +14,15 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
 from engine.events import CHANNELS
+from engine.ports.decision_store import DecisionStore, Reservation
 from engine.ports.offer_history import View
-from engine.ports.store import DecisionStore, Reservation
 
 #: A customer without a row, who never gets one: the warm-up writes nothing.
 NEW_CUSTOMER = customer_id("cueline-rehearsal")
 
 
 class ReadOnlyStore:
-    """`store` (`engine.ports.store.DecisionStore`) that takes every offer it is asked to, and writes nothing."""
+    """`store` (a `DecisionStore`) that takes every offer it is asked to, and writes nothing."""
 
     def __init__(self, store: DecisionStore) -> None:
         self._store = store

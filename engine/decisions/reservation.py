@@ -11,7 +11,7 @@ from engine.decisions.log import record_of
 from engine.decisions.record import encode_record
 from engine.decisions.request import Answer, DecisionRequest
 from engine.decisions.response import answer
-from engine.ports.store import DecisionStore, Reservation
+from engine.ports.decision_store import DecisionStore, Reservation
 
 
 class PendingDecision(msgspec.Struct, eq=False, gc=False):

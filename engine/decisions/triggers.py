@@ -24,7 +24,7 @@ from engine.decisions.record import encode_record, pack_features
 from engine.decisions.web_text import web_text
 from engine.events import Cue
 from engine.kernels.provenance import ANONYMOUS, SIGNED
-from engine.ports.store import CueCandidate, CueChoice
+from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
 

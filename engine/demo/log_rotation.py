@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from engine.demo.feed import Feed
 from engine.errors import Unavailable
 from engine.local.supervisor import Change, Ready, State, Supervisor
-from engine.ports.store import Commit, Timers
+from engine.ports.stream_store import Commit, Timers
 from engine.store.redis import RedisStore
 
 LONGEST = 6_000  # batches of a partition

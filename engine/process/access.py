@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from engine.access import HOW_ORIGINS_ARE_WRITTEN, LEAST_KEY_CHARACTERS, faults_of, hash_of, is_origin
 from engine.errors import BadSettings
-from engine.ports.store import KeyStore
+from engine.ports.access_store import KeyStore
 from engine.process.periodic import every
 from engine.settings import Settings, Web
 from engine.web.auth.keys import KeyRing

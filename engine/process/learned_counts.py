@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
-from engine.ports.store import Lessons, LessonStore
+from engine.ports.lesson_store import Lessons, LessonStore
 from engine.process.periodic import every
 
 LEARNED_EVERY_S = 0.4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from engine.clock import EngineClock
-from engine.ports.store import StatsStore
+from engine.ports.stats_store import StatsStore
 from engine.process.periodic import every
 
 CLOCK_EVERY_S = 0.2

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import msgspec
 
 from engine.kafka.log_ends import log_ends
-from engine.ports.store import Pause
+from engine.ports.stream_store import Pause
 from engine.settings import Settings
 from engine.store.redis import RedisStore
 

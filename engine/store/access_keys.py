@@ -18,7 +18,7 @@ _decode = msgspec.json.Decoder(KeyRecord).decode
 
 
 class KeyCommands(Commands):
-    """`engine.ports.store.KeyStore` on Redis."""
+    """`engine.ports.access_store.KeyStore` on Redis."""
 
     async def access_keys(self) -> list[KeyRecord]:
         flat = await self._connection.call(pack(("HGETALL", KEYS)))

@@ -32,7 +32,7 @@ from typing import Any
 import hiredis
 
 from engine.errors import BadState, Fenced
-from engine.ports.store import Commit, CueChoice, Position, Timers
+from engine.ports.stream_store import Commit, CueChoice, Position, Timers
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.counts import Counts
@@ -69,7 +69,7 @@ return {string.format('%.0f', epoch), at[2] or '0', string.format('%.0f', previo
 
 
 class StreamCommands(Commands):
-    """`engine.ports.store.StreamStore` on Redis."""
+    """`engine.ports.stream_store.StreamStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

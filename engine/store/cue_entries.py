@@ -8,7 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.events import Cue
-from engine.ports.store import CueEntry
+from engine.ports.cue_store import CueEntry
 
 log = logging.getLogger(__name__)
 

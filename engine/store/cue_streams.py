@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
-from engine.ports.store import CueEntry, TakenCue
+from engine.ports.cue_store import CueEntry, TakenCue
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
@@ -27,7 +27,7 @@ Stored = tuple[StreamPosition, bytes]  # with the cue's JSON
 
 
 class CueCommands(Commands):
-    """`engine.ports.store.CueStore` on Redis."""
+    """`engine.ports.cue_store.CueStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.customer_id import CustomerId
+from engine.ports.decision_store import Reservation
 from engine.ports.offer_history import View
-from engine.ports.store import Reservation
 from engine.store.commands import Commands
 from engine.store.functions.library import RESERVE
 from engine.store.resp import pack
@@ -25,7 +25,7 @@ _history = msgspec.msgpack.Decoder(dict[str, list[int]]).decode
 
 
 class DecisionCommands(Commands):
-    """`engine.ports.store.DecisionStore` on Redis."""
+    """`engine.ports.decision_store.DecisionStore` on Redis."""
 
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         if not customers:

@@ -6,7 +6,7 @@ import asyncio
 
 import msgspec
 
-from engine.ports.store import Intake, Pause
+from engine.ports.stream_store import Intake, Pause
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.counts import Counts
@@ -16,7 +16,7 @@ _PAUSE, _LET = b"pause", b"let"
 
 
 class IntakeCommands(Commands):
-    """The part of `engine.ports.store.StreamStore` that concerns pauses, and `engine.ports.store.IntakeStore`."""
+    """What `StreamStore` of `engine.ports.stream_store` says of pauses, and its `IntakeStore`."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -23,10 +23,10 @@ key                    type    content
                                JSON; kept one day after the last
 ``{p7}:b:<customer>``  list    message ids of the customer's newest large batches: digests of 8 bytes, joined, an
                                entry a batch; kept one hour after the last
-``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.store.Pause`, ``let``: the offset below
-                               which an operator lets all records pass
+``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.stream_store.Pause`, ``let``: the offset
+                               below which an operator lets all records pass
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
-``{p7}:n``             hash    tallies: those of `engine.ports.store.Commit`, ``cues``, ``cues_capped``
+``{p7}:n``             hash    tallies: those of `engine.ports.stream_store.Commit`, ``cues``, ``cues_capped``
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``…|us`` and ``…|uf`` those of unknown reporters, ``version`` incremented
                                by every change

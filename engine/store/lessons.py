@@ -8,7 +8,7 @@ from itertools import chain
 from typing import Any
 
 from engine.events import Outcome
-from engine.ports.store import LessonBound, Lessons, Withdrawn
+from engine.ports.lesson_store import LessonBound, Lessons, Withdrawn
 from engine.settings import Redis
 from engine.steps import Steps, in_slices
 from engine.store.commands import Commands
@@ -26,7 +26,7 @@ Learned = dict[tuple[str, str], Lessons]
 
 
 class LessonCommands(Commands):
-    """`engine.ports.store.LessonStore` on Redis."""
+    """`engine.ports.lesson_store.LessonStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -12,19 +12,11 @@ from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
 from engine.ports.clock import ClockAnchor
+from engine.ports.cue_store import CueEntry, TakenCue
+from engine.ports.decision_store import Reservation
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.offer_history import View
-from engine.ports.store import (
-    Commit,
-    CueCandidate,
-    CueChoice,
-    CueEntry,
-    Intake,
-    Pause,
-    Position,
-    Reservation,
-    TakenCue,
-)
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Intake, Pause, Position
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
 from engine.store.memory_history import OfferHistory

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
+from engine.ports.decision_store import Candidate
 from engine.ports.offer_history import OPEN
-from engine.ports.store import Candidate, CueCandidate, CueChoice
+from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.store.keys import HISTORY
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Mapping
 
 from engine.access import KeyRecord
-from engine.ports.store import Settlement
+from engine.ports.access_store import Settlement
 
 
 class MemoryKeys:
-    """`engine.ports.store.KeyStore` and `QuotaStore` in one process."""
+    """`engine.ports.access_store.KeyStore` and `QuotaStore` in one process."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from engine.events import Outcome
-from engine.ports.store import LessonBound, Lessons, Withdrawn
+from engine.ports.lesson_store import LessonBound, Lessons, Withdrawn
 
 HOUR_MS = 3_600_000
 
@@ -23,7 +23,7 @@ class _Trial(NamedTuple):
 
 
 class MemoryLessons:
-    """`engine.ports.store.LessonStore` in one process."""
+    """`engine.ports.lesson_store.LessonStore` in one process."""
 
     def __init__(self) -> None:
         super().__init__()

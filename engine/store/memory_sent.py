@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.customer_id import CustomerId
-from engine.ports.store import SENT_BATCHES, SENT_KEPT_S, UNDER_WAY_S
+from engine.ports.sent_store import SENT_BATCHES, SENT_KEPT_S, UNDER_WAY_S
 
 
 class MemorySent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.ports.store import TICKET_KEPT_S
+from engine.ports.access_store import TICKET_KEPT_S
 from engine.store.memory_sent import MemorySent
 
 

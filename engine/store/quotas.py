@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import chain
 
-from engine.ports.store import Settlement
+from engine.ports.access_store import Settlement
 from engine.store.commands import Commands
 from engine.store.functions.library import SPEND
 from engine.store.keys import DAY_S, QUOTA_PREFIX
@@ -16,7 +16,7 @@ from engine.store.resp import pack
 
 
 class QuotaCommands(Commands):
-    """`engine.ports.store.QuotaStore` on Redis."""
+    """`engine.ports.access_store.QuotaStore` on Redis."""
 
     async def spend_quotas(self, day: int, settlement: Settlement) -> Mapping[str, int]:
         key, spent = QUOTA_PREFIX + str(day).encode(), settlement.spent

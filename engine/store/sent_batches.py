@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from engine.customer_id import CustomerId
-from engine.ports.store import SENT_BATCHES, SENT_KEPT_S, UNDER_WAY_S
+from engine.ports.sent_store import SENT_BATCHES, SENT_KEPT_S, UNDER_WAY_S
 from engine.store.commands import Commands
 from engine.store.keys import UNDER_WAY
 from engine.store.resp import pack
 
 
 class SentCommands(Commands):
-    """`engine.ports.store.SentStore` on Redis."""
+    """`engine.ports.sent_store.SentStore` on Redis."""
 
     async def begin_batch(self, batch: bytes, customers: Sequence[CustomerId]) -> list[bytes] | None:
         claim = pack(("SET", UNDER_WAY + batch, "", "NX", "EX", UNDER_WAY_S))

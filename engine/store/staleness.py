@@ -19,9 +19,9 @@ import msgspec
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
+from engine.ports.decision_store import DecisionStore, Reservation
 from engine.ports.health import CommitPoint
 from engine.ports.offer_history import View
-from engine.ports.store import DecisionStore, Reservation
 
 STALLED_S = 30.0  # no progress for so long: no worker is running, so nothing more will be recovered
 AT_MOST_S = 600.0  # workers make progress, but do not report that they caught up
@@ -109,9 +109,9 @@ class CommitProgress(Protocol):
 
 
 class StalenessGuard:
-    """`store` (`engine.ports.store.DecisionStore`), whose rows are `Unavailable` while its `progress` is behind.
-    `now` is a monotonic clock in seconds; `caught_up` gives for each partition whether its worker has reported
-    zero lag since that connection to the store was made, and since `forget` was called."""
+    """`store` (a `DecisionStore`), whose rows are `Unavailable` while its `progress` is behind. `now` is a
+    monotonic clock in seconds; `caught_up` gives for each partition whether its worker has reported zero lag
+    since that connection to the store was made, and since `forget` was called."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ NAMED_AT_ONCE = 400  # about half a millisecond of Redis
 
 
 class StatsCommands(Commands):
-    """`engine.ports.store.StatsStore` on Redis."""
+    """`engine.ports.stats_store.StatsStore` on Redis."""
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         super().__init__(settings, partitions)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.ports.store import TICKET_KEPT_S
+from engine.ports.access_store import TICKET_KEPT_S
 from engine.store.commands import Commands
 from engine.store.keys import TICKET_PREFIX
 from engine.store.resp import pack
 
 
 class TicketCommands(Commands):
-    """`engine.ports.store.TicketStore` on Redis."""
+    """`engine.ports.access_store.TicketStore` on Redis."""
 
     async def keep_ticket(self, digest: str, grant: bytes) -> None:
         await self._connection.call(pack(("SET", TICKET_PREFIX + digest.encode(), grant, "EX", TICKET_KEPT_S)))

@@ -14,7 +14,7 @@ from engine.decisions.policy import Policy
 from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
 from engine.ports.meter import Meter
-from engine.ports.store import Commit, CueChoice, StreamStore, Timers
+from engine.ports.stream_store import Commit, CueChoice, StreamStore, Timers
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from engine.errors import Unavailable
 from engine.ports.meter import Meter
-from engine.ports.store import Pause, StreamStore
+from engine.ports.stream_store import Pause, StreamStore
 from engine.settings import Stream
 from engine.stream.decode import DecodedBatch
 from engine.stream.partition_state import PartitionState

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from engine.errors import BadState, Unavailable
 from engine.ports.meter import Meter
-from engine.ports.store import Position, StreamStore
+from engine.ports.stream_store import Position, StreamStore
 from engine.stream.partition_state import PartitionState
 from engine.stream.row_cache import RowCache
 

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 from engine.clock import wall_ms
-from engine.ports.store import Intake, Pause, Position
+from engine.ports.stream_store import Intake, Pause, Position
 from engine.stream.row_cache import RowCache
 
 MAX_IN_FLIGHT = 4

@@ -24,7 +24,8 @@ from engine.ports.kafka import DeadLetter
 from engine.ports.meter import Meter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import Sources
-from engine.ports.store import StatsStore, StreamStore
+from engine.ports.stats_store import StatsStore
+from engine.ports.stream_store import StreamStore
 from engine.settings import Stream
 from engine.stream.commit import CommitSender
 from engine.stream.decode import DecodedBatch, decode

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 from engine.decisions.batcher import DecisionBatcher
 from engine.placeholder_ids import WORDS
+from engine.ports.access_store import TicketStore
 from engine.ports.clock import Clock
+from engine.ports.cue_store import CueStore
+from engine.ports.decision_store import DecisionStore
 from engine.ports.health import SystemHealth
 from engine.ports.kafka import EventLog
+from engine.ports.lesson_store import LessonStore
 from engine.ports.meter import Meter
+from engine.ports.sent_store import SentStore
 from engine.ports.sources import Source
-from engine.ports.store import CueStore, DecisionStore, LessonStore, SentStore, StatsStore, TicketStore
+from engine.ports.stats_store import StatsStore
 from engine.rulebook.model import Rulebook
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.quotas import Quotas

@@ -14,7 +14,7 @@ from engine.clock import wall_ms
 from engine.customer_id import customer_id
 from engine.events import Outcome, OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports.store import Reservation
+from engine.ports.decision_store import Reservation
 from engine.settings import Redis
 from engine.store.redis import RedisStore
 from tests.services import Valkey

@@ -10,7 +10,8 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, Reservation, Timers
+from engine.ports.decision_store import Candidate, Reservation
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
 from engine.store.cue_entries import StreamPosition, parse
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore

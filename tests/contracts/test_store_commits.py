@@ -12,7 +12,7 @@ import pytest
 from engine.clock import wall_ms
 from engine.errors import Fenced, Unavailable
 from engine.kernels.row import ROW_BYTES
-from engine.ports.store import Commit, Position, Timers
+from engine.ports.stream_store import Commit, Position, Timers
 from tests.contracts.builders import AnyStore, change, choice, customers_of
 
 

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 import redis
 
-from engine.ports.store import Candidate, CueCandidate, CueChoice, CueEntry, TakenCue
+from engine.ports.cue_store import CueEntry, TakenCue
+from engine.ports.decision_store import Candidate
+from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.store.cue_entries import StreamPosition
 from engine.store.keys import DAY_S, HISTORY, RECENT_CUES
 from engine.store.redis import RedisStore

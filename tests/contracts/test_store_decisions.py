@@ -10,8 +10,9 @@ import redis
 
 from engine.events import OutcomeName
 from engine.kernels.partition import partition_of
+from engine.ports.decision_store import Candidate
+from engine.ports.lesson_store import Lessons
 from engine.ports.offer_history import View
-from engine.ports.store import Candidate, Lessons
 from engine.settings import Redis
 from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore

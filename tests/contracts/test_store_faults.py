@@ -13,7 +13,9 @@ import pytest
 import redis
 
 from engine.errors import BadSettings, Fenced, Unavailable
-from engine.ports.store import Candidate, Commit, Lessons, Position
+from engine.ports.decision_store import Candidate
+from engine.ports.lesson_store import Lessons
+from engine.ports.stream_store import Commit, Position
 from engine.settings import Redis
 from engine.store.functions import library
 from engine.store.keys import HISTORY

@@ -6,7 +6,7 @@ import pytest
 import redis
 
 from engine.errors import BadState
-from engine.ports.store import Intake, Pause, Position
+from engine.ports.stream_store import Intake, Pause, Position
 from engine.store.redis import RedisStore
 from tests.contracts.builders import PARTITIONS, AnyStore, change
 

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from engine.access import KeyRecord, Scope, Trust, hash_of
-from engine.ports.store import Settlement
+from engine.ports.access_store import Settlement
 from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore
 

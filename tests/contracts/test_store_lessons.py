@@ -8,7 +8,7 @@ import redis
 
 from engine.clock import wall_ms
 from engine.events import OutcomeName
-from engine.ports.store import LessonBound, Lessons, Withdrawn
+from engine.ports.lesson_store import LessonBound, Lessons, Withdrawn
 from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore, customers_of, outcome, reservation
 

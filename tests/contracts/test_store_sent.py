@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from engine.ports.store import SENT_BATCHES, SENT_KEPT_S, UNDER_WAY_S
+from engine.ports.sent_store import SENT_BATCHES, SENT_KEPT_S, UNDER_WAY_S
 from engine.store.keys import RedisKeys
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore

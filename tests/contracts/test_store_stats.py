@@ -10,7 +10,7 @@ import redis
 from engine.errors import Unavailable
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
-from engine.ports.store import Commit, Timers
+from engine.ports.stream_store import Commit, Timers
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore

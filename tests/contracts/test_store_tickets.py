@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from engine.ports.store import TICKET_KEPT_S
+from engine.ports.access_store import TICKET_KEPT_S
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import PARTITIONS, AnyStore

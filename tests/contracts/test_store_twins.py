@@ -15,7 +15,10 @@ from engine.customer_id import customer_id
 from engine.errors import Fenced
 from engine.events import Outcome, OutcomeName
 from engine.ports.clock import ClockAnchor
-from engine.ports.store import Candidate, CueChoice, LessonBound, Position, TakenCue, Withdrawn
+from engine.ports.cue_store import TakenCue
+from engine.ports.decision_store import Candidate
+from engine.ports.lesson_store import LessonBound, Withdrawn
+from engine.ports.stream_store import CueChoice, Position
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore

@@ -20,7 +20,8 @@ from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import ACTIVATION
 from engine.kernels.partition import partition_of
 from engine.kernels.provenance import ANONYMOUS, NEW_CART, SIGNED
-from engine.ports.store import Candidate, Commit, CueCandidate, CueChoice, Reservation, Timers
+from engine.ports.decision_store import Candidate, Reservation
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.store.memory import MemoryStore

@@ -24,7 +24,8 @@ from engine.meter import PrometheusMeter
 from engine.placeholder_ids import WORDS
 from engine.ports.health import SystemHealth
 from engine.ports.kafka import AuditEntry
-from engine.ports.store import Commit, CueCandidate, CueChoice, SentStore, Timers
+from engine.ports.sent_store import SentStore
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings

@@ -16,8 +16,9 @@ from engine.decisions.policy import make_policy
 from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import BadState, Unavailable
 from engine.meter import PrometheusMeter
+from engine.ports.decision_store import Reservation
 from engine.ports.offer_history import View
-from engine.ports.store import Commit, Reservation, Timers
+from engine.ports.stream_store import Commit, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Kafka, Redis, Settings, Web

@@ -26,7 +26,7 @@ from engine.events import Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
-from engine.ports.store import Pause
+from engine.ports.stream_store import Pause
 from engine.process.doctor.examine import examine
 from engine.process.doctor.finding import Finding
 from engine.process.doctor.redis import skew_finding, version_finding

@@ -19,8 +19,8 @@ from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import Unavailable
 from engine.events import CHANNELS
 from engine.meter import PrometheusMeter
+from engine.ports.decision_store import Reservation
 from engine.ports.offer_history import View
-from engine.ports.store import Reservation
 from engine.store.memory import MemoryStore
 from tests.flows.api import PARTITIONS, StillClock, rules, settings
 from tests.flows.first_decision import Firsts

@@ -12,7 +12,7 @@ from engine.customer_id import customer_id
 from engine.decisions.record import RECORD_VERSION, DecisionRecord, Given, encode_record
 from engine.events import REWARDS
 from engine.kernels.partition import partition_of
-from engine.ports.store import Reservation
+from engine.ports.decision_store import Reservation
 from engine.process.learned_counts import LearnedCounts
 from engine.settings import Settings
 from models.propensity import fit

@@ -15,7 +15,8 @@ from engine.errors import BadEvent
 from engine.events import Outcome, OutcomeName
 from engine.kafka.faust_app import read_outcome
 from engine.kernels.partition import partition_of
-from engine.ports.store import Lessons, Reservation
+from engine.ports.decision_store import Reservation
+from engine.ports.lesson_store import Lessons
 from tests.flows.test_stream import PARTITIONS, START, WITHIN_S, Deployment, dead_letters, deployed
 from tests.services import Broker, Valkey
 

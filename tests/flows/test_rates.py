@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from engine.access import PUBLIC_SCOPES, Scope, Trust, hash_of
 from engine.errors import RateLimited, Unavailable
-from engine.ports.store import Settlement
+from engine.ports.access_store import Settlement
 from engine.settings import Settings
 from engine.store.memory import MemoryStore
 from engine.web.auth import quotas as quotas_module

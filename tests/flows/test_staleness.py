@@ -8,7 +8,7 @@ import pytest
 
 from engine.customer_id import customer_id
 from engine.errors import Unavailable
-from engine.ports.store import Commit, Timers
+from engine.ports.stream_store import Commit, Timers
 from engine.settings import Redis
 from engine.store.keys import RedisKeys
 from engine.store.redis import RedisStore

@@ -13,7 +13,7 @@ from engine.customer_id import CustomerId, customer_id
 from engine.errors import Unavailable
 from engine.events import Cue
 from engine.kernels.partition import partition_of
-from engine.ports.store import CueEntry
+from engine.ports.cue_store import CueEntry
 from engine.store.memory import MemoryStore
 from engine.web.push.fan_out import AT_ONCE, CueFeed
 from engine.web.server.uvicorn_server import serve

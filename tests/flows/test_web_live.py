@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from engine.errors import Unavailable
-from engine.ports.store import CueEntry
+from engine.ports.cue_store import CueEntry
 from engine.web.pages.demo import NEWEST
 from tests.flows.api import AGENT, Process, Seen, frames, next_cue, serving, settings
 from tests.patience import PATIENCE_S

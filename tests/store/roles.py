@@ -10,9 +10,13 @@ import msgspec
 from engine.access import KeyRecord, Trust
 from engine.errors import Unavailable
 from engine.events import OutcomeName
+from engine.ports.access_store import Settlement
 from engine.ports.clock import ClockAnchor
+from engine.ports.cue_store import TakenCue
+from engine.ports.decision_store import Candidate
 from engine.ports.health import WorkerReport
-from engine.ports.store import Candidate, LessonBound, Pause, Settlement, TakenCue
+from engine.ports.lesson_store import LessonBound
+from engine.ports.stream_store import Pause
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
 from engine.store.keys import RedisKeys

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import Unavailable
 from engine.kernels.partition import partition_of
 from engine.ports.clock import ClockAnchor
-from engine.ports.store import Intake, Pause
+from engine.ports.stream_store import Intake, Pause
 from engine.settings import Stream
 from engine.store.memory import MemoryStore
 from engine.stream.intake import IntakeCheck

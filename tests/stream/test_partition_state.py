@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from engine.ports.store import Position
+from engine.ports.stream_store import Position
 from engine.stream.ownership import LEAST_ROWS, Ownership
 from engine.stream.partition_state import MAX_IN_FLIGHT, PartitionState
 from engine.stream.row_cache import RowCache

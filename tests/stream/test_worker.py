@@ -20,7 +20,7 @@ from engine.meter import PrometheusMeter
 from engine.ports.clock import ClockAnchor
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import as_columns
-from engine.ports.store import Commit
+from engine.ports.stream_store import Commit
 from engine.rulebook.directory import load
 from engine.settings import Stream
 from engine.sources.registry import sources

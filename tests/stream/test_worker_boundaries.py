@@ -15,7 +15,7 @@ from engine.kernels import row as layout
 from engine.kernels.partition import partition_of
 from engine.ports.clock import ClockAnchor
 from engine.ports.records import as_columns
-from engine.ports.store import Commit
+from engine.ports.stream_store import Commit
 from engine.rulebook.directory import compile_texts
 from engine.sources.registry import sources
 from engine.store.memory import MemoryStore

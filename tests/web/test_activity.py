@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.meter import PrometheusMeter
-from engine.ports.store import Commit, Timers
+from engine.ports.stream_store import Commit, Timers
 from engine.store.memory import MemoryStore
 from engine.web.pages.activity import KEPT, Activity, Point
 

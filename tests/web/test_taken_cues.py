@@ -12,7 +12,7 @@ from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import Cue
 from engine.meter import PrometheusMeter
-from engine.ports.store import CueEntry, TakenCue
+from engine.ports.cue_store import CueEntry, TakenCue
 from engine.store.memory import MemoryStore
 from engine.web.push import taken_cues
 from engine.web.push.taken_cues import TakenCues

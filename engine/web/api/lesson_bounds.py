@@ -8,8 +8,8 @@ from hashlib import blake2b
 from engine.clock import wall_ms
 from engine.decisions.record import DecisionRecord
 from engine.events import REWARDS, OutcomeName
+from engine.ports.lesson_store import LessonBound, LessonStore
 from engine.ports.meter import Meter
-from engine.ports.store import LessonBound, LessonStore
 from engine.settings import LessonLimits
 from engine.web.auth.principal import Principal
 

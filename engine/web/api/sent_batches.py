@@ -18,7 +18,7 @@ from engine.errors import Overloaded, Unavailable
 from engine.events import Message
 from engine.kernels.row import RECENT_IDS
 from engine.ports.kafka import EventLog
-from engine.ports.store import SentStore
+from engine.ports.sent_store import SentStore
 
 #: Events of one customer in one batch that its row surely remembers, with as many of others in between.
 FEW = RECENT_IDS // 2

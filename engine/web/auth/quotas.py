@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from engine.clock import wall_ms
 from engine.errors import RateLimited
-from engine.ports.store import QuotaStore, Settlement
+from engine.ports.access_store import QuotaStore, Settlement
 from engine.web.auth.principal import Principal
 
 DAY_MS = 86_400_000

@@ -12,7 +12,7 @@ import msgspec
 
 from engine.access import hash_of
 from engine.errors import NotAuthorised
-from engine.ports.store import TICKET_KEPT_S, TicketStore
+from engine.ports.access_store import TICKET_KEPT_S, TicketStore
 from engine.web.auth.principal import Principal
 
 _BYTES = 32

@@ -13,7 +13,7 @@ import msgspec
 from engine.clock import wall_ms
 from engine.errors import Unavailable
 from engine.ports.meter import Meter
-from engine.ports.store import StatsStore
+from engine.ports.stats_store import StatsStore
 from engine.web.pages.stall_detector import StallDetector
 
 log = logging.getLogger(__name__)

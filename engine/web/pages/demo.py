@@ -12,8 +12,8 @@ from blacksheep import Request, Response
 from blacksheep.contents import StreamedContent
 
 from engine.errors import BadRequest, NotFound, Unavailable
+from engine.ports.cue_store import CueEntry
 from engine.ports.health import SystemHealth
-from engine.ports.store import CueEntry
 from engine.web.auth.authenticator import Authenticator, of_this_machine
 from engine.web.auth.principal import Principal
 from engine.web.pages.activity import EVERY_S, Activity, Point

@@ -19,8 +19,8 @@ from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
 from engine.events import Cue
+from engine.ports.cue_store import CueEntry
 from engine.ports.kafka import AuditAction
-from engine.ports.store import CueEntry
 from engine.web.api.customers import asked_for, named
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.credentials import ask

@@ -16,8 +16,8 @@ import msgspec
 from engine.customer_id import CustomerId
 from engine.errors import Overloaded, RateLimited, Unavailable
 from engine.events import Cue
+from engine.ports.cue_store import CueEntry, CueStore
 from engine.ports.meter import Meter
-from engine.ports.store import CueEntry, CueStore
 from engine.web.auth.principal import NOBODY
 from engine.web.push.frames import CueFrame
 from engine.web.server.bulkheads import Bulkhead

@@ -8,7 +8,7 @@ import msgspec
 
 from engine.customer_id import CustomerId
 from engine.events import Cue
-from engine.ports.store import CueEntry
+from engine.ports.cue_store import CueEntry
 
 
 class WebCue(msgspec.Struct, frozen=True, rename="camel", gc=False):

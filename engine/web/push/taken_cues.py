@@ -15,8 +15,8 @@ from itertools import islice
 
 import msgspec
 
+from engine.ports.cue_store import CueEntry, CueStore, TakenCue
 from engine.ports.meter import Meter
-from engine.ports.store import CueEntry, CueStore, TakenCue
 
 log = logging.getLogger(__name__)
 

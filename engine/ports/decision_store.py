@@ -1,0 +1,46 @@
+"""The store as decisions see it: rows, offer histories, caps and records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from engine.customer_id import CustomerId
+from engine.ports.offer_history import View
+
+
+class Candidate(msgspec.Struct, frozen=True, gc=False):
+    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap)."""
+
+    offer_id: str
+    cap_max: int
+    cap_period_ms: int
+
+
+class Reservation(msgspec.Struct, frozen=True, gc=False):
+    """Take each of `candidates` for a customer whose cap still allows it.
+
+    ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
+    """
+
+    customer: CustomerId
+    decision_id: str
+    at: int
+    candidates: tuple[Candidate, ...]
+    record: bytes
+
+
+class DecisionStore(Protocol):
+    """The decisions' view of the store. Methods raise `Unavailable`."""
+
+    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
+        """Row and offer history of each customer, in one round trip."""
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        """Check and take every candidate of each, one after the other, atomically per customer, in one
+        round trip; True where the cap allowed it. Stores each record."""
+
+    async def decision(self, decision_id: str) -> bytes | None:
+        """The record of a decision, None when unknown or older than a day."""
