@@ -1,8 +1,8 @@
 """Planned load at rates that an event loop in Python cannot make: bare sockets and epoll, in its own process.
 
 ``python -m loadtest.flood`` reads a `Flood` (MessagePack) and writes what came of it (`Tally`). The plan does
-not wait for the server: a request whose time has come leaves on a free connection. When none is free it counts
-as late, and leaves not at all: a line of those who wait here would delay whoever came after them.
+not wait for the server: a request whose time has come leaves on a free connection. When none is free it is not
+sent: a line of those who wait here would delay whoever came after them.
 """
 
 from __future__ import annotations
@@ -49,14 +49,15 @@ class Flood(msgspec.Struct, frozen=True):
 
 class Tally(msgspec.Struct):
     """What became of the requests that were planned. Good, fallbacks and refused came in time; ``late`` are
-    answers of any kind that did not, and requests that found no connection free; ``failed`` other answers, and
-    none."""
+    answers of any kind that did not, ``unsent`` requests that found no connection free, ``failed`` other answers,
+    and none."""
 
     planned: int = 0
     good: int = 0
     refused: int = 0
     fallbacks: int = 0
     late: int = 0
+    unsent: int = 0
     failed: int = 0
 
 
@@ -96,7 +97,9 @@ class Generator:
                     self._send(self._free.popleft(), requests[turn], planned[due])
                     turn = (turn + 1) % len(requests)
                 else:
-                    self._tally.late += 1  # nobody is asked to stand in a line here, which would delay all others
+                    self._tally.unsent += (
+                        1  # nobody is asked to stand in a line here, which would delay all others
+                    )
                 due += 1
             self._receive(max(planned[due] - now, 0.0) if due < len(planned) else 0.0, start)
 

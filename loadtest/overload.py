@@ -5,7 +5,7 @@ not send at such a rate from a share of the same one, and would take more of it 
 planned beforehand (open loop, Poisson), so that the load does not ease when the server stalls.
 
 The *peak* is the highest rate, of some, of which 99 % were answered well and in time: a fallback is not goodput,
-and an answer after twice the deadline is late. Then five times that arrives. Meanwhile somebody probes
+and an answer after twice the deadline is late. Then five times that is to arrive. Meanwhile somebody probes
 ``/health/live`` and ``/health/ready`` over a new connection each time. At the end a rulebook of thousands of
 rules is swapped in, and what that holds up is seen by a client that asks every two milliseconds.
 """
@@ -16,12 +16,10 @@ import asyncio
 import itertools
 import os
 import shutil
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -38,7 +36,8 @@ from engine.settings import Settings
 from loadtest import decisions, people
 from loadtest.flood import Flood, Tally, flooded
 from loadtest.http_load import closed_loop, connect
-from loadtest.many_rules import write_rules
+from loadtest.processors import pinned, processors, stay_on
+from loadtest.swap_stalls import swap_stalls
 
 TIMES = 5
 SHARES = (0.6, 0.7, 0.8, 0.9, 1.0)  # of what a closed loop finds, tried for the peak
@@ -46,16 +45,14 @@ ENOUGH = 0.99  # of the requests of a peak
 TRIED_S = 2.0
 CLOSED_CONNECTIONS = 64
 PROBE_EVERY_S = 0.05
-ASK_EVERY_S = 0.002
-SWAPPED_WITHIN_S = 120.0
 SEED = 1
 
 
 class OverloadResult(msgspec.Struct, frozen=True, rename="camel"):
     """Good answers a second at the peak and at five times it (``ratio``: the second / the first). Of the
-    requests of the overload how many were refused in time, answered or refused too late (or found no connection
-    free), answered by a fallback, or failed. ``probeMaxMs`` is the longest probe, ``rssGrowthMb`` how much the
-    HTTP process grew.
+    requests of the overload how many were refused in time, answered or refused too late, answered by a fallback,
+    found no connection free and were not sent, or failed. ``probeMaxMs`` is the longest probe, ``rssGrowthMb`` how
+    much the HTTP process grew.
 
     ``swapStallMaxMs`` is the longest wait of a client while ``swappedRules`` indicators and as many offers are
     swapped in, ``quietStallMaxMs`` that of as long a time before. ``pinned``: server and generator had a
@@ -70,6 +67,7 @@ class OverloadResult(msgspec.Struct, frozen=True, rename="camel"):
     refused: int
     late: int
     fallbacks: int
+    unsent: int
     failed: int
     probe_max_ms: float
     rss_growth_mb: float
@@ -123,6 +121,7 @@ def bench_overload(
         seen.tally.refused,
         seen.tally.late,
         seen.tally.fallbacks,
+        seen.tally.unsent,
         seen.tally.failed,
         round(seen.probe_s * 1_000, 1),
         round(seen.grown_mb, 1),
@@ -134,27 +133,6 @@ def bench_overload(
         len(cores) > 1,
         decisions.machine(),
     )
-
-
-def processors() -> list[int]:
-    """Those that this process may use; none where it cannot choose."""
-    return sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
-
-
-@contextmanager
-def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Afterwards this process may use all of `cores` again."""
-    try:
-        yield
-    finally:
-        if len(cores) > 1:
-            os.sched_setaffinity(0, cores)
-
-
-def _stay_on(cores: Sequence[int], which: int) -> None:
-    """This process, and what it starts from now on, stays on one of the processors where there are several."""
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[which]})
 
 
 async def _measure(
@@ -176,14 +154,14 @@ async def _measure(
         folder = Path(directory)
         shutil.copytree(rules, folder / "rules")
         starting = progress.add_task("services", total=3)
-        _stay_on(cores, 0)
+        stay_on(cores, 0)
         async with LocalServices(folder, on_change=note) as services:
             progress.advance(starting)
             await decisions.fill(services.redis_url, named)
             progress.advance(starting)
             await decisions.start(services, "engine", port := free_port(), folder / "rules")
             progress.advance(starting)
-            _stay_on(cores, -1)
+            stay_on(cores, -1)
             core = cores[-1] if len(cores) > 1 else -1
             late_s = 2 * Settings().web.deadline_ms / 1_000
             flood = Flood(HOST, port, requests, connections, 0.0, 0.0, late_s, decisions.FALLBACK, core, SEED)
@@ -193,7 +171,9 @@ async def _measure(
             await _overload(flood, seconds, pids["engine"], seen)
             progress.advance(loading)
             swapping = progress.add_task("swap of rules", total=2)
-            await _swap(port, folder, services, swapped_rules, seen, lambda: progress.advance(swapping))
+            seen.swap_s, seen.quiet_s = await swap_stalls(
+                port, folder, services, swapped_rules, lambda: progress.advance(swapping)
+            )
             return seen
 
 
@@ -246,64 +226,6 @@ async def _probe(port: int, seen: _Measured) -> None:
         finally:
             seen.probe_s = max(seen.probe_s, time.perf_counter() - began)
         await asyncio.sleep(PROBE_EVERY_S)
-
-
-async def _swap(
-    port: int, folder: Path, services: LocalServices, rules: int, seen: _Measured, tick: Callable[[], None]
-) -> None:
-    """Two swaps: many rules come, and change. Between the first and the second nothing happens for a while."""
-    log = services.supervisor.log("engine")
-    write_rules(folder / "rules", rules, value=10)
-    await _in_use(log, 2)
-    with Asking(port) as asking:
-        began = time.perf_counter()
-        await asyncio.to_thread(write_rules, folder / "rules", rules, 20)
-        await _in_use(log, 3)
-        took = time.perf_counter() - began
-        seen.swap_s = asking.longest()
-        tick()
-        await asyncio.sleep(took)
-        seen.quiet_s = asking.longest()
-        tick()
-
-
-async def _in_use(log: Path, times: int) -> None:
-    """Wait until the process has said so many times that a rulebook is in use."""
-    async with asyncio.timeout(SWAPPED_WITHIN_S):
-        while log.read_text(errors="replace").count(" in use\n") < times:
-            await asyncio.sleep(0.05)
-
-
-class Asking:
-    """A client that asks every two milliseconds whether the process lives, in a thread of its own."""
-
-    def __init__(self, port: int) -> None:
-        self._line = socket.create_connection((HOST, port))
-        self._longest = 0.0
-        self._over = False
-        self._thread: asyncio.Future[None] | None = None
-
-    def __enter__(self) -> Asking:
-        self._thread = asyncio.ensure_future(asyncio.to_thread(self._ask))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over = True
-
-    def longest(self) -> float:
-        """Seconds of the longest answer since the last call."""
-        longest, self._longest = self._longest, 0.0
-        return longest
-
-    def _ask(self) -> None:
-        with self._line:
-            while not self._over:
-                began = time.perf_counter()
-                self._line.sendall(b"GET /health/live HTTP/1.1\r\nhost: bench\r\n\r\n")
-                if not self._line.recv(65_536):
-                    return
-                self._longest = max(self._longest, time.perf_counter() - began)
-                time.sleep(ASK_EVERY_S)
 
 
 def resident_mb(pid: int) -> float:
