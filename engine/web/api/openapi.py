@@ -15,7 +15,7 @@ from engine import __version__
 from engine.decisions.request import DecisionRequest
 from engine.events import MAX_CUSTOMER_BYTES
 from engine.web.api.responses import Schemas, responses, shared, without_bodies
-from engine.web.api.routes import Route
+from engine.web.api.route import Route
 from engine.web.api.stream_tickets import TicketRequest
 from engine.web.api.visitor_tokens import TokenRequest
 from engine.web.auth.principal import Principal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from engine.web.api.routes import Route
+from engine.web.api.route import Route
 from engine.web.server.problems import Problem
 
 Schemas = Mapping[type, dict[str, Any]]

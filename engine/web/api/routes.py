@@ -5,11 +5,7 @@ The application, the authorisation, the OpenAPI document and the page at ``/docs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from typing import Any, Literal
-
-from blacksheep import Request, Response
+from dataclasses import replace
 
 from engine.access import Scope
 from engine.decisions.log import LoggedDecision
@@ -20,85 +16,11 @@ from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, EventRoutes
 from engine.web.api.health import DeploymentHealth, Health, HealthRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
+from engine.web.api.route import STREAM, Parameter, Route
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
 from engine.web.api.stream_tickets import Ticket, TicketRequest, TicketRoutes
 from engine.web.api.visitor_tokens import Token, TokenRequest, TokenRoutes
-from engine.web.auth.principal import Principal
-from engine.web.auth.tickets import CueStream
 from engine.web.push.event_streams import CueRoutes, stream_of_agent, stream_of_customer
-from engine.web.server.bulkheads import BulkheadName
-from engine.web.server.cross_origin import Callers
-
-Handler = Callable[[Request, Principal], Awaitable[Response]]
-
-_STREAM = "text/event-stream"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """What a caller may add to a request besides its path and body."""
-
-    place: Literal["query", "header"]
-    name: str
-    description: str
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One address. ``scope`` or ``or_scope`` is what its caller needs, checked before the handler runs (None:
-    nothing).
-    ``visitors``: whether a visitor token may open it, for the visitor's own ids, which the handler sees to.
-    ``key_in``: where a key may be besides the headers; the handler looks for one in the body. ``bulkhead``: whose
-    places its requests take; with none they are always let in. For ``pages`` without a body the place is taken on
-    arrival, for the others by the handler: once the body is there, and a stream keeps it until it ends.
-    ``body`` and ``answer`` are types, for the documentation, or an OpenAPI schema as plain values, and
-    ``parameters`` are documented there too: a query with any other field is refused, but for ``any_query``.
-    ``callers``: of which other origins' pages may call it. ``stream``: which event stream a request asks for,
-    where a ticket opens one. ``to_visitors``: the answer to a visitor token, where it is another. ``refusal``
-    is what a 400 may have beside a problem's fields; ``may_miss``: what is named may not be there, which is a
-    404; ``unready``: there is a 503 of the same shape as a good answer."""
-
-    method: Literal["GET", "POST"]
-    path: str
-    handler: Handler
-    summary: str
-    scope: Scope | None
-    key_in: Literal["", "body"] = ""
-    body: type | dict[str, Any] | None = None
-    answer: type | str = "application/json"
-    to_visitors: type | None = None
-    status: int = 200
-    bulkhead: BulkheadName | None = "pages"
-    parameters: tuple[Parameter, ...] = ()
-    any_query: bool = False
-    or_scope: Scope | None = None
-    refusal: type | None = None
-    may_miss: bool = False
-    unready: bool = False
-    visitors: bool = False
-    callers: Callers = ""
-    stream: Callable[[Request], CueStream] | None = None
-
-    @property
-    def query(self) -> frozenset[str]:
-        """The fields that its query may have."""
-        return frozenset(one.name for one in self.parameters if one.place == "query")
-
-    @property
-    def scopes(self) -> tuple[Scope, ...]:
-        """One of these is needed; none: nothing."""
-        return tuple(scope for scope in (self.scope, self.or_scope) if scope is not None)
-
-    @property
-    def is_fast(self) -> bool:
-        """Whether its requests may go the fast path: POSTs to this very path, answered with a whole body."""
-        return self.method == "POST" and self.body is not None and ":" not in self.path and self.answer != _STREAM
-
-    @property
-    def has_head(self) -> bool:
-        """Whether HEAD is served: where a GET comes to an end."""
-        return self.method == "GET" and self.answer != _STREAM
-
 
 _MOST_EVENTS = 2_500  # of a batch, unless set otherwise
 _TICKET = Parameter("query", "ticket", "of POST /v1/stream-tickets, for an EventSource, which can set no header")
@@ -121,6 +43,22 @@ def table(
     health: HealthRoutes,
 ) -> tuple[Route, ...]:
     """All routes of the API."""
+    return (
+        *_of_events(events),
+        *_of_decisions(decisions, outcomes),
+        *_of_customers(customers, cues),
+        *_of_access(tickets, tokens),
+        *_of_operation(rules, health),
+    )
+
+
+def metrics_route(health: HealthRoutes, scope: Scope | None) -> Route:
+    """``/metrics``, to whoever has `scope` (None: to all)."""
+    return Route("GET", "/metrics", health.metrics, "For Prometheus", scope, answer="text/plain", bulkhead=None)
+
+
+def _of_events(events: EventRoutes) -> tuple[Route, ...]:
+    """What customers do, in."""
     calls = [
         Route(
             "POST",
@@ -160,6 +98,12 @@ def table(
         replace(
             batch, path="/v1/import", summary=f"{batch.summary}, as its libraries for Java and Ruby address it"
         ),
+    )
+
+
+def _of_decisions(decisions: DecisionRoutes, outcomes: OutcomeRoutes) -> tuple[Route, ...]:
+    """Offers out, and what became of them."""
+    return (
         Route(
             "POST",
             "/v1/decisions",
@@ -197,6 +141,12 @@ def table(
             callers="allowed",
             may_miss=True,
         ),
+    )
+
+
+def _of_customers(customers: CustomerRoutes, cues: CueRoutes) -> tuple[Route, ...]:
+    """What is known of a customer, and cues as they come."""
+    return (
         Route(
             "GET",
             "/v1/customers/{id}",
@@ -213,7 +163,7 @@ def table(
             cues.of_customer,
             "A customer's cues; with a public key, those of an anonymous id for the channel web",
             Scope.CUES_READ,
-            answer=_STREAM,
+            answer=STREAM,
             bulkhead="streams",
             parameters=(*_RESUMED, _TICKET),
             visitors=True,
@@ -226,12 +176,18 @@ def table(
             cues.of_agent,
             "Cues for agents",
             Scope.AGENTS_READ,
-            answer=_STREAM,
+            answer=STREAM,
             bulkhead="streams",
             parameters=(_ONE, *_RESUMED, _TICKET),
             callers="allowed",
             stream=stream_of_agent,
         ),
+    )
+
+
+def _of_access(tickets: TicketRoutes, tokens: TokenRoutes) -> tuple[Route, ...]:
+    """What lets browsers in."""
+    return (
         Route(
             "POST",
             "/v1/stream-tickets",
@@ -253,6 +209,12 @@ def table(
             body=TokenRequest,
             answer=Token,
         ),
+    )
+
+
+def _of_operation(rules: RulebookRoutes, health: HealthRoutes) -> tuple[Route, ...]:
+    """What runs, and whether it is well."""
+    return (
         Route("GET", "/v1/rulebook", rules.get, "The rules in use", Scope.RULES_READ, answer=RulebookAnswer),
         Route(
             "GET",
@@ -276,11 +238,6 @@ def table(
             unready=True,
         ),
     )
-
-
-def metrics_route(health: HealthRoutes, scope: Scope | None) -> Route:
-    """``/metrics``, to whoever has `scope` (None: to all)."""
-    return Route("GET", "/metrics", health.metrics, "For Prometheus", scope, answer="text/plain", bulkhead=None)
 
 
 def _shortened(route: Route) -> Route:

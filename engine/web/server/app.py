@@ -20,7 +20,8 @@ from engine.web.api.health import HealthRoutes
 from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
-from engine.web.api.routes import Route, metrics_route, table
+from engine.web.api.route import Route
+from engine.web.api.routes import metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
 from engine.web.api.stream_tickets import TicketRoutes
 from engine.web.api.visitor_tokens import TokenRoutes
