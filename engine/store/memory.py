@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
-from engine.ports.clock import ClockAnchor
 from engine.ports.cue_store import CueEntry, TakenCue
 from engine.ports.decision_store import Reservation
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
@@ -22,6 +21,7 @@ from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
 from engine.store.memory_history import OfferHistory
 from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
+from engine.store.memory_names import MemoryNames
 from engine.store.memory_tickets import MemoryTickets
 
 _UNCLAIMED = Position(0, 0)
@@ -43,7 +43,7 @@ class _Partition:
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
 
 
-class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
+class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons):
     """The store's every protocol, in one process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own
@@ -63,9 +63,6 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
         self._newest = StreamPosition(0, 0, 0)
         self._written = asyncio.Event()
         self._words_kept = words_kept
-        self._names, self._names_before = dict[int, str](), dict[int, str]()
-        self._names_begun = 0  # how often
-        self._anchor: ClockAnchor | None = None
 
     async def open(self) -> None:
         """Nothing to open."""
@@ -243,7 +240,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
         self._delivered |= {cue.decision_id} - {""}
         return part.histories[customer].keep(cue.offer_id, cue.at)
 
-    # counters, names and the replay's clock
+    # counters
 
     async def tallies(self) -> Mapping[str, int]:
         total: Counter[str] = Counter()
@@ -267,26 +264,3 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryLessons):
 
     async def reports(self) -> list[WorkerReport | None]:
         return [part.report[1] if part.report[0] > self._wall() else None for part in self._partitions]
-
-    async def name(self, words: Sequence[tuple[int, str]]) -> None:
-        for number, word in words:
-            known = self._names.get(number, self._names_before.get(number, word))
-            self._names[number] = word if known == word else ""
-        if words and not self._names_begun:
-            self._names_begun = 1
-        if len(self._names) >= self._words_kept:
-            self._names, self._names_before = {}, self._names
-            self._names_begun += 1
-
-    async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
-        known = self._names_before | self._names
-        return {number: known[number] for number in hashes if known.get(number)}
-
-    async def names_begun(self) -> str:
-        return str(self._names_begun or "")
-
-    async def set_clock(self, anchor: ClockAnchor | None) -> None:
-        self._anchor = anchor
-
-    async def clock(self) -> ClockAnchor | None:
-        return self._anchor
