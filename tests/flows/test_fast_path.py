@@ -50,6 +50,8 @@ REQUESTS = [
     track(1),
     track(2, "Origin: https://shop.example"),
     track(3, key=API),
+    b"\r\n" + ask("ann"),
+    b"\r\n\r\n" + ask("ann"),
     post("/v1/decisions", b""),
     post("/v1/decisions", b"{"),
     post("/v1/decisions?x=1", b"{}"),
@@ -139,6 +141,19 @@ async def test_the_second_of_a_head_takes_it(process: Process, monkeypatch: pyte
             writer.write(ask(customer))
             status, answer = await answered(reader)
             assert (status, answer["customerId"]) == (200, customer)
+
+
+@pytest.mark.parametrize("before", [b"\r\n\r\n", b"\r\n\r\n\r\n", b"\n\r\n\r\n"])
+async def test_empty_lines_before_a_request_are_no_head_that_others_could_send(
+    process: Process, before: bytes
+) -> None:
+    """Else the next who sends them would have the key of the one before."""
+    async with serving(process) as api:
+        async with line(api, before + ask("ann")) as (reader, _):
+            assert (await answered(reader))[0] == 200
+        body = ask("ann").partition(b"\r\n\r\n")[2]
+        async with line(api, before + body) as (reader, _):
+            assert (await answered(reader))[0] == 400
 
 
 async def test_requests_ahead_wait_for_the_one_before(process: Process) -> None:

@@ -13,6 +13,8 @@ from engine.web.server.protocol import END, Protocol
 
 log = logging.getLogger(__name__)
 
+POST = b"POST "
+
 #: Of applications that have none.
 NO_REFUSAL, NO_HEADS = EarlyRefusal({}), KnownHeads({})
 
@@ -49,13 +51,18 @@ class FastProtocol(Protocol):
         self._idle()
 
     def _learn(self, data: bytes, end: int) -> None:
-        """The next request with the head of `data` may go the fast path, if `data` is a request, and no more."""
+        """The next request with the head of `data` may go the fast path, if `data` is a request, and no more.
+
+        The parser passes over empty lines before a request: where `data` begins with those, `end` is theirs.
+        """
         if self._waiting or self._in_head or not self._answering or self.cycle.more_body:
+            return
+        if not data.startswith(POST):
             return
         scope, plain = self.scope, self.cycle.keep_alive and not self.expect_100_continue
         if isinstance(self.app, Refusal):
             return
-        if plain and scope["method"] == "POST" and scope["http_version"] == "1.1" and not scope["query_string"]:
+        if plain and scope["http_version"] == "1.1" and not scope["query_string"]:
             self._known_heads.learn(data[:end], scope["raw_path"], [*scope["headers"]])
 
     def _answer(self, known: KnownHead, body: bytes) -> None:
