@@ -141,18 +141,16 @@ def _text(data, at, end):
 
 
 @kernel
-def _number(data, at, end, scratch):
-    """(float, next position); integers count. `scratch` is one uint64 with a float64 view beside it."""
+def _number(data, at, end):
+    """(float, next position); integers count."""
     if at < end and data[at] == 0xCB:
         if at + 9 > end:
             return 0.0, -1
-        scratch[0] = big_endian(data, at + 1, 8)
-        return scratch.view(np.float64)[0], at + 9
+        return np.uint64(big_endian(data, at + 1, 8)).view(np.float64), at + 9
     if at < end and data[at] == 0xCA:
         if at + 5 > end:
             return 0.0, -1
-        scratch[0] = big_endian(data, at + 1, 4)
-        return np.float64(scratch.view(np.float32)[0]), at + 5
+        return np.float64(np.uint32(big_endian(data, at + 1, 4)).view(np.float32)), at + 5
     whole, after = _integer(data, at, end)
     return np.float64(whole), after
 
@@ -173,7 +171,7 @@ def _begins_object(data, at, end):
 
 
 @kernel
-def _event(data, at, end, came_in, i, scratch, out):
+def _event(data, at, end, came_in, i, out):
     """Read one event into the record `out`; returns its status. ``came_in[i]`` becomes the event's own word, when
     it has one; an event that lies after that is `CLAMPED` to it."""
     if at >= end:
@@ -207,7 +205,7 @@ def _event(data, at, end, came_in, i, scratch, out):
     if fields > 5 and at >= 0:
         category_start, category_length, at = _text(data, at, end)
     if fields > 6 and at >= 0:
-        value, at = _number(data, at, end, scratch)
+        value, at = _number(data, at, end)
     if fields > 7 and at >= 0:
         quantity, at = _integer(data, at, end)
     if fields > 8 and at >= 0:
@@ -266,14 +264,13 @@ def decode(data, records, came_in, columns):
     would make all that follows late. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is not `OK` the other
     columns of that event are undefined. Returns how many events lay ahead.
     """
-    scratch = np.zeros(1, np.uint64)
     clamped = 0
     for i in range(records.shape[0]):
         if records[i].value_length < 0:
             columns[i].status = TOMBSTONE
             continue
         start = np.int64(records[i].value)
-        status = _event(data, start, start + records[i].value_length, came_in, i, scratch, columns[i])
+        status = _event(data, start, start + records[i].value_length, came_in, i, columns[i])
         if status == CLAMPED:
             status = OK
             clamped += 1

@@ -89,10 +89,13 @@ def evaluate(row, slot, event, at, received_at, signed, rules, scratch, activati
             activation.provenance = provenance_at(row, at, signed)
             activation.at = at
             activation.received_at = received_at
-            activation.features[:] = scratch.values
+            for feature in range(FEATURES):
+                activation.features[feature] = scratch.values[feature]
             activated += 1
-    row.active[:count] = scratch.active[:count]
-    row.active[count : row.active_count] = 0
+    for i in range(count):
+        row.active[i] = scratch.active[i]
+    for i in range(count, row.active_count):
+        row.active[i] = 0
     row.active_count = count
     row.silence_ms = min(max(at - row.last_at, 0), U4_MAX)
     row.silence_due = next_due(scratch.values, at, rules.timers)

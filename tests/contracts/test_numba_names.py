@@ -1,16 +1,20 @@
-"""The names of numba that are not public and that engine/kernels/cache.py leans on. Fails when one moves."""
+"""The names of numba that are not public and that engine.kernels leans on. Fails when one moves."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numba
 import numpy as np
+import pytest
 from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.errors import NumbaError
 from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
+from numpy.typing import NDArray
 
 from engine.kernels import cache
 from engine.kernels.cache import KernelCache
@@ -75,5 +79,34 @@ def test_a_kernel_is_kept_and_a_function_of_elsewhere_is_not() -> None:
     assert Path(cache.__file__).parent == cache.FOLDER
 
 
+def test_a_kernel_counts_no_references_to_arrays() -> None:
+    array = np.ones(3)
+    before = sys.getrefcount(array)
+    outer = kernel(_hands_on)
+    assert [outer(array) for _ in range(3)] == [3.0, 3.0, 3.0]
+    assert sys.getrefcount(array) == before
+    assert "NRT_" not in next(iter(outer.inspect_llvm().values()))  # type: ignore[attr-defined]
+
+
+def test_a_kernel_that_makes_an_array_does_not_compile() -> None:
+    with pytest.raises(NumbaError, match="Only accept returning of array passed"):
+        kernel(_makes_an_array)(1)
+
+
 def _elsewhere(x: int) -> int:
     return x
+
+
+@kernel
+def _first(array: NDArray[np.float64]) -> float:
+    found: float = array[0]
+    return found
+
+
+def _hands_on(array: NDArray[np.float64]) -> float:
+    total: float = _first(array) + array[1] + array[2]
+    return total
+
+
+def _makes_an_array(size: int) -> int:
+    return len(np.zeros(size))
