@@ -16,6 +16,7 @@ import redis.asyncio
 import uvloop
 
 from engine.settings import Settings
+from engine.settings_sources import read_settings
 from engine.web.server.uvicorn_server import serve
 
 Message = MutableMapping[str, Any]
@@ -50,4 +51,4 @@ async def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(Settings.load()))
+    uvloop.run(main(read_settings()))

@@ -19,6 +19,7 @@ import redis.asyncio
 
 from engine.events import Event
 from engine.settings import Settings
+from engine.settings_sources import read_settings
 
 TAKE = 1_000
 WITHIN_S = 0.1
@@ -73,4 +74,4 @@ async def main(settings: Settings, directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Settings.load(), Path(sys.argv[1])))
+    asyncio.run(main(read_settings(), Path(sys.argv[1])))

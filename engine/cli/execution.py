@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from engine.errors import BadRule, BadSettings, CuelineError
 from engine.settings import Settings
+from engine.settings_sources import read_settings
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ err = Console(stderr=True)
 def load_settings(config: Path | None) -> Settings:
     """Settings, or an exit that names each wrong one."""
     try:
-        return Settings.load(config)
+        return read_settings(config)
     except BadSettings as error:
         for fault in str(error).splitlines():
             err.print(f"[bold red]setting[/] {escape(fault)}", highlight=False, soft_wrap=True)

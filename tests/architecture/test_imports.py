@@ -16,6 +16,7 @@ WORDS = {
     "events",
     "ports",
     "settings",
+    "settings_sources",
     "clock",
     "durations",
     "validation_errors",
@@ -37,7 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "customer_id",
         "kernels",
     },  # wire.py: what compiled code must know lies where its cache sees it change
-    "settings": {"access", "errors", "events", "settings_faults"},
+    "settings": {"access", "errors", "events"},
+    "settings_sources": {"errors", "settings", "settings_faults"},
     "settings_faults": {"errors"},
     "tls": {"errors", "settings"},
     "durations": set(),
@@ -70,8 +72,8 @@ JOINERS = {"process", "__main__", "cli", "demo", "loadtest"}
 #: library -> the parts that may import it. Joiners may use any: peers to measure against, output for people
 HOMES: dict[str, set[str]] = {
     "numba": {"kernels", "models"},
-    "pydantic": {"settings", "web"},
-    "pydantic_settings": {"settings"},
+    "pydantic": {"settings", "settings_sources", "web"},
+    "pydantic_settings": {"settings", "settings_sources"},
     "yaml": {"rulebook"},
     "watchfiles": {"rulebook"},
     "faust": {"kafka"},

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from engine.access import hash_of
 from engine.cli.app import app
-from engine.settings import Settings, Web
+from engine.settings import Web
+from engine.settings_sources import read_settings
 from engine.web.auth.keys import KeyRing, configured_keys
 from tests.services import Valkey
 
@@ -101,7 +102,7 @@ def test_what_is_printed_for_the_settings_is_the_key(tmp_path: Any) -> None:
     key, _, table = made.partition("\n\n")
     file = tmp_path / "cueline.toml"
     file.write_text(table)
-    web: Web = Settings.load(file).web
+    web: Web = read_settings(file).web
     (record,) = configured_keys(web)
     assert (record.id, record.kinds, record.rate) == ("till", ("order_completed",), 5.0)
     assert record.expires_at > 0

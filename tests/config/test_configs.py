@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.errors import BadSettings
-from engine.settings import OTHERS, Settings
+from engine.settings import Settings
+from engine.settings_sources import OTHERS, read_settings
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
 
@@ -34,16 +35,16 @@ def leaves(table: dict[str, Any], path: str = "") -> set[str]:
 
 def test_the_default_file_names_every_setting_with_its_default() -> None:
     file = CONFIG / "default.toml"
-    assert Settings.load(file).model_dump() == Settings.load().model_dump()
-    assert leaves(tomllib.loads(file.read_text())) == leaves(Settings.load().model_dump())
+    assert read_settings(file).model_dump() == read_settings().model_dump()
+    assert leaves(tomllib.loads(file.read_text())) == leaves(read_settings().model_dump())
 
 
 def test_the_production_file_loads_and_the_environment_wins_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Settings.load(CONFIG / "production.toml")
+    settings = read_settings(CONFIG / "production.toml")
     assert (settings.kafka.replication, settings.web.host, settings.web.port) == (3, "0.0.0.0", 8080)
     monkeypatch.setenv("CUELINE_KAFKA__REPLICATION", "1")
     monkeypatch.setenv("CUELINE_WEB__WRITE_KEYS", '["one", "two"]')
-    settings = Settings.load(CONFIG / "production.toml")
+    settings = read_settings(CONFIG / "production.toml")
     assert settings.kafka.replication == 1
     assert [key.get_secret_value() for key in settings.web.write_keys] == ["one", "two"]
 
@@ -59,7 +60,7 @@ def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
     ):
         file.write_text(text)
         with pytest.raises(BadSettings) as refused:
-            Settings.load(file)
+            read_settings(file)
         assert str(refused.value) == f"{file}: {name} is no setting; the closest is {closest}"
 
 
@@ -79,7 +80,7 @@ def test_a_file_that_is_wrong_is_refused_in_words(tmp_path: Path, text: bytes, s
     file = tmp_path / "cueline.toml"
     file.write_bytes(text)
     with pytest.raises(BadSettings) as refused:
-        Settings.load(file)
+        read_settings(file)
     assert str(refused.value).startswith(f"{file}{said}")
     assert "hush" not in str(refused.value)
     assert "\n" not in str(refused.value)
@@ -88,7 +89,7 @@ def test_a_file_that_is_wrong_is_refused_in_words(tmp_path: Path, text: bytes, s
 def test_a_file_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
     for file, why in ((tmp_path, "Is a directory"), (tmp_path / "missing", "No such file or directory")):
         with pytest.raises(BadSettings) as refused:
-            Settings.load(file)
+            read_settings(file)
         assert str(refused.value) == f"{file}: {why}"
 
 
@@ -122,9 +123,9 @@ def test_a_list_of_objects_that_is_none_says_what_to_write(
 
 def test_keys_of_visitor_tokens_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_WEB__TOKEN_KEYS", '[{"kid": "shop", "algorithm": "HS256", "secret": "hush"}]')
-    (key,) = Settings.load().web.token_keys
+    (key,) = read_settings().web.token_keys
     assert (key.kid, key.secret.get_secret_value()) == ("shop", "hush")
-    assert "hush" not in repr(Settings.load())
+    assert "hush" not in repr(read_settings())
 
 
 @pytest.mark.parametrize(
@@ -147,10 +148,10 @@ def test_keys_of_visitor_tokens_may_come_from_the_environment(monkeypatch: pytes
 )
 def test_a_section_in_a_variable(monkeypatch: pytest.MonkeyPatch, value: str, said: str) -> None:
     monkeypatch.setenv("CUELINE_WEB", '{"port": 81}')
-    assert Settings.load().web.port == 81
+    assert read_settings().web.port == 81
     monkeypatch.setenv("CUELINE_WEB", value)
     with pytest.raises(BadSettings) as refused:
-        Settings.load()
+        read_settings()
     assert str(refused.value) == said
 
 
@@ -173,7 +174,7 @@ def test_every_fault_is_named_and_where_its_value_comes_from(
 def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_KAFKA__PARTITION", "8")
     with pytest.raises(BadSettings, match=r"CUELINE_KAFKA__PARTITION is no setting; the closest is .*PARTITIONS"):
-        Settings.load()
+        read_settings()
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_a_misspelt_name_in_a_section_is_told(monkeypatch: pytest.MonkeyPatch) -
 def test_a_variable_that_is_no_setting_does_not_tell_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_WEB_WRITE_KEYS", '["hush"]')
     with pytest.raises(BadSettings) as refused:
-        Settings.load()
+        read_settings()
     assert "hush" not in str(refused.value)
 
 
@@ -221,7 +222,7 @@ def test_variables_that_are_not_for_settings_are_left_alone(monkeypatch: pytest.
     for name, value in {**dict.fromkeys(map(str.upper, OTHERS), "x"), **of_kubernetes, "KAFKA": "{}"}.items():
         monkeypatch.setenv(f"CUELINE_{name}", value)
     monkeypatch.setenv("OTHER_CUELINE_WEBB__PORT", "1")
-    assert Settings.load().model_dump() == Settings().model_dump()
+    assert read_settings().model_dump() == Settings().model_dump()
 
 
 #: the least and the most that is allowed
@@ -260,26 +261,26 @@ def test_the_bounds_are_allowed_and_what_lies_beyond_is_refused(
     least, most = BOUNDS[setting]
     for value in (least, *([] if most is None else [most])):
         monkeypatch.setenv(variable(setting), str(value))
-        Settings.load()
+        read_settings()
     for value in (least - 1, *([] if most is None else [most + 1])):
         monkeypatch.setenv(variable(setting), str(value))
         with pytest.raises(BadSettings, match=variable(setting)):
-            Settings.load()
+            read_settings()
 
 
 @pytest.mark.parametrize("setting", ABOVE_ZERO)
 def test_a_time_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
     monkeypatch.setenv(variable(setting), "0.001")
-    Settings.load()
+    read_settings()
     for value in ("0", "-1", "nan"):
         monkeypatch.setenv(variable(setting), value)
         with pytest.raises(BadSettings, match=variable(setting)):
-            Settings.load()
+            read_settings()
 
 
 def test_the_composed_processes_are_given_settings_that_exist() -> None:
     services = yaml.safe_load((CONFIG / "compose.yaml").read_text())["services"]
-    known = {f"CUELINE_{leaf.upper().replace('.', '__')}" for leaf in leaves(Settings.load().model_dump())}
+    known = {f"CUELINE_{leaf.upper().replace('.', '__')}" for leaf in leaves(read_settings().model_dump())}
     for name in ("api", "worker"):
         assert set(services[name]["environment"]) - {"CUELINE_CONFIG"} <= known
     assert {"kafka", "valkey", "api", "worker", "prometheus"} <= set(services)
@@ -287,4 +288,4 @@ def test_the_composed_processes_are_given_settings_that_exist() -> None:
 
 def test_a_deployment_may_name_placeholders_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_PAYLOADS__PLACEHOLDER_IDS", '["kiosk"]')
-    assert Settings.load().payloads.placeholder_ids == ["kiosk"]
+    assert read_settings().payloads.placeholder_ids == ["kiosk"]

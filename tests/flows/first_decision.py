@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from engine.kernels.warm import tally
 from engine.process.api import run_api
-from engine.settings import Settings
+from engine.settings_sources import read_settings
 
 WITHIN_S = 120.0
 
@@ -30,7 +30,7 @@ class Firsts(msgspec.Struct, frozen=True):
 
 async def main(url: str) -> None:
     """Run the process, ask it once, print `Firsts` as JSON."""
-    settings = Settings.load()
+    settings = read_settings()
     serving = asyncio.ensure_future(run_api(settings))
     headers = {"authorization": f"Bearer {settings.web.api_keys[0].get_secret_value()}"}
     redis = Redis.from_url(settings.redis.url)

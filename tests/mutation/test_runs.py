@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.settings import Settings
+from engine.settings_sources import read_settings
 from tests.mutation.clean import CleanRuns
 from tests.mutation.graph import Graph
 from tests.mutation.interpreted import interpreted
@@ -164,7 +164,7 @@ def test_the_engine_that_a_test_starts_takes_no_variable_of_the_run_for_a_settin
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(LIMIT, "60")
-    Settings.load()
+    read_settings()
 
 
 def test_figures_leave_equivalents_out_of_the_score_and_count_an_endless_loop_as_noticed(checkout: Path) -> None:
