@@ -32,11 +32,11 @@ from typing import Any
 import hiredis
 
 from engine.errors import BadState, Fenced
-from engine.ports.stream_store import Commit, CueChoice, Position, Timers
+from engine.ports.stream_store import Commit, Position, Timers
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.counts import Counts
-from engine.store.functions.library import CUES
+from engine.store.cue_arguments import write_cues
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
 NO_EPOCH = -1  # none that was ever issued
@@ -147,13 +147,9 @@ class StreamCommands(Commands):
         for name, amount in commit.tallies.items():
             yield (pack(("HINCRBY", self._keys.tallies[partition], name, amount)),)
         if commit.cues:
-            yield (self._write_cues(commit),)
+            keys = self._keys.cues[partition], self._keys.tallies[partition]
+            yield write_cues(keys, self._settings.cue_stream_length, commit.cues)
         yield (_EXEC,)
-
-    def _write_cues(self, commit: Commit) -> bytes:
-        keys = (self._keys.cues[commit.partition], self._keys.tallies[commit.partition])
-        values = chain.from_iterable(map(_values, commit.cues))
-        return pack(("FCALL", CUES, 2, *keys, self._settings.cue_stream_length, *values))
 
 
 def whole(stored: bytes | None, otherwise: int) -> int:
@@ -168,15 +164,6 @@ def _is_error(reply: Any) -> bool:
 
 _MULTI = pack(("MULTI",))
 _EXEC = pack(("EXEC",))
-
-
-def _values(choice: CueChoice) -> list[str | bytes | int]:
-    slots = len(choice.candidates[0].places) if choice.candidates else 0
-    values: list[str | bytes | int] = [choice.customer, choice.at, slots, len(choice.candidates)]
-    for candidate in choice.candidates:
-        values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms, candidate.ends)
-        values += (candidate.decision_id, candidate.payload, candidate.record, *candidate.places)
-    return values
 
 
 def _set_timers(key: bytes, timers: Timers) -> Iterator[bytes]:

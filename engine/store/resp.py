@@ -6,6 +6,7 @@ CPU per row of 1,440 bytes, where `pack` took 1.4 µs, because it grows its buff
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -24,6 +25,26 @@ class CustomerKeys(dict[int, bytes]):
     def __missing__(self, length: int) -> bytes:
         head = self[length] = b"\r\n$%d\r\n%b" % (len(self._prefix) + length, self._prefix)
         return head
+
+
+class _Heads(dict[int, bytes]):
+    """RESP header of an argument by its length in bytes, up to 64 KB made once."""
+
+    def __missing__(self, length: int) -> bytes:
+        head = b"\r\n$%d\r\n" % length
+        if length < 1 << 16:
+            self[length] = head
+        return head
+
+
+HEADS = _Heads()
+
+
+@functools.lru_cache(maxsize=4096)
+def arguments(*values: bytes | str | int) -> bytes:
+    """Arguments that recur, such as an offer and its cap, without the command around them."""
+    found = (value if isinstance(value, bytes) else str(value).encode() for value in values)
+    return b"".join(HEADS[len(value)] + value for value in found)
 
 
 def mget(keys: CustomerKeys, customers: Sequence[bytes]) -> bytes:
