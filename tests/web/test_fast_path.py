@@ -31,7 +31,7 @@ def headers(length: int) -> list[tuple[bytes, bytes]]:
 async def test_a_known_head_makes_the_request_that_was_parsed() -> None:
     heads = known()
     assert heads.get(head(4)) is None
-    heads.learn(head(4), PATH, headers(4))
+    heads.learn(head(4), PATH, headers(4), len(head(4)) + 4)
     found = heads.get(head(4))
     assert found is not None
     assert found.size == len(head(4)) + 4
@@ -43,7 +43,7 @@ async def test_a_known_head_makes_the_request_that_was_parsed() -> None:
 
 async def test_one_request_changes_nothing_of_the_next() -> None:
     heads = known()
-    heads.learn(head(4), PATH, headers(4))
+    heads.learn(head(4), PATH, headers(4), len(head(4)) + 4)
     found = heads.get(head(4))
     assert found is not None
     found.request({}, b"body").add_header(b"X-More", b"1")
@@ -64,7 +64,7 @@ def test_what_is_not_for_the_fast_path_is_not_remembered(
     said: bytes, path: bytes, fields: list[tuple[bytes, bytes]]
 ) -> None:
     heads = known()
-    heads.learn(said, path, fields)
+    heads.learn(said, path, fields, len(said) + int(dict(fields).get(b"content-length", 0)))
     assert heads.get(said) is None
 
 
@@ -72,10 +72,10 @@ def test_what_is_not_for_the_fast_path_is_not_remembered(
 def test_the_largest_request_and_the_longest_head_are_still_remembered(more: int) -> None:
     heads = known()
     length = LARGEST - len(head(LARGEST))
-    heads.learn(head(length + more), PATH, headers(length + more))
+    heads.learn(head(length + more), PATH, headers(length + more), LARGEST + more)
     assert (heads.get(head(length + more)) is None) is bool(more)
     filler = b"\r\nX: " + b"x" * (LONGEST_HEAD - len(head(4)) - 5 + more)
-    heads.learn(head(4, filler), PATH, headers(4))
+    heads.learn(head(4, filler), PATH, headers(4), len(head(4, filler)) + 4)
     assert (heads.get(head(4, filler)) is None) is bool(more)
 
 
@@ -83,6 +83,13 @@ def test_no_more_are_remembered_than_there_is_room_for() -> None:
     heads = known()
     for number in range(3 * MOST_HEADS):
         said = head(4, b"\r\nX: %d" % number)
-        heads.learn(said, PATH, headers(4))
+        heads.learn(said, PATH, headers(4), len(said) + 4)
         assert heads.get(said) is not None
         assert len(heads._known) <= MOST_HEADS
+
+
+@pytest.mark.parametrize(("size", "remembered"), [(3, False), (4, True), (5, False)])
+def test_a_head_that_states_another_size_is_not_remembered(size: int, remembered: bool) -> None:
+    heads = known()
+    heads.learn(head(4), PATH, headers(4), len(head(4)) + size)
+    assert (heads.get(head(4)) is not None) is remembered

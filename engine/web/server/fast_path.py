@@ -57,13 +57,13 @@ class KnownHeads:
         #: Of a head with the empty line that ends it; None where it is not known.
         self.get = self._known.get
 
-    def learn(self, head: bytes, path: bytes, headers: Headers) -> None:
+    def learn(self, head: bytes, path: bytes, headers: Headers, size: int) -> None:
         """Remember `head`: of a POST of HTTP/1.1 without a query, after which the connection stays open. `path`
-        and `headers` are what the parser read in it."""
+        and `headers` are what the parser read in it, `size` the bytes of the request; where the head states
+        another size, it did not end where the parser ended it, and is not remembered."""
         route, length = self._routes.get(path), dict(headers).get(b"content-length")
-        if route is None or length is None:
+        if route is None or length is None or size != len(head) + int(length):
             return
-        size = len(head) + int(length)
         if len(head) > LONGEST_HEAD or size > LARGEST:
             return
         if len(self._known) >= MOST_HEADS:

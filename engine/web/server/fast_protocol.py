@@ -63,7 +63,7 @@ class FastProtocol(Protocol):
         if isinstance(self.app, Refusal):
             return
         if plain and scope["http_version"] == "1.1" and not scope["query_string"]:
-            self._known_heads.learn(data[:end], scope["raw_path"], [*scope["headers"]])
+            self._known_heads.learn(data[:end], scope["raw_path"], [*scope["headers"]], len(data))
 
     def _answer(self, known: KnownHead, body: bytes) -> None:
         if self._timeout is not None:
