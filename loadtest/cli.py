@@ -17,7 +17,8 @@ from engine.process.signals import interrupt
 from loadtest.compare import Size, Subject, bench_compare
 from loadtest.decisions import bench_decisions
 from loadtest.decisions_open import bench_open_loop
-from loadtest.faults import KillTarget, bench_faults, from_file, made_up
+from loadtest.endless_log import from_file, made_up
+from loadtest.faults import KillTarget, bench_faults
 from loadtest.overload import bench_overload
 from loadtest.stream import bench_stream
 

@@ -14,45 +14,30 @@ import random
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Literal
 
 import msgspec
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
 from engine.errors import BadSettings, Unavailable
-from engine.events import Message
-from engine.kafka.producer import KafkaLog
 from engine.ports.clock import ClockAnchor
-from engine.replay.log_reader import LineFaults, LogReader
 from engine.settings import Redis
 from engine.state.row_codec import read
 from engine.store.redis import RedisStore
-from engine.traffic.generator import Traffic
+from loadtest.endless_log import PATIENCE_S, EndlessLog, Log
 from loadtest.stage import Stage
 
 KillTarget = Literal["worker", "redis", "broker"]
 
-#: A log's messages in time order; each turn the same again under new message ids.
-Log = Callable[[int], Iterator[Message]]
-
 WORKERS = 2
-SEND = 200  # events of one write
-RATE = 3_000  # events a second
 PAUSE_S = (0.5, 3.0)  # between recovery and the next kill
 CUT_BYTES = (1, 200_000)  # of the append-only file, lost with Redis
-PATIENCE_S = 120.0
 QUIET_S = 5.0
-MADE_UP_START = 1_700_000_000_000
-MADE_UP_CUSTOMERS = 6_000
-MADE_UP_RATE = 2.0  # events a second of event time, about that of the public log the traffic is fitted to
-MADE_UP_EVENTS = 20_000
 USUAL_LAG_S = 0.5
 POLL_S = 0.05
 
@@ -103,21 +88,6 @@ async def bench_faults(
             return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
 
 
-def from_file(file: Path) -> Log:
-    """A log as `cueline replay` reads it."""
-    return lambda turn: LogReader(file, salt=str(turn)).messages(LineFaults())
-
-
-def made_up(seed: int) -> Log:
-    """Shoppers as `engine.traffic.generator` makes them up."""
-
-    def log(turn: int) -> Iterator[Message]:
-        made = Traffic(np.random.default_rng([seed, turn]), MADE_UP_START, MADE_UP_CUSTOMERS, MADE_UP_RATE)
-        return islice(iter(made), MADE_UP_EVENTS)
-
-    return log
-
-
 class _FaultRun:
     """One run on a stage."""
 
@@ -125,8 +95,7 @@ class _FaultRun:
         self._stage = stage
         self._log = log
         self._chance = chance
-        self._sent: Counter[str] = Counter()
-        self._ending = asyncio.Event()
+        self._endless = EndlessLog(stage.kafka, log)
         self._killed: Counter[str] = Counter()
         self._recoveries: list[float] = []
         self._names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
@@ -139,7 +108,7 @@ class _FaultRun:
         await self._freeze_clock()
         for name in self._names:
             await stage.work(name, "cueline", 0)
-        sending = asyncio.ensure_future(self._send())
+        sending = asyncio.ensure_future(self._endless.write())
         try:
             await self._applied(1)
             for number in range(kills):
@@ -147,10 +116,10 @@ class _FaultRun:
                 await self._kill(targets[number % len(targets)])
                 progress(number + 1)
         finally:
-            self._ending.set()
+            self._endless.end()
             await sending
         with contextlib.suppress(Unavailable):  # the comparison reports what is missing
-            await self._applied(self._sent.total())
+            await self._applied(self._endless.sent.total())
         await self._quiet(0)
         fenced = await self._refused()
         for name in self._names:
@@ -166,47 +135,6 @@ class _FaultRun:
             store = RedisStore(Redis(url=self._stage.url(database)), self._stage.partitions)
             await store.set_clock(ClockAnchor(first.event.at, 0, 0))
             await store.close()
-
-    async def _send(self) -> None:
-        """Write the log repeatedly, each time later and under new ids, until the kills are over."""
-        log = KafkaLog(self._stage.kafka)
-        began, sent = time.monotonic(), 0
-        await log.open()
-        try:
-            batch: list[Message] = []
-            for message in self._passes():
-                batch.append(message)
-                if len(batch) == SEND:
-                    await self._write(log, batch)
-                    self._sent.update(message.customer for message in batch)
-                    sent, batch = sent + SEND, []
-                    await asyncio.sleep(max(began + sent / RATE - time.monotonic(), 0))
-        finally:
-            await log.close()
-
-    async def _write(self, log: KafkaLog, batch: list[Message]) -> None:
-        """Retry until Kafka has it, idempotent by the same ids. Raises `Unavailable` after `PATIENCE_S`."""
-        give_up = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return await log.publish(batch)
-            except Unavailable:
-                if time.monotonic() > give_up:
-                    raise
-                await asyncio.sleep(0.2)
-
-    def _passes(self) -> Iterator[Message]:
-        span, turn = 0, 0
-        while True:
-            first = 0
-            for message in self._log(turn):
-                first = first or message.event.at
-                event = msgspec.structs.replace(message.event, at=message.event.at + turn * (span + 60_000))
-                if self._ending.is_set():
-                    return
-                last = message.event.at
-                yield Message(message.customer, event)
-            span, turn = last - first if turn == 0 else span, turn + 1
 
     async def _kill(self, target: KillTarget) -> None:
         began = time.monotonic()
@@ -242,7 +170,7 @@ class _FaultRun:
         sent: deque[tuple[float, int]] = deque()
         give_up = time.monotonic() + PATIENCE_S
         while time.monotonic() < give_up:
-            sent.append((time.monotonic(), self._sent.total()))
+            sent.append((time.monotonic(), self._endless.sent.total()))
             while len(sent) > 1 and sent[1][0] <= time.monotonic() - USUAL_LAG_S:
                 sent.popleft()
             settled = sent[0][0] <= time.monotonic() - USUAL_LAG_S
@@ -286,7 +214,7 @@ class _FaultRun:
         disturbed, undisturbed = await self._stage.rows(0), await self._stage.rows(1)
         different = sum(disturbed.get(key) != undisturbed.get(key) for key in disturbed | undisturbed)
         lost = doubled = 0
-        for customer, sent in self._sent.items():
+        for customer, sent in self._endless.sent.items():
             applied = disturbed.get(customer)
             had = int(read([applied])["events"][0])
             lost, doubled = lost + max(sent - had, 0), doubled + max(had - sent, 0)
@@ -295,7 +223,7 @@ class _FaultRun:
         return FaultsResult(
             dict(self._killed),
             self._stage.broker_name,
-            self._sent.total(),
+            self._endless.sent.total(),
             len(undisturbed),
             different,
             lost,

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from engine.errors import BadSettings
-from loadtest.faults import FaultsResult, KillTarget, RecoveryTimes, bench_faults, made_up
+from loadtest.endless_log import made_up
+from loadtest.faults import FaultsResult, KillTarget, RecoveryTimes, bench_faults
 
 RULES = Path(__file__).parent.parent.parent / "rules"
 
