@@ -189,6 +189,22 @@ async def test_who_hangs_up_loses_no_event_and_ends_nothing(process: Process) ->
     assert len(process.log.messages) == 2
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_who_will_say_no_more_is_answered_and_hung_up_on(process: Process, times: int) -> None:
+    """Also on the fast path, which the second takes."""
+    async with serving(process) as api:
+        for number in range(times):
+            process.log.open.clear()
+            async with line(api, track(number)) as (reader, writer):
+                writer.write_eof()
+                await process.log.asked.acquire()
+                assert (await api.get("/health/live")).status_code == 200  # the end has been read by now
+                process.log.open.set()
+                assert (await answered(reader))[0] == 200
+                assert await hung_up(reader)
+    assert parsed_heads(process) == 1
+
+
 async def test_a_server_that_ends_answers_what_it_was_asked_and_says_so(process: Process) -> None:
     async with serving(process) as api:
         reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
+
 from engine.web.server.corked import AT_ONCE, Corked
 from tests.patience import PATIENCE_S
 
@@ -25,6 +27,9 @@ class Recorded(asyncio.Transport):
 
     def close(self) -> None:
         self.done.append("closed")
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 async def corked() -> tuple[Recorded, Corked]:
@@ -94,3 +99,26 @@ async def test_a_real_socket_gets_everything_in_order() -> None:
     expected = b"".join(b"%d.%d;" % (turn, part) for turn in range(50) for part in range(turn % 4))
     assert await asyncio.wait_for(reader.read(), PATIENCE_S) == expected
     writer.close()
+
+
+class Ended(asyncio.Protocol):
+    """Notes that its connection is no more."""
+
+    def __init__(self) -> None:
+        self.lost = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost.set()
+
+
+async def test_who_does_not_read_what_was_left_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.server.corked.TAKEN_WITHIN_S", 0.05)
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    transport, protocol = await loop.create_connection(Ended, sock=ours)
+    cork = Corked(transport, loop)
+    cork.write(b"x" * 10_000_000)
+    cork.close()
+    assert transport.get_write_buffer_size()
+    await asyncio.wait_for(protocol.lost.wait(), PATIENCE_S)
+    theirs.close()

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 import uvicorn
+from blacksheep import Request, Response
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
+from engine.meter import PrometheusMeter
+from engine.web.server.bulkheads import Bulkhead
+from engine.web.server.fast_path import FastRoute, KnownHeads
 from engine.web.server.held_bytes import HeldBytes
+from engine.web.server.load_shedding import REFUSAL, EarlyRefusal
 from engine.web.server.protocol import BODY_PORTION, PORTION, PORTIONS, Protocol
 from engine.web.server.uvicorn_server import configured
 from tests.patience import PATIENCE_S
@@ -249,3 +255,42 @@ async def test_two_hundred_connections_that_send_and_never_read_leave_others_in_
             writer.close()
             assert unanswered(server) <= 2 * 200
             assert held(server) <= 200 * ONE_READ
+
+
+class Full(Answering):
+    """One that has no place left."""
+
+    def __init__(self, known: bool) -> None:
+        super().__init__()
+        self.may.set()
+        self.places = Bulkhead("decisions", 1, PrometheusMeter())
+        self.places.enter()
+        self.early_refusal = EarlyRefusal({b"POST /": self.places})
+        self.known_heads = KnownHeads({b"/": FastRoute(_not_asked, self.places)})
+        if known:
+            self.known_heads.learn(REFUSED, b"/", [(b"host", b"x"), (b"content-length", b"0")])
+
+
+REFUSED = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+
+
+async def _not_asked(request: Request) -> Response:
+    raise AssertionError("there is no place")
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_who_reads_no_refusals_is_sent_no_more_of_them(known: bool) -> None:
+    app, loop = Full(known), asyncio.get_running_loop()
+    async with listening(app) as (server, port), asyncio.timeout(PATIENCE_S):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.connect(("127.0.0.1", port))
+            client.setblocking(False)
+            for sent in range(40_000):  # more than the system takes
+                await loop.sock_sendall(client, REFUSED)
+                while app.places.turned_away == sent and not unanswered(server):
+                    await asyncio.sleep(0)
+                if unanswered(server):
+                    break
+            waiting = protocols(server)[0].transport.get_write_buffer_size()
+            assert waiting <= HIGH_WATER_LIMIT + 2 * len(REFUSAL)

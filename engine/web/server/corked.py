@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 AT_ONCE = 64 * 1024  # bytes
+TAKEN_WITHIN_S = 30.0  # what is written and not sent when a connection closes
 
 
 class Corked:
@@ -52,9 +53,11 @@ class Corked:
             self._transport.write(data[sent:])
 
     def close(self) -> None:
-        """Close when everything written has been sent."""
+        """Close when everything written has been sent; a client that does not read it is disconnected."""
         self._send()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(TAKEN_WITHIN_S, self._transport.abort)
 
     def _send(self) -> None:
         parts, self._parts, self._bytes = self._parts, [], 0

@@ -81,7 +81,7 @@ class _Nobody:
 class Exchange:
     """A request on the fast path and its answer: what the protocol asks of uvicorn's cycle."""
 
-    more_body = False
+    more_body = response_started = False
     body = b""
     message_event = _Nobody()
 

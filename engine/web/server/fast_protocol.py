@@ -33,15 +33,17 @@ class FastProtocol(Protocol):
         end = data.find(END) + len(END)
         known = self._known_heads.get(data[:end])
         if known is not None and known.size == len(data):
-            if known.bulkhead.full:
-                self._early_refusal.refuse(known.bulkhead, self._cork)
-                self._turned_away()
-            else:
+            if not known.bulkhead.full:
                 known.bulkhead.arrive()
                 self._answer(known, data[end:])
-        elif self._early_refusal.turn_away(data, self._cork):
+                return
+            if not self.flow.write_paused:
+                self._early_refusal.refuse(known.bulkhead, self._cork)
+                self._turned_away()
+                return
+        if not self.flow.write_paused and self._early_refusal.turn_away(data, self._cork):
             self._turned_away()
-        else:
+        else:  # also who reads no refusals: before the next is read this one waits until it can be sent
             super()._begin(data)
             self._learn(data, end)
 

@@ -69,6 +69,15 @@ class Protocol(TimedProtocol):
         self._hold(b"")
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more. What it has asked is answered, for it may still read; but a stream ends, for
+        most likely nobody does."""
+        if not self._answering or self.cycle.more_body or self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._ending, self.cycle.keep_alive = True, False
+        return True
+
     def give_up(self) -> None:
         """Disconnect, and hold nothing."""
         self._hold(b"")
