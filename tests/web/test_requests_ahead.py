@@ -268,7 +268,7 @@ class Full(Answering):
         self.early_refusal = EarlyRefusal({b"POST /": self.places})
         self.known_heads = KnownHeads({b"/": FastRoute(_not_asked, self.places)})
         if known:
-            self.known_heads.learn(REFUSED, b"/", [(b"host", b"x"), (b"content-length", b"0")])
+            self.known_heads.learn(REFUSED, b"/", [(b"host", b"x"), (b"content-length", b"0")], len(REFUSED))
 
 
 REFUSED = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
