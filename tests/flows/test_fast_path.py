@@ -129,7 +129,7 @@ def process() -> Process:
 
 
 def parsed_heads(process: Process) -> int:
-    return len(process.app.known_heads._known)
+    return len(process.app.known_heads)
 
 
 async def test_the_second_of_a_head_takes_it(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:

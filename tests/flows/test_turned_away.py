@@ -96,6 +96,17 @@ async def test_one_that_comes_in_pieces_is_refused_by_its_handler(process: Proce
         assert parsed(process) == 1
 
 
+async def test_whose_connection_is_to_close_finds_it_closed(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some clients read up to its end."""
+    monkeypatch.setattr("engine.web.server.uvicorn_server.KEEP_ALIVE_S", 10 * PATIENCE_S)
+    async with connected(process) as line:
+        fill(process)
+        assert (await line.ask(request(more="Connection: close\r\n")))[0] == 503
+        assert await asyncio.wait_for(line.reader.read(), PATIENCE_S) == b""
+
+
 async def test_requests_ahead_are_answered_in_order(process: Process) -> None:
     async with connected(process) as line:
         fill(process)

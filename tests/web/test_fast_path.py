@@ -7,7 +7,7 @@ from blacksheep import Content, Request, Response
 
 from engine.meter import PrometheusMeter
 from engine.web.server.bulkheads import Bulkhead
-from engine.web.server.fast_path import LARGEST, LONGEST_HEAD, MOST_HEADS, FastRoute, KnownHeads
+from engine.web.server.fast_path import LARGEST, LONGEST_HEAD, MOST_FIELDS, MOST_HEADS, FastRoute, KnownHeads
 
 PATH = b"/v1/decisions"
 
@@ -85,7 +85,35 @@ def test_no_more_are_remembered_than_there_is_room_for() -> None:
         said = head(4, b"\r\nX: %d" % number)
         heads.learn(said, PATH, headers(4), len(said) + 4)
         assert heads.get(said) is not None
-        assert len(heads._known) <= MOST_HEADS
+        assert len(heads) <= MOST_HEADS
+
+
+def test_those_in_use_outlive_any_number_that_is_used_once() -> None:
+    heads = known()
+    heads.learn(head(4), PATH, headers(4), len(head(4)) + 4)
+    used = heads.get(head(4))
+    for number in range(10 * MOST_HEADS):
+        said = head(4, b"\r\nX: %d" % number)
+        heads.learn(said, PATH, headers(4), len(said) + 4)
+        if number % (MOST_HEADS // 4) == 0:
+            assert (heads.get(head(4)) or heads.renew(head(4))) is used
+
+
+def test_one_that_is_not_used_is_forgotten() -> None:
+    heads = known()
+    for number in range(MOST_HEADS + 1):
+        said = head(4, b"\r\nX: %d" % number)
+        heads.learn(said, PATH, headers(4), len(said) + 4)
+    first = head(4, b"\r\nX: 0")
+    assert heads.get(first) is heads.renew(first) is None
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_of_a_head_with_many_fields_nothing_is_remembered(more: int) -> None:
+    heads = known()
+    fields = headers(4) + [(b"x", b"")] * (MOST_FIELDS - 2 + more)
+    heads.learn(head(4), PATH, fields, len(head(4)) + 4)
+    assert (heads.get(head(4)) is None) is bool(more)
 
 
 @pytest.mark.parametrize(("size", "remembered"), [(3, False), (4, True), (5, False)])

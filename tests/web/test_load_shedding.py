@@ -114,6 +114,9 @@ def test_a_lag_that_few_decisions_cannot_have_made_takes_no_place(inside: int, a
         (b"\r\nContent-Length: 4\r\nTransfer-Encoding: chunked", -1),
         (b"\r\ntransfer-encoding: chunked\r\nContent-Length: 4", -1),
         (b"\r\nContent-Length: 4\r\nExpect: 100-continue", -1),
+        (b"\r\nContent-Length: 4\r\nConnection: close", -1),
+        (b"\r\nConnection:TE, Close\r\nContent-Length: 4", -1),
+        (b"\r\nConnection: keep-alive\r\nContent-Length: 4\r\nX: close", 4),
         (b"\r\nX-Content-Length: 7\r\nContent-Length: 4", 4),
     ],
 )

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from engine.web.server.bulkheads import Bulkhead
 
 MOST_HEADS = 1_024
+MOST_FIELDS = 64  # of a head; each takes more memory than it has bytes
 LONGEST_HEAD = 2_048
 LARGEST = 32 * 1024  # bytes of a request
 
@@ -49,13 +50,25 @@ class KnownHead(NamedTuple):
 
 
 class KnownHeads:
-    """The heads of this process's `routes`, as they were sent, up to `MOST_HEADS` of them."""
+    """The heads of this process's `routes`, as they were sent, up to `MOST_HEADS` of them.
+
+    They are two generations. When the newer is full, the older is forgotten and the newer becomes it; what is used
+    of the older becomes new again. So those in use outlive any number that are sent once, by whomever.
+    """
 
     def __init__(self, routes: Mapping[bytes, FastRoute]) -> None:
         self._routes = routes
-        self._known: dict[bytes, KnownHead] = {}
-        #: Of a head with the empty line that ends it; None where it is not known.
-        self.get = self._known.get
+        self._newer: dict[bytes, KnownHead] = {}
+        self._older: dict[bytes, KnownHead] = {}
+        #: Of a head with the empty line that ends it; None where it is not of the newer. Changes with them.
+        self.get = self._newer.get
+
+    def renew(self, head: bytes) -> KnownHead | None:
+        """What is known of `head`, which is not of the newer; None where nothing is."""
+        known = self._older.pop(head, None)
+        if known is not None:
+            self._remember(head, known)
+        return known
 
     def learn(self, head: bytes, path: bytes, headers: Headers, size: int) -> None:
         """Remember `head`: of a POST of HTTP/1.1 without a query, after which the connection stays open. `path`
@@ -64,11 +77,17 @@ class KnownHeads:
         route, length = self._routes.get(path), dict(headers).get(b"content-length")
         if route is None or length is None or size != len(head) + int(length):
             return
-        if len(head) > LONGEST_HEAD or size > LARGEST:
-            return
-        if len(self._known) >= MOST_HEADS:
-            self._known.clear()
-        self._known[head] = KnownHead(size, path, tuple(headers), route.handler, route.bulkhead)
+        if len(head) <= LONGEST_HEAD and size <= LARGEST and len(headers) <= MOST_FIELDS:
+            self._remember(head, KnownHead(size, path, tuple(headers), route.handler, route.bulkhead))
+
+    def _remember(self, head: bytes, known: KnownHead) -> None:
+        if len(self._newer) >= MOST_HEADS // 2:
+            self._older, self._newer = self._newer, {}
+            self.get = self._newer.get
+        self._newer[head] = known
+
+    def __len__(self) -> int:
+        return len(self._newer) + len(self._older)
 
 
 class _Nobody:

@@ -31,7 +31,8 @@ class FastProtocol(Protocol):
 
     def _begin(self, data: bytes) -> None:
         end = data.find(END) + len(END)
-        known = self._known_heads.get(data[:end])
+        head = data[:end]
+        known = self._known_heads.get(head) or self._known_heads.renew(head)
         if known is not None and known.size == len(data):
             if not known.bulkhead.full:
                 known.bulkhead.arrive()
@@ -45,17 +46,17 @@ class FastProtocol(Protocol):
             self._turned_away()
         else:  # also who reads no refusals: before the next is read this one waits until it can be sent
             super()._begin(data)
-            self._learn(data, end)
+            self._learn(data, head)
 
     def _turned_away(self) -> None:
         if self._timeout is not None:
             self._clear_timeout()
         self._idle()
 
-    def _learn(self, data: bytes, end: int) -> None:
-        """The next request with the head of `data` may go the fast path, if `data` is a request, and no more.
+    def _learn(self, data: bytes, head: bytes) -> None:
+        """The next request with the `head` of `data` may go the fast path, if `data` is a request, and no more.
 
-        The parser passes over empty lines before a request: where `data` begins with those, `end` is theirs.
+        The parser passes over empty lines before a request: where `data` begins with those, `head` is no more.
         """
         if self._waiting or self._in_head or not self._answering or self.cycle.more_body:
             return
@@ -65,7 +66,7 @@ class FastProtocol(Protocol):
         if isinstance(self.app, Refusal):
             return
         if plain and scope["http_version"] == "1.1" and not scope["query_string"]:
-            self._known_heads.learn(data[:end], scope["raw_path"], [*scope["headers"]], len(data))
+            self._known_heads.learn(head, scope["raw_path"], [*scope["headers"]], len(data))
 
     def _answer(self, known: KnownHead, body: bytes) -> None:
         if self._timeout is not None:

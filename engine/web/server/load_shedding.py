@@ -35,7 +35,8 @@ REFUSAL = (
 _LONGEST_LINE = 64
 _LONGEST_HEAD = 4_096
 _FRAMING = re.compile(
-    rb"\r\n(?:content-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)|(transfer-encoding|expect|content-length)[ \t]*:)",
+    rb"\r\n(?:content-length:[ \t]*([0-9]{1,9})[ \t]*(?=\r\n)"
+    rb"|((?:transfer-encoding|expect|content-length)[ \t]*:|connection:[^\r\n]*close))",
     re.IGNORECASE,
 )
 
@@ -90,7 +91,8 @@ class EarlyRefusal:
 
 def request_size(head: bytes) -> int:
     """Bytes of a request by its head (without the empty line that ends it); -1 unless a length is stated, once,
-    and nothing else says how long the body is, or that the sender waits before it sends it."""
+    and nothing else says how long the body is, that the sender waits before it sends it, or that the connection is
+    to close, whose end some wait for."""
     stated = _FRAMING.findall(head + b"\r\n")
     if len(stated) != 1 or stated[0][1]:
         return -1
