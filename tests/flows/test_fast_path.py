@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engine.access import KeyRecord, Scope, Trust, hash_of
+from engine.clock import wall_ms
 from engine.events import Event
 from engine.web.server.fast_path import KnownHeads
 from tests.flows.api import API, WRITE, Process, serving
@@ -220,6 +222,22 @@ async def test_a_server_that_ends_answers_what_it_was_asked_and_says_so(process:
     assert b"connection: close" in head
     assert not await hung_up(reader)  # its body
     writer.close()
+
+
+@pytest.mark.parametrize("stored", [[], ["expired"], ["other scope"]])
+async def test_a_key_that_opens_no_more_opens_nothing_by_a_known_head(process: Process, stored: list[str]) -> None:
+    plain, now = "key-of-the-store", wall_ms()
+    held = KeyRecord("k", hash_of(plain), Trust.SECRET, (Scope.DECISIONS,))
+    process.keys.follow([held])
+    async with serving(process) as api, line(api) as (reader, writer):
+        for _ in range(2):
+            writer.write(ask("ann", key=plain))
+            assert (await answered(reader))[0] == 200
+        assert parsed_heads(process) == 1
+        later = {"expired": replace(held, expires_at=now - 1), "other scope": replace(held, scopes=())}
+        process.keys.follow([later[one] for one in stored])
+        writer.write(ask("ann", key=plain))
+        assert (await answered(reader))[0] == (403 if "other scope" in stored else 401)
 
 
 async def test_an_idle_connection_is_closed_and_a_busy_one_is_not(
