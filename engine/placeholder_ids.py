@@ -15,7 +15,8 @@ WORDS = frozenset(
     {
         "undefined", "null", "none", "nil", "nan", "n/a", "na", "#n/a", "\\n", "-1",
         "not set", "not_set", "notset", "not available", "not_available", "not provided", "not_provided",
-        "unset", "object object", "object undefined", "object null", "object promise",
+        "unset", "object object", "dbnull", "nonetype", "optional(nil", "redacted", "filtered", "masked",
+        "ffffffff-ffff-ffff-ffff-ffffffffffff",
         "anonymous", "anonymoususer", "anonymous user", "anonymous_user", "anon", "guest", "guest user",
         "guest_user", "guestuser", "unknown", "unknown user", "unknown_user", "nobody", "not_authenticated",
         "not authenticated", "unauthenticated", "not logged in", "not_logged_in", "logged out", "logged_out",
@@ -25,9 +26,13 @@ WORDS = frozenset(
 )  # fmt: skip
 
 _AROUND = " \t\r\n\v\f\0\xa0\u200b\u2060\ufeff\ufffd\"'`()[]{}<>"
-_ZEROS = "0.-_,;:?/"  # what zero UUIDs, 0, 0.0, -- and ? are made of
+_ZEROS = "0.-_,;:?/*"  # what zero UUIDs, 0, 0.0, --, ? and *** are made of
 _PLAIN = frozenset(ascii_letters + "123456789")  # begins most ids, and no zeros, blanks or templates
-_TEMPLATES = (("{{", "}}"), ("${", "}"), ("<%", "%>"), ("%%", "%%"))  # that nobody filled in
+#: Templates that nobody filled in, what scripts write of an object or a function, and Go of a missing text.
+_TEMPLATES = (
+    ("{{", "}}"), ("${", "}"), ("#{", "}"), ("<%", "%>"), ("%", "%"),
+    ("[object ", "]"), ("function", "}"), ("%!", ")"),
+)  # fmt: skip
 
 
 def words(more: Iterable[str]) -> frozenset[str]:
@@ -48,11 +53,11 @@ def is_placeholder(text: str, known: frozenset[str] = WORDS) -> bool:
     """
     if is_plain(text, known):
         return False
-    bare = text.strip(_AROUND)
+    bare, whole = text.strip(_AROUND).lower(), text.strip().lower()
     return (
         not bare.strip(_ZEROS)
-        or bare.lower() in known
-        or any(text.startswith(begin) and text.endswith(end) for begin, end in _TEMPLATES)
+        or bare in known
+        or any(whole.startswith(begin) and whole.endswith(end) for begin, end in _TEMPLATES)
     )
 
 

@@ -14,9 +14,14 @@ NOBODY = [
     "undefined", "null", "NULL", " None ", "nil", "<nil>", "(null)", "NaN", "N/A", "[object Object]", "anonymous",
     "Guest", "unknown", "0", "0.0", "-0", "-1", "-", "?", '""', "{}", "[]", "\u200b", "\ufeff", "\x00", "\ufffd",
     "00000000-0000-0000-0000-000000000000", "{00000000-0000-0000-0000-000000000000}", "0" * 32, "'undefined'",
-    "{{user.id}}", "${userId}", "<%= id %>", "%%USER_ID%%", 0, 0.0, -0.0, -1,
+    "{{user.id}}", "${userId}", "<%= id %>", "%%USER_ID%%", "%user_id%", "#{user.id}",
+    "[object HTMLInputElement]", "[Object Map]", "function () { [native code] }", "%!s(<nil>)", "Optional(nil)",
+    "***", "[Filtered]", "REDACTED", "ffffffff-ffff-ffff-ffff-ffffffffffff", " {{id}} ", 0, 0.0, -0.0, -1,
 ]  # fmt: skip
-SOMEBODY = ["ann", "0x1", "00000000-0000-0000-0000-000000000001", "guest-7", "Nil Smith", "10", 10, -7, "{ann}"]
+SOMEBODY = [
+    "ann", "0x1", "00000000-0000-0000-0000-000000000001", "guest-7", "Nil Smith", "10", 10, -7, "{ann}",
+    "#7", "[vip] ann", "object 7", "functional", "100%", "*ann*", "fffffffe",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("nobody", NOBODY)
