@@ -30,6 +30,7 @@ def record_of(
     indicator: str = "",
     activated: tuple[str, ...] = (),
     anonymous: bool = False,
+    others: tuple[str, ...] = (),
 ) -> DecisionRecord:
     """The record of a decision or cue that gives the offers `given` (positions), best first, where caps held
     `capped` back."""
@@ -50,6 +51,7 @@ def record_of(
         activated,
         ranking.arm.name,
         anonymous,
+        others,
     )
 
 

@@ -36,7 +36,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``at`` is engine time (of a cue: of the activation), epoch ms. ``capped`` are offers that a cap held back.
     ``features`` is what `pack_features` made. ``indicator`` is the one that the cue's offer names, ``activated``
     all that were activated at that moment; both empty for a decision. ``arm``: of the experiment. ``anonymous``:
-    of a cue, as `Cue` has it.
+    of a cue, as `Cue` has it. ``others``: the channels of a cue beside `channel`, which is the most promising.
     """
 
     version: int
@@ -51,6 +51,12 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     activated: tuple[str, ...] = ()
     arm: str = "all"
     anonymous: bool = False
+    others: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Where it was given, the most promising first."""
+        return (self.channel, *self.others)
 
     def vector(self) -> NDArray[np.float64]:
         """The features as they were; NaN for those the catalogue has got since."""

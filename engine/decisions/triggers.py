@@ -168,7 +168,8 @@ class _Asked(msgspec.Struct, frozen=True, eq=False, gc=False):
 def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[CueCandidate]:
     """The offer as a cue, once for each of the `ways` in which it may fill slots.
 
-    Outcomes count for the most promising of its channels, which comes first. Two cues of one moment have no
+    Outcomes count for the most promising of its channels, which comes first, unless their reporter has others
+    only. Two cues of one moment have no
     channel in common, so that channel makes their ids different. The record of a cue says that the offers before
     it were capped: else it would not be sent.
     """
@@ -195,8 +196,9 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         )  # fmt: skip
         capped = best.survivors.contactable[: way.places[slots[0]] - 1]
         record = record_of(
-            best, asked.customer, (position,), capped, (), indicator, asked.activated, cue.anonymous
-        )
+            best, asked.customer, (position,), capped, (), indicator, asked.activated, cue.anonymous,
+            channels[1:],
+        )  # fmt: skip
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
             encode_record(record), ends if WEB in slots else 0,

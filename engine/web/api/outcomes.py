@@ -71,7 +71,7 @@ class OutcomeRoutes:
         if record is None or not _may_report(caller, record):
             raise NotFound("no such decision, or it is older than a day", "decisionId")
         refuse_placeholder(record.customer, "decisionId", services.placeholders)
-        caller.require_channel(record.channel)
+        record = _as_reported(caller, record)
         if all(given.offer_id != report.offer_id for given in record.given):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())
@@ -98,6 +98,14 @@ def _may_report(caller: Principal, record: DecisionRecord) -> bool:
     if caller.visitor or not caller.public:
         return caller.vouches_for(record.customer)
     return record.anonymous or not record.indicator
+
+
+def _as_reported(caller: Principal, record: DecisionRecord) -> DecisionRecord:
+    """`record` of the channel for which its outcome counts: a cue for several has its most promising, or, where
+    `caller` is not for that, the first that it is for. Raises `Forbidden` when there is none."""
+    channel = next((one for one in record.channels if one in caller.channels), record.channel)
+    caller.require_channel(channel)
+    return record if channel == record.channel else msgspec.structs.replace(record, channel=channel)
 
 
 def read_report(body: bytes) -> OutcomeReport:

@@ -7,6 +7,7 @@ import pytest
 
 from engine.access import Scope
 from engine.customer_id import customer_id
+from engine.decisions.policy import make_policy
 from engine.events import Cue
 from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
 from tests.flows.api import frames, next_cue
@@ -69,6 +70,30 @@ async def test_the_user_the_company_and_an_anonymous_visitors_page_report(
     for caller, cue in ((ANN, hers), (key_for(Scope.OUTCOMES_WRITE), hers), (PUBLIC, visitors.cue)):
         assert (await reported(api, caller, cue)).status_code == 202
     assert [one.customer for one in pipeline.process.log.outcomes] == ["ann", "ann", "3f0c2a9e"]
+
+
+@pytest.mark.parametrize("accepted", [0, 40])
+async def test_a_page_reports_on_a_cue_that_it_shares_with_agents(
+    pipeline: Pipeline, api: httpx.AsyncClient, accepted: int
+) -> None:
+    """Whichever channel is the more promising by what was learned; the outcome counts for the page's."""
+    process = pipeline.process
+    process.policy = make_policy(process.rulebook, {("guide", "agent"): (accepted, 0)})
+    pipeline.worker.use(process.policy)
+    for _ in range(3):
+        await pipeline.send(api, PUBLIC, anonymousId="3f0c2a9e", event="Product Viewed")
+    entry = await process.store.latest(customer_id("3f0c2a9e"))
+    assert entry is not None
+    assert entry.cue.channels == (("agent", "web") if accepted else ("web", "agent"))
+    for caller in (PUBLIC, key_for(Scope.OUTCOMES_WRITE)):
+        assert (await reported(api, caller, entry.cue)).status_code == 202
+    assert [one.channel for one in process.log.outcomes] == ["web", "agent" if accepted else "web"]
+
+
+async def test_a_page_reports_on_no_cue_of_agents_alone(pipeline: Pipeline, api: httpx.AsyncClient) -> None:
+    (call,) = [cue for cue in await cues_of_a_user(pipeline, api) if cue.offer_id == "call"]
+    assert (await reported(api, ANN, call)).status_code == 403
+    assert (await reported(api, key_for(Scope.OUTCOMES_WRITE), call)).status_code == 202
 
 
 @pytest.mark.parametrize("reader", ["its page", "an agent", "nobody"])
