@@ -64,6 +64,8 @@ def faults(text: str) -> list[str]:
         ("cart.value > 1,500", ["14: write 1500, or 1.500 with a point"]),
         ("cart.value > 1.234,50", [f"14: write 1234.50{GROUPED}"]),
         ("cart.value > 1 000", [f"14: write 1000{GROUPED}"]),
+        ("cart.items > 08", ["14: write 8"]),
+        ("cart.items > 010 and watcher", ["14: write 10"]),
         ("cart.value > 5k", ["14: write 5000 for 5k"]),
         ("cart.items > 5 pieces", [f"14: write 5{ALONE}"]),
         ("cart.value > 10 % and watcher", ["14: write 0.10 for 10 %"]),

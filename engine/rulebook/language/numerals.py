@@ -65,11 +65,16 @@ def point(numeral: str) -> Advice:
     if _GROUPED.fullmatch(numeral) and marks != ["."]:
         decimal = marks[-1] in ".," and len(marks) > 1 and marks[-1] != marks[0]
         whole, _, rest = numeral.rpartition(marks[-1]) if decimal else (numeral, "", "")
-        plain = re.sub("[^0-9]", "", whole) + ("." + rest if decimal else "")
+        plain = _without_zeros(re.sub("[^0-9]", "", whole)) + ("." + rest if decimal else "")
         either = f", or {numeral.replace(',', '.')} with a point" if marks == [","] else ""
         return Advice(plain, f"write {plain}{either or ', with nothing between the digits but a point'}")
-    plain = re.sub(r"[^0-9,.]", "", numeral).replace(",", ".")
+    plain = _without_zeros(re.sub(r"[^0-9,.]", "", numeral).replace(",", "."))
     return Advice(plain, f"write {plain}, with a point" if "," in marks else f"write {plain}")
+
+
+def _without_zeros(digits: str) -> str:
+    """`digits` without zeros before them, with which neither YAML nor a condition takes them."""
+    return re.sub("^0+(?=[0-9])", "", digits)
 
 
 def percent(numeral: str) -> Advice:
