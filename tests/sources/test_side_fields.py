@@ -8,6 +8,7 @@ import pytest
 
 from engine.events import Kind
 from engine.sources.segment.values import MAX_LEFT_OUT
+from engine.sources.times import DAY
 from tests.sources.payloads import NOW, left_out, read, refusal, track
 
 HOUR = 3_600_000
@@ -132,6 +133,20 @@ def test_a_sent_at_that_cannot_be_read_corrects_no_clock(sent: object) -> None:
     assert (made.event.at, left_out(made)) == (NOW - HOUR, [("bad_time", "sentAt")])
     assert read(track(timestamp=NOW - HOUR), sent_at=sent).event.at == NOW - HOUR  # the batch's alike
     assert read(track(sentAt=sent)).event.at == NOW
+
+
+@pytest.mark.parametrize("sent", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", 0, -5, NOW - 401 * DAY])
+def test_nor_does_one_of_another_age(sent: object) -> None:
+    made = read(track(timestamp=NOW - HOUR, sentAt=sent))
+    assert (made.event.at, left_out(made)) == (NOW - HOUR, [("bad_time", "sentAt")])
+    assert read(track(timestamp=NOW - HOUR), sent_at=sent).event.at == NOW - HOUR
+
+
+def test_but_a_clock_that_begins_with_each_start_is_corrected() -> None:
+    made = read(track(timestamp=5, sentAt=65))
+    assert (made.event.at, left_out(made)) == (NOW - 60_000, [])
+    assert refusal(track(timestamp=5, sentAt=NOW)) == ("bad_time", "timestamp")
+    assert refusal(track(timestamp=NOW - 401 * DAY, sentAt="0001-01-01T00:00:00Z")) == ("bad_time", "timestamp")
 
 
 def test_the_timestamp_serves_for_an_original_one_that_cannot_be_read() -> None:

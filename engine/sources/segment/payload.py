@@ -27,7 +27,7 @@ from engine.sources.segment.ids import customer, message_id
 from engine.sources.segment.limits import LIMITS, Limits
 from engine.sources.segment.misspelt import meant
 from engine.sources.segment.values import leave_out, text
-from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
+from engine.sources.times import AGE_MS, engine_time, epoch_ms, happened_at, kept, within
 from engine.sources.tolerant_json import decode
 
 _CALLS: dict[str, Kind] = {
@@ -258,7 +258,17 @@ def _at(body: _Payload, sent_at: object, now: int, limits: Limits, left_out: lis
             sent = _sent(body.sent_at, left_out)
         if sent is None and sent_at is not None:
             sent = _sent(sent_at, left_out)
-    at = happened_at(original, sent, now)
+    try:
+        return _kept(happened_at(original, sent, now), now, limits, field)
+    except BadEvent:
+        if original is None or sent is None or abs(sent - now) <= AGE_MS:
+            raise
+    at = _kept(original, now, limits, field)  # the other clock is right, so Go's zero or a 0 is none
+    leave_out(BadEvent("bad_time", "more than 400 days from now", "sentAt"), left_out)
+    return at
+
+
+def _kept(at: int, now: int, limits: Limits, field: str) -> int:
     return kept(within(at, now, field), limits.earliest_ms, limits.latest_ms, field)
 
 
