@@ -39,6 +39,7 @@ OVERRIDDEN = {
     "pause_writing": ["self"],
     "resume_writing": ["self"],
     "data_received": ["self", "data"],
+    "eof_received": ["self"],
     "on_message_begin": ["self"],
     "on_headers_complete": ["self"],
     "on_body": ["self", "body"],
@@ -80,7 +81,10 @@ def test_the_end_of_an_answer_does_what_uvicorns_does() -> None:
 def test_an_exchange_has_what_uvicorn_asks_of_a_cycle() -> None:
     asked = set(re.findall(r"self\.cycle\.(\w+)", inspect.getsource(HttpToolsProtocol)))
     assert asked == {"body", "disconnected", "keep_alive", "message_event", "more_body", "response_complete"}
-    assert all(hasattr(Exchange(), name) for name in asked)
+    ours = set(re.findall(r"self\.cycle\.(\w+)", inspect.getsource(Protocol)))
+    assert "response_started" in ours
+    assert all(hasattr(Exchange(), name) for name in asked | ours)
+    assert "self.response_started = True" in inspect.getsource(RequestResponseCycle.send)
     started = inspect.getsource(HttpToolsProtocol._start_asgi_task)
     assert "self.tasks.add(task)" in started
 
