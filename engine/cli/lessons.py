@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from engine.access import VISITORS
 from engine.cli.execution import errors_as_exit_codes, load_settings
 from engine.cli.options import AsJson, ConfigFile
 from engine.cli.output import print_json
@@ -17,7 +18,9 @@ from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
 from engine.ports.lesson_store import Withdrawn
+from engine.settings import Settings
 from engine.store.keys import LESSONS_KEPT_DAYS
+from engine.web.auth.keys import configured_keys
 
 app = typer.Typer(name="lessons", help="What outcomes taught, and taking it back.", no_args_is_help=True)
 
@@ -55,12 +58,22 @@ def forget(
     with errors_as_exit_codes():
         first = moment(since, wall_ms())
         taken_back = in_store(settings, lambda store: store.forget_lessons(key, first, only_look))
+        if not taken_back and not _is_known(settings, key):
+            raise BadSettings(
+                f"there is no key {key}, and nothing was taught by one of that name since then: "
+                f"`cueline keys list` shows those there are, {VISITORS} stands for all tokens"
+            )
     if as_json:
         print_json(taken_back)
     elif not taken_back:
         typer.echo(f"nothing that {key} reported since then taught anything")
     else:
         _print(taken_back, only_look)
+
+
+def _is_known(settings: Settings, key: str) -> bool:
+    kept = [*configured_keys(settings.web), *in_store(settings, lambda store: store.access_keys())]
+    return key == VISITORS or any(record.id == key for record in kept)
 
 
 def moment(text: str, now: int) -> int:

@@ -65,7 +65,15 @@ def test_what_one_key_taught_is_taken_back() -> None:
     assert shown() == [before]
     assert json.loads(ran("forget", "--key", "shop", "--since", "1h", "--json").stdout) == taken
     assert [sum(value for value in one.values() if isinstance(value, int)) for one in shown()] == [0]
+    again = RUN.invoke(app, ["keys", "create", "shop", "--trust", "public"])
+    assert again.exit_code == 0, again.output
     assert "nothing that shop reported" in ran("forget", "--key", "shop", "--since", "1d").stdout
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_a_key_that_nobody_knows_is_a_mistake(as_json: tuple[str, ...]) -> None:
+    assert "there is no key nosuch" in ran("forget", "--key", "nosuch", "--since", "1h", *as_json, code=2).stderr
+    assert ran("forget", "--key", "visitor-tokens", "--since", "1h", *as_json).stderr == ""
 
 
 def test_the_table_is_for_people() -> None:

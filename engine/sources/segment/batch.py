@@ -37,7 +37,7 @@ def read_batch(payload: bytes, limits: Limits = LIMITS) -> SegmentBatch:
     if not batch.batch:
         raise BadEvent("malformed", "no events", "batch")
     if len(batch.batch) > limits.batch_events:
-        raise BadEvent("too_large", f"more than {limits.batch_events} events", "batch")
+        raise BadEvent("too_large", f"more than {limits.batch_events} events: split it", "batch")
     return batch
 
 

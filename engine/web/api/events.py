@@ -124,7 +124,7 @@ class EventRoutes:
 
     async def batch(self, request: Request, caller: Principal) -> Response:
         """Many at once; an invalid one does not stop the others."""
-        body, caller = await self._authorised(request, caller, self._web.max_batch_bytes)
+        body, caller = await self._authorised(request, caller, self._web.max_batch_bytes, ": send it in parts")
         with self._bulkhead:
             return await self._take(body, caller, request)
 
@@ -166,13 +166,16 @@ class EventRoutes:
             for reason in {one.reason for one in message.left_out} if message.left_out else ():
                 self._services.meter.add("events_warned", label=reason)
 
-    async def _authorised(self, request: Request, caller: Principal, limit: int) -> tuple[bytes, Principal]:
-        """The body of a request, and who holds its key, which may be in the body itself."""
+    async def _authorised(
+        self, request: Request, caller: Principal, limit: int, cure: str = ""
+    ) -> tuple[bytes, Principal]:
+        """The body of a request, and who holds its key, which may be in the body itself. `cure`: what helps when
+        it is larger than `limit`."""
         try:
             body = await read_body(request, limit, self._of_unknown if caller is NOBODY else self._of_known)
-        except TooLarge:
+        except TooLarge as large:
             self._services.meter.add("events_rejected", label="too_large")
-            raise
+            raise TooLarge(f"{large.detail}{cure}") from None
         if caller is NOBODY:
             key = self._services.source.write_key(body)
             caller = self._authenticator.of_body(key, Scope.EVENTS_WRITE, request)

@@ -49,6 +49,8 @@ from engine.web.services import Services
 
 log = logging.getLogger(__name__)
 
+_NOT_SERVED = "nothing is served here; /docs lists all calls"
+
 
 class Api(Application):
     """The application, with the feed whose streams must end before a server can, and the bulkheads."""
@@ -276,7 +278,7 @@ def _refuse_the_rest(app: Application, frame: Frame) -> None:
         methods = ("GET", "POST", "HEAD", "OPTIONS")
         path = request.path.encode()
         allowed = [method for method in methods if app.router.get_matching_route(method, path)]
-        raise WrongMethod(", ".join(allowed)) if allowed else NotFound("nothing is served here", "path")
+        raise WrongMethod(", ".join(allowed)) if allowed else NotFound(_NOT_SERVED, "path")
 
     other = Route("GET", "other", refuse, "Anything else", None, bulkhead=None, any_query=True)
     app.router.fallback = frame.around(other)

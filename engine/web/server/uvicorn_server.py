@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ import uvicorn
 from engine.web.server.app import Api
 from engine.web.server.fast_protocol import FastProtocol
 from engine.web.server.held_bytes import MOST_HELD, HeldBytes
+
+log = logging.getLogger("cueline")
 
 GRACE_S = 2  # open streams are cut off after this
 KEEP_ALIVE_S = 5  # a connection on which nothing is asked stays for so long
@@ -41,6 +44,8 @@ class _Server(uvicorn.Server):
                         self._protocol, sock=again, backlog=self.config.backlog
                     )
                 )
+        host, port = self.config.host, self.servers[0].sockets[0].getsockname()[1]
+        log.info("listening on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     def _protocol(self) -> asyncio.Protocol:
         """As uvicorn makes it."""
