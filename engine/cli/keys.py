@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from engine.access import PUBLIC_SCOPES, KeyRecord, Scope, Trust, faults_of, hash_of, make_key
 from engine.cli.execution import err, errors_as_exit_codes, load_settings
 from engine.cli.options import AsJson, ConfigFile
-from engine.cli.output import print_json
+from engine.cli.output import print_json, table_by_id
 from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
@@ -83,13 +82,9 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"where": where, **_described(record)} for where, record in held])
         return
-    table = Table("id", "trust", "scopes", "websites", "events", "rate", "a day", "made", "ends", "where")
+    table = table_by_id("id", (one.id for _, one in held), "trust", "scopes", "bounds", "where")
     for where, one in held:
-        table.add_row(
-            one.id, one.trust, " ".join(one.scopes), " ".join(one.origins) or "any", " ".join(one.kinds) or "–",
-            f"{one.rate:g}/s" if one.rate else "–",
-            f"{one.quota:,}" if one.quota else "–", _day(one.created_at), _day(one.expires_at, "never"), where,
-        )  # fmt: skip
+        table.add_row(one.id, one.trust, "\n".join(one.scopes), "\n".join(_bounds(one)), where)
     Console().print(table)
 
 
@@ -110,6 +105,19 @@ def _add(settings: Settings, record: KeyRecord) -> None:
     used = any(one.id == record.id for one in configured_keys(settings.web))
     if used or not in_store(settings, lambda store: store.add_key(record)):
         raise BadSettings(f"there is a key {record.id} already: give another name, or revoke that one first")
+
+
+def _bounds(one: KeyRecord) -> Iterator[str]:
+    """What it is kept to: websites, events, rate, quota and time."""
+    yield from one.origins
+    yield from one.kinds
+    if one.rate:
+        yield f"{one.rate:g}/s"
+    if one.quota:
+        yield f"{one.quota:,} a day"
+    if one.created_at:
+        yield f"made {_day(one.created_at)}"
+    yield f"ends {_day(one.expires_at)}" if one.expires_at else "never ends"
 
 
 def _described(record: KeyRecord) -> dict[str, object]:
@@ -140,5 +148,5 @@ def _moment(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1_000, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _day(ms: int, never: str = "–") -> str:
-    return _moment(ms)[:16].replace("T", " ") if ms else never
+def _day(ms: int) -> str:
+    return _moment(ms)[:16].replace("T", " ")

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from engine.access import VISITORS
 from engine.cli.execution import errors_as_exit_codes, load_settings
 from engine.cli.options import AsJson, ConfigFile
-from engine.cli.output import print_json
+from engine.cli.output import print_json, table_by_id
 from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
@@ -37,7 +36,9 @@ def show(config: ConfigFile = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"offerId": offer, "channel": channel, **one._asdict()} for (offer, channel), one in learned])
         return
-    table = Table("offer", "channel", "taken", "not taken", "taken (unknown)", "not taken (unknown)")
+    offers = (offer for (offer, _), _ in learned)
+    columns = ("channel", "taken", "not taken", "taken, unknown", "not taken, unknown")
+    table = table_by_id("offer", offers, *columns)
     for (offer, channel), one in learned:
         table.add_row(offer, channel, *(f"{number:,}" for number in one))
     Console().print(table)
@@ -96,7 +97,7 @@ def moment(text: str, now: int) -> int:
 
 
 def _print(taken_back: list[Withdrawn], only_look: bool) -> None:
-    table = Table("offer", "channel", "taken", "not taken")
+    table = table_by_id("offer", (one.offer_id for one in taken_back), "channel", "taken", "not taken")
     for one in taken_back:
         table.add_row(one.offer_id, one.channel, f"{one.successes:,}", f"{one.failures:,}")
     Console().print(table)

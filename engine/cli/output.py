@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 import orjson
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+WIDEST_ID = 32  # longer ones fold, and are whole too
 
 
 def print_json(content: object) -> None:
@@ -26,6 +30,16 @@ def show(result: msgspec.Struct, as_json: bool) -> None:
     for name, value in _flat(msgspec.to_builtins(result)):
         table.add_row(_in_words(name), f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
     Console().print(table)
+
+
+def table_by_id(name: str, ids: Iterable[str], *others: str) -> Table:
+    """A table whose first column, `name`, has `ids` whole; where room is short the `others` fold."""
+    table = Table(box=SIMPLE_HEAD)
+    longest = max(map(len, (name, *ids)))
+    table.add_column(name, width=min(longest, WIDEST_ID), overflow="fold")
+    for other in others:
+        table.add_column(other, overflow="fold")
+    return table
 
 
 def _in_words(name: str) -> str:

@@ -52,6 +52,19 @@ def test_a_key_is_shown_once_listed_without_it_and_revoked() -> None:
     assert listed() == []
 
 
+@pytest.mark.parametrize(("size", "lines"), [(32, 1), (64, 2)])
+def test_a_list_of_eighty_columns_cuts_nothing(monkeypatch: pytest.MonkeyPatch, size: int, lines: int) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    name, scopes = ("backend-of-the-shop-" * 4)[:size], ("customers:read", "decisions")
+    given = [argument for scope in scopes for argument in ("--scope", scope)]
+    ran("create", name, "--trust", "secret", *given, "--rate", "5", "--quota", "10000", "--days", "9")
+    shown = ran("list").stdout
+    parts = [name[place : place + 32] for place in range(0, size, 32)]
+    assert [part in shown for part in parts] == [True] * lines
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+
+
 def test_a_public_key_has_all_that_a_public_key_can_have() -> None:
     made = json.loads(
         ran("create", "shop", "--trust", "public", "--origin", "https://shop.example", "--json").stdout

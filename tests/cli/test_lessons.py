@@ -76,7 +76,8 @@ def test_a_key_that_nobody_knows_is_a_mistake(as_json: tuple[str, ...]) -> None:
     assert ran("forget", "--key", "visitor-tokens", "--since", "1h", *as_json).stderr == ""
 
 
-def test_the_table_is_for_people() -> None:
+def test_the_table_is_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
     assert "chat" in ran("show").stdout
     assert "would be taken back" in ran("forget", "--key", "shop", "--since", "1d", "--dry-run").stdout
     assert "were taken back" in ran("forget", "--key", "shop", "--since", "1d").stdout
