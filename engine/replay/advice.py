@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from engine.errors import BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
+from engine.errors import BadRequest, CuelineError, Forbidden, NotAuthorised, Overloaded, Unavailable
 
 _TO_NOW = "--shift-to-now with --speed 1 lets the log begin now"
 _REPLAY_CLOCK = "processes started with CUELINE_STREAM__CLOCK=replay run on the log's time"
+
+_KEY = "a secret key with the scope events:write (public ones, as in web.write_keys, are held to [rates])"
 
 Advice = tuple[tuple[str, ...], str]
 
@@ -38,7 +40,9 @@ def on_error(error: CuelineError, sent: int) -> str:
     """Advice for the error that ended a replay after `sent` events; empty where the error says enough."""
     match error:
         case NotAuthorised():
-            return "give one of the engine's web.write_keys in --write-key or CUELINE_WRITE_KEY; a demo prints its"
+            return f"give {_KEY} in --write-key or CUELINE_WRITE_KEY; a demo prints its"
+        case Forbidden():
+            return f"give {_KEY}; `cueline keys list` shows what each opens"
         case Overloaded():
             return "its /health/ready says whether Kafka or Redis is away; if neither is, a lower --speed helps"
         case Unavailable() if sent:

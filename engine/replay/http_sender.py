@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
+from engine.errors import BadEvent, BadRequest, Forbidden, NotAuthorised, Overloaded, Unavailable
 from engine.events import Message
 from engine.replay import segment_payload as payload
 from engine.replay.sender import Sent
@@ -25,8 +25,9 @@ class HttpSender:
     """``POST /v1/batch`` with the write key; idempotent: the same message ids on every attempt.
 
     `client` has the base URL and connection limits. After `patience_s` of refusals it raises
-    `Overloaded` (429, 503) or `Unavailable`; a wrong key is `NotAuthorised`, any other 4xx `BadRequest`.
-    `web` are the API's settings, as far as they are known here, for the size of a batch.
+    `Overloaded` (429, 503) or `Unavailable`; a wrong key is `NotAuthorised`, one that lacks the scope `Forbidden`,
+    any other 4xx `BadRequest`. `web` are the API's settings, as far as they are known here: for the size of a
+    batch.
     """
 
     checks_time = True
@@ -91,10 +92,20 @@ def _retry_after(answer: httpx.Response) -> int:
 
 def _checked(answer: httpx.Response) -> httpx.Response:
     if answer.status_code in (401, 403):
-        raise NotAuthorised(f"{answer.status_code}: the write key was refused", "--write-key")
+        kind = NotAuthorised if answer.status_code == 401 else Forbidden
+        raise kind(f"{answer.status_code}: the write key was refused: {_detail(answer)}", "--write-key")
     if answer.is_error and not _refusals(answer):
         raise BadRequest(f"{answer.status_code} from {answer.url}: {answer.text[:300]}")
     return answer
+
+
+def _detail(answer: httpx.Response) -> str:
+    """Why, in the server's words."""
+    try:
+        body: Any = answer.json()
+    except json.JSONDecodeError:
+        body = None
+    return str(body["detail"] if isinstance(body, dict) and "detail" in body else answer.reason_phrase)[:300]
 
 
 def _refusals(answer: httpx.Response) -> list[str]:

@@ -16,18 +16,20 @@ from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.clock import wall_ms
-from engine.errors import BadEvent, BadSettings
-from engine.events import Event, Kind
+from engine.customer_id import customer_id
+from engine.errors import BadEvent, BadSettings, Forbidden, NotAuthorised
+from engine.events import Event, Kind, Message
 from engine.kafka.topics import make_topics, topics_of
 from engine.kernels.partition import partition_of
 from engine.process.replay_target import open_target
+from engine.replay.http_sender import HttpSender
 from engine.replay.log_reader import LogReader
 from engine.replay.run import ReplayReport, replay
 from engine.replay.target import ReplayDestination
 from engine.settings import Kafka, Settings, Web
 from engine.sources.segment.logged import logged
 from engine.store.redis import RedisStore
-from tests.flows.api import WRITE, Process, serving
+from tests.flows.api import API, WRITE, Process, calling, serving
 from tests.flows.api import settings as web_settings
 from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey
@@ -238,3 +240,11 @@ def test_a_logged_payload_tells_its_own_time() -> None:
         with pytest.raises(BadEvent) as refused:
             logged(broken)
         assert refused.value.code == code
+
+
+async def test_a_key_without_the_scope_is_refused_in_the_servers_words() -> None:
+    log = Message(customer_id("ann"), Event(1, int(Kind.PAGE_VIEWED), wall_ms(), "m"))
+    for key, kind, why in ((API, Forbidden, "403.*no scope events:write"), ("none", NotAuthorised, "401")):
+        async with calling(Process(web_settings())) as client:
+            with pytest.raises(kind, match=why):
+                await HttpSender(client, key).send([log])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.errors import BadRequest, CuelineError, NotAuthorised, Overloaded, Unavailable
+from engine.errors import BadRequest, CuelineError, Forbidden, NotAuthorised, Overloaded, Unavailable
 from engine.kernels.wire import EARLIEST_MS
 from engine.replay.advice import on_error, on_refusals
 from engine.replay.sender import _AHEAD, _OUTSIDE
@@ -48,6 +48,7 @@ def test_refusals_that_say_it_themselves_need_no_advice() -> None:
     ("error", "sent", "word"),
     [
         (NotAuthorised("401: the write key was refused", "--write-key"), 0, "--write-key"),
+        (Forbidden("403: the write key was refused: this key lacks it", "--write-key"), 0, "events:write"),
         (Overloaded("503"), 10, "/health/ready"),
         (Unavailable("nothing answers"), 0, "cueline api"),
         (Unavailable("gone"), 10, "repeat the command"),
