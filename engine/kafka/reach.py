@@ -92,9 +92,12 @@ async def _explained(error: BaseException, address: str, kafka: Kafka) -> str:
         return reason
     host, port = split(address)
     protocol, other = kafka.security_protocol, _OTHER_PROTOCOL[kafka.security_protocol]
-    if uses_tls(kafka) != await tls.speaks_tls(host, port):
+    late = isinstance(cause, TimeoutError)
+    if await _speaks_otherwise(host, port, uses_tls(kafka), late):
         speaks = "no TLS" if uses_tls(kafka) else "TLS"
         return f"this port speaks {speaks}, and kafka.security_protocol is {protocol}: write {other}"
+    if late:
+        return f"no answer within {ANSWER_S:.0f} s"
     if reason := tls.explained(cause, "kafka", host):
         return reason
     if not uses_sasl(kafka):
@@ -126,6 +129,20 @@ def _of_network(error: BaseException) -> str:
         return "this name is not known"
     if isinstance(error, ConnectionRefusedError):
         return "nobody listens there"
-    if isinstance(error, TimeoutError):
-        return f"no answer within {ANSWER_S:.0f} s"
     return ""
+
+
+async def _speaks_otherwise(host: str, port: int, with_tls: bool, late: bool) -> bool:
+    """Whether the port speaks TLS where we do not, or none where we do. Some brokers take a handshake for the
+    length of a request, and wait for more (`late`): such a one is asked without TLS, and told nothing."""
+    if not with_tls:
+        return await tls.speaks_tls(host, port)
+    return await _answers_plainly(host, port) if late else not await tls.speaks_tls(host, port)
+
+
+async def _answers_plainly(host: str, port: int) -> bool:
+    try:
+        (await create_conn(host, port, request_timeout_ms=int(ANSWER_S * 1_000))).close()
+    except (KafkaError, OSError, TimeoutError):
+        return False
+    return True

@@ -20,6 +20,9 @@ from engine.settings import Redis, Tls
 _APART = "set redis.username and redis.password, and leave them out of redis.url"
 
 
+DEFAULT_USER = "default"
+
+
 class Endpoint(NamedTuple):
     """A server by TCP (`host`, `port`, `context` for TLS) or by a Unix socket (`path`)."""
 
@@ -49,7 +52,7 @@ def endpoint(redis: Redis) -> Endpoint:
         raise BadSettings("redis.url: what stands behind its ? cannot be used") from None
     path = end.path if isinstance(end, UnixDomainSocketConnection) else ""
     host, port = ("", 0) if path else (end.host, int(end.port))
-    return Endpoint(host, port, path, context, end.username or "default", end.password or "", int(end.db or 0))
+    return Endpoint(host, port, path, context, end.username or DEFAULT_USER, end.password or "", int(end.db or 0))
 
 
 def arguments(redis: Redis) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import socket
 
 from engine import tls
 from engine.settings import Redis
-from engine.store.endpoint import Endpoint, endpoint
+from engine.store.endpoint import DEFAULT_USER, Endpoint, endpoint
 from engine.store.resp import pack
 
 
@@ -21,6 +21,16 @@ async def unreachable(redis: Redis) -> str:
     except (OSError, EOFError, TimeoutError) as error:
         refusal = await _explained(error, end, redis)
     return refusal and f"redis.url: {end.address}: {refusal}"
+
+
+async def asks_no_password(redis: Redis) -> bool:
+    """Whether a password is set for the default user, and Redis takes any. Raises `BadSettings`, OSError, EOFError
+    and TimeoutError."""
+    end = endpoint(redis)
+    if not end.password or end.username != DEFAULT_USER:
+        return False
+    async with asyncio.timeout(redis.timeout_s):
+        return not await _refusal(end._replace(password=""))
 
 
 async def _refusal(end: Endpoint) -> str:

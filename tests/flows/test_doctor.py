@@ -15,6 +15,7 @@ import msgspec
 import pytest
 import redis
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from engine.access import KeyRecord, Scope, Trust, hash_of
@@ -155,6 +156,21 @@ async def test_services_that_are_away(settings: Settings) -> None:
     assert found["redis"].detail == "redis.url: 127.0.0.1:1: nobody listens there"
 
 
+async def test_tls_towards_a_broker_without_it(settings: Settings) -> None:
+    found = (await problems(changed(settings, "kafka", security_protocol="SSL")))["kafka"]
+    assert found.detail == (
+        f"kafka.brokers: {settings.kafka.brokers}: this port speaks no TLS, and kafka.security_protocol is SSL: "
+        "write PLAINTEXT"
+    )
+
+
+async def test_a_password_where_none_is_asked_for(settings: Settings) -> None:
+    await made(settings)
+    found = await problems(changed(settings, "redis", password=SecretStr("hush")))
+    assert {name: finding.state for name, finding in found.items()} == {"redis.password": "warning"}
+    assert "take redis.password away" in found["redis.password"].detail
+
+
 async def test_a_url_that_is_none(settings: Settings) -> None:
     assert "redis.url" in (await problems(changed(settings, "redis", url="nonsense")))["redis"].detail
 
@@ -248,6 +264,14 @@ async def test_partitions_that_do_not_agree(settings: Settings, valkey: Valkey) 
     found = await problems(settings)
     assert set(found) == {"kafka and redis"}
     assert "partition 7" in found["kafka and redis"].detail
+
+
+async def test_rules_that_are_elsewhere(settings: Settings, tmp_path: Path) -> None:
+    found = (await problems(changed(settings, "rules", directory=tmp_path / "nowhere")))["rules"]
+    assert found.state == "bad"
+    assert "rules.directory" in found.detail
+    empty = (await problems(changed(settings, "rules", directory=tmp_path)))["rules"]
+    assert "holds no rule files" in empty.detail
 
 
 async def test_a_store_ahead_of_its_topic_belongs_to_another(settings: Settings, valkey: Valkey) -> None:

@@ -16,9 +16,9 @@ from engine.process.doctor.finding import Finding, State
 from engine.process.doctor.keys import of_keys
 from engine.process.doctor.partitions import offsets, pauses
 from engine.settings import Redis, Settings
-from engine.store.endpoint import arguments
+from engine.store.endpoint import DEFAULT_USER, arguments
 from engine.store.keys import KEYS
-from engine.store.reach import unreachable
+from engine.store.reach import asks_no_password, unreachable
 from engine.store.redis import RedisStore
 
 LEAST_REDIS = 7  # the first with functions
@@ -38,19 +38,31 @@ async def of_redis(settings: Settings) -> tuple[list[Finding], dict[int, int]]:
         skew = skew_finding(*await _times(client))
         held, unread = await offsets(client)
         stored = await client.hlen(KEYS)
-    except (RedisError, OSError, TimeoutError) as error:
+        open_to_all = await _open_to_all(settings.redis)
+    except (RedisError, OSError, EOFError, TimeoutError) as error:
         return [Finding("redis", "bad", f"redis.url: no answer: {error}")], {}
     finally:
         await client.aclose()
     paused = await pauses(settings, held)
-    return [version, await _functions(settings), skew, await of_keys(settings, stored), *unread, *paused], held
+    functions, keys = await _functions(settings), await of_keys(settings, stored)
+    return [version, *open_to_all, functions, skew, keys, *unread, *paused], held
 
 
 def _client(settings: Redis) -> redis.asyncio.Redis:
     """It says nothing of itself, which would be one right more."""
     timeout: Any = {"socket_timeout": settings.timeout_s, "socket_connect_timeout": settings.timeout_s}
-    pool = redis.asyncio.ConnectionPool(**arguments(settings), **timeout, protocol=2, driver_info=None)
+    made = arguments(settings)
+    if made.get("password"):  # without a name it is refused where none is asked for
+        made.setdefault("username", DEFAULT_USER)
+    pool = redis.asyncio.ConnectionPool(**made, **timeout, protocol=2, driver_info=None)
     return redis.asyncio.Redis.from_pool(pool)
+
+
+async def _open_to_all(settings: Redis) -> list[Finding]:
+    if not await asks_no_password(settings):
+        return []
+    detail = "is set, and this Redis asks for none: set its requirepass, or take redis.password away"
+    return [Finding("redis.password", "warning", detail)]
 
 
 def version_finding(server: Mapping[str, Any]) -> Finding:

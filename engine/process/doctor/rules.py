@@ -13,6 +13,9 @@ def of_rules(settings: Settings) -> Finding:
     try:
         rulebook = load(settings.rules.directory)
     except BadRule as bad:
-        return Finding("rules", "bad", "\n".join(bad.faults))
+        faults = "\n".join(bad.faults)
+        if not settings.rules.directory.is_dir():
+            faults += ": set rules.directory (CUELINE_RULES__DIRECTORY) to the folder of the rule files"
+        return Finding("rules", "bad", faults)
     counts = f"{len(rulebook.indicators)} indicators, {len(rulebook.offers)} offers"
     return Finding("rules", "good", f"revision {rulebook.revision}: {counts}")
