@@ -260,10 +260,30 @@ async def test_partitions_that_do_not_agree(settings: Settings, valkey: Valkey) 
     other = await problems(changed(settings, "kafka", partitions=2))
     assert other[f"topic {settings.kafka.events_topic}"].state == "bad"
     assert "CUELINE_KAFKA__PARTITIONS=4" in other[f"topic {settings.kafka.events_topic}"].detail
+    assert other[f"topic {settings.kafka.outcomes_topic}"].detail == (
+        f"has 4 partitions, as {settings.kafka.events_topic} has"
+    )
     hold(valkey, 7, 0)
     found = await problems(settings)
     assert set(found) == {"kafka and redis"}
     assert "partition 7" in found["kafka and redis"].detail
+
+
+@pytest.mark.parametrize("configured", [PARTITIONS, 2])
+async def test_outcomes_that_differ_from_events_are_to_be_made_again(settings: Settings, configured: int) -> None:
+    kafka = settings.kafka
+    await make_topics(kafka, {kafka.events_topic: PARTITIONS, kafka.outcomes_topic: 2})
+    found = await problems(changed(settings, "kafka", partitions=configured))
+    assert found[f"topic {kafka.outcomes_topic}"].detail == (
+        f"has 2 partitions, {kafka.events_topic} has 4: make it again, with 4"
+    )
+    assert (f"topic {kafka.events_topic}" in found) == (configured != PARTITIONS)
+
+
+async def test_outcomes_alone_are_to_be_made_again(settings: Settings) -> None:
+    await make_topics(settings.kafka, {settings.kafka.outcomes_topic: 2})
+    found = (await problems(settings))[f"topic {settings.kafka.outcomes_topic}"]
+    assert found.detail == "has 2 partitions, the settings say 4: make it again"
 
 
 async def test_rules_that_are_elsewhere(settings: Settings, tmp_path: Path) -> None:

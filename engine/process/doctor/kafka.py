@@ -39,7 +39,7 @@ async def of_kafka(kafka: Kafka, held: Mapping[int, int]) -> Log:
         async with asyncio.timeout(PATIENCE_S):
             found, configs = await _topics(kafka)
             topics = [
-                _topic(kafka, name, wanted, found.get(name), configs.get(name, {}))
+                _topic(kafka, name, wanted, found, configs.get(name, {}))
                 for name, wanted in topics_of(kafka).items()
             ]
             ends = await _ends(kafka, found.get(kafka.events_topic, 0), held)
@@ -108,13 +108,12 @@ async def _started(start: Callable[[], Awaitable[Any]], stop: Callable[[], Await
         await stop()
 
 
-def _topic(kafka: Kafka, name: str, wanted: int, has: int | None, configs: Configs) -> Finding:
-    label = f"topic {name}"
+def _topic(kafka: Kafka, name: str, wanted: int, found: Mapping[str, int], configs: Configs) -> Finding:
+    label, has = f"topic {name}", found.get(name)
     if has is None:
         return Finding(label, "warning", f"is not there yet: a process that starts makes it ({wanted} partitions)")
-    if has != wanted:
-        cure = f"set CUELINE_KAFKA__PARTITIONS={has}" if name == kafka.events_topic else "make it again"
-        return Finding(label, "bad", f"has {has} partitions, the settings say {wanted}: {cure}")
+    if fault := _of_partitions(kafka, name, wanted, has, found.get(kafka.events_topic)):
+        return Finding(label, "bad", f"has {has} partitions, {fault}")
     if "compact" in configs.get(CLEANUP, ""):
         return Finding(label, "bad", f"{CLEANUP} is {configs[CLEANUP]}, which loses records: set it to delete")
     kept, meant = configs.get(RETENTION), configs_of(kafka).get(name, {}).get(RETENTION)
@@ -122,6 +121,19 @@ def _topic(kafka: Kafka, name: str, wanted: int, has: int | None, configs: Confi
         days = f"is kept for {int(kept) / DAY_MS:.3g} days, the settings say {kafka.audit_days}"
         return Finding(label, "warning", f"{days}: set its {RETENTION} to {meant}")
     return Finding(label, "good", f"{has} partitions{f', {_kept(int(kept))}' if kept else ''}")
+
+
+def _of_partitions(kafka: Kafka, name: str, wanted: int, has: int, events: int | None) -> str:
+    """What is wrong with the number `has`, where the topic of events has `events`; empty: nothing. The setting
+    follows that topic, which cannot be made again without loss, and so do outcomes."""
+    if name == kafka.outcomes_topic and events and has != events:
+        return f"{kafka.events_topic} has {events}: make it again, with {events}"
+    if has == wanted:
+        return ""
+    if name == kafka.outcomes_topic and events:
+        return f"as {kafka.events_topic} has"
+    cure = f"set CUELINE_KAFKA__PARTITIONS={has}" if name == kafka.events_topic else "make it again"
+    return f"the settings say {wanted}: {cure}"
 
 
 def _kept(ms: int) -> str:
