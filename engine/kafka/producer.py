@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ClusterAuthorizationFailedError, KafkaConnectionError, KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from engine.errors import Unavailable
@@ -24,6 +24,12 @@ from engine.settings import Kafka
 LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
 ACK_TIMEOUT_S = 10.0
 PING_TIMEOUT_S = 2.0
+
+
+NOT_IDEMPOTENT = (
+    "where a broker has none, set kafka.idempotent (CUELINE_KAFKA__IDEMPOTENT) to false; repeats are then dropped "
+    "by message id"
+)
 
 
 class _Record(NamedTuple):
@@ -62,7 +68,15 @@ class KafkaLog:
         except KafkaError as error:
             await self.close()
             why = await unreachable(self._settings)
-            raise Unavailable(why or f"Kafka at {self._settings.brokers}: {error}") from error
+            raise Unavailable(why or f"Kafka at {self._settings.brokers}: {self._refused(error)}") from error
+
+    def _refused(self, error: KafkaError) -> str:
+        """Why a broker that answers takes no producer."""
+        if not self._settings.idempotent or isinstance(error, KafkaConnectionError):
+            return repr(error)
+        if isinstance(error, ClusterAuthorizationFailedError):
+            return "this user may write to no topic: give it the rights of README's table"
+        return f"it takes no idempotent producer ({error!r}): {NOT_IDEMPOTENT}"
 
     @property
     def is_open(self) -> bool:

@@ -22,7 +22,7 @@ from engine.access import KeyRecord, Scope, Trust, hash_of
 from engine.cli.app import app
 from engine.cli.doctor import show
 from engine.customer_id import customer_id
-from engine.errors import BadSettings
+from engine.errors import BadSettings, Unavailable
 from engine.events import Event, Kind, Message
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
@@ -169,6 +169,19 @@ async def test_a_password_where_none_is_asked_for(settings: Settings) -> None:
     found = await problems(changed(settings, "redis", password=SecretStr("hush")))
     assert {name: finding.state for name, finding in found.items()} == {"redis.password": "warning"}
     assert "take redis.password away" in found["redis.password"].detail
+
+
+async def test_a_broker_without_idempotent_producers(settings: Settings) -> None:
+    await made(settings)
+    asking = changed(settings, "kafka", idempotent=True)
+    found = await problems(asking)
+    if settings.kafka.idempotent:  # the broker has them
+        assert found == {}
+        return
+    assert {name: finding.state for name, finding in found.items()} == {"kafka.idempotent": "bad"}
+    assert "CUELINE_KAFKA__IDEMPOTENT" in found["kafka.idempotent"].detail
+    with pytest.raises(Unavailable, match=r"kafka\.idempotent \(CUELINE_KAFKA__IDEMPOTENT\) to false"):
+        await KafkaLog(asking.kafka).open()
 
 
 async def test_a_url_that_is_none(settings: Settings) -> None:
@@ -404,6 +417,7 @@ def test_the_command_tells_and_its_exit_code_too(
 
 def test_the_command_is_content_with_warnings(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_KAFKA__BROKERS", settings.kafka.brokers)
+    monkeypatch.setenv("CUELINE_KAFKA__IDEMPOTENT", str(settings.kafka.idempotent))
     monkeypatch.setenv("CUELINE_KAFKA__EVENTS_TOPIC", settings.kafka.events_topic)
     monkeypatch.setenv("CUELINE_REDIS__URL", settings.redis.url)
     monkeypatch.setenv("CUELINE_RULES__DIRECTORY", str(RULES))

@@ -13,8 +13,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from engine.errors import BadSettings
-from engine.kafka.reach import unreachable
+from engine.errors import BadSettings, Unavailable
+from engine.kafka.producer import NOT_IDEMPOTENT, KafkaLog
+from engine.kafka.reach import ANSWER_S, unreachable
 from engine.kafka.security import client_options
 from engine.kafka.topics import CLEANUP, DAY_MS, RETENTION, configs_of, topics_of
 from engine.process.doctor.finding import Finding
@@ -42,12 +43,30 @@ async def of_kafka(kafka: Kafka, held: Mapping[int, int]) -> Log:
                 _topic(kafka, name, wanted, found, configs.get(name, {}))
                 for name, wanted in topics_of(kafka).items()
             ]
+            producer = await _producer(kafka)
             ends = await _ends(kafka, found.get(kafka.events_topic, 0), held)
     except BadSettings as wrong:
         return Log([Finding("kafka", "bad", str(wrong))])
     except (KafkaError, OSError, TimeoutError) as error:
         return Log([Finding("kafka", "bad", f"kafka.brokers: {kafka.brokers}: no answer: {error!r}")])
-    return Log([Finding("kafka", "good", f"{kafka.brokers} answers"), *topics], ends)
+    return Log([Finding("kafka", "good", f"{kafka.brokers} answers"), *producer, *topics], ends)
+
+
+async def _producer(kafka: Kafka) -> list[Finding]:
+    """Opens one as api and worker do, where that asks for more than an answer."""
+    if not kafka.idempotent:
+        return []
+    log, name = KafkaLog(kafka), "kafka.idempotent"
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await log.open()
+    except TimeoutError:
+        return [Finding(name, "bad", f"no producer id within {ANSWER_S:.0f} s: {NOT_IDEMPOTENT}")]
+    except Unavailable as error:
+        return [Finding(name, "bad", str(error))]
+    finally:
+        await log.close()
+    return [Finding(name, "good", "a producer is taken")]
 
 
 Configs = Mapping[str, str]
