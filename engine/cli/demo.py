@@ -14,6 +14,10 @@ from engine.errors import BadSettings
 
 DIRECTORY = Path(".cueline/demo")
 
+#: figures that count the input alone; the others count what is sent by hand, too
+_MADE_UP = {"eventsSent": "events sent by the shoppers", "eventsSkipped": "events of the shoppers refused"}
+_OF_LOG = {"eventsSent": "events sent from the log", "eventsSkipped": "lines or events of the log skipped"}
+
 
 def _long_enough(seconds: float) -> float:
     if seconds and not 5 <= seconds < math.inf:
@@ -81,4 +85,4 @@ def demo(
         wishes = Wishes(chosen, seconds, port, rules, _writable(directory), as_json, browser, log_batches)
         result = run(lambda: Demo(wishes).run(), "WARNING")
     if result is not None:
-        show(result, as_json)
+        show(result, as_json, _MADE_UP if input is None else _OF_LOG)

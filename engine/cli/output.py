@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,14 +21,15 @@ def print_json(content: object) -> None:
     typer.echo(orjson.dumps(content, default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY).decode())
 
 
-def show(result: msgspec.Struct, as_json: bool) -> None:
-    """Print a result for a program or for a person."""
+def show(result: msgspec.Struct, as_json: bool, words: Mapping[str, str] | None = None) -> None:
+    """Print a result for a program or for a person. `words`: names of figures whose keys say too little."""
     if as_json:
         print_json(result)
         return
     table = Table("figure", "value")
     for name, value in _flat(msgspec.to_builtins(result)):
-        table.add_row(_in_words(name), f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
+        called = (words or {}).get(name) or _in_words(name)
+        table.add_row(called, f"{value:,}" if isinstance(value, int | float) else str(value or "–"))
     Console().print(table)
 
 

@@ -66,10 +66,10 @@ class Input(msgspec.Struct, frozen=True):
 
 class Feed:
     """Sends an `Input`; ``sent`` is how many events the API has accepted so far, in how many ``requests``, and
-    ``customers`` whose they are."""
+    ``customers`` whose they are; ``skipped``, at the end, how many lines and events were not accepted."""
 
     def __init__(self, chosen: Input, sender: Sender, set_clock: SetClock) -> None:
-        self.sent = self.requests = 0
+        self.sent = self.skipped = self.requests = 0
         self.customers: set[str] = set()
         self._chosen = chosen
         self._sender = _Noting(sender, self.customers)
@@ -98,7 +98,7 @@ class Feed:
             stop=self._over,
             slice_ms=LOG_SLICE_MS,
         )
-        self.sent = report.sent
+        self.sent, self.skipped = report.sent, report.skipped
 
     async def _traffic(self) -> None:
         speed = self._chosen.speed or TRAFFIC_SPEED
@@ -107,7 +107,7 @@ class Feed:
         rng = np.random.default_rng(self._chosen.seed)
         traffic = Traffic(rng, anchor.engine_ms, self._chosen.customers, self._chosen.rate / speed)
         report = await send_paced(traffic, self._sender, anchor, self._saw, self._over, TRAFFIC_SLICE_MS)
-        self.sent = report.sent
+        self.sent, self.skipped = report.sent, report.skipped
 
     def _saw(self, progress: ReplayProgress) -> None:
         self.sent = progress.sent

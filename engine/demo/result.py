@@ -19,9 +19,13 @@ class Quantiles(msgspec.Struct, frozen=True):
 
 
 class Result(msgspec.Struct, frozen=True, rename="camel"):
-    """The counts of a demo, and how long things took; ``restarts`` of children that died unplanned."""
+    """The counts of a demo, and how long things took; ``restarts`` of children that died unplanned.
+
+    ``events_sent`` are those of the input alone, ``events_skipped`` its lines and events that were not accepted;
+    the others count what is sent by hand, too."""
 
     events_sent: int
+    events_skipped: int
     events_applied: int
     events_duplicate: int
     events_dead_lettered: int
@@ -44,6 +48,7 @@ def accounted(tallies: Mapping[str, int]) -> int:
 
 def collect(
     sent: int,
+    skipped: int,
     tallies: Mapping[str, int],
     decision_ms: Sample,
     cue_ms: Sample,
@@ -56,6 +61,7 @@ def collect(
     freshness = [1_000 * seconds for seconds in quantiles(worker_metrics, "freshness_seconds", [0.5, 0.99])]
     return Result(
         events_sent=sent,
+        events_skipped=skipped,
         events_applied=tallies.get("applied", 0),
         events_duplicate=tallies.get("duplicates", 0),
         events_dead_lettered=tallies.get("deadletters", 0),

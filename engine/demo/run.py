@@ -272,6 +272,7 @@ class Demo:
         rulebook = await _asked(client, "/v1/rulebook")
         return collect(
             feed.sent,
+            feed.skipped,
             await store.tallies(),
             agent.decision_ms,
             agent.cue_ms,

@@ -21,5 +21,7 @@ def test_a_table_has_words_and_json_has_keys(capsys: pytest.CaptureFixture[str])
     assert "events sent 1,200" in table
     assert "indicators activated 3" in table
     assert "cue ms p50 1.5" in table
+    show(result, False, {"eventsSent": "events of ours"})
+    assert "events of ours 1,200" in " ".join(capsys.readouterr().out.replace("│", " ").split())
     show(result, True)
     assert capsys.readouterr().out == '{"eventsSent":1200,"indicatorsRisen":3,"cueMs":{"p50":1.5}}\n'

@@ -111,14 +111,17 @@ async def test_where_nothing_can_be_written_it_uses_a_temporary_directory(start:
 
 
 async def test_the_page_stays_when_the_log_is_over(start: Demos, tmp_path: Path) -> None:
-    (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n")
+    (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\nno line of a log\n")
     demo = await start("--input", str(log))
     async with asyncio.timeout(START_S):
         _ = [line async for line in until(demo, b"the page stays")]
     demo.send_signal(signal.SIGINT)
     out, _ = await asyncio.wait_for(demo.communicate(), END_S)
     assert demo.returncode == 0, out
-    assert b"events applied" in out
+    summary = " ".join(out.decode().replace("│", " ").split())
+    assert "events sent from the log 1 " in summary
+    assert "lines or events of the log skipped 1 " in summary
+    assert "events applied" in summary
 
 
 @pytest.mark.slow
