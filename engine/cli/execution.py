@@ -33,6 +33,21 @@ def load_settings(config: Path | None) -> Settings:
         raise typer.Exit(2) from None
 
 
+#: how a sentence begins that says which service is not there, and the variable of the setting it names
+_ADDRESSES = {"redis.url: ": "CUELINE_REDIS__URL", "kafka.brokers: ": "CUELINE_KAFKA__BROKERS"}
+
+
+def _with_variable(text: str) -> str:
+    """
+    >>> _with_variable("redis.url: host:6379: nobody listens there")
+    'redis.url: host:6379: nobody listens there (redis.url is set by CUELINE_REDIS__URL, or in the settings file)'
+    """
+    for begin, variable in _ADDRESSES.items():
+        if text.startswith(begin):
+            return f"{text} ({begin[:-2]} is set by {variable}, or in the settings file)"
+    return text
+
+
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
     """Print errors as text, without a traceback, each kind with its own exit code."""
@@ -46,7 +61,8 @@ def errors_as_exit_codes() -> Iterator[None]:
         err.print(f"[bold red]settings[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         raise typer.Exit(2) from None
     except (CuelineError, OSError) as error:
-        err.print(f"[bold red]{type(error).__name__}[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        said = escape(_with_variable(str(error)))
+        err.print(f"[bold red]{type(error).__name__}[/] {said}", highlight=False, soft_wrap=True)
         raise typer.Exit(1) from None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from engine.settings import Settings
+from engine.store.reach import explaining
 from engine.store.redis import RedisStore
 
 T = TypeVar("T")
@@ -18,6 +19,8 @@ def in_store(settings: Settings, ask: Callable[[RedisStore], Awaitable[T]]) -> T
     async def asked() -> T:
         store = RedisStore(settings.redis, settings.kafka.partitions)
         try:
+            async with explaining(settings.redis):
+                await store.open()
             return await ask(store)
         finally:
             await store.close()

@@ -134,7 +134,7 @@ def _of_network(error: BaseException) -> str:
 
 async def _speaks_otherwise(host: str, port: int, with_tls: bool, late: bool) -> bool:
     """Whether the port speaks TLS where we do not, or none where we do. Some brokers take a handshake for the
-    length of a request, and wait for more (`late`): such a one is asked without TLS, and told nothing."""
+    length of a request, and wait for more (`late`): such a one is asked for its version, without TLS."""
     if not with_tls:
         return await tls.speaks_tls(host, port)
     return await _answers_plainly(host, port) if late else not await tls.speaks_tls(host, port)

@@ -22,6 +22,7 @@ from engine.process.replay_clock import follow_clock
 from engine.process.rulebook_in_use import RulebookInUse
 from engine.process.signals import stop_on_signals
 from engine.settings import Settings
+from engine.store.reach import explaining
 from engine.store.redis import RedisStore
 
 log = logging.getLogger("cueline")
@@ -45,7 +46,8 @@ class Process:
         """Connect; on leaving, stop what was started and close. Raises `Unavailable`, and what made a part of the
         process fail, also while it stopped."""
         kafka = self.settings.kafka
-        await self.store.open()
+        async with explaining(self.settings.redis):
+            await self.store.open()
         await make_topics(kafka, topics_of(kafka))
         await self.log.open()
         stop_on_signals(self.stop)

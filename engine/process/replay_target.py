@@ -16,6 +16,7 @@ from engine.replay.http_sender import HttpSender
 from engine.replay.sender import LogSender, Sender
 from engine.replay.target import ReplayDestination, ReplayTarget
 from engine.settings import Settings
+from engine.store.reach import explaining
 from engine.store.redis import RedisStore
 
 
@@ -31,7 +32,8 @@ async def open_target(where: ReplayDestination, settings: Settings) -> AsyncIter
         if settings.stream.clock == "replay":
             store = RedisStore(settings.redis, settings.kafka.partitions)
             stack.push_async_callback(store.close)
-            await store.open()
+            async with explaining(settings.redis):
+                await store.open()
             held = ClockKeeper(store.set_clock)
             await stack.enter_async_context(held.kept())
             set_clock = held.set

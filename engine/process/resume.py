@@ -10,6 +10,7 @@ import msgspec
 from engine.kafka.log_ends import log_ends
 from engine.ports.stream_store import Pause
 from engine.settings import Settings
+from engine.store.reach import explaining
 from engine.store.redis import RedisStore
 
 
@@ -27,6 +28,8 @@ async def resume(settings: Settings, partitions: Collection[int]) -> list[Resume
     whatever they are; later ones are checked again. Doing so twice is doing so once. Raises `Unavailable`."""
     store = RedisStore(settings.redis, settings.kafka.partitions)
     try:
+        async with explaining(settings.redis):
+            await store.open()
         paused = await _paused(store, settings.kafka.partitions)
         chosen = {
             partition: pause for partition, pause in paused.items() if not partitions or partition in partitions

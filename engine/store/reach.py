@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from engine import tls
+from engine.errors import Unavailable
 from engine.settings import Redis
 from engine.store.endpoint import DEFAULT_USER, Endpoint, endpoint
 from engine.store.resp import pack
@@ -21,6 +24,15 @@ async def unreachable(redis: Redis) -> str:
     except (OSError, EOFError, TimeoutError) as error:
         refusal = await _explained(error, end, redis)
     return refusal and f"redis.url: {end.address}: {refusal}"
+
+
+@asynccontextmanager
+async def explaining(redis: Redis) -> AsyncIterator[None]:
+    """Where Redis turns out to be `Unavailable` meanwhile, say why in the words of `unreachable`."""
+    try:
+        yield
+    except Unavailable as error:
+        raise Unavailable(await unreachable(redis) or str(error)) from error
 
 
 async def asks_no_password(redis: Redis) -> bool:

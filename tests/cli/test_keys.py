@@ -133,3 +133,10 @@ def test_the_readmes_commands_do_what_it_says() -> None:
     assert [one["id"] for one in listed()] == ["backend", "desk", "shop"]
     ran(*commands[-1])
     assert [one["id"] for one in listed()] == ["backend", "shop"]
+
+
+def test_a_redis_that_is_not_there_is_named_with_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_REDIS__URL", "redis://127.0.0.1:1/0")
+    said = ran("list", code=1).stderr
+    assert "redis.url: 127.0.0.1:1: nobody listens there" in said
+    assert "CUELINE_REDIS__URL" in said
