@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -21,7 +20,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from engine.demo import kernels
+from engine.demo import elsewhere, kernels
 from engine.demo.children import Children
 from engine.demo.feed import Feed, Input
 from engine.demo.keys import DemoKeys
@@ -37,6 +36,7 @@ from engine.replay.clock_keeper import ClockKeeper
 from engine.replay.http_sender import HttpSender
 from engine.retry import attempts
 from engine.settings import Redis
+from engine.settings_sources import read_settings
 from engine.store.redis import RedisStore
 
 PARTITIONS = 4  # tansu reads a fetch from the beginning of a partition: few fetches keep it fresh for longer
@@ -67,7 +67,7 @@ class Demo:
     def __init__(self, wishes: Wishes) -> None:
         self._wishes = wishes
         self._began = time.monotonic()
-        self._keys = DemoKeys()
+        self._keys = DemoKeys(read_settings().web.token_keys)
         self._port = wishes.port or free_port()
         self._worker_port = free_port()
         self._out = Console(stderr=wishes.as_json)
@@ -97,7 +97,8 @@ class Demo:
         return None
 
     def _check_place(self) -> None:
-        """Raises `BadSettings` when port or directory are in use, for both at once."""
+        """Raises `BadSettings` when port or directory are in use, for both at once, or a settings file named."""
+        elsewhere.refuse_settings_file()
         if not 0 <= self._port < 65_536:
             raise BadSettings(f"{self._port} is not a port")
         taken = [] if is_free(self._port) else [f"port {self._port} is in use"]
@@ -124,6 +125,8 @@ class Demo:
             self._say(f"ready in {time.monotonic() - self._began:.1f} s: [bold]{url}/[/]  (Ctrl-C ends it)")
             self._say(f"write key {self._keys.write}  API key {self._keys.api}")
             self._say(f"metrics {url}/metrics and http://{HOST}:{self._worker_port}/metrics")
+            others = elsewhere.services(services.brokers, services.redis_url, PARTITIONS)
+            self._say(f"other commands (keys, lessons, doctor) find it by\n{elsewhere.export(others)}")
             if self._wishes.browser and not self._wishes.seconds and sys.stdout.isatty():
                 webbrowser.open(url)
             store = RedisStore(Redis(url=services.redis_socket_url), PARTITIONS)
@@ -146,14 +149,10 @@ class Demo:
     def _environment(self, services: LocalServices) -> dict[str, str]:
         rules = self._wishes.rules.absolute()
         return {
-            **{name: "" for name in os.environ if name.startswith("CUELINE_CONFIG")},
             **TANSU_GROUP,
-            "CUELINE_KAFKA__BROKERS": services.brokers,
-            "CUELINE_KAFKA__PARTITIONS": str(PARTITIONS),
-            "CUELINE_KAFKA__IDEMPOTENT": "false",  # tansu has no idempotent producers
+            **elsewhere.services(services.brokers, services.redis_socket_url, PARTITIONS),
             "CUELINE_KAFKA__FETCH_WAIT_MS": "10",
             "CUELINE_STREAM__LOST_LOG": "restart",  # tansu comes back empty when it dies
-            "CUELINE_REDIS__URL": services.redis_socket_url,
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__LATENESS_MS": str(self._wishes.input.lateness_ms),
             "CUELINE_STREAM__METRICS_PORT": str(self._worker_port),

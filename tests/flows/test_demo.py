@@ -3,11 +3,14 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import socket
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from engine.demo.feed import Input
@@ -18,11 +21,50 @@ from tests.patience import PATIENCE_S
 START_S = 2 * PATIENCE_S  # it starts four processes
 
 
+async def signs_a_visitors_token(page: str) -> None:
+    """As README asks for one, with the demo's cookie."""
+    asked = {"userId": "ann", "anonymousIds": ["visitor-1"], "scope": "cues:read outcomes:write decisions"}
+    async with httpx.AsyncClient(base_url=page, trust_env=False, timeout=PATIENCE_S) as client:
+        await client.get("/")
+        made = (await client.post("/v1/visitor-tokens", json=asked)).json()["token"]
+        opened = {"authorization": f"Bearer {made}"}
+        async with httpx.AsyncClient(
+            base_url=page, trust_env=False, timeout=PATIENCE_S, headers=opened
+        ) as visitor:
+            asked = {"customerId": "ann", "channel": "web"}
+            assert (await visitor.post("/v1/decisions", json=asked)).status_code == 200
+
+
+async def leads_other_commands(line: str) -> None:
+    """What the demo prints for a shell brings `cueline keys` to the demo's Redis."""
+    given = {"NAME": "shop", "PYTHONPATH": str(ROOT), "ENGINE": f"{sys.executable} -m engine"}
+    script = f"{line}\n$ENGINE keys create $NAME --trust public && $ENGINE keys list && $ENGINE doctor --json"
+    shell = await asyncio.create_subprocess_exec(
+        *("sh", "-e", "-c", script), cwd=ROOT, env=os.environ | given, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await shell.communicate()
+    assert shell.returncode == 0, out
+    assert b"shop" in out
+
+
+async def test_a_file_of_settings_is_refused(start: Demos, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUELINE_CONFIG", "config/production.toml")
+    demo = await start()
+    printed, _ = await asyncio.wait_for(demo.communicate(), END_S)
+    assert demo.returncode == 2
+    assert b"CUELINE_CONFIG is config/production.toml" in printed
+    assert b"starting" not in printed
+
+
 async def test_without_arguments_it_runs_until_it_is_interrupted(start: Demos) -> None:
     demo = await start("--json")
     async with asyncio.timeout(START_S):
         seen = [line async for line in until(demo, b"metrics ")]
         await events_applied(seen[-1])
+        (page,) = re.findall(rb"(http\S+)/metrics and", seen[-1])
+        await signs_a_visitors_token(page.decode())
+        *_, line = [line async for line in until(demo, b"export ")]
+        await leads_other_commands(line.decode())
     assert demo.returncode is None, b"".join(seen)
 
     demo.send_signal(signal.SIGINT)
