@@ -145,3 +145,28 @@ async def test_who_keeps_asking_is_not_hung_up_on_and_who_falls_silent_is(
         while loop.time() < until:  # five times the silence that is allowed
             assert (await line.ask(request()))[0] == 503
         assert await asyncio.wait_for(line.reader.read(), PATIENCE_S) == b""
+
+
+async def test_who_asks_again_at_once_is_answered_after_a_rest_and_loses_nothing(process: Process) -> None:
+    async with connected(process) as line:
+        assert (await line.ask(request()))[0] == 200
+        fill(process)
+        for _ in range(3):
+            line.writer.write(request())
+        answers = [(await line.answer())[0] for _ in range(3)]
+        assert answers == [503] * 3
+        line.writer.write(request())
+        assert (await line.answer())[0] == 503
+        fill(process, full=False)
+        line.writer.write(request())  # while it rests
+        assert (await line.answer())[0] == 200
+
+
+async def test_who_hangs_up_while_it_rests_is_forgotten(process: Process) -> None:
+    async with connected(process) as line:
+        fill(process)
+        assert (await line.ask(request()))[0] == 503
+        line.writer.write(request())
+        line.writer.write_eof()
+        assert (await line.answer())[0] == 503
+        assert await asyncio.wait_for(line.reader.read(), PATIENCE_S) == b""

@@ -16,7 +16,9 @@ from engine.web.server.load_shedding import (
     LAG_S,
     LOOK_EVERY_S,
     REFUSAL,
+    REST_S,
     SHARE_OF_DEADLINE,
+    SHRINKING,
     SMOOTHING,
     EarlyRefusal,
     LoadShedding,
@@ -32,13 +34,18 @@ REQUEST = HEAD + b"\r\n\r\nbody"
 
 
 class Client:
-    """A connection that notes what is sent on it."""
+    """A connection that notes what is sent on it, and when it is read again."""
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []
+        self.read_again = asyncio.Event()
 
-    def write_now(self, data: bytes) -> None:
-        self.sent.append(data)
+    def refuse(self, answer: bytes) -> None:
+        self.sent.append(answer)
+        self.read_again.clear()
+
+    def go_on(self) -> None:
+        self.read_again.set()
 
 
 def bulkhead(most: int = MOST) -> Bulkhead:
@@ -65,6 +72,9 @@ def test_with_lag_as_many_are_let_in_as_are_answered_in_time(rate: int) -> None:
     places.inside = LEAST
     shedding.observe(LAG_S + 0.001, LOOK_EVERY_S)
     limit = rate * DEADLINE_S * SHARE_OF_DEADLINE
+    for _ in range(20):  # in steps
+        places.answered += round(rate * LOOK_EVERY_S)
+        shedding.observe(LAG_S + 0.001, LOOK_EVERY_S)
     assert places.allowed == pytest.approx(limit, rel=0.02)
     before = places.allowed
     shedding.observe(LAG_S, LOOK_EVERY_S)
@@ -74,16 +84,45 @@ def test_with_lag_as_many_are_let_in_as_are_answered_in_time(rate: int) -> None:
 def test_the_rate_is_a_mean_over_some_looks() -> None:
     places = bulkhead()
     shedding = LoadShedding(places, DEADLINE_S)
-    places.answered, places.inside = 10_000, LEAST
+    places.answered, places.inside = 1_000, LEAST
+    places.allow(LEAST)
     shedding.observe(1.0, 0.1)
-    assert places.allowed == min(MOST, round(SMOOTHING * 100_000 * DEADLINE_S * SHARE_OF_DEADLINE))
+    assert places.allowed == round(SMOOTHING * 10_000 * DEADLINE_S * SHARE_OF_DEADLINE)
+
+
+def test_places_are_taken_away_in_steps() -> None:
+    """Before a flood few were answered because few asked."""
+    places = bulkhead()
+    places.inside = LEAST
+    shedding = LoadShedding(places, DEADLINE_S)
+    shedding.observe(1.0, LOOK_EVERY_S)
+    assert places.allowed == round(MOST * SHRINKING)
+    shedding.observe(1.0, LOOK_EVERY_S)
+    assert places.allowed == round(round(MOST * SHRINKING) * SHRINKING)
+
+
+def test_while_few_ask_the_rate_that_was_reached_is_remembered() -> None:
+    places = bulkhead()
+    shedding = LoadShedding(places, DEADLINE_S)
+    for _ in range(100):
+        places.answered += round(8_000 * LOOK_EVERY_S)
+        shedding.observe(0.0, LOOK_EVERY_S)
+    for _ in range(100):  # nobody
+        shedding.observe(0.0, LOOK_EVERY_S)
+    places.inside = LEAST
+    places.allow(LEAST)
+    places.answered += round(8_000 * LOOK_EVERY_S)
+    shedding.observe(1.0, LOOK_EVERY_S)
+    assert places.allowed == pytest.approx(8_000 * DEADLINE_S * SHARE_OF_DEADLINE, rel=0.02)
 
 
 @pytest.mark.parametrize(("most", "least"), [(MOST, LEAST), (LEAST, LEAST), (LEAST - 1, LEAST - 1), (2, 2)])
 def test_some_are_always_let_in(most: int, least: int) -> None:
     places = bulkhead(most)
     places.inside = LEAST
-    LoadShedding(places, DEADLINE_S).observe(10.0, LOOK_EVERY_S)
+    shedding = LoadShedding(places, DEADLINE_S)
+    for _ in range(20):
+        shedding.observe(10.0, LOOK_EVERY_S)
     assert places.allowed == least
 
 
@@ -139,6 +178,26 @@ async def test_one_too_many_in_a_turn_is_told_so_in_the_next() -> None:
     await asyncio.sleep(0)
     assert not early.turn_away(REQUEST, clients[0])
     assert (places.turned_away, len(clients[1].sent)) == (2, 1)
+
+
+async def test_who_was_refused_is_read_again_after_a_rest() -> None:
+    places = bulkhead(1)
+    places.enter()
+    early, loop = EarlyRefusal({b"POST /v1/decisions": places}), asyncio.get_running_loop()
+    first, second = Client(), Client()
+    began = loop.time()
+    assert early.turn_away(REQUEST, first)
+    await asyncio.sleep(REST_S / 2)
+    assert early.turn_away(REQUEST, second)
+    async with asyncio.timeout(PATIENCE_S):
+        await first.read_again.wait()
+        assert loop.time() - began >= REST_S * 0.9
+        await second.read_again.wait()
+        assert loop.time() - began >= REST_S * 1.4
+        assert early.turn_away(REQUEST, first)  # and again
+        await asyncio.sleep(0)
+        await first.read_again.wait()
+    assert [len(first.sent), len(second.sent)] == [2, 1]
 
 
 async def test_who_takes_no_place_turns_nobody_away() -> None:

@@ -279,7 +279,8 @@ async def _not_asked(request: Request) -> Response:
 
 
 @pytest.mark.parametrize("known", [True, False])
-async def test_who_reads_no_refusals_is_sent_no_more_of_them(known: bool) -> None:
+async def test_who_reads_no_refusals_is_sent_no_more_of_them(known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.web.server.load_shedding.REST_S", 0.0)
     app, loop = Full(known), asyncio.get_running_loop()
     async with listening(app) as (server, port), asyncio.timeout(PATIENCE_S):
         with socket.socket() as client:

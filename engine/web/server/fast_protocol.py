@@ -20,7 +20,7 @@ NO_REFUSAL, NO_HEADS = EarlyRefusal({}), KnownHeads({})
 
 
 class FastProtocol(Protocol):
-    """`Protocol` with a fast path: an answer takes 40 µs less of 100, and a refusal a third of its time."""
+    """`Protocol` with a fast path: a decision takes 40 µs less of 100."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected."""
@@ -39,14 +39,25 @@ class FastProtocol(Protocol):
                 self._answer(known, data[end:])
                 return
             if not self.flow.write_paused:
-                self._early_refusal.refuse(known.bulkhead, self._cork)
+                self._early_refusal.refuse(known.bulkhead, self)
                 self._turned_away()
                 return
-        if not self.flow.write_paused and self._early_refusal.turn_away(data, self._cork):
+        if not self.flow.write_paused and self._early_refusal.turn_away(data, self):
             self._turned_away()
         else:  # also who reads no refusals: before the next is read this one waits until it can be sent
             super()._begin(data)
             self._learn(data, head)
+
+    def refuse(self, answer: bytes) -> None:
+        """Send `answer` at once, and read no more. (Called by `EarlyRefusal`.)"""
+        if not self.transport.is_closing():
+            self._cork.write_now(answer)
+            self.flow.pause_reading()
+
+    def go_on(self) -> None:
+        """Read again. (Called by `EarlyRefusal`.)"""
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def _turned_away(self) -> None:
         if self._timeout is not None:

@@ -1,7 +1,7 @@
 """Refuses decisions that cannot be made in time: early, before they are parsed, so that refusing costs little.
 
 While the event loop keeps up, every place of their bulkhead may be taken. While it lags, no more are let in at
-once than are answered within two fifths of their deadline at the rate at which they are answered now (Little's
+once than are answered within half of their deadline at the rate at which they are answered now (Little's
 law: L = rate x wait; J. Little, Operations Research 9, 1961), since a request waits in its socket and for its
 turn, too. A slow Redis makes the loop wait and not lag, and is not what is dealt with here.
 """
@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Mapping
 from typing import Protocol
 
 from engine.web.server.bulkheads import LEAST, Bulkhead
 
 LOOK_EVERY_S = 0.05
-LAG_S = 0.006
-SHARE_OF_DEADLINE = 0.4
+LAG_S = 0.003
+SHARE_OF_DEADLINE = 0.5
 GROWTH = 1.1  # of the limit, at each look without lag
+SHRINKING = 0.6  # of it, at the most: before a flood few were answered because few asked
 SMOOTHING = 0.3  # of the newest rate in the mean
 
 REFUSAL_BODY = (
@@ -32,6 +34,9 @@ REFUSAL = (
     b"content-length: %d\r\n\r\n%b" % (len(REFUSAL_BODY), REFUSAL_BODY)
 )
 
+REST_S = 0.05
+WAKE_TOGETHER_S = 0.002
+
 _LONGEST_LINE = 64
 _LONGEST_HEAD = 4_096
 _FRAMING = re.compile(
@@ -41,26 +46,31 @@ _FRAMING = re.compile(
 )
 
 
-class QuickWriter(Protocol):
+class RefusedClient(Protocol):
     """The connection that a request came on."""
 
-    def write_now(self, data: bytes) -> None:
-        """Send `data` by a system call."""
+    def refuse(self, answer: bytes) -> None:
+        """Send `answer` at once, and read no more."""
+
+    def go_on(self) -> None:
+        """Read again."""
 
 
 class EarlyRefusal:
     """Where requests are turned away that find no place. `by_line`: whose places a request takes, by what its
     first line says, such as ``POST /v1/decisions``.
 
-    A refusal is sent in the next turn of the event loop: a client that asks again as soon as it is refused is read
-    once in a turn, so that it keeps nobody else waiting.
+    A refusal is sent in the next turn of the event loop, and says when to come back. A client that asks again at
+    once is not read for `REST_S`: of five times the load most are refusals, and each takes a tenth of a decision's
+    time. One that heeds `Retry-After` never notices.
     """
 
     def __init__(self, by_line: Mapping[bytes, Bulkhead]) -> None:
         self._by_line = by_line
-        self._refused: list[QuickWriter] = []
+        self._refused: list[RefusedClient] = []
+        self._resting: deque[tuple[float, list[RefusedClient]]] = deque()  # until when, the earliest first
 
-    def turn_away(self, content: bytes, connection: QuickWriter) -> bool:
+    def turn_away(self, content: bytes, connection: RefusedClient) -> bool:
         """Refuse `content`, read where a request begins, if it is exactly one request for a bulkhead without a
         place. One that is not yet whole, or that more follows, goes the long way."""
         end = content.find(b" HTTP/1.1\r\n", 0, _LONGEST_LINE)
@@ -76,7 +86,7 @@ class EarlyRefusal:
         self.refuse(bulkhead, connection)
         return True
 
-    def refuse(self, bulkhead: Bulkhead, connection: QuickWriter) -> None:
+    def refuse(self, bulkhead: Bulkhead, connection: RefusedClient) -> None:
         """Refuse the request that has come on `connection`, where no answer is on its way."""
         bulkhead.turned_away += 1
         if not self._refused:
@@ -86,7 +96,19 @@ class EarlyRefusal:
     def _send(self) -> None:
         refused, self._refused = self._refused, []
         for connection in refused:
-            connection.write_now(REFUSAL)
+            connection.refuse(REFUSAL)
+        loop = asyncio.get_running_loop()
+        if not self._resting:
+            loop.call_later(REST_S, self._wake)
+        self._resting.append((loop.time() + REST_S, refused))
+
+    def _wake(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._resting and self._resting[0][0] <= loop.time() + WAKE_TOGETHER_S:
+            for connection in self._resting.popleft()[1]:
+                connection.go_on()
+        if self._resting:
+            loop.call_at(self._resting[0][0], self._wake)
 
 
 def request_size(head: bytes) -> int:
@@ -126,11 +148,12 @@ class LoadShedding:
         """The loop came `lag_s` later than it was to, `seconds` after it last came."""
         bulkhead = self._bulkhead
         rate, self._answered = (bulkhead.answered - self._answered) / seconds, bulkhead.answered
-        self._rate += SMOOTHING * (rate - self._rate)
+        if rate > self._rate or lag_s > LAG_S:  # when few ask, few answers say nothing of how many there could be
+            self._rate += SMOOTHING * (rate - self._rate)
         if lag_s <= LAG_S:
             bulkhead.allow(round(bulkhead.allowed * GROWTH))
         elif bulkhead.wanted >= LEAST:  # else something else held the loop up
-            bulkhead.allow(round(self._rate * self._wait_s))
+            bulkhead.allow(max(round(self._rate * self._wait_s), round(bulkhead.allowed * SHRINKING)))
 
     def _look_later(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = loop.call_later(LOOK_EVERY_S, self._look, loop, loop.time() + LOOK_EVERY_S)
