@@ -169,9 +169,8 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
     """The offer as a cue, once for each of the `ways` in which it may fill slots.
 
     Outcomes count for the most promising of its channels, which comes first, unless their reporter has others
-    only. Two cues of one moment have no
-    channel in common, so that channel makes their ids different. The record of a cue says that the offers before
-    it were capped: else it would not be sent.
+    only. Two cues of one moment have no channel in common, so that channel makes their ids different. The record
+    of a cue says that the offers before it were capped: else it would not be sent.
     """
     policy, moment = asked.policy, asked.moment
     rulebook, counted = policy.rulebook, policy.candidates[position]

@@ -59,9 +59,7 @@ class Bulkhead:
     @property
     def full(self) -> bool:
         """Whether all places are wanted."""
-        return (
-            self.inside + self.arriving * self._share > self.allowed - 1
-        )  # as `wanted` >= `allowed`, in half the time
+        return self.inside + self.arriving * self._share > self.allowed - 1  # as `wanted` >= `allowed`
 
     def enter(self) -> None:
         """Let a request in; raises `Overloaded`."""
