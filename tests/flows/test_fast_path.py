@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from engine.access import KeyRecord, Scope, Trust, hash_of
 from engine.clock import wall_ms
 from engine.events import Event
-from engine.web.server.fast_path import KnownHeads
+from engine.web.server.fast_path import Exchange, KnownHeads
 from tests.flows.api import API, WRITE, Process, serving
 from tests.flows.api import settings as api_settings
 from tests.flows.connections import answered, hung_up, line
@@ -207,7 +207,21 @@ async def test_who_will_say_no_more_is_answered_and_hung_up_on(process: Process,
     assert parsed_heads(process) == 1
 
 
-async def test_a_server_that_ends_answers_what_it_was_asked_and_says_so(process: Process) -> None:
+async def test_a_server_that_ends_answers_what_it_was_asked_and_says_so(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchanges: list[Exchange] = []
+
+    def noted() -> Exchange:
+        exchanges.append(Exchange())
+        return exchanges[-1]
+
+    async def open_when_it_ends() -> None:
+        while exchanges[-1].keep_alive:  # until the server has told its connections
+            await asyncio.sleep(0.001)
+        process.log.open.set()
+
+    monkeypatch.setattr("engine.web.server.fast_protocol.Exchange", noted)
     async with serving(process) as api:
         reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
         writer.write(track(1))
@@ -216,7 +230,8 @@ async def test_a_server_that_ends_answers_what_it_was_asked_and_says_so(process:
         writer.write(track(2))
         await process.log.asked.acquire()
         await process.log.asked.acquire()
-        asyncio.get_running_loop().call_later(0.3, process.log.open.set)  # after the server began to end
+        opening = asyncio.create_task(open_when_it_ends())
+    await opening
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
     assert head.startswith(b"HTTP/1.1 200")
     assert b"connection: close" in head
