@@ -97,6 +97,11 @@ class Unavailable(CuelineError):
     """Kafka or Redis did not answer."""
 
 
+class BadReply(Unavailable):
+    """Redis answered a command with an error that is that command's own: tried again, it would most likely fail
+    again."""
+
+
 class Fenced(CuelineError):
     """A commit was refused: the partition's epoch or offset in the store is not ours."""
 

@@ -15,7 +15,7 @@ from typing import Any
 import hiredis
 import msgspec
 
-from engine.errors import Unavailable
+from engine.errors import BadReply, Unavailable
 from engine.settings import Redis
 from engine.store.endpoint import endpoint
 from engine.store.resp import pack
@@ -25,6 +25,12 @@ Replies = list[Any]
 log = logging.getLogger(__name__)
 
 SEND_BUFFER = 1 << 21
+
+#: How an error begins that is of the state of the server, and not of the command: it passes.
+OF_THE_SERVER = (
+    *("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS"),
+    *("MISCONF", "OOM", "NOAUTH", "NOPERM", "WRONGPASS", "ERR max number of clients"),
+)
 
 
 class _Call(msgspec.Struct, gc=False):
@@ -62,7 +68,8 @@ class Connection:
 
     `call` and `pipe` queue their bytes behind those of every earlier call before they return, also while the
     connection is being made. When it breaks, a reply exceeds ``timeout_s``, or Redis answers with an error,
-    every call in flight raises `Unavailable`. ``prepare`` runs on each new connection before anything else.
+    every call in flight raises `Unavailable`, but the one whose error it was `BadReply`. ``prepare`` runs on each
+    new connection before anything else.
     Belongs to one event loop. Raises `BadSettings` when made of settings that contradict each other.
     """
 
@@ -144,7 +151,7 @@ class Connection:
         if wire is not self._wire or not self._sent:
             return
         if isinstance(reply, hiredis.ReplyError):
-            self._drop(str(reply))
+            self._refused(self._sent.popleft(), str(reply))
             return
         call = self._sent[0]
         call.wanted -= 1
@@ -154,6 +161,13 @@ class Connection:
             self._sent.popleft()
             if not call.future.done():
                 call.future.set_result(reply if call.replies is None else call.replies)
+
+    def _refused(self, call: _Call, why: str) -> None:
+        """Redis answered `call` with an error: a new connection begins anew for all."""
+        kind = Unavailable if why.startswith(OF_THE_SERVER) else BadReply
+        if not call.future.done():
+            call.future.set_exception(kind(f"Redis: {why}"))
+        self._drop(why)
 
     def broken(self, wire: Wire, why: str) -> None:
         """The socket is gone."""

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from engine.errors import BadSettings, Fenced, Unavailable
+from engine.customer_id import customer_id
+from engine.errors import BadReply, BadSettings, Fenced, Unavailable
+from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate
 from engine.ports.lesson_store import Lessons
 from engine.ports.stream_store import Commit, Position
@@ -418,3 +420,21 @@ async def test_a_lesson_that_is_no_number_keeps_no_outcome_waiting(
     assert await redis_store.learn(outcome("1-x", "call"), True)
     assert await redis_store.propensities() == {("call", "web"): Lessons(1, 0)}
     assert redis_store.connections == 1
+
+
+async def test_an_error_of_a_command_is_told_from_one_of_the_server(own: Valkey, own_store: RedisStore) -> None:
+    """Who sends it again and again must know which of the two it is."""
+    taken = TakenCue(customer_id("ann"), "offer", 1, "")
+    await own_store.open()
+    client = redis.Redis.from_url(own.url)
+    key = own_store._keys.history_prefix[own_store._keys.of_customer(b"ann")] + b"ann"
+    client.set(key, "no hash")
+    with pytest.raises(BadReply, match="history"):
+        await own_store.take_cues([taken])
+    client.delete(key)
+    client.config_set("maxmemory", 1)
+    with pytest.raises(Unavailable, match="OOM") as told:
+        await own_store.take_cues([taken])
+    assert type(told.value) is Unavailable
+    client.config_set("maxmemory", 0)
+    assert await own_store.take_cues([taken]) == 0

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from engine.customer_id import customer_id
-from engine.errors import Unavailable
+from engine.errors import BadReply, Unavailable
 from engine.events import Cue
 from engine.meter import PrometheusMeter
 from engine.ports.cue_store import CueEntry, TakenCue
@@ -27,6 +27,7 @@ class Store(MemoryStore):
         super().__init__(4)
         self.calls: list[list[int]] = []
         self.fault: Exception | None = None
+        self.refusal: Exception = ValueError("not to be read")
         self.refused: set[int] = set()  # moments of notes that it cannot take, nor others with them
         self.go = asyncio.Event()
         self.go.set()
@@ -38,7 +39,7 @@ class Store(MemoryStore):
         if self.fault is not None:
             raise self.fault
         if self.refused & {cue.at for cue in taken}:
-            raise ValueError("not to be read")
+            raise self.refusal
         self.calls.append([cue.at for cue in taken])
         return len(taken)
 
@@ -118,6 +119,24 @@ async def test_nothing_is_lost_while_the_store_is_away(store: Store, notes: Take
     await notes.stop()
 
 
+async def test_however_long_the_store_is_away_no_note_is_dropped(store: Store, notes: TakenCues) -> None:
+    """Neither one that waits alone, nor one that was refused before."""
+    store.refused = {1}
+    notes.note(entry(1), by_visitor=True)
+    await notes.start()
+    async with asyncio.timeout(PATIENCE_S):
+        while not notes._refused:
+            await asyncio.sleep(0.001)
+        store.fault = Unavailable("away")
+        notes.note(entry(2), by_visitor=True)
+        for _ in range(3 * (taken_cues.ATTEMPTS + 1)):
+            await store.asked.acquire()
+    store.fault, store.refused = None, set()
+    await told(store, 2)
+    assert notes._meter.value("cues_taken_dropped") == 0
+    await notes.stop()
+
+
 async def test_what_comes_while_one_is_tried_again_is_sent_behind_it(store: Store, notes: TakenCues) -> None:
     await notes.start()
     store.fault = Unavailable("away")
@@ -158,10 +177,11 @@ async def dropped(notes: TakenCues, number: int) -> None:
             await asyncio.sleep(0.001)
 
 
+@pytest.mark.parametrize("refusal", [ValueError("not to be read"), BadReply("WRONGTYPE")])
 async def test_a_note_that_the_store_cannot_take_keeps_no_other_and_is_dropped(
-    store: Store, notes: TakenCues, caplog: pytest.LogCaptureFixture
+    store: Store, notes: TakenCues, refusal: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store.refused = {3, 7}
+    store.refusal, store.refused = refusal, {3, 7}
     for number in range(12):
         notes.note(entry(number), by_visitor=True)
     await notes.start()

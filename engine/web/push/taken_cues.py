@@ -1,8 +1,8 @@
 """Which cues streams have taken, for the store: what no stream took gives its cap back when it ends.
 
 A stream only leaves a note. One task sends what has gathered in one round trip, so no stream waits for the store.
-Notes wait while the store is away. One that fails again and again when it is sent alone is dropped, so that it
-neither keeps the others nor is tried for ever.
+Notes wait while the store is away, for as long as that lasts. One that the store answers with a fault again and
+again when it is sent alone is dropped, so that it neither keeps the others nor is tried for ever.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import islice
 
 import msgspec
 
+from engine.errors import BadReply, Unavailable
 from engine.ports.cue_store import CueEntry, CueStore, TakenCue
 from engine.ports.meter import Meter
 
@@ -96,8 +97,8 @@ class TakenCues:
         some = list(islice(self._waiting, self._size))
         try:
             await self._take(some)
-        except Exception:  # of all, or of one of them: see which
-            if len(some) == 1 and self._forget(some):
+        except Exception as fault:  # of all, or of one of them: see which
+            if len(some) == 1 and not _is_outage(fault) and self._forget(some):
                 self._refused.append(_Refused(some[0]))
             self._size = 1
             raise
@@ -108,6 +109,8 @@ class TakenCues:
         try:
             await self._take([one.taken])
         except Exception as fault:
+            if _is_outage(fault):
+                raise
             self._refused.rotate(-1)
             one.failures += 1
             if one.failures == ATTEMPTS:
@@ -138,3 +141,8 @@ class TakenCues:
                 ATTEMPTS + 1,
                 exc_info=fault,
             )
+
+
+def _is_outage(fault: Exception) -> bool:
+    """Whether no note can have caused `fault`."""
+    return isinstance(fault, Unavailable) and not isinstance(fault, BadReply)
