@@ -20,7 +20,7 @@ from engine.rulebook.directory import load
 from loadtest.flood import Flood, Tally, flooded
 from loadtest.http_load import post
 from loadtest.many_rules import write_rules
-from loadtest.overload import ENOUGH, peak_of, resident_mb
+from loadtest.overload import peak_of, resident_mb, sum_of
 from loadtest.processors import processors
 
 RULES = Path(__file__).parent.parent.parent / "rules"
@@ -104,13 +104,16 @@ async def test_a_generator_that_fails_says_why() -> None:
         await flooded(flood(1))
 
 
-def test_the_peak_is_the_highest_that_was_nearly_all_good() -> None:
-    clean, more, busy = Tally(planned=1_000, good=1_000), Tally(planned=2_000, good=1_980), Tally(4_000, 3_000)
-    assert more.good == ENOUGH * more.planned
-    assert peak_of([clean, more, busy], 2.0) == 990.0
-    assert peak_of([Tally(planned=2_000, good=1_979), busy], 1.0) == 3_000.0  # none was: the best of all
+def test_the_peak_is_the_most_that_was_good_at_one_rate() -> None:
+    below, at, above = Tally(planned=1_000, good=1_000), Tally(planned=2_000, good=1_900), Tally(4_000, 1_899)
+    assert peak_of([below, at, above], 2.0) == 950.0
     with pytest.raises(Unavailable):
         peak_of([Tally(planned=5)], 1.0)
+
+
+def test_what_became_of_requests_is_added_by_kind() -> None:
+    one, other = Tally(1, 2, 3, 4, 5, 6, 7), Tally(10, 20, 30, 40, 50, 60, 70)
+    assert sum_of(one, other) == Tally(11, 22, 33, 44, 55, 66, 77)
 
 
 def test_the_rules_that_are_swapped_in_compile(tmp_path: Path) -> None:
@@ -140,5 +143,5 @@ def test_the_whole_benchmark_in_short() -> None:
     assert {"probeMaxMs", "rssGrowthMb", "swapStallMaxMs", "quietStallMaxMs"} <= set(printed)
     assert printed["peakPerSecond"] > 0
     assert printed["probeMaxMs"] > 0
-    assert printed["offeredPerSecond"] == pytest.approx(5 * printed["peakPerSecond"], rel=0.2)
+    assert printed["offeredPerSecond"] >= 4 * printed["peakPerSecond"]
     assert os.sched_getaffinity(0) == cores

@@ -20,7 +20,13 @@ NO_REFUSAL, NO_HEADS = EarlyRefusal({}), KnownHeads({})
 
 
 class FastProtocol(Protocol):
-    """`Protocol` with a fast path: a decision takes 40 µs less of 100."""
+    """`Protocol` with a fast path: a decision takes 40 µs less of 100.
+
+    A request that comes while its connection rests, refused a moment ago, is held as it is and taken up after the
+    rest. Of what follows it nothing is read: not to read at all would cost two system calls more a refusal.
+    """
+
+    _resting = False  # nothing is parsed until `go_on`
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client connected."""
@@ -30,6 +36,9 @@ class FastProtocol(Protocol):
         self._scope = {"type": "http", "client": self.client, "query_string": b""}
 
     def _begin(self, data: bytes) -> None:
+        if self._resting:
+            self._keep(data)
+            return
         end = data.find(END) + len(END)
         head = data[:end]
         known = self._known_heads.get(head) or self._known_heads.renew(head)
@@ -48,18 +57,41 @@ class FastProtocol(Protocol):
             super()._begin(data)
             self._learn(data, head)
 
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more: what it has asked is taken up before its rest is over."""
+        if not self._resting:
+            return super().eof_received()
+        self.go_on()
+        asyncio.get_running_loop().call_soon(super().eof_received)  # behind a refusal that is to be sent
+        return True
+
     def refuse(self, answer: bytes) -> None:
-        """Send `answer` at once, and read no more. (Called by `EarlyRefusal`.)"""
+        """Send `answer` at once. (Called by `EarlyRefusal`.)"""
         if not self.transport.is_closing():
             self._cork.write_now(answer)
-            self.flow.pause_reading()
 
     def go_on(self) -> None:
-        """Read again. (Called by `EarlyRefusal`.)"""
-        if not self.transport.is_closing():
-            self.flow.resume_reading()
+        """Take up what was asked meanwhile. (Called by `EarlyRefusal`.)"""
+        self._resting = False
+        if not self._waiting or self.transport.is_closing():
+            return
+        if self.flow.holding:  # it is more than a request, or came in pieces
+            self._continue()
+            return
+        data = self._waiting
+        self._keep(b"")
+        self._begin(data)
+
+    def _keep(self, data: bytes) -> None:
+        """Hold `data`, and go on reading: most clients send no more before they have their answer."""
+        self._waiting = data
+        self._held.set(self, len(data))
+
+    def _takes(self) -> bool:
+        return not self._resting and super()._takes()
 
     def _turned_away(self) -> None:
+        self._resting = True
         if self._timeout is not None:
             self._clear_timeout()
         self._idle()

@@ -50,19 +50,19 @@ class RefusedClient(Protocol):
     """The connection that a request came on."""
 
     def refuse(self, answer: bytes) -> None:
-        """Send `answer` at once, and read no more."""
+        """Send `answer` at once. What it asks from now on waits."""
 
     def go_on(self) -> None:
-        """Read again."""
+        """Take up what it has asked meanwhile."""
 
 
 class EarlyRefusal:
     """Where requests are turned away that find no place. `by_line`: whose places a request takes, by what its
     first line says, such as ``POST /v1/decisions``.
 
-    A refusal is sent in the next turn of the event loop, and says when to come back. A client that asks again at
-    once is not read for `REST_S`: of five times the load most are refusals, and each takes a fifth of a decision's
-    time (15 of 73 µs). One that heeds `Retry-After` never notices.
+    A refusal is sent in the next turn of the event loop, and says when to come back. What a client asks again at
+    once waits for `REST_S`: of five times the load most are refusals, and each takes up to a fifth of a decision's
+    time (15 of 73 µs, while reading was paused and resumed for each). One that heeds `Retry-After` never notices.
     """
 
     def __init__(self, by_line: Mapping[bytes, Bulkhead]) -> None:
