@@ -12,7 +12,7 @@ JARS := .cueline/kafka/jars
 SDKS := .cueline/sdks
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow steady test-kafka test-sdks sdks mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-overload bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow steady test-kafka test-sdks sdks mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-overload bench-growth bench-faults bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ bench-open-loop: .venv/dev ## latencies of decisions at half of the bare endpoin
 
 bench-overload: setup ## five times the decisions that are possible, and a large rulebook swapped in
 	@$(BIN)/cueline bench overload $(ARGS)
+
+bench-growth: setup ## what an event and a customer cost as customers become more (ARGS='--customers 10000,100000')
+	@$(BIN)/cueline bench growth $(ARGS)
 
 bench-faults: setup ## kill -9 at random, compare every row (ARGS='--kills 20')
 	@$(BIN)/cueline bench faults $(ARGS)

@@ -19,6 +19,7 @@ from loadtest.decisions import bench_decisions
 from loadtest.decisions_open import bench_open_loop
 from loadtest.endless_log import from_file, made_up
 from loadtest.faults import KillTarget, bench_faults
+from loadtest.growth import MOST_CUSTOMERS, Shop, bench_growth
 from loadtest.overload import bench_overload
 from loadtest.stream import bench_stream
 
@@ -89,6 +90,23 @@ def overload(
 
 
 @app.command()
+def growth(
+    customers: Annotated[
+        str, typer.Option(help="How many at each point, as numbers between commas.")
+    ] = "10000,100000,1000000",
+    events_per_customer: Annotated[int, typer.Option(min=1)] = 10,
+    active: Annotated[int, typer.Option(min=1, help="Customers who are there at a moment.")] = 1_000,
+    rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
+    as_json: AsJson = False,
+) -> None:
+    """The worker's processor time for an event, and Valkey's memory for a customer, as customers become more."""
+    counts = _counts(customers)
+    with errors_as_exit_codes():
+        result = asyncio.run(bench_growth(counts, Shop(events_per_customer, active, rules.absolute()), err))
+    show(result, as_json)
+
+
+@app.command()
 def faults(
     kills: Annotated[int, typer.Option(min=1, help="How many times something is killed.")] = 20,
     targets: Annotated[str, typer.Option(help="What is killed in turn: worker, redis, broker.")] = "worker",
@@ -140,6 +158,14 @@ def compare(
         size = Size(events=events, customers=customers, decisions=decisions)
         result = bench_compare(revision, subject, pairs, rules, size, err)
     show(result, as_json)
+
+
+def _counts(text: str) -> list[int]:
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if not (word.isascii() and word.isdigit() and 0 < int(word) <= MOST_CUSTOMERS):
+            raise typer.BadParameter(f"{word!r} is no number from 1 to {MOST_CUSTOMERS}", param_hint="--customers")
+    return [int(word) for word in words]
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

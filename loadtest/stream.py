@@ -26,6 +26,7 @@ from engine.events import WIRE_VERSION, Event, Kind
 from engine.local.services import LocalServices
 from engine.local.supervisor import Change, State, Supervisor
 from loadtest.process_time import cpu_seconds
+from loadtest.visits import Visits
 
 POLL_S = 0.02
 STUCK_S = 60.0
@@ -78,7 +79,7 @@ async def bench_stream(
                 [sys.executable, "-m", "engine", "work", "--directory", f"{folder}/worker"],
                 environment,
                 Path(folder) / "engine",
-                lambda: _applied(client, partitions),
+                lambda: tally(client, partitions, "applied"),
                 events,
                 600,
                 lambda n: bar.update(task, completed=n),
@@ -113,34 +114,41 @@ def customer(number: int) -> str:
 
 
 async def fill(
-    brokers: str, events: int, customers: int, seed: int, progress: Callable[[int], None], batch: int = 10_000
+    brokers: str,
+    events: int,
+    customers: int,
+    seed: int,
+    progress: Callable[[int], None],
+    batch: int = 10_000,
+    visits: Visits | None = None,
 ) -> None:
-    """Write sessions of shoppers, interleaved: at any moment a thousandth part of all is active."""
+    """Write what shoppers do: in the order of `visits`, or each event by any of them and a millisecond after the
+    last, up to now."""
     rng = np.random.default_rng(seed)
     producer = AIOKafkaProducer(bootstrap_servers=brokers, linger_ms=5, max_batch_size=512 * 1024)
     await producer.start()
     encode = msgspec.msgpack.Encoder().encode
-    now = time.time_ns() // 1_000_000 - events
+    times = time.time_ns() // 1_000_000 + (visits.at if visits else np.arange(-events, 0))
     try:
         for start in range(0, events, batch):
             size = min(batch, events - start)
-            who = rng.integers(0, customers, size)
+            who = visits.who[start : start + size] if visits else rng.integers(0, customers, size)
             kinds = rng.choice([int(kind) for kind in SHOP], size, p=SHARES)
             items = rng.integers(0, 20_000, size)
             prices = np.round(rng.lognormal(4.0, 1.0, size), 2)
             acks = []
             for i in range(size):
-                item = int(items[i])
+                item, at = int(items[i]), int(times[start + i])
                 event = Event(
                     WIRE_VERSION,
                     int(kinds[i]),
-                    now + start + i,
+                    at,
                     f"{seed:08x}-{start + i:012x}",
                     f"item-{item}",
                     f"category-{item % 120}",
                     float(prices[i]),
                     1,
-                    now + start + i,
+                    at,
                 )
                 key = customer(int(who[i])).encode()
                 acks.append(await producer.send("cueline.events", encode(event), key=key))
@@ -196,10 +204,11 @@ def _check(supervisor: Supervisor, changes: Sequence[Change], moved: float) -> N
         raise Unavailable(f"{why}; its log ends:\n{end}")
 
 
-async def _applied(client: redis.asyncio.Redis, partitions: int) -> int:
+async def tally(client: redis.asyncio.Redis, partitions: int, name: str) -> int:
+    """The tally `name` (`engine.store.keys`) of all partitions."""
     pipe = client.pipeline(transaction=False)
     for partition in range(partitions):
-        pipe.hget(f"{{p{partition}}}:n", "applied")
+        pipe.hget(f"{{p{partition}}}:n", name)
     return sum(int(count or 0) for count in await pipe.execute())
 
 
