@@ -18,13 +18,8 @@ from engine.kernels.row import ROW, ROW_BYTES, VERSION
 def blank(count: int) -> NDArray[np.void]:
     """Rows (`ROW`, `count`) of customers never seen."""
     rows = np.zeros(count, ROW)
-    mark_blank(rows)
-    return rows
-
-
-def mark_blank(rows: NDArray[np.void]) -> None:
-    """Make blank rows of zeros."""
     rows["version"] = VERSION
+    return rows
 
 
 def _whole(stored: bytes) -> bytes:
@@ -78,3 +73,6 @@ def write(words: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryvie
 
 
 _BLANK = blank(1).tobytes()
+
+#: A blank row as words.
+BLANK = as_words(blank(1))[0]

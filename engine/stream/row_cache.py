@@ -7,29 +7,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.advance import touched
 from engine.kernels.row import ROW
-from engine.state.row_codec import as_words, mark_blank, read, write
+from engine.state.row_codec import BLANK, as_words, read, write
 
 FIRST_CAPACITY = 1024
+GROWTH = 4  # times the capacity
+EMPTY = np.iinfo(np.int64).max  # when an empty slot was used: it is never the least recent
 EVICTED_SHARE = 4  # a full cache evicts the least recently used quarter
 
 
 class RowCache:
-    """Rows by customer, at most `limit` beside those in use; the least recently used are evicted."""
+    """Rows by customer, at most `limit` beside those in use; the least recently used are evicted. A row stays in
+    its slot for as long as it is held."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.evictions = 0
         self.rows: NDArray[np.void] = np.zeros(0, ROW)
+        self._words = as_words(self.rows)
         self.timers = np.zeros(0, np.int64)  # when each slot's timer in the store is due (0: not known)
         self._slots: dict[bytes, int] = {}
-        self._customers: list[bytes] = []
+        self._customers: list[bytes] = []  # of the slots that were ever used
+        self._free: list[int] = []  # those of them that are empty now
         self._used = np.zeros(0, np.int64)
         self._stamps = np.zeros(0, np.int64)
         self._unseen = np.zeros(0, np.bool_)
@@ -54,16 +58,15 @@ class RowCache:
         known = [place for place, data in enumerate(stored) if data is not None]
         found = as_words(read([stored[place] for place in known]))
         self._make_room(len(customers))
-        first, end = len(self._customers), len(self._customers) + len(customers)
-        self._customers += customers
-        self._slots.update(zip(customers, range(first, end), strict=True))
-        self._used[first:end] = self._tick
-        mark_blank(self.rows[first:end])
-        self._unseen[first:end] = True
+        slots = self._taken(customers)
+        self._used[slots] = self._tick
+        self._unseen[slots] = True
+        self.timers[slots] = 0
+        if len(known) < len(customers):
+            self._words[slots] = BLANK
         if known:
-            slots = first + np.array(known)
-            self._words[slots] = found
-            self._unseen[slots] = False
+            self._words[slots[known]] = found
+            self._unseen[slots[known]] = False
 
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
         """The customers whose rows are in `slots`."""
@@ -87,37 +90,47 @@ class RowCache:
             self._unseen[slots] = False
         return new
 
+    def _taken(self, customers: Sequence[bytes]) -> NDArray[np.int32]:
+        """Slots for `customers`: empty ones first."""
+        reused = self._free[: len(customers)]
+        del self._free[: len(customers)]
+        for slot, customer in zip(reused, customers, strict=False):
+            self._customers[slot] = customer
+        first = len(self._customers)
+        self._customers += customers[len(reused) :]
+        slots = [*reused, *range(first, len(self._customers))]
+        self._slots.update(zip(customers, slots, strict=True))
+        return np.array(slots, np.int32)
+
     def _make_room(self, wanted: int) -> None:
-        if len(self._customers) + wanted > self.limit:
+        if len(self) + wanted > self.limit:
             self._evict(wanted)
-        if len(self._customers) + wanted > len(self.rows):
-            self._grow(max(2 * len(self.rows), len(self._customers) + wanted))
+        needed = len(self._customers) + wanted - len(self._free)
+        if needed > len(self.rows):
+            self._grow(max(min(GROWTH * len(self.rows), self.limit), needed))
 
     def _grow(self, capacity: int) -> None:
-        more = capacity - len(self.rows)
-        self.rows = np.concatenate([self.rows, np.zeros(more, ROW)])
-        self._words = as_words(self.rows)
+        # memory that was not written yet is none, and words are quicker to copy than records
+        rows = np.zeros(capacity, ROW)
+        words, end = as_words(rows), len(self._customers)
+        words[:end] = self._words[:end]
+        self.rows, self._words = rows, words
+        more = capacity - len(self._used)
         self.timers, self._used, self._stamps = (
             np.concatenate([held, np.zeros(more, np.int64)]) for held in (self.timers, self._used, self._stamps)
         )
         self._unseen = np.concatenate([self._unseen, np.zeros(more, np.bool_)])
 
     def _evict(self, wanted: int) -> None:
-        held = len(self._customers)
-        idle = int(np.count_nonzero(self._used[:held] < self._tick))
-        evicted = min(idle, max(held // EVICTED_SHARE, held + wanted - self.limit))
+        used = self._used[: len(self._customers)]
+        idle = int(np.count_nonzero(used < self._tick))
+        evicted = min(idle, max(len(self) // EVICTED_SHARE, len(self) + wanted - self.limit))
         if evicted == 0:
             return
-        order = np.argpartition(self._used[:held], evicted - 1)
-        kept = np.sort(order[evicted:])
-        for column in (self._words, self.timers, self._used, self._unseen):
-            _compact(column, kept)
-        self._stamps[:] = 0
-        self._customers = [self._customers[slot] for slot in kept.tolist()]
-        self._slots = {customer: slot for slot, customer in enumerate(self._customers)}
+        leaving = np.sort(np.argpartition(used, evicted - 1)[:evicted])
+        used[leaving] = EMPTY
+        for slot in leaving.tolist():
+            del self._slots[self._customers[slot]]
+            self._customers[slot] = b""
+        self._free += leaving.tolist()
         self.evictions += evicted
-
-
-def _compact(held: NDArray[Any], kept: NDArray[np.intp]) -> None:
-    held[: len(kept)] = held[kept]
-    held[len(kept) :] = 0

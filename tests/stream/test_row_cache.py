@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from engine.errors import BadState
 from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.row import ROW, ROW_BYTES, VERSION
-from engine.stream.row_cache import RowCache
+from engine.stream.row_cache import FIRST_CAPACITY, RowCache
 
 names = st.integers(0, 40).map(lambda i: b"customer-%d" % i)
 
@@ -94,3 +94,33 @@ def test_what_is_in_use_does_not_leave() -> None:
     cache.locate([b"0", b"1", b"2", b"new", b"newer"])
     cache.place([b"newest"], [None])
     assert (cache.evictions, len(cache)) == (1, 6)
+
+
+def test_a_row_stays_in_its_slot_and_another_begins_blank_in_one_that_was_left() -> None:
+    cache = filled(4, 4)
+    slots = cache.locate([b"2", b"3"])
+    cache.timers[cache.locate([b"0", b"1", b"2", b"3"])] = [70, 71, 72, 73]
+    cache.mark_seen(cache.locate([b"0"]))
+    cache.locate([b"2", b"3"])
+    cache.place([b"new", b"newer"], [None, row(9)])
+    assert cache.locate([b"2", b"3", b"0", b"1"]).tolist() == [*slots, -1, -1]
+    assert cache.timers[slots].tolist() == [72, 73]
+    new, newer = cache.locate([b"new", b"newer"]).tolist()
+    assert {new, newer, *slots.tolist()} == {0, 1, 2, 3}
+    assert cache.rows[[new]].tobytes() == row(0)
+    assert cache.rows[[newer]].tobytes() == row(9)
+    assert cache.timers[[new, newer]].tolist() == [0, 0]
+    assert cache.mark_seen(np.array([new, newer], np.int32)) == 1
+
+
+@pytest.mark.parametrize("limit", [10, FIRST_CAPACITY + 1, 10 * FIRST_CAPACITY])
+def test_rows_survive_its_growth(limit: int) -> None:
+    cache, customers = RowCache(limit), [b"%d" % number for number in range(5 * FIRST_CAPACITY)]
+    for start in range(0, len(customers), 1_000):
+        part = customers[start : start + 1_000]
+        cache.locate(part)
+        cache.place(part, [row(start + place) for place in range(len(part))])
+    slots = cache.locate(customers)
+    held = np.flatnonzero(slots >= 0)
+    assert len(held) == len(cache) <= max(limit, 1_000)
+    assert cache.rows["events"][slots[held]].tolist() == held.tolist()
