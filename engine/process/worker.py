@@ -10,6 +10,7 @@ from engine.errors import CuelineError
 from engine.kafka.faust_app import CoreApp, StreamCore, build_app
 from engine.kernels.warm import warm_up
 from engine.placeholder_ids import words
+from engine.process.freed_memory import keep_freed_memory
 from engine.process.heartbeat import LoopLiveness
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
@@ -29,6 +30,7 @@ STOP_WITHIN_S = 15.0
 async def run_worker(settings: Settings) -> None:
     """Run the stream process until a signal. Raises a `CuelineError` that says what is wrong."""
     process = Process(settings)
+    keep_freed_memory()
     warm_up()
     async with process.open():
         for partition in range(
