@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from engine.kernels.wire import Kind
+from engine.kernels.wire import FIRST_CONTACT_KIND, Kind
 
 LEAST_KEY_CHARACTERS = 22  # 128 bits in base64; in hexadecimal it would be 32
 _KEY_BYTES = 32
@@ -57,7 +57,7 @@ VISITOR_SCOPES = PUBLIC_SCOPES | {Scope.DECISIONS}
 #: Kinds of event that a public key may not write unless its record names them: only the company's own systems
 #: know of them.
 SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
-CONTACT_KINDS = frozenset({Kind.CONTACT_STARTED, Kind.CONTACT_CONNECTED, Kind.CONTACT_ENDED})
+CONTACT_KINDS = frozenset(kind for kind in Kind if kind >= FIRST_CONTACT_KIND)
 CLIENT_KINDS = frozenset(Kind) - SERVER_KINDS - CONTACT_KINDS
 
 HOW_ORIGINS_ARE_WRITTEN = "write https://shop.example: small letters, no path, no port 443 (or 80 of http)"

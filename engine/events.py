@@ -21,10 +21,27 @@ from engine.kernels.wire import MAX_EVENT_BYTES as MAX_EVENT_BYTES
 from engine.kernels.wire import MAX_ID_BYTES as MAX_ID_BYTES
 from engine.kernels.wire import MAX_VALUE as MAX_VALUE
 from engine.kernels.wire import WIRE_VERSION as WIRE_VERSION
+from engine.kernels.wire import ContactChannel as ContactChannel
 from engine.kernels.wire import Kind as Kind
 
 #: Where an offer can be made.
 CHANNELS = ("web", "agent", "email", "app")
+
+
+class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which contact with the contact centre an event is about: an array within the event's, so that what later
+    releases append lies here, and takes none of the fifteen places of an event's short array.
+
+    ``id`` (1..100 bytes of UTF-8) is the same for all events of one contact, by whichever channel;
+    ``channel`` is a code of `ContactChannel`; ``queue``, ``agent`` and ``reason`` are the sender's own words for
+    them, empty where not known: of an outcome or an end ``reason`` is what it came to.
+    """
+
+    id: str
+    channel: int = 0
+    queue: str = ""
+    agent: str = ""
+    reason: str = ""
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -39,7 +56,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     not the wall's (0: the Kafka record's time says it); what happened more than a day after it is refused.
     ``trust`` is 1 where whoever wrote it is known (a secret key, or a visitor token that names the customer),
     0 where anybody may have. ``anonymous`` is 1 where an anonymous id alone names the customer, and 0, the careful
-    side, for a user's.
+    side, for a user's. ``contact`` is there for events of a contact centre (None: no contact); the score of a
+    survey is the ``value``.
     """
 
     version: int
@@ -55,6 +73,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     engine_at: int = 0
     trust: int = 0
     anonymous: int = 0
+    contact: Contact | None = None
 
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):

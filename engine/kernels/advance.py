@@ -22,7 +22,7 @@ from engine.kernels.recent_ids import seen
 from engine.kernels.row import VERSION
 from engine.kernels.session import apply_to_session
 from engine.kernels.windows import RINGS, counting
-from engine.kernels.wire import Kind
+from engine.kernels.wire import FIRST_CONTACT_KIND, Kind
 
 # what became of an event
 BAD, APPLIED, DUPLICATE = 0, 1, 2
@@ -46,7 +46,7 @@ def apply(row, event):
         apply_to_cart(row, event)
     elif event.kind == Kind.ORDER_COMPLETED:
         apply_order(row, event)
-    elif event.kind >= Kind.CONTACT_STARTED:
+    elif event.kind >= FIRST_CONTACT_KIND:
         apply_contact(row, event.kind, at)
     remember(row, event)
 

@@ -156,6 +156,28 @@ def _number(data, at, end):
 
 
 @kernel
+def _contact(data, at, end):
+    """The position behind a contact (`engine.events.Contact`) or nil; -1 where it is neither: an array of the
+    contact's id, which is needed, the code of its channel, and texts or whole numbers of any number."""
+    if at >= end:
+        return -1
+    if data[at] == 0xC0:
+        return at + 1
+    if not 0x91 <= data[at] <= 0x9F:
+        return -1
+    places = data[at] & 0x0F
+    _, length, at = _text(data, at + 1, end)
+    if at < 0 or not 0 < length <= MAX_ID_BYTES:
+        return -1
+    for place in range(1, places):
+        after = _text(data, at, end)[2] if place > 1 else -1
+        at = after if after >= 0 else _integer(data, at, end)[1]
+        if at < 0:
+            return -1
+    return at
+
+
+@kernel
 def _known(kind):
     return 0 <= kind < KNOWN.shape[0] and KNOWN[kind]
 
@@ -219,7 +241,9 @@ def _event(data, at, end, came_in, i, out):
         trust, at = _integer(data, at, end)
     if fields > 12 and at >= 0:
         anonymous, at = _integer(data, at, end)
-    if at < 0 or (fields <= 13 and at != end):
+    if fields > 13 and at >= 0:
+        at = _contact(data, at, end)
+    if at < 0 or (fields <= 14 and at != end):
         return MALFORMED
     if not _known(kind):
         return UNKNOWN_TYPE

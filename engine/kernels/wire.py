@@ -48,3 +48,25 @@ class Kind(enum.IntEnum):
     CONTACT_STARTED = 30
     CONTACT_CONNECTED = 31
     CONTACT_ENDED = 32
+    CONTACT_IN_IVR = 33
+    CONTACT_QUEUED = 34
+    CONTACT_HELD = 35
+    CONTACT_TRANSFERRED = 36
+    CONTACT_WRAPPED_UP = 37
+    CONTACT_ABANDONED = 38
+    CALLBACK_ASKED = 39
+    CONTACT_OUTCOME = 40
+    CONTACT_SURVEYED = 41
+
+
+FIRST_CONTACT_KIND = int(Kind.CONTACT_STARTED)  # it and all kinds with greater codes are the contact centre's
+
+
+class ContactChannel(enum.IntEnum):
+    """By what a contact is made. The codes are stored: never renumber."""
+
+    UNKNOWN = 0
+    VOICE = 1
+    CHAT = 2
+    EMAIL = 3
+    MESSAGING = 4

@@ -73,6 +73,8 @@ def call(message: Message) -> dict[str, Any]:
     """The call for one message. Raises `BadEvent` for a kind that Segment has no call for, or whose call needs
     what an event does not keep."""
     event = message.event
+    if event.contact is not None:
+        raise BadEvent("bad_field", "Segment has no place for a contact: replay it to Kafka", "contact")
     common = {"messageId": event.id, "userId": message.customer, "timestamp": rfc3339(event.at)}
     if event.kind == Kind.IDENTIFIED:
         return {"type": "identify", **common}

@@ -46,6 +46,8 @@ happenings = st.builds(
             Kind.ORDER_COMPLETED,
             Kind.CONTACT_STARTED,
             Kind.CONTACT_ENDED,
+            Kind.CONTACT_QUEUED,
+            Kind.CONTACT_ABANDONED,
             Kind.OTHER,
         ]
     ),
@@ -179,7 +181,7 @@ def purchases(events: Sequence[Happening], now: int) -> dict[str, float]:
 
 def contacts(events: Sequence[Happening], now: int) -> dict[str, float]:
     starts = [e.at for e in events if e.kind == Kind.CONTACT_STARTED]
-    calls = [e for e in events if e.kind in (Kind.CONTACT_STARTED, Kind.CONTACT_ENDED)]
+    calls = [e for e in events if e.kind in (Kind.CONTACT_STARTED, Kind.CONTACT_ENDED, Kind.CONTACT_ABANDONED)]
     return {
         "contact.count": len(starts),
         "contact.open": float(bool(calls) and calls[-1].kind == Kind.CONTACT_STARTED),

@@ -273,6 +273,8 @@ def contact(*parts: tuple[int, Kind]) -> dict[str, float]:
 
 
 BEGUN, JOINED, OVER = Kind.CONTACT_STARTED, Kind.CONTACT_CONNECTED, Kind.CONTACT_ENDED
+LEFT = Kind.CONTACT_ABANDONED
+BESIDES = sorted({kind for kind in Kind if kind >= BEGUN} - {BEGUN, OVER, LEFT})
 
 
 @pytest.mark.parametrize(
@@ -287,10 +289,26 @@ BEGUN, JOINED, OVER = Kind.CONTACT_STARTED, Kind.CONTACT_CONNECTED, Kind.CONTACT
         ([(0, BEGUN), (1, JOINED)], 1),
         ([(0, BEGUN), (1, OVER), (2, JOINED)], 0),
         ([(0, BEGUN), (2, OVER), (1, BEGUN)], 0),
+        ([(0, BEGUN), (1, LEFT)], 0),
+        ([(1, LEFT), (0, BEGUN)], 0),
+        ([(0, LEFT), (1, BEGUN)], 1),
     ],
 )
 def test_a_contact_is_open_from_its_start_to_its_end(parts: list[tuple[int, Kind]], is_open: int) -> None:
     assert contact(*parts)["contact.open"] == is_open
+
+
+@pytest.mark.parametrize("kind", BESIDES)
+def test_what_else_is_told_of_a_contact_begins_and_ends_none(kind: Kind) -> None:
+    names = ("contact.count", "contact.open", "contact.hours_since")
+    alone, open_, over = (
+        contact((0, kind)),
+        contact((0, BEGUN), (1, kind)),
+        contact((0, BEGUN), (1, OVER), (2, kind)),
+    )
+    assert (alone["contact.count"], alone["contact.open"]) == (0, 0)
+    assert [open_[name] for name in names] == [1, 1, 1]
+    assert [over[name] for name in names] == [1, 0, (HOUR - 1) / HOUR]
 
 
 def test_a_contact_that_started_in_the_same_millisecond_is_counted_and_leaves_no_time_between() -> None:

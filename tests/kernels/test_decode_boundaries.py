@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.events import Kind
+from engine.events import ContactChannel, Kind
 from engine.kernels import decode
 from engine.kernels.records import RECORD
 from tests.kernels.values import decoded
@@ -30,8 +30,8 @@ def event(*fields: object) -> bytes:
 
 
 def whole(**changes: object) -> bytes:
-    """An event of thirteen fields with some of them changed (``_6=``: the value)."""
-    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 0, 0]
+    """An event of fourteen fields with some of them changed (``_6=``: the value)."""
+    fields: list[object] = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 0, 0, None]
     for place, value in changes.items():
         fields[int(place[1:])] = value
     return event(*fields)
@@ -53,18 +53,18 @@ def test_the_shortest_event_has_four_fields_and_defaults_for_the_others() -> Non
     assert (got["item_length"][1], got["category_length"][1], got["kind"][1], got["at"][1]) == (0, 0, 2, NOW)
 
 
-@pytest.mark.parametrize("fields", range(4, 14))
+@pytest.mark.parametrize("fields", range(4, 15))
 def test_an_event_may_end_after_any_field_and_nowhere_else(fields: int) -> None:
-    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1]
+    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, ["c-1", 1, "q", "a", ""]]
     value = event(*all_fields[:fields])
     assert status(value) == decode.OK
     assert status(value + b"\x01") == decode.MALFORMED
     # one field more is announced than there are
-    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 13 else decode.OK)
+    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 14 else decode.OK)
 
 
 def test_fields_that_a_later_version_appends_are_passed_over() -> None:
-    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, "new")
+    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, None, "new")
     assert columns([value, whole()])["status"].tolist() == [decode.OK, decode.OK]
 
 
@@ -83,6 +83,46 @@ def test_an_event_of_before_is_unsigned_and_a_users(fields: int) -> None:
     value = event(*[1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 0][:fields])
     got = columns([whole(_11=1, _12=1), value])
     assert (got["signed"].tolist(), got["anonymous"].tolist()) == ([1, 0], [1, 0])
+
+
+@pytest.mark.parametrize(
+    ("contact", "fault"),
+    [
+        (None, 0),
+        (["c-1"], 0),
+        (["c" * 100], 0),
+        (["c" * 101], 1),
+        (["ü" * 50], 0),
+        (["ü" * 51], 1),
+        ([""], 1),
+        ([None], 1),
+        ([7], 1),
+        ([], 1),
+        ("c-1", 1),
+        (7, 1),
+        ({"id": "c-1"}, 1),
+        (["c-1", 4], 0),
+        (["c-1", 99], 0),
+        (["c-1", "voice"], 1),
+        (["c-1", None], 1),
+        (["c-1", 1, "queue", None, ""], 0),
+        (["c-1", 1, "queue", "agent", "reason", "appended", 7], 0),
+        (["c-1", 1, "queue", "agent", ["nested"]], 1),
+        (["c-1", 1, "queue", 1.5], 1),
+        (["c-1", 1, *["x"] * 13], 0),
+        (["c-1", 1, *["x"] * 14], 1),
+    ],
+)
+def test_a_contact_is_an_id_a_channel_and_words_or_none(contact: object, fault: int) -> None:
+    got = columns([whole(_1=30, _13=contact), whole()])["status"].tolist()
+    assert got == [(decode.OK, decode.MALFORMED)[fault], decode.OK]
+
+
+def test_a_contact_reaches_no_further_than_its_event() -> None:
+    value = whole(_13=["c-1", 1, "queue"])
+    assert columns([value[:-3], value[-3:], whole()])["status"].tolist() == [
+        decode.MALFORMED, decode.MALFORMED, decode.OK,
+    ]  # fmt: skip
 
 
 INTEGERS = [
@@ -326,4 +366,13 @@ def test_codes_of_kinds_are_stored_and_never_change() -> None:
         "CHECKOUT_STEP": 11, "ORDER_COMPLETED": 12, "ORDER_REFUNDED": 13, "ORDER_CANCELLED": 14,
         "COUPON_APPLIED": 15, "SHARED": 16, "IDENTIFIED": 20, "GROUPED": 21, "ALIASED": 22,
         "CONTACT_STARTED": 30, "CONTACT_CONNECTED": 31, "CONTACT_ENDED": 32,
+        "CONTACT_IN_IVR": 33, "CONTACT_QUEUED": 34, "CONTACT_HELD": 35, "CONTACT_TRANSFERRED": 36,
+        "CONTACT_WRAPPED_UP": 37, "CONTACT_ABANDONED": 38, "CALLBACK_ASKED": 39, "CONTACT_OUTCOME": 40,
+        "CONTACT_SURVEYED": 41,
+    }  # fmt: skip
+
+
+def test_codes_of_channels_are_stored_and_never_change() -> None:
+    assert {channel.name: channel.value for channel in ContactChannel} == {
+        "UNKNOWN": 0, "VOICE": 1, "CHAT": 2, "EMAIL": 3, "MESSAGING": 4,
     }  # fmt: skip

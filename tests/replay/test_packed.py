@@ -22,7 +22,7 @@ from engine.replay.message_ids import MessageIds
 from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
-GOOD = [WIRE_VERSION, int(Kind.ITEM_VIEWED), NOW, "m1", "tv-55", "tv", 899.0, 1, 0, "", 0, 0, 0]
+GOOD = [WIRE_VERSION, int(Kind.ITEM_VIEWED), NOW, "m1", "tv-55", "tv", 899.0, 1, 0, "", 0, 0, 0, None]
 FIELDS = len(GOOD)
 
 
@@ -61,7 +61,7 @@ def test_records_are_messages_under_their_own_ids_plain_and_gzipped(tmp_path: Pa
 
 
 def test_what_later_releases_append_is_passed_over(tmp_path: Path) -> None:
-    longer = [*GOOD, "more", 7]
+    longer = [*GOOD, "more"]
     assert read(file_of(tmp_path, [["ann", longer]]))[0] == read(file_of(tmp_path, [["ann", GOOD]]))[0]
 
 
@@ -100,6 +100,10 @@ def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:
         (["ann", event_of(_7=-1)], "bad_number: quantity"),
         (["ann", event_of(_7=1 << 32)], "bad_number: quantity"),
         (["ann", event_of(_5="c" * (packed.MOST_WORDS + 1))], "too_large"),
+        (["ann", event_of(_13=[""])], "malformed: contact"),
+        (["ann", event_of(_13=["c" * (MAX_ID_BYTES + 1)])], "malformed: contact"),
+        (["ann", event_of(_13=["c-1", 1, "q" * packed.MOST_WORDS])], "too_large"),
+        (["ann", event_of(_13="c-1")], "malformed"),
     ],
 )
 def test_a_record_that_is_no_event_is_counted_with_its_number_and_strict_stops(
@@ -126,6 +130,7 @@ def test_a_record_that_is_no_event_is_counted_with_its_number_and_strict_stops(
         event_of(_7=0),
         event_of(_7=(1 << 32) - 1),
         event_of(_4="", _5="c" * packed.MOST_WORDS),
+        event_of(_13=["c" * MAX_ID_BYTES, 1, "queue", "agent", "reason"]),
     ],
 )
 def test_what_lies_at_a_bound_is_taken(tmp_path: Path, event: list[object]) -> None:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from engine.cli import replay as cli
 from engine.customer_id import customer_id
 from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unavailable
-from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Event, Kind, Message, Outcome
+from engine.events import MAX_CUSTOMER_BYTES, WIRE_VERSION, Contact, Event, Kind, Message, Outcome
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from engine.ports.clock import ClockAnchor
 from engine.ports.kafka import AuditEntry
@@ -517,6 +517,9 @@ async def test_what_segment_has_no_call_for_is_skipped_and_said() -> None:
     assert (sent.accepted, sent.refused, none.accepted, none.refused) == (1, 1, 0, 1)
     assert "CONTACT_CONNECTED" in sent.reasons[0]
     assert app.attempts == 1
+    begun = Event(WIRE_VERSION, int(Kind.CONTACT_STARTED), FIRST, "m", contact=Contact("c-1"))
+    lost = await sender.send([Message(customer_id("c"), begun)])
+    assert (lost.refused, "no place for a contact" in lost.reasons[0]) == (1, True)
 
 
 @pytest.mark.parametrize("sets_clock", [True, False])

@@ -25,6 +25,7 @@ from engine.events import (
     MAX_ID_BYTES,
     MAX_VALUE,
     WIRE_VERSION,
+    Contact,
     Event,
     Kind,
     Message,
@@ -108,8 +109,17 @@ def _check(event: Event) -> None:
     if not 0 <= event.quantity < 1 << 32:
         raise BadEvent("bad_number", f"{event.quantity} does not lie between 0 and 2^32 - 1", "quantity")
     words = _size(event.item, "item") + _size(event.category, "category") + _size(event.order, "order")
+    if event.contact is not None:
+        words += _contact_size(event.contact)
     if words > MOST_WORDS:
-        raise BadEvent("too_large", f"item, category and order have more than {MOST_WORDS} bytes together")
+        raise BadEvent("too_large", f"its texts have more than {MOST_WORDS} bytes together")
+
+
+def _contact_size(contact: Contact) -> int:
+    """Bytes of its texts. Raises `BadEvent`."""
+    if not 0 < (size := _size(contact.id, "contact")) <= MAX_ID_BYTES:
+        raise BadEvent("malformed", f"1 to {MAX_ID_BYTES} bytes are needed", "contact")
+    return size + sum(_size(text, "contact") for text in (contact.queue, contact.agent, contact.reason))
 
 
 def _size(text: str, field: str) -> int:
