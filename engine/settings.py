@@ -228,6 +228,25 @@ class Payloads(Section):
     )
 
 
+class ContactSecret(Section):
+    """One of `contacts.secrets`: what a vendor signs with."""
+
+    source: str
+    secret: SecretStr
+
+
+class ContactCentre(Section):
+    """Events of the contact centre, as vendors send them."""
+
+    mappings: Path = Field(Path("config/sources"), description="mapping files of vendors' formats, *.yaml")
+    public_url: str = Field(
+        "", description="the API's address as vendors have it (https://cueline.example), which some of them sign"
+    )
+    secrets: list[ContactSecret] = Field(
+        default_factory=list, description="of sources whose signatures are checked; two of one while it is changed"
+    )
+
+
 class RuleFiles(Section):
     """The rulebook."""
 
@@ -247,5 +266,6 @@ class Settings(BaseSettings):
     rates: Rates = Rates()
     lessons: LessonLimits = LessonLimits()
     payloads: Payloads = Payloads()
+    contacts: ContactCentre = ContactCentre()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -9,9 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
+from engine.events import Contact, ContactChannel, Kind, Message
+from engine.ports.sources import Delivery, Receipt
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.language.say import faults
+from engine.sources.contacts.mapping import MappedSource
+from engine.sources.contacts.mapping_file import read_texts
 
+NOW = 1_700_000_000_000
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
 RULE = """
@@ -39,12 +44,22 @@ def conditions() -> list[str]:
 
 
 def test_the_readmes_rules_are_good_and_its_cases_hold(tmp_path: Path) -> None:
-    rules, cases = blocks("yaml")
+    rules, cases = [block for block in blocks("yaml") if not block.startswith("source:")]
     (tmp_path / "visits.yaml").write_text(rules)
     (tmp_path / "visits.cases.yaml").write_text(cases)
     for command in ("check", "test"):
         result = CliRunner().invoke(app, ["rules", command, str(tmp_path)])
         assert result.exit_code == 0, result.output
+
+
+def test_the_readmes_mapping_file_is_good() -> None:
+    (text,) = [block for block in blocks("yaml") if block.startswith("source:")]
+    (mapping,) = read_texts({"README.md": text})
+    body = b'{"type":"call.end","call":{"id":7,"agent":"","queue":"q"},"medium":"ISDN2"}'
+    (event,) = MappedSource(mapping).events(Delivery(body), Receipt(NOW, NOW, "m"))
+    assert isinstance(event, Message)
+    assert (event.customer, event.event.kind) == ("contact:7", Kind.CONTACT_ABANDONED)
+    assert event.event.contact == Contact("7", ContactChannel.VOICE, "q")
 
 
 def test_the_table_has_conditions_to_try() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
+from engine.errors import BadEvent
 from engine.events import LeftOut, Message
 
 #: The header that names the source format of a JSON record on Kafka, and the format of records without it.
@@ -14,12 +15,23 @@ SOURCE_HEADER = "source"
 DEFAULT_SOURCE = "segment"
 
 
-class Source(Protocol):
-    """One external event format. Methods raise `BadEvent`."""
+class RecordSource(Protocol):
+    """One external event format, as a record on Kafka has it."""
 
     @property
     def name(self) -> str:
         """As the header of a Kafka record has it."""
+
+    def canonical(
+        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+    ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
+        """Customer and canonical event (MessagePack) of a record on Kafka with `key`, stamped `received_at` (epoch
+        ms), and what could not be read of it; no event (None) for one that is passed over, and why. `fallback_id`,
+        the same at every reading, replaces a missing id. Raises `BadEvent`."""
+
+
+class Source(RecordSource, Protocol):
+    """One format that SDKs send. Methods raise `BadEvent`."""
 
     def message(
         self,
@@ -41,12 +53,40 @@ class Source(Protocol):
     def write_key(self, payload: bytes) -> str:
         """The write key in a body; empty when there is none."""
 
-    def canonical(
-        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
-    ) -> tuple[bytes, bytes, Sequence[LeftOut]]:
-        """Customer and canonical event (MessagePack) of a record on Kafka with `key`, stamped `received_at` (epoch
-        ms), and what could not be read of it. `fallback_id`, the same at every reading, replaces a missing id."""
+
+class Delivery(msgspec.Struct, frozen=True):
+    """A request of a contact centre's vendor: its body, its headers by name in small letters, and its address as
+    the vendor has it, "" where the settings do not say."""
+
+    body: bytes
+    headers: Mapping[str, str] = {}
+    url: str = ""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """When and from whom events came in: wall time and engine time (epoch ms), `trust` as of
+    `engine.events.Event`, and what an event without id and time is identified by."""
+
+    received_at: int
+    now: int
+    fallback_id: str = ""
+    trust: int = 0
+
+
+#: What became of one event of a delivery: taken, passed over, or refused.
+ContactEvent = Message | LeftOut | BadEvent
+
+
+class ContactSource(RecordSource, Protocol):
+    """One format of a contact centre's vendor."""
+
+    def check(self, delivery: Delivery) -> None:
+        """Raises `NotAuthorised` for what is not signed as the vendor signs, where the secret is known."""
+
+    def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
+        """The events of a delivery, in order. Raises `BadEvent` for a body that cannot be read at all."""
 
 
 #: By name.
-Sources = Mapping[str, Source]
+Sources = Mapping[str, RecordSource]
+ContactSources = Mapping[str, ContactSource]

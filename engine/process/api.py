@@ -10,8 +10,8 @@ from engine.decisions.rehearsal import ReadOnlyStore, rehearse
 from engine.kernels.warm import warm_up_decisions
 from engine.meter import PrometheusMeter
 from engine.placeholder_ids import words
-from engine.ports.sources import DEFAULT_SOURCE
 from engine.process.access import follow_keys, require_safe_access
+from engine.process.contacts import configured_contacts
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
@@ -19,8 +19,8 @@ from engine.process.policy_in_use import PolicyInUse
 from engine.process.readiness import api_problems
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
-from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
+from engine.sources.segment.payload import SegmentSource
 from engine.store.staleness import StalenessGuard
 from engine.web.auth.keys import KeyRing, configured_keys
 from engine.web.auth.quotas import QUOTA_EVERY_S, Quotas
@@ -82,7 +82,8 @@ def _services(
         return in_use.policy.rulebook
 
     return Services(
-        source=sources(limits := _limits(settings))[DEFAULT_SOURCE],
+        source=SegmentSource(limits := _limits(settings)),
+        contacts=configured_contacts(settings, limits),
         log=process.log,
         decisions=guard,
         cues=store,

@@ -10,6 +10,7 @@ from engine.errors import CuelineError
 from engine.kafka.faust_app import CoreApp, StreamCore, build_app
 from engine.kernels.warm import warm_up
 from engine.placeholder_ids import words
+from engine.process.contacts import configured_contacts
 from engine.process.freed_memory import keep_freed_memory
 from engine.process.heartbeat import LoopLiveness
 from engine.process.life_cycle import Process, settle_memory
@@ -57,6 +58,7 @@ async def run_worker(settings: Settings) -> None:
 
 def _worker(process: Process) -> Worker:
     settings = process.settings
+    limits = Limits(placeholders=words(settings.payloads.placeholder_ids))
     return Worker(
         settings.stream,
         settings.kafka.events_topic,
@@ -66,7 +68,7 @@ def _worker(process: Process) -> Worker:
         process.clock,
         process.meter,
         process.log.side_output,
-        sources(Limits(placeholders=words(settings.payloads.placeholder_ids))),
+        sources(limits, configured_contacts(settings, limits)),
         settings.rules.currency,
     )
 

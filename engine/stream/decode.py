@@ -14,10 +14,11 @@ from engine.events import EARLIEST_MS, LATEST_MS
 from engine.kernels import decode as kernels
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import FetchedRecords
-from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, Source, Sources
+from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, RecordSource, Sources
 
 #: Dead-letter reason of a record batch, and reasons for which an event is counted that is taken all the same: it
 #: lay ahead of its record, or its record's time was in seconds.
+NOTHING = -1  # the length of a value that is not there: a tombstone, or an event that is passed over
 DAMAGED, AHEAD, IN_SECONDS = "damaged_batch", "ahead_of_record", "record_time_in_seconds"
 
 
@@ -27,9 +28,9 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     ``events`` (`COLUMNS`, N), their ``customers`` (N) and ``offsets`` (N) are what can be applied here, in
     order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
     (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``;
-    ``tombstones`` are the offsets of records without a value, which say nothing. ``watermark`` is the largest
-    event time and ``newest_at`` the last record's own (epoch ms, 0 for none). ``warned`` counts by reason the
-    events of which something could not be read, or was not taken as it stood.
+    ``tombstones`` are the offsets of records without a value, which say nothing, and of those that a source passed
+    over. ``watermark`` is the largest event time and ``newest_at`` the last record's own (epoch ms, 0 for none).
+    ``warned`` counts by reason the events of which something could not be read, or was not taken as it stood.
     """
 
     customers: list[bytes]
@@ -130,17 +131,18 @@ def _canonical(
     records, faults = fetched.columns.copy(), {}
     parts, end = [fetched.data], len(fetched.data)
     for i, at in zip(external, came_in, strict=True):
-        key, value = fetched.key(i), b""
+        key: bytes | None = fetched.key(i) or b""
+        value: bytes | None = b""
         try:
             source, unnamed = _source_of(fetched.source(i), sources), f"{origin}-{records['offset'][i]}"
             key, value, left_out = source.canonical(fetched.value(i) or b"", key, _measured(at), unnamed)
             warned.update({one.reason for one in left_out})
         except BadEvent as fault:
             faults[i] = fault
-        for name, part in (("key", key or b""), ("value", value)):
-            records[name][i], records[f"{name}_length"][i] = end, len(part)
-            parts.append(part)
-            end += len(part)
+        for name, part in (("key", key), ("value", value)):
+            records[name][i], records[f"{name}_length"][i] = end, NOTHING if part is None else len(part)
+            parts.append(part or b"")
+            end += len(part or b"")
     return b"".join(parts), records, faults
 
 
@@ -151,7 +153,7 @@ def _measured(came_in: int) -> int:
     return came_in
 
 
-def _source_of(name: str, sources: Sources) -> Source:
+def _source_of(name: str, sources: Sources) -> RecordSource:
     """The source that a JSON record names. Raises `BadEvent` for one that is not known."""
     name = name or DEFAULT_SOURCE
     if name not in sources:

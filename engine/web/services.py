@@ -16,7 +16,7 @@ from engine.ports.kafka import EventLog
 from engine.ports.lesson_store import LessonStore
 from engine.ports.meter import Meter
 from engine.ports.sent_store import SentStore
-from engine.ports.sources import Source
+from engine.ports.sources import ContactSources, Source
 from engine.ports.stats_store import StatsStore
 from engine.rulebook.model import Rulebook
 from engine.web.auth.keys import KeyRing
@@ -34,6 +34,7 @@ class Services:
     """
 
     source: Source
+    contacts: ContactSources
     log: EventLog
     decisions: DecisionStore
     cues: CueStore

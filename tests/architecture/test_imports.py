@@ -48,7 +48,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placeholder_ids": {"errors"},
     "retry": {"errors"},
     "steps": set(),
-    "ports": {"access", "customer_id", "events", "kernels"},  # columns of records, as compiled code lays them out
+    "ports": {
+        "access",
+        "customer_id",
+        "errors",
+        "events",
+        "kernels",
+    },  # columns of records, as compiled code lays them out
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
     "kernels": set(),
@@ -74,7 +80,7 @@ HOMES: dict[str, set[str]] = {
     "numba": {"kernels", "models"},
     "pydantic": {"settings", "settings_sources", "web"},
     "pydantic_settings": {"settings", "settings_sources"},
-    "yaml": {"rulebook"},
+    "yaml": {"rulebook", "sources"},
     "watchfiles": {"rulebook"},
     "faust": {"kafka"},
     "mode": {"kafka"},

@@ -18,6 +18,10 @@ from tests.flows.api import Process, settings
 EVENT = {"userId": "ann", "event": "Product Viewed", "previousId": "a", "groupId": "g"}
 REFUNDED = {"userId": "ann", "event": "Order Refunded", "properties": {"order_id": "o-1", "total": 5}}
 CALLED = {"userId": "ann", "event": "Live Chat Conversation Started"}
+QUEUED = {
+    "topicName": "v2.detail.events.conversation.c-1.acd.start",
+    "eventBody": {"conversationId": "c-1", "mediaType": "VOICE", "queueId": "q-1"},
+}
 BATCH = {"batch": [{"type": "track", **EVENT}]}
 QUESTION = {"customerId": "ann", "channel": "web"}
 OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
@@ -31,6 +35,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("POST", "/v1/batch"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/b"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/import"): (Scope.EVENTS_WRITE, BATCH, 200),
+    ("POST", "/v1/contact-events/{source}"): (Scope.CONTACTS_WRITE, QUEUED, 200),
     ("POST", "/v1/decisions"): (Scope.DECISIONS, QUESTION, 200),
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),
@@ -114,7 +119,7 @@ def guarded(rates: dict[str, float] | None = None, keys: Sequence[dict[str, Any]
 async def status(api: httpx.AsyncClient, method: str, path: str, key: str | None) -> int:
     """What a caller is answered, with its key as bearer token; of a stream the head."""
     headers = {} if key is None else {"authorization": f"Bearer {key}"}
-    url, body = path.replace("{id}", "ann"), NEEDED[method, path][1]
+    url, body = path.replace("{id}", "ann").replace("{source}", "genesys"), NEEDED[method, path][1]
     request = api.build_request(method, url, json=body, headers=headers)
     answer = await api.send(request)
     return answer.status_code

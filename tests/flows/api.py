@@ -26,6 +26,7 @@ from engine.ports.health import SystemHealth
 from engine.ports.kafka import AuditEntry
 from engine.ports.sent_store import SentStore
 from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
+from engine.process.contacts import configured_contacts
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
@@ -142,7 +143,8 @@ class Process:
         self.keys = KeyRing(configured_keys(web))
         batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
         self.services = Services(
-            source=SegmentSource(Limits(web.max_event_bytes, web.max_batch_events)),
+            source=SegmentSource(limits := Limits(web.max_event_bytes, web.max_batch_events)),
+            contacts=configured_contacts(self.settings, limits),
             log=self.log,
             decisions=self.store,
             cues=self.store,

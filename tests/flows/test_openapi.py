@@ -134,6 +134,8 @@ def about_what_is_there(case: Case[Any], served: Served) -> None:
     there = {"customerId": KNOWN, "userId": KNOWN, "decisionId": served.decision, "offerId": served.offer}
     if "id" in case.path_parameters:
         case.path_parameters["id"] = served.decision if "decisions" in case.path else KNOWN
+    if "source" in case.path_parameters:
+        case.path_parameters["source"] = "genesys"
     if isinstance(case.body, dict):
         case.body = {name: there.get(name, value) for name, value in case.body.items()}
 

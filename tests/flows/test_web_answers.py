@@ -376,6 +376,7 @@ async def test_the_openapi_document_names_every_route_and_resolves(api: httpx.As
     calls = ("track", "identify", "page", "screen", "group", "alias", "batch")
     assert served == {("POST", f"/v1/{name}") for call in calls for name in (call, call[0])} | {
         ("POST", "/v1/import"),
+        ("POST", "/v1/contact-events/{source}"),
         ("POST", "/v1/decisions"),
         ("GET", "/v1/decisions/{id}"),
         ("POST", "/v1/outcomes"),

@@ -9,9 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from engine.errors import BadEvent
+from engine.ports.sources import Delivery
 from engine.sources.array_items import array_items
+from engine.sources.contacts.condition import pattern
 from engine.sources.segment.batch import write_key
 from engine.sources.tolerant_json import repaired
+from tests.sources.contacts import RECEIPT, SHIPPED, mapped
 
 SMALL, LARGE = 16_000, 4 * 16_000
 MOST = 9  # times; what grows with the square of its size costs 16
@@ -68,8 +71,21 @@ def cost(work: Callable[[bytes], object], of: bytes) -> float:
     return min(times)
 
 
+def by_mapping(name: str) -> Callable[[bytes], object]:
+    return lambda body: list(SHIPPED[name].events(Delivery(body), RECEIPT))
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("work", [write_key, repaired, lambda body: array_items(body, b"batch")])
+@pytest.mark.parametrize(
+    "work",
+    [
+        write_key,
+        repaired,
+        lambda body: array_items(body, b"batch"),
+        by_mapping("genesys"),
+        by_mapping("twilio"),
+    ],
+)
 def test_the_cost_grows_no_faster_than_the_size(attack: str, work: Callable[[bytes], object]) -> None:
     small, large = cost(work, payload(attack, SMALL)), cost(work, payload(attack, LARGE))
     assert large < MOST * max(small, 20e-6)  # below that the clock and the call are what is measured
@@ -80,3 +96,19 @@ def test_a_key_is_looked_for_at_the_cost_of_reading(attack: str) -> None:
     """What is no key is not made into anything, and nothing is repaired: nobody has shown a key yet."""
     ordinary = b'{"batch":[' + b'{"k":0,"n":"abc"},' * (LARGE // 18) + b"{}]}"
     assert cost(write_key, payload(attack, LARGE)) < 15 * cost(write_key, ordinary)
+
+
+def test_patterns_and_paths_go_forward_only() -> None:
+    """What would make a search go back and forth: many gaps in one text, and JSON within texts within JSON."""
+    gaps = pattern("*a*a*a*a*a*a*b*a")
+    searched = [cost(lambda body: gaps.fits(body.decode()), b"a" * size) for size in (SMALL, LARGE)]
+    assert searched[1] < MOST * max(searched[0], 20e-6)
+    rules = "".join(f"  - {{kind: queued, when: {{deep.{n}.text.a.a.b: '*a*b'}}}}\n" for n in range(64))
+    source = mapped(f"source: slow\ncontact: id\nkinds:\n{rules}")
+
+    def body(size: int) -> bytes:
+        text = r"{\"a\":" * 8 + "1" + "}" * 8 + " " * (size // 64)
+        return b'{"deep":[%b]}' % b",".join([b'{"text":"%b"}' % text.encode()] * 64)
+
+    read = [cost(lambda one: list(source.events(Delivery(one), RECEIPT)), body(size)) for size in (SMALL, LARGE)]
+    assert read[1] < MOST * read[0]

@@ -35,6 +35,13 @@ _SAID = (
 _SOMEBODY = [{"required": ["userId"]}, {"required": ["anonymousId"]}]
 
 
+#: What a vendor sends is not ours to say.
+DELIVERY: dict[str, Any] = {
+    "type": ["object", "array"],
+    "description": "An event in the vendor's own shape, or a list of them; of some sources a form.",
+}
+
+
 def call(name: str) -> dict[str, Any]:
     """The body of a call."""
     return {

@@ -41,7 +41,8 @@ class Route:
     ``callers``: of which other origins' pages may call it. ``stream``: which event stream a request asks for,
     where a ticket opens one. ``to_visitors``: the answer to a visitor token, where it is another. ``refusal``
     is what a 400 may have beside a problem's fields; ``may_miss``: what is named may not be there, which is a
-    404; ``unready``: there is a 503 of the same shape as a good answer."""
+    404; ``unready``: there is a 503 of the same shape as a good answer; ``basic``: a 401 asks for HTTP's Basic
+    scheme, since some callers show a key only then."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -63,6 +64,7 @@ class Route:
     visitors: bool = False
     callers: Callers = ""
     stream: Callable[[Request], CueStream] | None = None
+    basic: bool = False
 
     @property
     def query(self) -> frozenset[str]:
@@ -77,7 +79,8 @@ class Route:
     @property
     def is_fast(self) -> bool:
         """Whether its requests may go the fast path: POSTs to this very path, answered with a whole body."""
-        return self.method == "POST" and self.body is not None and ":" not in self.path and self.answer != STREAM
+        whole = self.body is not None and self.answer != STREAM
+        return self.method == "POST" and whole and not {":", "{"} & set(self.path)
 
     @property
     def has_head(self) -> bool:

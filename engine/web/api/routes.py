@@ -11,6 +11,7 @@ from engine.access import Scope
 from engine.decisions.log import LoggedDecision
 from engine.decisions.request import Answer, DecisionRequest, VisitorsAnswer
 from engine.web.api import call_shapes
+from engine.web.api.contact_events import ContactEventRoutes, ContactsAnswer
 from engine.web.api.customers import Customer, CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, EventRoutes
@@ -33,6 +34,7 @@ _ONE = Parameter("query", "customer", "only the cues of this customer")
 
 def table(
     events: EventRoutes,
+    contacts: ContactEventRoutes,
     decisions: DecisionRoutes,
     outcomes: OutcomeRoutes,
     customers: CustomerRoutes,
@@ -45,6 +47,7 @@ def table(
     """All routes of the API."""
     return (
         *_of_events(events),
+        _of_contacts(contacts),
         *_of_decisions(decisions, outcomes),
         *_of_customers(customers, cues),
         *_of_access(tickets, tokens),
@@ -98,6 +101,24 @@ def _of_events(events: EventRoutes) -> tuple[Route, ...]:
         replace(
             batch, path="/v1/import", summary=f"{batch.summary}, as its libraries for Java and Ruby address it"
         ),
+    )
+
+
+def _of_contacts(contacts: ContactEventRoutes) -> Route:
+    """What happens in the contact centre, in."""
+    return Route(
+        "POST",
+        "/v1/contact-events/{source}",
+        contacts.post,
+        "Events of the contact centre, as its vendor sends them",
+        Scope.CONTACTS_WRITE,
+        body=call_shapes.DELIVERY,
+        answer=ContactsAnswer,
+        bulkhead="events",
+        any_query=True,  # vendors add their own
+        refusal=BatchProblem,
+        may_miss=True,
+        basic=True,
     )
 
 

@@ -13,6 +13,7 @@ from blacksheep.exceptions import MessageAborted
 from engine.access import Scope
 from engine.errors import CuelineError, NotFound, Unavailable
 from engine.settings import Settings
+from engine.web.api.contact_events import ContactEventRoutes
 from engine.web.api.customers import CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import EventRoutes
@@ -88,6 +89,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
     )
     routes = table(
         EventRoutes(services, authenticator, admission, web, places.events),
+        ContactEventRoutes(services, admission, settings, places.events),
         DecisionRoutes(services, web, places.decisions, audit),
         OutcomeRoutes(services, admission, lessons, web, places.events),
         CustomerRoutes(services, audit),
@@ -171,6 +173,7 @@ def _scraped(services: Services, places: Bulkheads) -> tuple[bytes, str]:
     return services.metrics()
 
 
+BASIC = b'Basic realm="cueline"'
 OPEN = contextlib.nullcontext()
 LOGGED_EVERY_S = 60.0  # what a service said that is away
 
@@ -223,6 +226,8 @@ class Frame:
             except Exception as error:  # the outermost handler of a request: our fault, a 500
                 log.exception("%s %s", request.method, label)
                 response = problem(error)
+            if route.basic and response.status == 401:
+                response.add_header(b"WWW-Authenticate", BASIC)
             for header in cross_origin.answer(request):
                 response.add_header(*header)
             self._meter.observe("http_seconds", time.perf_counter() - started, label)

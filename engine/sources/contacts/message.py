@@ -1,0 +1,146 @@
+"""From what a vendor states of a contact to the canonical event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+
+import msgspec
+
+from engine.customer_id import CustomerId, customer_id
+from engine.errors import BadEvent
+from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Contact, Event, Kind, LeftOut, Message
+from engine.events import ContactChannel as Channel
+from engine.ports.sources import ContactEvent, Delivery, Receipt
+from engine.sources.contacts.found import NOTHING, Found
+from engine.sources.segment.ids import identifier
+from engine.sources.segment.limits import Limits
+from engine.sources.segment.values import leave_out, money, side_text
+from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
+
+#: Before the contact's id: the customer of a contact of whom nobody says who it is.
+UNKNOWN_CUSTOMER = "contact:"
+
+#: What Python raises for a value that some line did not expect.
+_SLIPS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
+
+_EVENT = msgspec.msgpack.Encoder()
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a vendor states of one event: values as they came, and where. `id` is the vendor's own id of the event.
+    The contact's id gets `prefix` before it, where the vendor's are such as others have, too."""
+
+    source: str
+    kind: Kind
+    contact: Found
+    customer: Found = NOTHING
+    id: Found = NOTHING
+    time: Found = NOTHING
+    channel: Channel = Channel.UNKNOWN
+    queue: Found = NOTHING
+    agent: Found = NOTHING
+    reason: Found = NOTHING
+    score: Found = NOTHING
+    prefix: str = ""
+
+
+def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
+    """The event. What it does not need and cannot be read is left out. Raises `BadEvent`."""
+    left_out: list[LeftOut] = []
+    contact = Contact(
+        _contact(facts, limits),
+        int(facts.channel),
+        _side(facts.queue, left_out),
+        _side(facts.agent, left_out),
+        _side(facts.reason, left_out),
+    )
+    stated = epoch_ms(facts.time.value, facts.time.field)
+    at = within(happened_at(stated, None, receipt.now), receipt.now, facts.time.field)
+    return Message(
+        _customer(facts.customer, contact.id, limits, left_out),
+        Event(
+            WIRE_VERSION,
+            int(facts.kind),
+            kept(at, limits.earliest_ms, limits.latest_ms, facts.time.field),
+            _id(facts, contact, stated, receipt.fallback_id, limits, left_out),
+            value=_score(facts, left_out),
+            received_at=receipt.received_at,
+            engine_at=engine_time(receipt.received_at, receipt.now),
+            trust=receipt.trust,
+            contact=contact,
+        ),
+        tuple(left_out),
+    )
+
+
+def _contact(facts: Facts, limits: Limits) -> str:
+    """The contact's id, without which nothing says what an event belongs to. Raises `BadEvent`."""
+    value, field = facts.contact
+    found = identifier(value, field, MAX_ID_BYTES - len(facts.prefix.encode()), limits.placeholders)
+    if not found:
+        raise BadEvent("missing_id", "the contact's id is needed", field)
+    return facts.prefix + found
+
+
+def _customer(found: Found, contact: str, limits: Limits, left_out: list[LeftOut]) -> CustomerId:
+    """Whom the vendor names; else one who is known by this contact alone."""
+    try:
+        if named := identifier(found.value, found.field, MAX_CUSTOMER_BYTES, limits.placeholders):
+            return customer_id(named, found.field)
+    except BadEvent as fault:
+        leave_out(fault, left_out)
+    return customer_id(UNKNOWN_CUSTOMER + contact)
+
+
+def _id(
+    facts: Facts, contact: Contact, stated: int | None, fallback_id: str, limits: Limits, left_out: list[LeftOut]
+) -> str:
+    """The vendor's own id of the event; else one made of what it states, so that a repeat has the same."""
+    try:
+        if found := identifier(facts.id.value, facts.id.field, MAX_ID_BYTES, limits.placeholders):
+            return found
+    except BadEvent as fault:
+        if fault.code != "placeholder_id":
+            raise
+        leave_out(fault, left_out)
+    if stated is None:
+        return fallback_id
+    parts = (facts.source, facts.kind.name, str(stated), contact.id, contact.queue, contact.agent, contact.reason)
+    return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
+
+
+def _side(found: Found, left_out: list[LeftOut]) -> str:
+    return side_text(found.value, found.field, left_out)
+
+
+def _score(facts: Facts, left_out: list[LeftOut]) -> float:
+    """A survey's score, which is what it is about; 0 of all else. Raises `BadEvent`."""
+    if facts.kind is not Kind.CONTACT_SURVEYED:
+        return 0.0
+    score = money(facts.score.value, facts.score.field)
+    if score is None:
+        raise BadEvent("bad_number", "a survey's score is needed", facts.score.field)
+    return score
+
+
+def of_record(
+    read: Callable[[Delivery, Receipt], Iterable[ContactEvent]], value: bytes, received_at: int, fallback_id: str
+) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
+    """The one event of a record on Kafka, as `engine.ports.sources.RecordSource.canonical` returns it, by `read`.
+    A worker reads it again at every start, so nothing but `BadEvent` may come of it, be it for a slip of ours."""
+    try:
+        return _only([*read(Delivery(value), Receipt(received_at, received_at, fallback_id))])
+    except _SLIPS as slip:
+        raise BadEvent("malformed", f"it cannot be read: {type(slip).__name__}") from slip
+
+
+def _only(events: Sequence[ContactEvent]) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
+    if len(events) != 1:
+        raise BadEvent("malformed", f"{len(events)} events in one record: write each into one of its own")
+    found = events[0]
+    if isinstance(found, BadEvent):
+        raise found
+    if isinstance(found, LeftOut):
+        return b"", None, (found,)
+    return found.customer.encode(), _EVENT.encode(found.event), found.left_out
