@@ -1,5 +1,5 @@
 """Every external event format that Cueline accepts. A new one is a folder beside `segment` and an entry here; a
-contact centre's is a mapping file, which takes no code."""
+contact centre's is a mapping file, which takes no code, or an entry of `CODED`."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import BadSettings
-from engine.ports.sources import ContactSource, ContactSources, RecordSource, Sources
+from engine.ports.sources import ContactSources, RecordSource, Sources
+from engine.sources.contacts.amazon_connect import AmazonConnect
+from engine.sources.contacts.chatwoot import Chatwoot
+from engine.sources.contacts.cloudevents import CloudEvents
 from engine.sources.contacts.mapping import MappedSource
 from engine.sources.contacts.mapping_file import load
+from engine.sources.contacts.vendor import CodedSource, VendorSource
 from engine.sources.segment.limits import LIMITS, Limits
 from engine.sources.segment.payload import SegmentSource
 
 #: Secrets by the source that signs with them.
 Secrets = Mapping[str, Sequence[bytes]]
 
-CODED: tuple[str, ...] = ("segment",)
+CODED: tuple[type[CodedSource], ...] = (AmazonConnect, Chatwoot, CloudEvents)
 
 
 def sources(limits: Limits = LIMITS, contacts: ContactSources | None = None) -> Sources:
@@ -31,16 +35,22 @@ def contact_sources(
     """The contact centre's sources by name: those in code, and one for each mapping file in `directory`. Raises
     `BadRule` for files with faults, and `BadSettings` for `secrets` that no source can use."""
     given = secrets or {}
-    mappings = load(directory, CODED)
-    for mapping in mappings:
-        signature = mapping.signature
-        if mapping.source in given and signature is not None and signature.needs_url and not public_url:
-            raise BadSettings(f"contacts.public_url is needed: {mapping.source} signs the address it sends to")
-    signing = {mapping.source for mapping in mappings if mapping.signature is not None}
-    if unused := sorted(set(given) - signing):
-        names = ", ".join(sorted(signing))
-        raise BadSettings(f"contacts.secrets: {', '.join(unused)}: no source that signs; there are {names}")
-    found: list[ContactSource] = [
-        MappedSource(mapping, limits, given.get(mapping.source, ())) for mapping in mappings
+    taken = [SegmentSource.name, *(coded.name for coded in CODED)]
+    mappings = load(directory, taken)
+    found: list[VendorSource] = [
+        *(coded(limits, given.get(coded.name, ())) for coded in CODED),
+        *(MappedSource(mapping, limits, given.get(mapping.source, ())) for mapping in mappings),
     ]
+    _check(found, given, public_url)
     return {source.name: source for source in found}
+
+
+def _check(found: Sequence[VendorSource], secrets: Secrets, public_url: str) -> None:
+    """Raises `BadSettings`."""
+    signatures = {source.name: source.signature for source in found if source.signature is not None}
+    if unused := sorted(set(secrets) - set(signatures)):
+        names = ", ".join(sorted(signatures))
+        raise BadSettings(f"contacts.secrets: {', '.join(unused)}: no source that signs; there are {names}")
+    for name in secrets:
+        if signatures[name].needs_url and not public_url:
+            raise BadSettings(f"contacts.public_url is needed: {name} signs the address that it sends to")

@@ -151,6 +151,28 @@ async def test_many_events_of_one_customer_that_are_sent_again_count_once(
     assert process.meter.value("events_repeated") == 40
 
 
+CLOUD = {"specversion": "1.0", "id": "e-1", "source": "/calls", "type": "shop.contact.queued", "subject": "c-1"}
+
+
+async def test_cloudevents_in_headers_in_a_body_and_in_a_batch(process: Process, api: httpx.AsyncClient) -> None:
+    path, data = "/v1/contact-events/cloudevents", {"customerId": "ann", "queue": "Rückfragen"}
+    binary = {f"ce-{name}": value for name, value in CLOUD.items()}
+    structured, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
+    for body, headers in (
+        (data, {**binary, "content-type": "application/json"}),
+        ({**CLOUD, "data": data}, {"content-type": structured}),
+        ([{**CLOUD, "data": data}], {"content-type": batch}),
+        ({**CLOUD, "data": data}, {}),
+    ):
+        answer = await api.post(path, content=json.dumps(body), headers={**WRITER, **headers})
+        assert answer.json() == {"accepted": 1, "passed": 0, "rejected": 0}
+    first, *others = [(one.customer, one.event.id, one.event.contact) for one in process.log.messages]
+    assert others == [first] * 3
+    assert (first[0], first[2] and first[2].queue) == ("ann", "Rückfragen")
+    broken = await api.post(path, content=b"{}", headers={**WRITER, **binary, "ce-specversion": "0.3"})
+    assert (broken.status_code, broken.json()["field"]) == (400, "specversion")
+
+
 SECRET = "the-auth-token-of-the-twilio-account"
 PUBLIC = "https://cueline.example"
 TASK = {

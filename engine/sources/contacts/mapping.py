@@ -5,18 +5,19 @@ What a mapping reads is bounded by its own length and the payload's. What it doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
-from engine.errors import BadEvent
 from engine.events import ContactChannel, Kind, LeftOut, Message
-from engine.ports.sources import ContactEvent, Delivery, Receipt
-from engine.sources.contacts.bodies import listed, read_form, read_json
+from engine.ports.sources import Delivery, Receipt
+from engine.sources.contacts.bodies import read_form, read_json
 from engine.sources.contacts.condition import Condition, Pattern, is_like
 from engine.sources.contacts.found import Found, Path, Payload
-from engine.sources.contacts.message import Facts, message, of_record
+from engine.sources.contacts.message import Facts, message
 from engine.sources.contacts.signature import Signature
+from engine.sources.contacts.vendor import VendorSource, unknown
 from engine.sources.segment.limits import LIMITS, Limits
 
 Paths = tuple[Path, ...]
@@ -73,55 +74,30 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
         return next((rule.kind for rule in self.kinds if all(one.holds(payload) for one in rule.when)), None)
 
 
-class MappedSource:
-    """`engine.ports.sources.ContactSource` of a mapping, within `limits`; with `secrets` it checks signatures."""
+class MappedSource(VendorSource):
+    """The source of a mapping."""
 
     def __init__(self, mapping: Mapping, limits: Limits = LIMITS, secrets: Sequence[bytes] = ()) -> None:
+        super().__init__(limits, secrets)
+        self.name, self.signature = mapping.source, mapping.signature
         self._mapping = mapping
-        self._limits = limits
-        self._secrets = secrets
 
-    @property
-    def name(self) -> str:
-        """As the address and the header of a Kafka record have it."""
-        return self._mapping.source
-
-    def check(self, delivery: Delivery) -> None:
-        """Raises `NotAuthorised` for a missing or a wrong signature."""
-        if self._secrets and self._mapping.signature is not None:
-            self._mapping.signature.check(delivery, self._secrets)
-
-    def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
-        """Each event of a delivery. Raises `BadEvent`."""
+    def payloads(self, delivery: Delivery) -> object:
+        """The event, or what stands at the path of the list of them."""
         whole = read_form(delivery.body) if self._mapping.form else read_json(delivery.body)
-        if self._mapping.each:
-            whole = Payload(whole).at(self._mapping.each)
-        for number, item in enumerate(listed(whole, self._limits.batch_events)):
-            fallback = f"{receipt.fallback_id}-{number}" if number else receipt.fallback_id
-            try:
-                yield self._event(item, msgspec.structs.replace(receipt, fallback_id=fallback))
-            except BadEvent as fault:
-                yield fault
+        return Payload(whole).at(self._mapping.each) if self._mapping.each else whole
 
-    def canonical(
-        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
-    ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
-        """As of `engine.ports.sources.RecordSource`; the key says nothing."""
-        return of_record(self.events, value, received_at, fallback_id)
-
-    def _event(self, item: object, receipt: Receipt) -> Message | LeftOut:
-        if not isinstance(item, dict):
-            raise BadEvent("malformed", "an object is needed")
-        mapping, payload = self._mapping, Payload(item, self._mapping.inside)
-        kind = mapping.kind_of(payload)
+    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+        """The event of the first kind whose conditions hold."""
+        found = Payload(payload, self._mapping.inside)
+        kind = self._mapping.kind_of(found)
         if kind is None:
-            return LeftOut("unknown_type", self._looked_at(payload), "none of the kinds that are mapped")
-        return message(_facts(mapping, kind, payload), receipt, self._limits)
+            return unknown(self._looked_at(found))
+        return message(_facts(self._mapping, kind, found), receipt, self.limits)
 
     def _looked_at(self, payload: Payload) -> str:
         """The first path of the conditions at which something stands."""
-        paths = tuple(one.path for rule in self._mapping.kinds for one in rule.when)
-        return payload.find(paths).field
+        return payload.find(tuple(one.path for rule in self._mapping.kinds for one in rule.when)).field
 
 
 def _facts(mapping: Mapping, kind: Kind, payload: Payload) -> Facts:

@@ -1,0 +1,138 @@
+"""Amazon Connect: contact events (https://docs.aws.amazon.com/connect/latest/adminguide/contact-events.html) and
+matches of Contact Lens' rules, bare or in EventBridge's envelope.
+
+They come in any order, repeatedly, and with names in whatever case. A transfer makes another contact, which names
+the first; here the first is the contact throughout.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.events import ContactChannel, Kind, LeftOut, Message
+from engine.ports.sources import Receipt
+from engine.sources.contacts.found import Found, Path, Payload, path_of
+from engine.sources.contacts.message import Facts, message
+from engine.sources.contacts.vendor import CodedSource, unknown
+
+DEEPEST = 6  # names of objects within objects that are compared without regard to case
+
+#: Type -> kind, and where its own time stands.
+TYPES: dict[str, tuple[Kind, str]] = {
+    "initiated": (Kind.CONTACT_STARTED, "initiationtimestamp"),
+    "connected_to_system": (Kind.CONTACT_IN_IVR, "connectedtosystemtimestamp"),
+    "queued": (Kind.CONTACT_QUEUED, "queueinfo.enqueuetimestamp"),
+    "connected_to_agent": (Kind.CONTACT_CONNECTED, "agentinfo.connectedtoagenttimestamp"),
+    "paused": (Kind.CONTACT_HELD, "agentinfo.pausetimestamp"),
+    "disconnected": (Kind.CONTACT_ENDED, "disconnecttimestamp"),
+    "completed": (Kind.CONTACT_WRAPPED_UP, "agentinfo.aftercontactworkendtimestamp"),
+}
+#: How a contact began -> what it is instead of a start.
+METHODS = {
+    "transfer": Kind.CONTACT_TRANSFERRED,
+    "queue_transfer": Kind.CONTACT_TRANSFERRED,
+    "callback": Kind.CALLBACK_ASKED,
+}
+CHANNELS = {
+    "voice": ContactChannel.VOICE,
+    "chat": ContactChannel.CHAT,
+    "email": ContactChannel.EMAIL,
+}
+MESSAGING = ("sms", "whatsapp", "apple")  # within the subtype of a chat
+
+_ENVELOPE_TIME = path_of("time")
+_OF_CONTACTS = (path_of("instancearn"), path_of("initiationtimestamp"))  # which real-time transcripts do not have
+
+
+class AmazonConnect(CodedSource):
+    """Contact events, and what Contact Lens found."""
+
+    name = "amazon_connect"
+
+    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+        """Types that are not known are passed over."""
+        found = Payload(lowered(payload), [("detail",)])
+        detail_type = _word(found, "detail-type")
+        if "rules matched" in detail_type:
+            return message(_matched(found), receipt, self.limits)
+        if detail_type not in ("", "amazon connect contact event"):
+            return unknown("detail-type")
+        kind, time = TYPES.get(_word(found, "eventtype"), (None, ""))
+        if kind is None or found.find(_OF_CONTACTS).value is None:
+            return unknown("eventType")
+        return message(_facts(found, _refined(kind, found), path_of(time)), receipt, self.limits)
+
+
+def lowered(value: Any, depth: int = DEEPEST) -> Any:
+    """`value` with the names of objects in small letters."""
+    if not isinstance(value, dict) or not depth:
+        return value
+    return {name.lower(): lowered(inner, depth - 1) for name, inner in value.items()}
+
+
+def _word(payload: Payload, path: str) -> str:
+    value = payload.at(path_of(path))
+    return value.lower() if isinstance(value, str) else ""
+
+
+def _refined(kind: Kind, payload: Payload) -> Kind:
+    """A start that is a transfer or a callback, and an end that is a transfer or comes before an agent."""
+    if kind is Kind.CONTACT_STARTED:
+        return METHODS.get(_word(payload, "initiationmethod"), kind)
+    if kind is not Kind.CONTACT_ENDED:
+        return kind
+    if _word(payload, "disconnectreason") == "transferred":
+        return Kind.CONTACT_TRANSFERRED
+    waited = payload.at(path_of("queueinfo.enqueuetimestamp")) is not None
+    served = payload.at(path_of("agentinfo.connectedtoagenttimestamp")) is not None
+    return Kind.CONTACT_ABANDONED if waited and not served else kind
+
+
+def _facts(payload: Payload, kind: Kind, time: Path) -> Facts:
+    def find(*paths: str) -> Found:
+        return payload.find([path_of(path) for path in paths])
+
+    return Facts(
+        source=AmazonConnect.name,
+        kind=kind,
+        contact=find("initialcontactid", "contactid"),
+        customer=find("customerid", "attributes.customerid"),
+        time=payload.find([time, _ENVELOPE_TIME]),
+        channel=_channel(payload),
+        queue=_last(find("queueinfo.queuename", "queueinfo.queuearn")),
+        agent=_last(find("agentinfo.agentarn")),
+        reason=find("disconnectreason") if kind is not Kind.CONTACT_STARTED else find("initiationmethod"),
+    )
+
+
+def _matched(payload: Payload) -> Facts:
+    """A rule of Contact Lens, and the contact that it matched."""
+
+    def find(path: str) -> Found:
+        return payload.find([path_of(path)])
+
+    return Facts(
+        source=AmazonConnect.name,
+        kind=Kind.CONTACT_OUTCOME,
+        contact=_last(find("contactarn")),
+        time=Found(payload.at(_ENVELOPE_TIME), "time"),
+        channel=ContactChannel.VOICE,
+        queue=_last(find("queuearn")),
+        agent=_last(find("agentarn")),
+        reason=find("rulename"),
+    )
+
+
+def _last(found: Found) -> Found:
+    """The last part of an Amazon Resource Name: the id of what it names."""
+    if isinstance(found.value, str):
+        return Found(found.value.rpartition("/")[2], found.field)
+    return found
+
+
+def _channel(payload: Payload) -> ContactChannel:
+    channel = CHANNELS.get(_word(payload, "channel"), ContactChannel.UNKNOWN)
+    subtype = _word(payload, "segmentattributes.connect:subtype.valuestring")
+    if channel is ContactChannel.CHAT and any(word in subtype for word in MESSAGING):
+        return ContactChannel.MESSAGING
+    return channel

@@ -1,0 +1,67 @@
+"""What all formats of contact centres' vendors share: signatures, lists of events, and records on Kafka."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+
+from engine.errors import BadEvent
+from engine.events import LeftOut, Message
+from engine.ports.sources import ContactEvent, Delivery, Receipt
+from engine.sources.contacts.bodies import listed, read_json
+from engine.sources.contacts.message import of_record
+from engine.sources.contacts.signature import Signature
+from engine.sources.segment.limits import LIMITS, Limits
+
+
+class VendorSource(ABC):
+    """`engine.ports.sources.ContactSource` within `limits`; with `secrets` it checks signatures."""
+
+    name: str
+    signature: Signature | None = None
+
+    def __init__(self, limits: Limits = LIMITS, secrets: Sequence[bytes] = ()) -> None:
+        self.limits = limits
+        self._secrets = secrets
+
+    def check(self, delivery: Delivery) -> None:
+        """Raises `NotAuthorised` for a missing or a wrong signature."""
+        if self._secrets and self.signature is not None:
+            self.signature.check(delivery, self._secrets)
+
+    def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
+        """Each event of a delivery. Raises `BadEvent`."""
+        for number, payload in enumerate(listed(self.payloads(delivery), self.limits.batch_events)):
+            fallback = f"{receipt.fallback_id}-{number}" if number else receipt.fallback_id
+            try:
+                if not isinstance(payload, dict):
+                    raise BadEvent("malformed", "an object is needed")
+                yield self.event(payload, msgspec.structs.replace(receipt, fallback_id=fallback))
+            except BadEvent as fault:
+                yield fault
+
+    def canonical(
+        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+    ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
+        """As of `engine.ports.sources.RecordSource`; the key says nothing."""
+        return of_record(self.events, value, received_at, fallback_id)
+
+    def payloads(self, delivery: Delivery) -> object:
+        """The event in a delivery, or a list of them. Raises `BadEvent`."""
+        return read_json(delivery.body)
+
+    @abstractmethod
+    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+        """The event in one payload, or why it is passed over. Raises `BadEvent`."""
+
+
+class CodedSource(VendorSource):
+    """One whose format is code, and whose name is the class's."""
+
+
+def unknown(field: str) -> LeftOut:
+    """An event of a kind that does not count; `field` says so."""
+    return LeftOut("unknown_type", field, "none of the kinds that count")
