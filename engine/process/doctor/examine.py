@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.process.doctor.agreement import of_agreement
+from engine.process.doctor.contacts import of_contacts
 from engine.process.doctor.finding import Finding
 from engine.process.doctor.kafka import of_kafka
 from engine.process.doctor.redis import of_redis
@@ -18,6 +19,7 @@ async def examine(settings: Settings) -> list[Finding]:
     return [
         *of_settings(settings),
         of_rules(settings),
+        of_contacts(settings),
         *log.findings,
         *redis,
         *of_agreement(settings.kafka, log.offsets, held),

@@ -143,7 +143,7 @@ class _FileReader:
 
     def _kinds(self, node: Node | None) -> tuple[KindRule, ...]:
         nodes = self._document.items(node, self._name, "kinds") if node is not None else []
-        if node is not None and not 0 < len(nodes) <= MOST_RULES:
+        if isinstance(node, SequenceNode) and not 0 < len(nodes) <= MOST_RULES:
             self._fault(node, f"kinds must be a list of 1 to {MOST_RULES}")
             return ()
         return tuple(rule for one in nodes if (rule := self._kind(one)) is not None)

@@ -1,0 +1,115 @@
+"""``cueline sources check | read``: mapping files of vendors' formats, and what a payload comes to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, NoReturn
+from uuid import uuid4
+
+import typer
+
+from engine.cli.output import print_json
+from engine.clock import wall_ms
+from engine.errors import BadEvent, BadRule
+from engine.events import ContactChannel, Kind, LeftOut, Message
+from engine.ports.sources import ContactEvent, ContactSources, Delivery, Receipt
+from engine.sources.registry import contact_sources
+
+app = typer.Typer(
+    name="sources", help="Check mapping files of the contact centre, try them on a payload.", no_args_is_help=True
+)
+
+Directory = Annotated[Path, typer.Option("--mappings", help="the directory of the mapping files")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+MAPPINGS = Path("config/sources")
+
+
+@app.command()
+def check(directory: Directory = MAPPINGS, json: Json = False) -> None:
+    """Read the mapping files: every fault and exit code 1, or the sources that there are."""
+    names = sorted(_checked(directory, json))
+    if json:
+        print_json({"ok": True, "faults": [], "sources": names})
+    else:
+        typer.echo(f"{directory}: good: {', '.join(names)}")
+
+
+@app.command()
+def read(
+    source: Annotated[str, typer.Argument(help="the source's name")],
+    file: Annotated[
+        typer.FileBinaryRead, typer.Argument(help="a body as the vendor sends it; - for standard input")
+    ],
+    directory: Directory = MAPPINGS,
+    json: Json = False,
+) -> None:
+    """Show what the events of a body come to, without sending anything; exit code 1 when one is refused."""
+    known = _checked(directory, json)
+    if source not in known:
+        raise typer.BadParameter(
+            f"{source} is no source; there are {', '.join(sorted(known))}", param_hint="SOURCE"
+        )
+    now = wall_ms()
+    try:
+        events = list(known[source].events(Delivery(file.read()), Receipt(now, now, uuid4().hex)))
+    except BadEvent as fault:
+        events = [fault]
+    shown = [_plain(event) for event in events]
+    if json:
+        print_json({"events": shown})
+    else:
+        for number, one in enumerate(shown):
+            typer.echo(f"{number}: " + ", ".join(f"{name} {value}" for name, value in one.items() if value != ""))
+    if any(isinstance(event, BadEvent) for event in events):
+        raise typer.Exit(1)
+
+
+def _plain(event: ContactEvent) -> dict[str, object]:
+    """An event for people."""
+    if isinstance(event, BadEvent):
+        return {"result": "refused", "reason": event.code, "field": event.field, "detail": event.detail}
+    if isinstance(event, LeftOut):
+        return {"result": "passed", "reason": event.reason, "field": event.field, "detail": event.detail}
+    return _taken(event)
+
+
+def _taken(message: Message) -> dict[str, object]:
+    event, contact = message.event, message.event.contact
+    about: dict[str, object] = (
+        {}
+        if contact is None
+        else {
+            "contact": contact.id,
+            "channel": ContactChannel(contact.channel).name.lower(),
+            "queue": contact.queue,
+            "agent": contact.agent,
+            "why": contact.reason,
+        }
+    )
+    left_out = ", ".join(f"{one.field}: {one.detail}" for one in message.left_out)
+    return {
+        "result": "taken",
+        "kind": Kind(event.kind).name.lower(),
+        "customer": message.customer,
+        "at": event.at,
+        "id": event.id,
+        **about,
+        "score": event.value or "",
+        "leftOut": left_out,
+    }  # fmt: skip
+
+
+def _checked(directory: Path, json: bool) -> ContactSources:
+    try:
+        return contact_sources(directory)
+    except BadRule as bad:
+        _refuse(bad, json)
+
+
+def _refuse(bad: BadRule, json: bool) -> NoReturn:
+    if json:
+        print_json({"ok": False, "faults": bad.faults})
+    else:
+        for fault in bad.faults:
+            typer.echo(fault, err=True)
+    raise typer.Exit(1)
