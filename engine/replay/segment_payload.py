@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.errors import BadEvent
-from engine.events import Event, Kind, Message
+from engine.events import Contact, ContactChannel, Event, Kind, Message
 
 #: The name of the track call, by kind; `Kind.OTHER` is any name that the source does not know.
 NAMES: dict[Kind, str] = {
@@ -73,8 +73,6 @@ def call(message: Message) -> dict[str, Any]:
     """The call for one message. Raises `BadEvent` for a kind that Segment has no call for, or whose call needs
     what an event does not keep."""
     event = message.event
-    if event.contact is not None:
-        raise BadEvent("bad_field", "Segment has no place for a contact: replay it to Kafka", "contact")
     common = {"messageId": event.id, "userId": message.customer, "timestamp": rfc3339(event.at)}
     if event.kind == Kind.IDENTIFIED:
         return {"type": "identify", **common}
@@ -87,7 +85,10 @@ def call(message: Message) -> dict[str, Any]:
 
 
 def properties(event: Event) -> dict[str, Any]:
-    """What the event is about, as the e-commerce spec has it: an order as a total and its line."""
+    """What the event is about, as Segment's specifications have it: an order as a total and its line. Raises as
+    `call`."""
+    if event.contact is not None:
+        return _conversation(event.contact)
     if event.kind in _ORDERS:
         line = {"product_id": event.item, "category": event.category, "quantity": event.quantity}
         order = {"order_id": event.order} if event.order else {}
@@ -99,6 +100,13 @@ def properties(event: Event) -> dict[str, Any]:
         "quantity": event.quantity,
     }
     return {name: value for name, value in about.items() if value not in ("", None)}
+
+
+def _conversation(contact: Contact) -> dict[str, Any]:
+    """A live chat. Raises `BadEvent` for what Segment says of none."""
+    if contact.channel != ContactChannel.CHAT or contact.queue or contact.reason:
+        raise BadEvent("bad_field", "Segment has no place for such a contact: replay it to Kafka", "contact")
+    return {"conversation_id": contact.id, **({"agent_username": contact.agent} if contact.agent else {})}
 
 
 def rfc3339(at: int) -> str:

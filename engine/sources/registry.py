@@ -3,6 +3,7 @@ contact centre's is a mapping file, which takes no code, or an entry of `CODED`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from engine.sources.contacts.mapping_file import load
 from engine.sources.contacts.vendor import CodedSource, VendorSource
 from engine.sources.segment.limits import LIMITS, Limits
 from engine.sources.segment.payload import SegmentSource
+
+_ADDRESS = re.compile(r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[^\s?#]*)?")
 
 #: Secrets by the source that signs with them.
 Secrets = Mapping[str, Sequence[bytes]]
@@ -51,6 +54,8 @@ def _check(found: Sequence[VendorSource], secrets: Secrets, public_url: str) -> 
     if unused := sorted(set(secrets) - set(signatures)):
         names = ", ".join(sorted(signatures))
         raise BadSettings(f"contacts.secrets: {', '.join(unused)}: no source that signs; there are {names}")
+    if public_url and not _ADDRESS.fullmatch(public_url):
+        raise BadSettings("contacts.public_url: write https://cueline.example, without a query")
     for name in secrets:
         if signatures[name].needs_url and not public_url:
             raise BadSettings(f"contacts.public_url is needed: {name} signs the address that it sends to")

@@ -23,7 +23,7 @@ from engine.settings import ContactCentre
 from engine.sources.registry import sources
 from engine.stream.decode import decode
 from tests.flows.access import ADMIN, guarded, key_for
-from tests.flows.api import NOW, PARTITIONS, Process, calling
+from tests.flows.api import NOW, PARTITIONS, Process, serving
 from tests.patience import PATIENCE_S
 from tests.stream.test_worker import KafkaRecord
 
@@ -194,7 +194,7 @@ async def test_what_a_vendor_signs_is_checked_over_the_public_address() -> None:
     process = Process(guarded().settings.model_copy(update={"contacts": contacts}))
     path = "/v1/contact-events/twilio?region=eu"
     body = urlencode(TASK).encode()
-    async with calling(process) as api:
+    async with serving(process) as api:  # by the real server: what it says of path and query is signed
         head = {**WRITER, "content-type": "application/x-www-form-urlencoded"}
         good = {**head, "x-twilio-signature": signed(TASK, PUBLIC + path)}
         assert (await api.post(path, content=body, headers=good)).json()["accepted"] == 1

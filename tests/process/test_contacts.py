@@ -39,11 +39,20 @@ def test_a_secret_makes_signatures_needed_and_two_may_be_valid() -> None:
     assert "of-now" not in detail
 
 
+@pytest.mark.parametrize("url", ["https://a.example", "http://a:8080", "https://[::1]:1/prefix", "https://a/"])
+def test_where_the_api_is_may_have_a_port_and_a_path(url: str) -> None:
+    assert of_contacts(settings(public_url=url)).state == "good"
+
+
 @pytest.mark.parametrize(
     ("contacts", "said"),
     [
         ({"secrets": [{"source": "genesys", "secret": "s"}]}, "no source that signs"),
         ({"secrets": [{"source": "twilio", "secret": "s"}]}, "contacts.public_url is needed"),
+        *(
+            ({"public_url": url}, "contacts.public_url: write")
+            for url in ("cueline.example", "https://", "https://a b", "https://a/?x=1", "ftp://a", "https://[::1")
+        ),
     ],
 )
 def test_settings_that_contradict_each_other_are_said(contacts: dict[str, Any], said: str) -> None:

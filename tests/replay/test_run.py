@@ -517,9 +517,17 @@ async def test_what_segment_has_no_call_for_is_skipped_and_said() -> None:
     assert (sent.accepted, sent.refused, none.accepted, none.refused) == (1, 1, 0, 1)
     assert "CONTACT_CONNECTED" in sent.reasons[0]
     assert app.attempts == 1
-    begun = Event(WIRE_VERSION, int(Kind.CONTACT_STARTED), FIRST, "m", contact=Contact("c-1"))
-    lost = await sender.send([Message(customer_id("c"), begun)])
-    assert (lost.refused, "no place for a contact" in lost.reasons[0]) == (1, True)
+    for contact in (Contact("c-1", 1), Contact("c-1", 2, "queue"), Contact("c-1", 2, reason="why")):
+        begun = Event(WIRE_VERSION, int(Kind.CONTACT_STARTED), FIRST, "m", contact=contact)
+        lost = await sender.send([Message(customer_id("c"), begun)])
+        assert (lost.refused, "no place for such a contact" in lost.reasons[0]) == (1, True)
+
+
+@pytest.mark.parametrize("contact", [None, Contact("c-1", 2), Contact("c-1", 2, agent="kim")])
+def test_a_live_chat_is_read_as_it_was(contact: Contact | None) -> None:
+    event = Event(WIRE_VERSION, int(Kind.CONTACT_STARTED), FIRST, "m", contact=contact)
+    sent = payload.encoded(Message(customer_id("c"), event))
+    assert source(sent, FIRST, FIRST).event.contact == contact
 
 
 @pytest.mark.parametrize("sets_clock", [True, False])

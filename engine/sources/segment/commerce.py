@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engine.events import Kind
+from engine.events import Contact, Kind
 
 #: Segment's e-commerce spec v2, the older names of v1, and reviews being read, which it has no name for.
 #: Names not listed are `Kind.OTHER`: "Product Clicked" (the view it leads to counts) and "Product Reviewed"
@@ -54,6 +54,7 @@ ORDERS = frozenset({Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED, Kind.ORDER_REFU
 ITEMS = frozenset(
     {Kind.ITEM_VIEWED, Kind.REVIEW_READ, Kind.CART_ADDED, Kind.CART_REMOVED, Kind.WISHLISTED, Kind.SHARED}
 )
+CONVERSATIONS = frozenset({Kind.CONTACT_STARTED, Kind.CONTACT_ENDED})
 CATEGORIES = frozenset({Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.SEARCHED})
 
 
@@ -73,16 +74,22 @@ class Properties(msgspec.Struct, frozen=True, gc=False):
     value: Any = None
     revenue: Any = None
     products: Any = None
+    conversation_id: Any = None
+    agent_username: Any = None
+    agent_name: Any = None
+    agent_id: Any = None
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """What an event is about: item, category, value, quantity and order as `engine.events.Event` has them."""
+    """What an event is about: item, category, value, quantity, order and contact as `engine.events.Event` has
+    them."""
 
     item: str = ""
     category: str = ""
     value: float = 0.0
     quantity: int = 1
     order: str = ""
+    contact: Contact | None = None
 
 
 NOTHING = Content()

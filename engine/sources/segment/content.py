@@ -9,8 +9,8 @@ import math
 from collections.abc import Sequence
 
 from engine.errors import BadEvent
-from engine.events import MAX_VALUE, Kind, LeftOut
-from engine.sources.segment.commerce import CATEGORIES, ITEMS, NOTHING, ORDERS, Content, Properties
+from engine.events import MAX_ID_BYTES, MAX_VALUE, Contact, ContactChannel, Kind, LeftOut
+from engine.sources.segment.commerce import CATEGORIES, CONVERSATIONS, ITEMS, NOTHING, ORDERS, Content, Properties
 from engine.sources.segment.ids import identifier
 from engine.sources.segment.values import (
     MAX_LEFT_OUT,
@@ -34,9 +34,26 @@ def content(kind: Kind, properties: Properties, placeholders: frozenset[str], le
         return _of_item(properties, left_out)
     if kind in ORDERS:
         return _of_order(properties, placeholders, left_out)
+    if kind in CONVERSATIONS:
+        return _of_conversation(properties, placeholders, left_out)
     if kind in CATEGORIES and properties.category is not None:
         return Content(category=category(properties.category, "properties.category", left_out))
     return NOTHING
+
+
+def _of_conversation(properties: Properties, placeholders: frozenset[str], left_out: list[LeftOut]) -> Content:
+    """A live chat's (https://segment.com/docs/connections/spec/live-chat/), where it says which it is."""
+    try:
+        named = identifier(properties.conversation_id, "properties.conversation_id", MAX_ID_BYTES, placeholders)
+    except BadEvent as fault:
+        leave_out(fault, left_out)
+        named = ""
+    agent = (
+        side_text(properties.agent_username, "properties.agent_username", left_out)
+        or side_text(properties.agent_name, "properties.agent_name", left_out)
+        or side_text(properties.agent_id, "properties.agent_id", left_out)
+    )
+    return Content(contact=Contact(named, int(ContactChannel.CHAT), agent=agent)) if named else NOTHING
 
 
 def category(value: object, field: str, left_out: list[LeftOut]) -> str:

@@ -117,6 +117,7 @@ def message(
             engine_time(received_at, now),
             trust,
             int(anonymous),
+            about.contact,
         ),
         tuple(left_out),
     )
