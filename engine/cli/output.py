@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 import orjson
@@ -13,12 +13,24 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from engine.errors import BadRule
+
 WIDEST_ID = 32  # longer ones fold, and are whole too
 
 
 def print_json(content: object) -> None:
     """Print `content` (plain values, Structs, vectors) for a program, in one line."""
     typer.echo(orjson.dumps(content, default=msgspec.to_builtins, option=orjson.OPT_SERIALIZE_NUMPY).decode())
+
+
+def refuse(bad: BadRule, as_json: bool) -> NoReturn:
+    """Print what is wrong with files that were only to be checked; exit code 1."""
+    if as_json:
+        print_json({"ok": False, "faults": bad.faults})
+    else:
+        for fault in bad.faults:
+            typer.echo(fault, err=True)
+    raise typer.Exit(1)
 
 
 def show(result: msgspec.Struct, as_json: bool, words: Mapping[str, str] | None = None) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from engine.cli.output import print_json
+from engine.cli.output import print_json, refuse
 from engine.errors import BadRule
 from engine.rulebook.cases import load_cases, run
 from engine.rulebook.directory import Checked, is_rule_file
@@ -56,7 +56,7 @@ def run_cases(directory: Directory = Path("rules"), json: Json = False) -> None:
     try:
         verdicts = run(rulebook, load_cases(directory, rulebook), checked.places)
     except BadRule as bad:
-        _refuse(bad, json)
+        refuse(bad, json)
     failed = [verdict for verdict in verdicts if verdict.misses]
     ok = bool(verdicts) and not failed
     if json:
@@ -85,16 +85,7 @@ def _checked(directory: Path, json: bool) -> Checked:
     try:
         return checked_rules(directory)
     except BadRule as bad:
-        _refuse(bad, json)
-
-
-def _refuse(bad: BadRule, json: bool) -> NoReturn:
-    if json:
-        print_json({"ok": False, "faults": bad.faults})
-    else:
-        for fault in bad.faults:
-            typer.echo(fault, err=True)
-    raise typer.Exit(1)
+        refuse(bad, json)
 
 
 def _count(number: int, noun: str) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from engine.cli.output import print_json
+from engine.cli.output import print_json, refuse
 from engine.clock import wall_ms
 from engine.errors import BadEvent, BadRule
 from engine.events import ContactChannel, Kind, LeftOut, Message
@@ -103,13 +103,4 @@ def _checked(directory: Path, json: bool) -> ContactSources:
     try:
         return contact_sources(directory)
     except BadRule as bad:
-        _refuse(bad, json)
-
-
-def _refuse(bad: BadRule, json: bool) -> NoReturn:
-    if json:
-        print_json({"ok": False, "faults": bad.faults})
-    else:
-        for fault in bad.faults:
-            typer.echo(fault, err=True)
-    raise typer.Exit(1)
+        refuse(bad, json)

@@ -64,7 +64,7 @@ def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
             int(facts.kind),
             kept(at, limits.earliest_ms, limits.latest_ms, facts.time.field),
             _id(facts, contact, stated, receipt.fallback_id, limits, left_out),
-            value=_score(facts, left_out),
+            value=_score(facts),
             received_at=receipt.received_at,
             engine_at=engine_time(receipt.received_at, receipt.now),
             trust=receipt.trust,
@@ -114,7 +114,7 @@ def _side(found: Found, left_out: list[LeftOut]) -> str:
     return side_text(found.value, found.field, left_out)
 
 
-def _score(facts: Facts, left_out: list[LeftOut]) -> float:
+def _score(facts: Facts) -> float:
     """A survey's score, which is what it is about; 0 of all else. Raises `BadEvent`."""
     if facts.kind is not Kind.CONTACT_SURVEYED:
         return 0.0
