@@ -62,7 +62,8 @@ class Commit(msgspec.Struct, frozen=True):
     ``customers[i]`` gets ``rows[i]`` (ROW_BYTES each). ``tallies`` are added to the partition's counters
     (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``tombstones``, ``customers``,
     ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
-    `StreamStore.connections` that all this is based on.
+    `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
+    `engine.post.ledger.Ledger`.
     """
 
     partition: int
@@ -75,6 +76,7 @@ class Commit(msgspec.Struct, frozen=True):
     cues: Sequence[CueChoice]
     tallies: Mapping[str, int]
     connection: int = 0
+    post: Mapping[str, str] = {}
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -124,6 +126,9 @@ class StreamStore(Protocol):
     async def position(self, partition: int) -> Position:
         """The partition's epoch and offset as stored (0, 0 when never claimed). Raises `BadState` when the offset
         is none; an epoch that is none is -1."""
+
+    async def post(self, partition: int) -> Mapping[str, str]:
+        """All fields that commits have stored of the partition's post."""
 
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         """The customers' rows, None where there is none. Sees every commit *sent* before it."""

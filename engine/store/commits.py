@@ -1,9 +1,9 @@
 """Commands of the stream worker.
 
 A commit is one transaction (optimistic locking), sent as one write: WATCH the partition's position, compare it
-with the expected epoch and offset, then rows, timers, tallies and the new offset as plain commands and the cues
-as a function. On a mismatch the comparing script *changes* the watched key, which aborts the transaction; so
-does a claim in between. Later commits and reads are pipelined behind it.
+with the expected epoch and offset, then the new offset with the post's fields, rows, timers and tallies as plain
+commands and the cues as a function. On a mismatch the comparing script *changes* the watched key, which aborts the
+transaction; so does a claim in between. Later commits and reads are pipelined behind it.
 
 Why not one function for everything: each row would be copied through Lua. 500 rows of 1,440 bytes, Valkey
 9.1 and client on two cores, thousand rows per second of server time and µs of server CPU per row with the
@@ -40,6 +40,7 @@ from engine.store.cue_arguments import write_cues
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
 NO_EPOCH = -1  # none that was ever issued
+_OF_THE_POSITION = (b"epoch", b"offset", b"refused")  # its other fields are the post's
 DIGITS = 18  # of a number that fits 64 bits
 READ_AT_ONCE = 1_000  # rows of one MGET: about a millisecond of Redis, and decisions run between two
 
@@ -100,6 +101,11 @@ class StreamCommands(Commands):
             )
         return offset
 
+    async def post(self, partition: int) -> dict[str, str]:
+        stored = await self._connection.call(pack(("HGETALL", self._keys.position[partition])))
+        fields = zip(stored[::2], stored[1::2], strict=True)
+        return {name.decode(): text.decode() for name, text in fields if name not in _OF_THE_POSITION}
+
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         keys, count = self._row_keys[partition], len(customers)
         parts = [mget(keys, customers[start : start + READ_AT_ONCE]) for start in range(0, count, READ_AT_ONCE)]
@@ -139,7 +145,7 @@ class StreamCommands(Commands):
         yield (self._watch[partition],)
         yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)
         yield (_MULTI,)
-        yield (pack(("HSET", position, "offset", commit.offset)),)
+        yield (pack(("HSET", position, "offset", commit.offset, *chain.from_iterable(commit.post.items()))),)
         if commit.customers:
             yield mset(self._row_keys[partition], commit.customers, commit.rows)
         for command in _set_timers(self._keys.timers[partition], commit.timers):

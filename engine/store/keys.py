@@ -8,7 +8,8 @@ the number of partitions; a decision's id begins with ``<partition>-``.
 key                    type    content
 =====================  ======  ==================================================================
 ``{p7}:o``             hash    fencing ``epoch`` (wall ms or larger), next ``offset`` of the topic to
-                               apply, ``refused``: fenced commits
+                               apply, ``refused``: fenced commits, and the fields of the partition's
+                               post (`engine.post.ledger`)
 ``{p7}:c:<customer>``  string  the customer's row (`engine.state.row_codec`)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]; and ``offer?`` -> of web
                                cues that no stream has taken [given, end, …]

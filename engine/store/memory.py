@@ -32,6 +32,7 @@ class _Partition:
     """All that the store holds of one partition."""
 
     position: Position = _UNCLAIMED
+    post: dict[str, str] = field(default_factory=dict)
     rows: dict[bytes, bytes] = field(default_factory=dict)
     histories: defaultdict[bytes, OfferHistory] = field(default_factory=lambda: defaultdict(OfferHistory))
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
@@ -87,6 +88,9 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons):
     async def position(self, partition: int) -> Position:
         return self._partitions[partition].position
 
+    async def post(self, partition: int) -> Mapping[str, str]:
+        return dict(self._partitions[partition].post)
+
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         rows = self._partitions[partition].rows
         return [rows.get(customer) for customer in customers]
@@ -98,6 +102,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons):
         if part.position != Position(commit.epoch, commit.expected):
             raise Fenced(f"partition {commit.partition} is at {part.position}")
         part.position = Position(commit.epoch, commit.offset)
+        part.post.update(commit.post)
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]

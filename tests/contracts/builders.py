@@ -47,6 +47,7 @@ def change(
     timers: Mapping[bytes, int] | None = None,
     cues: Sequence[CueChoice] = (),
     tallies: Mapping[str, int] | None = None,
+    post: Mapping[str, str] | None = None,
 ) -> Commit:
     rows, timers = rows or {}, timers or {}
     return Commit(
@@ -59,6 +60,7 @@ def change(
         Timers(list(timers), list(timers.values())),
         cues,
         tallies or {},
+        post=post or {},
     )
 
 

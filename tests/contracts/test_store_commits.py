@@ -153,6 +153,24 @@ async def test_timers_are_set_moved_and_ended(store: AnyStore) -> None:
     assert await store.due(0, 10**15, 10) == []
 
 
+async def test_the_post_changes_with_the_offset_or_not_at_all(store: AnyStore) -> None:
+    assert await store.post(1) == {}
+    epoch = (await store.claim(1)).epoch
+    assert await store.post(1) == {}
+    first = {"mails": "3", "out.0": "65536", "had.2.0": "0-65536 131072-196608"}
+    await store.commit(change(epoch, 0, 4, post=first))
+    assert await store.post(1) == first
+    await store.commit(change(epoch, 4, 5))
+    await store.commit(change(epoch, 5, 6, post={"out.0": "131072", "out.3": "196608"}))
+    wanted = {**first, "out.0": "131072", "out.3": "196608"}
+    for refused in (change(epoch, 5, 7, post={"out.0": "1"}), change(epoch - 1, 6, 7, post={"era": "1"})):
+        with pytest.raises(Fenced):
+            await store.commit(refused)
+        assert await store.post(1) == wanted  # nor is a refusal seen in it
+    await store.claim(1)
+    assert (await store.post(1), await store.post(0)) == (wanted, {})
+
+
 async def test_tallies_add_up_over_partitions(store: AnyStore) -> None:
     for partition in (0, 3):
         epoch = (await store.claim(partition)).epoch

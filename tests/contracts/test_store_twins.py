@@ -100,6 +100,7 @@ class Twins(RuleBasedStateMachine):
         timers=st.dictionaries(st.sampled_from([b"a", b"b", b"c", b""]), moments),
         chosen=st.lists(st.tuples(st.integers(0, 1), moments, placed, st.booleans()), max_size=3),
         tallies=st.dictionaries(st.sampled_from(["events", "applied"]), st.integers(0, 9)),
+        post=st.dictionaries(st.sampled_from(["mails", "out.1", "had.2.0"]), st.sampled_from(["0", "0-7 9-12"])),
     )
     def commit(
         self,
@@ -110,6 +111,7 @@ class Twins(RuleBasedStateMachine):
         timers: dict[bytes, int],
         chosen: list[Chosen],
         tallies: dict[str, int],
+        post: dict[str, str],
     ) -> None:
         offset = self.at[partition]
         cues = [self.choice(partition, *one) for one in chosen]
@@ -124,6 +126,7 @@ class Twins(RuleBasedStateMachine):
                 timers=timers,
                 cues=cues,
                 tallies=tallies,
+                post=post,
             )
             for epoch in self.epochs[partition]
         ]
@@ -135,6 +138,7 @@ class Twins(RuleBasedStateMachine):
         assert (done is Fenced) == (slip != (0, 0))
         if done is not Fenced:
             self.at[partition] = to
+        self.both("post", partition)
 
     def choice(self, partition: int, which: int, at: int, wanted: list[Placed], keep: bool) -> CueChoice:
         customer = NAMES[2 * partition + which]

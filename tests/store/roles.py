@@ -45,6 +45,7 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     at = await store.claim(PARTITION)
     await store.claim(PARTITION, at.epoch)
     at = await store.position(PARTITION)
+    await store.post(PARTITION)
     await store.read(PARTITION, [name])
     cues = [choice(CUSTOMER, candidate(CUSTOMER, cap=(1, 1_000), name=f"{PARTITION}-cue"))]
     rows, tallies = {name: b"row"}, {"events": 1}
