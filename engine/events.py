@@ -2,8 +2,9 @@
 
 On Kafka an event is a MessagePack *array* (`Event`, fields in order) under the customer's key (UTF-8).
 The stream core reads that array in compiled code, so the order of the fields is the wire format:
-append only, and increase ``WIRE_VERSION`` when an old reader could misread. Kinds and limits are
-`engine.kernels.wire`, which compiled code reads too.
+append only, and increase ``WIRE_VERSION`` when an old reader could misread. A letter from one partition to another
+has one field more (`engine.post.letter`). Kinds and limits are `engine.kernels.wire`, which compiled code reads
+too.
 """
 
 from __future__ import annotations

@@ -247,6 +247,28 @@ class ContactCentre(Section):
     )
 
 
+class PostSecret(Section):
+    """One of `post.secrets`: what signs mail whose header has this `id`."""
+
+    id: str
+    secret: SecretStr = Field(description="32 random bytes or more, in any writing")
+
+
+class Post(Section):
+    """Mail between partitions: what lies in another partition than its customer's reaches it once, exactly."""
+
+    on: bool = Field(False, description="mail what is misplaced, from now on and for good; needs secrets")
+    cluster: str = Field(
+        "cueline",
+        min_length=1,
+        description="the deployment's name, signed with every letter; never changed",
+    )
+    secrets: list[PostSecret] = Field(
+        default_factory=list,
+        description="the first signs, all verify; each is kept as long as the topic has what it signed",
+    )
+
+
 class RuleFiles(Section):
     """The rulebook."""
 
@@ -267,5 +289,6 @@ class Settings(BaseSettings):
     lessons: LessonLimits = LessonLimits()
     payloads: Payloads = Payloads()
     contacts: ContactCentre = ContactCentre()
+    post: Post = Post()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

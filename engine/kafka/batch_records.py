@@ -13,8 +13,10 @@ from engine.kafka.codecs import MOST_BYTES, uncompressed
 from engine.kernels import records as kernels
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import SOURCE_HEADER
+from engine.post.seal import SIGNATURE_HEADER
 
 _SOURCE = np.frombuffer(SOURCE_HEADER.encode(), np.uint8)
+_SIGNATURE = np.frombuffer(SIGNATURE_HEADER.encode(), np.uint8)
 _MOST_BYTES = 2**31 - 1  # columns hold starts as 32 bits
 _ABORT = b"\x00\x00"  # the type in a marker's key, behind two bytes of version
 _CHECKSUM, _CHECKED = 44, 40  # bytes before a batch's records: its checksum, and what that is of
@@ -75,7 +77,7 @@ def _parsed(raw: bytes, batches: NDArray[np.void], first: int) -> NDArray[np.voi
     if count > len(raw) // kernels.LEAST_RECORD_BYTES or len(raw) > _MOST_BYTES:
         raise BadBatch(f"{count} records in {len(raw)} bytes")
     columns = np.empty(count, kernels.RECORD)
-    read = kernels.parse(np.frombuffer(raw, np.uint8), batches, first, _SOURCE, columns)
+    read = kernels.parse(np.frombuffer(raw, np.uint8), batches, first, _SOURCE, _SIGNATURE, columns)
     if read < 0:
         raise BadBatch("its records do not lie where it says")
     return columns[:read]

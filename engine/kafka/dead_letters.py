@@ -7,6 +7,7 @@ from typing import NamedTuple
 from engine.events import MAX_CUSTOMER_BYTES
 from engine.ports.kafka import DeadLetter
 from engine.ports.sources import SOURCE_HEADER
+from engine.post.seal import SIGNATURE_HEADER
 
 LETTER_BYTES = 512 * 1024  # of the original; brokers take a record of 1 MB with its headers
 
@@ -34,6 +35,8 @@ def dead_letter_record(topic: str, partition: int, letter: DeadLetter) -> Letter
     ]
     if letter.source:
         headers.append((SOURCE_HEADER, _header(letter.source)))
+    if letter.signature is not None:
+        headers.append((SIGNATURE_HEADER, letter.signature[:HEADER_CHARACTERS]))
     key, value = letter.key, letter.value
     if key is None and value is None:
         value = b""

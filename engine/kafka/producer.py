@@ -17,8 +17,9 @@ from engine.events import Message, Outcome
 from engine.kafka.dead_letters import dead_letter_record
 from engine.kafka.reach import unreachable
 from engine.kafka.security import client_options
-from engine.ports.kafka import AuditEntry, DeadLetter
+from engine.ports.kafka import AuditEntry, DeadLetter, Mail
 from engine.ports.meter import Meter
+from engine.post.seal import SIGNATURE_HEADER
 from engine.settings import Kafka
 
 LINGER_MS = 2  # joins what arrives within two milliseconds; a lone event waits as long
@@ -155,6 +156,14 @@ class KafkaLog:
             ]
         )
         self._count(dead)
+
+    async def mail(self, letters: Sequence[Mail]) -> None:
+        """Write mail; returns once Kafka has acknowledged all. Raises `Unavailable`, and any of it may have
+        arrived then: send all again."""
+        topic = self._settings.events_topic
+        await self._send(
+            [_Record(topic, one.key, one.value, [(SIGNATURE_HEADER, one.signature)]) for one in letters]
+        )
 
     async def dead_letter(self, topic: str, partition: int, letter: DeadLetter) -> None:
         """Write one dead letter of any topic."""

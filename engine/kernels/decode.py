@@ -19,6 +19,7 @@ from engine.kernels.wire import (
     MAX_CUSTOMER_BYTES,
     MAX_EVENT_BYTES,
     MAX_ID_BYTES,
+    MAX_LETTER_BYTES,
     MAX_QUANTITY,
     MAX_VALUE,
     WIRE_VERSION,
@@ -32,7 +33,10 @@ OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, 
     range(10)
 )
 BAD_RECORD_TIME, TOMBSTONE = 10, 11
-CLAMPED = 12  # inside of this module: `OK`, and counted
+MAIL = 12  # whole, and more than an event: it may be applied once its letter has been verified
+CLAMPED = 13  # inside of this module: `OK`, and counted
+
+LONG_ARRAY, NIL = 0xDC, 0xC0  # first bytes, of MessagePack
 
 #: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`; empty for what is no dead letter.
 REASONS = (
@@ -47,6 +51,7 @@ REASONS = (
     "missing_customer",
     "bad_field",
     "bad_record_time",
+    "",
     "",
 )
 
@@ -63,6 +68,7 @@ DETAILS = (
     "the record's key, which names the customer, is not UTF-8",
     "the record's own timestamp, not the event's, is no time since 2000 in epoch milliseconds (nor in seconds): "
     "nothing says whether the event lies ahead",
+    "",
     "",
 )
 
@@ -124,7 +130,7 @@ def _text(data, at, end):
     if at >= end:
         return 0, 0, -1
     tag = data[at]
-    if tag == 0xC0:
+    if tag == NIL:
         return at, 0, at + 1
     if 0xA0 <= tag <= 0xBF:
         start, length = at + 1, np.int64(tag & 0x1F)
@@ -161,7 +167,7 @@ def _contact(data, at, end):
     contact's id, which is needed, the code of its channel, and texts or whole numbers of any number."""
     if at >= end:
         return -1
-    if data[at] == 0xC0:
+    if data[at] == NIL:
         return at + 1
     if not 0x91 <= data[at] <= 0x9F:
         return -1
@@ -201,14 +207,15 @@ def _event(data, at, end, came_in, i, out):
     packed = 0x90 <= data[at] <= 0x9F
     if not packed and _begins_object(data, at, end):
         return JSON
-    if end - at > MAX_EVENT_BYTES:
+    size, long = end - at, end - at > 2 and data[at] == LONG_ARRAY
+    if size > (MAX_LETTER_BYTES if long else MAX_EVENT_BYTES):
         return TOO_LARGE
-    if not packed:
+    if not packed and not long:
         return MALFORMED
-    fields = data[at] & 0x0F
+    fields = np.int64(big_endian(data, at + 1, 2)) if long else np.int64(data[at] & 0x0F)
     if fields < LEAST_FIELDS:
         return MALFORMED
-    version, at = _integer(data, at + 1, end)
+    version, at = _integer(data, at + (3 if long else 1), end)
     if at < 0 or version != WIRE_VERSION:
         return MALFORMED
     kind, at = _integer(data, at, end)
@@ -245,6 +252,9 @@ def _event(data, at, end, came_in, i, out):
         at = _contact(data, at, end)
     if at < 0 or (fields <= 14 and at != end):
         return MALFORMED
+    mail = fields > 14 and at < end and (0x90 <= data[at] <= 0x9F or data[at] == LONG_ARRAY)
+    if size > MAX_EVENT_BYTES and not mail:
+        return TOO_LARGE
     if not _known(kind):
         return UNKNOWN_TYPE
     if id_length == 0 or id_length > MAX_ID_BYTES:
@@ -275,6 +285,8 @@ def _event(data, at, end, came_in, i, out):
     out.kind = kind
     out.signed = trust == 1
     out.anonymous = anonymous == 1
+    if mail:
+        return MAIL
     return OK if moment <= came_in[i] else CLAMPED
 
 
@@ -285,8 +297,8 @@ def decode(data, records, came_in, columns):
     ``came_in`` (int64, N): the records' own times (epoch ms), replaced by the engine's where an event brings it
     (``engine_at``). It is the measure of "too far in the future", and lies in the record, so that it is the same
     whenever it is read. An event that lies after it happened at it, as in every source: a clock that is ahead
-    would make all that follows late. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is not `OK` the other
-    columns of that event are undefined. Returns how many events lay ahead.
+    would make all that follows late. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is neither `OK` nor
+    `MAIL` the other columns of that event are undefined. Returns how many events lay ahead.
     """
     clamped = 0
     for i in range(records.shape[0]):

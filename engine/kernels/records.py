@@ -34,7 +34,7 @@ BATCH = np.dtype(
     align=True,
 )
 
-#: One record: its place in the log, and where its key, value and ``source`` header lie (length -1: it has none).
+#: One record: its place in the log, and where its key, value and two of its headers lie (length -1: it has none).
 RECORD = np.dtype(
     [
         ("offset", "i8"),
@@ -45,6 +45,8 @@ RECORD = np.dtype(
         ("value_length", "i4"),
         ("source", "i4"),
         ("source_length", "i4"),
+        ("signature", "i4"),
+        ("signature_length", "i4"),
     ],
     align=True,
 )
@@ -127,9 +129,11 @@ def _equal(data, start, length, name):
 
 
 @kernel
-def _headers(data, at, end, name, out):
-    """Find the first header `name` and note its value in the record `out`; returns the next position, or -1."""
+def _headers(data, at, end, source, signature, out):
+    """Note the values of the first header `source` and the first `signature` in the record `out`; returns the next
+    position, or -1."""
     out.source, out.source_length = 0, -1
+    out.signature, out.signature_length = 0, -1
     count, at = _varint(data, at, end)
     if at < 0 or count < 0:
         return -1
@@ -140,13 +144,15 @@ def _headers(data, at, end, name, out):
         value, value_length, at = _bytes(data, at, end)
         if at < 0:
             return -1
-        if out.source_length < 0 and _equal(data, start, length, name):
+        if out.source_length < 0 and _equal(data, start, length, source):
             out.source, out.source_length = value, value_length
+        elif out.signature_length < 0 and _equal(data, start, length, signature):
+            out.signature, out.signature_length = value, value_length
     return at
 
 
 @kernel
-def _record(data, at, end, batch, name, out):
+def _record(data, at, end, batch, source, signature, out):
     """Read the record that begins at `at` into `out`; returns where the next begins, -1: it is corrupt."""
     length, at = _varint(data, at, end)
     if at < 0 or length < 1 or length > end - at:
@@ -168,22 +174,22 @@ def _record(data, at, end, batch, name, out):
     out.value, out.value_length, at = _bytes(data, at, stop)
     if at < 0:
         return -1
-    return stop if _headers(data, at, stop, name, out) == stop else -1
+    return stop if _headers(data, at, stop, source, signature, out) == stop else -1
 
 
 @kernel
-def parse(data, batches, first, name, records):
+def parse(data, batches, first, source, signature, records):
     """Read the records of `batches` from offset `first` on into `records` (`RECORD`, room for all of them).
 
-    ``data`` (uint8) holds them uncompressed; ``name`` (uint8) is that of the header to find. Returns how many were
-    read; -1: a batch is corrupt.
+    ``data`` (uint8) holds them uncompressed; ``source`` and ``signature`` (uint8) are the names of the headers to
+    find. Returns how many were read; -1: a batch is corrupt.
     """
     read = 0
     for b in range(batches.shape[0]):
         batch = batches[b]
         at = batch.start
         for _ in range(batch.records):
-            at = _record(data, at, batch.end, batch, name, records[read])
+            at = _record(data, at, batch.end, batch, source, signature, records[read])
             if at < 0:
                 return -1
             if records[read].offset >= first:

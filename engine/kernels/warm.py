@@ -75,7 +75,7 @@ def warm_up() -> None:
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
     fetched = np.zeros(1, records.RECORD)
     records.scan(data, batches := np.zeros(1, records.BATCH))
-    records.parse(data, batches, 0, data, fetched)
+    records.parse(data, batches, 0, data, data, fetched)
     decode.decode(data, fetched, np.zeros(1, np.int64), events)
     decode.place(data, fetched, 0, 1, events, np.zeros(1, np.bool_))
     advance.advance(rows, slots, events, 0, rules, scratch, np.zeros(1, np.uint8), activations)

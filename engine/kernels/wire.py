@@ -13,6 +13,7 @@ LEAST_FIELDS = 4  # version, kind, at, id; later releases may append
 MAX_ID_BYTES = 100
 MAX_CUSTOMER_BYTES = 256
 MAX_EVENT_BYTES = 32 * 1024
+MAX_LETTER_BYTES = 2 * MAX_EVENT_BYTES  # an event of any size becomes a letter of one that is read
 MAX_VALUE = 1e12  # keeps sums over a customer's life finite, and exact to the cent
 MAX_QUANTITY = 0xFFFFFFFF
 

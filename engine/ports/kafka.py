@@ -13,7 +13,7 @@ from engine.ports.records import FetchedRecords
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that cannot be applied, and why; ``source`` as its header named it."""
+    """A record that cannot be applied, and why; ``source`` and ``signature`` as its headers had them."""
 
     reason: str
     detail: str
@@ -21,6 +21,15 @@ class DeadLetter(msgspec.Struct, frozen=True):
     key: bytes | None
     value: bytes | None
     source: str = ""
+    signature: bytes | None = None
+
+
+class Mail(msgspec.Struct, frozen=True):
+    """A letter as a record of the events topic: the customer it is for, the event, and what signs both."""
+
+    key: bytes
+    value: bytes
+    signature: bytes
 
 
 class PartitionProgress(Protocol):

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from engine.kernels.records import RECORD
 from engine.kernels.wire import EARLIEST_MS, EARLIEST_S, LATEST_MS
 from engine.ports.sources import SOURCE_HEADER
+from engine.post.seal import SIGNATURE_HEADER
 
 NO_TIMESTAMP = -1  # Kafka's own word
+_PARTS = ("key", "value", "source", "signature")
 
 
 class KafkaRecord(Protocol):
@@ -43,7 +45,7 @@ class DamagedBatch(msgspec.Struct, frozen=True):
 class FetchedRecords(msgspec.Struct, frozen=True, eq=False):
     """All that may be applied of the log's offsets ``[start, end)``, and what cannot be read of them.
 
-    ``columns`` (`RECORD`, N) in the order of the log; their keys, values and sources lie in ``data``. Offsets
+    ``columns`` (`RECORD`, N) in the order of the log; what they point to lies in ``data``. Offsets
     without a record hold a transaction's marker, what was aborted or the beginning of a `DamagedBatch`, except for
     ``missing`` of them, the rest of a damaged batch among these.
     """
@@ -101,6 +103,10 @@ class FetchedRecords(msgspec.Struct, frozen=True, eq=False):
         """What the record at `place` says its format is; empty where it says nothing."""
         return (self._bytes(place, "source") or b"").decode(errors="replace")
 
+    def signature(self, place: int) -> bytes | None:
+        """What signs the record at `place`, a letter."""
+        return self._bytes(place, "signature")
+
     def _bytes(self, place: int, name: str) -> bytes | None:
         start, length = int(self.columns[name][place]), int(self.columns[f"{name}_length"][place])
         return None if length < 0 else self.data[start : start + length]
@@ -114,7 +120,8 @@ def as_columns(records: Sequence[KafkaRecord]) -> FetchedRecords:
     for place, record in enumerate(records):
         columns["offset"][place] = record.offset
         columns["timestamp"][place] = NO_TIMESTAMP if record.timestamp is None else record.timestamp
-        for name, part in (("key", record.key), ("value", record.value), ("source", _source(record))):
+        found = (record.key, record.value, _header(record, SOURCE_HEADER), _header(record, SIGNATURE_HEADER))
+        for name, part in zip(_PARTS, found, strict=True):
             columns[name][place] = end
             columns[f"{name}_length"][place] = -1 if part is None else len(part)
             parts.append(part or b"")
@@ -123,5 +130,5 @@ def as_columns(records: Sequence[KafkaRecord]) -> FetchedRecords:
     return FetchedRecords(b"".join(parts), columns, start, after)
 
 
-def _source(record: KafkaRecord) -> bytes | None:
-    return next((value for name, value in record.headers if name == SOURCE_HEADER and value is not None), None)
+def _header(record: KafkaRecord, wanted: str) -> bytes | None:
+    return next((value for name, value in record.headers if name == wanted and value is not None), None)

@@ -10,16 +10,19 @@ from engine.errors import CuelineError
 from engine.kafka.faust_app import CoreApp, StreamCore, build_app
 from engine.kernels.warm import warm_up
 from engine.placeholder_ids import words
+from engine.post.seal import Seal
 from engine.process.contacts import configured_contacts
 from engine.process.freed_memory import keep_freed_memory
 from engine.process.heartbeat import LoopLiveness
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
+from engine.process.post import seal_of
 from engine.process.readiness import exposition, watch_liveness, worker_problems
 from engine.process.worker_report import REPORT_EVERY_S, Reporter
 from engine.settings import Settings
 from engine.sources.registry import sources
 from engine.sources.segment.limits import Limits
+from engine.stream.post_office import PostOffice
 from engine.stream.watchdog import LagWatchdog
 from engine.stream.worker import Worker
 from engine.web.api.health import build_health_app
@@ -32,13 +35,14 @@ async def run_worker(settings: Settings) -> None:
     """Run the stream process until a signal. Raises a `CuelineError` that says what is wrong."""
     process = Process(settings)
     keep_freed_memory()
+    seal = seal_of(settings.post)
     warm_up()
     async with process.open():
         for partition in range(
             settings.kafka.partitions
         ):  # before anything is claimed: `BadState` is said at once
             await process.store.position(partition)
-        worker = _worker(process)
+        worker = _worker(process, seal)
         await process.follow_policy(worker.use)
         process.follow_clock()
         loop_liveness = LoopLiveness()
@@ -48,7 +52,8 @@ async def run_worker(settings: Settings) -> None:
         process.begin(_run_faust(app, process.stop))
         process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
         problems = partial(worker_problems, worker, watch, loop_liveness)
-        reporter = Reporter(process.store, lambda: process.store.connections, lambda: worker.states, problems)
+        store = process.store
+        reporter = Reporter(store, lambda: store.connections, lambda: worker.states, problems)
         process.begin(every(REPORT_EVERY_S, partial(_check_and_report, worker, reporter), process.stop))
         health = build_health_app(partial(exposition, process.meter, problems), problems)
         process.begin(serve(health, settings.web.host, settings.stream.metrics_port, process.stop))
@@ -56,9 +61,11 @@ async def run_worker(settings: Settings) -> None:
         await process.until_stopped()
 
 
-def _worker(process: Process) -> Worker:
-    settings = process.settings
+def _worker(process: Process, seal: Seal) -> Worker:
+    settings, store, meter = process.settings, process.store, process.meter
+    mail = process.log.mail
     limits = Limits(placeholders=words(settings.payloads.placeholder_ids))
+    office = PostOffice(store, meter, settings.kafka.partitions, seal, settings.post.on, mail)
     return Worker(
         settings.stream,
         settings.kafka.events_topic,
@@ -70,6 +77,7 @@ def _worker(process: Process) -> Worker:
         process.log.side_output,
         sources(limits, configured_contacts(settings, limits)),
         settings.rules.currency,
+        office,
     )
 
 

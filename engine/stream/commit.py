@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +21,7 @@ from engine.stream.partition_state import PartitionState
 
 NOBODY: NDArray[np.int64] = np.zeros(0, np.int64)
 NO_IDS: NDArray[np.uint64] = np.zeros(0, np.uint64)
+NO_POST: Mapping[str, str] = {}
 
 #: Metric -> the tally it counts.
 _TALLIED = {
@@ -36,6 +38,13 @@ _TALLIED = {
 ACTIVATED = "risen."
 
 
+class PreparedCommit(msgspec.Struct, frozen=True):
+    """A commit that may be sent, and when the events it applies were received (wall ms)."""
+
+    commit: Commit
+    received: NDArray[np.int64]
+
+
 class CommitSender:
     """Sends commits and takes their answers."""
 
@@ -44,7 +53,7 @@ class CommitSender:
         self._meter = meter
         self._currency = currency
 
-    def send(
+    def prepare(
         self,
         state: PartitionState,
         evaluator: IndicatorEvaluator,
@@ -55,11 +64,13 @@ class CommitSender:
         end: int,
         received: NDArray[np.int64] = NOBODY,
         event_ids: NDArray[np.uint64] = NO_IDS,
-    ) -> None:
-        """Commit the rows `touched` and the offset `end`; activations become cues.
+        post: Mapping[str, str] = NO_POST,
+    ) -> PreparedCommit:
+        """A commit of the rows `touched` and the offset `end`; activations become cues.
 
-        ``received`` (wall ms) is when the applied events were received, for the freshness metric; ``event_ids``
-        are the hashes of the ids of the events that `activations` counts.
+        It must be sent in its turn, or the partition has failed. ``received`` (wall ms) is when the applied events
+        were received, for the freshness metric; ``event_ids`` are the hashes of the ids of the events that
+        `activations` counts; ``post`` are the fields of the ledger that change.
         """
         cache = state.cache
         changed = touched[evaluator.timers(cache.rows, touched, cache.timers)]
@@ -74,8 +85,14 @@ class CommitSender:
             cues=self._cues(state, policy, activations, event_ids),
             tallies={**tallies, **_activation_tallies(policy, activations)},
             connection=state.connection,
+            post=post,
         )
         state.next = end
+        return PreparedCommit(commit, received)
+
+    def send(self, state: PartitionState, prepared: PreparedCommit) -> None:
+        """Send it without waiting for the answer."""
+        commit, received = prepared.commit, prepared.received
         state.pending.append(asyncio.ensure_future(self._commit(state, commit, received)))
 
     def _cues(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -15,6 +15,11 @@ from engine.kernels import decode as kernels
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, RecordSource, Sources
+from engine.post.letter import Letter, letter_in
+from engine.post.seal import Seal
+
+NO_SEAL = Seal()
+_NONE: NDArray[np.int64] = np.zeros(0, np.int64)
 
 #: Dead-letter reason of a record batch, and reasons for which an event is counted that is taken all the same: it
 #: lay ahead of its record, or its record's time was in seconds.
@@ -27,7 +32,9 @@ class DecodedBatch(msgspec.Struct, frozen=True):
 
     ``events`` (`COLUMNS`, N), their ``customers`` (N) and ``offsets`` (N) are what can be applied here, in
     order; ``data`` are the bytes that the starts of items and categories point into; ``dead`` and ``forward``
-    (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets``;
+    (customer, canonical event) must go elsewhere, with the offsets of the latter in ``forward_offsets`` and what
+    they are measured by (epoch ms) in ``forward_came_in``; ``letters`` are those among the events, by offset, and
+    ``repeated`` the offsets of those that were had before and are no events any more;
     ``tombstones`` are the offsets of records without a value, which say nothing, and of those that a source passed
     over. ``watermark`` is the largest event time and ``newest_at`` the last record's own (epoch ms, 0 for none).
     ``warned`` counts by reason the events of which something could not be read, or was not taken as it stood.
@@ -46,29 +53,37 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     watermark: int
     newest_at: int
     warned: Counter[str]
+    forward_came_in: NDArray[np.int64] = _NONE
+    letters: Mapping[int, Letter] = {}
+    repeated: NDArray[np.int64] = _NONE
 
     @property
     def records(self) -> int:
         """How many records there were; a damaged batch, of which nobody knows, counts as one."""
-        return len(self.events) + len(self.dead) + len(self.forward) + len(self.tombstones)
+        elsewhere = len(self.dead) + len(self.forward_offsets) + len(self.tombstones)
+        return len(self.events) + len(self.repeated) + elsewhere
 
     def counts(self, first: int, end: int) -> dict[str, int]:
         """Tallies of the records whose offsets are in ``[first, end)``."""
         dead = sum(first <= letter.offset < end for letter in self.dead)
-        good, forward, tombstones = (
-            int(np.searchsorted(offsets, end) - np.searchsorted(offsets, first))
-            for offsets in (self.offsets, self.forward_offsets, self.tombstones)
+        good, repeated, forward, tombstones = (
+            int(np.searchsorted(offsets, end) - np.searchsorted(offsets, first)) if len(offsets) else 0
+            for offsets in (self.offsets, self.repeated, self.forward_offsets, self.tombstones)
         )
         return {
-            "events": good + dead + forward + tombstones,
+            "events": good + repeated + dead + forward + tombstones,
+            "duplicates": repeated,
             "deadletters": dead,
             "forwarded": forward,
             "tombstones": tombstones,
         }
 
 
-def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str, sources: Sources) -> DecodedBatch:
-    """Decode `fetched` (what there is of `partition`). Never raises for what a record contains."""
+def decode(
+    fetched: FetchedRecords, partition: int, partitions: int, topic: str, sources: Sources, seal: Seal = NO_SEAL
+) -> DecodedBatch:
+    """Decode `fetched` (what there is of `partition`); `seal` verifies letters. Never raises for what a record
+    contains."""
     records, data = fetched.columns, fetched.data
     came_in, in_seconds = fetched.times()
     newest_at, events = int(came_in[-1]) if len(came_in) else 0, np.zeros(len(records), kernels.COLUMNS)
@@ -83,17 +98,19 @@ def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str,
         )
         again = events[external]
         kernels.decode(np.frombuffer(data, np.uint8), records[external], times, again)
-        events[external] = again
+        events[external], came_in[external] = again, times
     if ahead or in_seconds:
         warned.update({AHEAD: ahead, IN_SECONDS: in_seconds})
+    letters = _verified(fetched, events, partition, seal, faults)
     elsewhere = _place(data, records, events, partition, partitions)
     status, offsets = events["status"], records["offset"]
     first, end, none = fetched.start, fetched.end, offsets[:0]
     if not status.any() and not elsewhere.any():
         customers, watermark, dead = _keys(data, records), int(events["at"].max(initial=0)), _damaged(fetched)
         return DecodedBatch(
-            customers, events, offsets, data, dead, [], none, none, first, end, watermark, newest_at, warned
-        )
+            customers, events, offsets, data, dead, [], none, none, first, end, watermark, newest_at, warned,
+            letters=letters,
+        )  # fmt: skip
     good = (status == kernels.OK) & ~elsewhere
     away = (status == kernels.OK) & elsewhere
     void = status == kernels.TOMBSTONE
@@ -115,7 +132,27 @@ def decode(fetched: FetchedRecords, partition: int, partitions: int, topic: str,
         int(events["at"][good].max(initial=0)),
         newest_at,
         warned,
+        came_in[away],
+        letters,
     )
+
+
+def _verified(
+    fetched: FetchedRecords, events: NDArray[np.void], partition: int, seal: Seal, faults: dict[int, BadEvent]
+) -> dict[int, Letter]:
+    """The letters among the records, by offset, made events that may be applied; `faults` gets why others are
+    not."""
+    letters: dict[int, Letter] = {}
+    for i in np.flatnonzero(events["status"] == kernels.MAIL).tolist():
+        value = fetched.value(i) or b""
+        try:
+            seal.verify(fetched.signature(i), partition, fetched.key(i) or b"", value)
+            letters[int(fetched.columns["offset"][i])] = letter_in(value)
+        except BadEvent as fault:
+            faults[i], events["status"][i] = fault, kernels.MALFORMED
+        else:
+            events["status"][i] = kernels.OK
+    return letters
 
 
 def _canonical(
@@ -194,4 +231,5 @@ def _dead(fetched: FetchedRecords, place: int, status: int, fault: BadEvent | No
     reason = fault.code if fault else kernels.REASONS[status]
     detail = str(fault) if fault else kernels.DETAILS[status]
     offset = int(fetched.columns["offset"][place])
-    return DeadLetter(reason, detail, offset, fetched.key(place), fetched.value(place), fetched.source(place))
+    key, value, source = fetched.key(place), fetched.value(place), fetched.source(place)
+    return DeadLetter(reason, detail, offset, key, value, source, fetched.signature(place))

@@ -7,6 +7,7 @@ from collections import deque
 
 from engine.clock import wall_ms
 from engine.ports.stream_store import Intake, Pause, Position
+from engine.post.ledger import Ledger
 from engine.stream.row_cache import RowCache
 
 MAX_IN_FLIGHT = 4
@@ -34,6 +35,7 @@ class PartitionState:
         self.mismatch_at = -1  # expected offset at which a fetch did not match, -1: none
         self.intake: Intake | None = None  # what the store keeps of it, None: not known yet
         self.pause: Pause | None = None  # why no records are taken for now
+        self.ledger: Ledger | None = None  # of its post, None: not known yet
         self.checked = (0, 0)  # records and dead letters since the last were checked
         self.watermark = 0  # largest event time applied, epoch ms
         self.newest_record_at = wall_ms()  # Kafka timestamp of the newest record handled; none yet: now

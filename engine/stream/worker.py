@@ -27,14 +27,18 @@ from engine.ports.sources import Sources
 from engine.ports.stats_store import StatsStore
 from engine.ports.stream_store import StreamStore
 from engine.settings import Stream
-from engine.stream.commit import CommitSender
+from engine.stream.commit import NO_POST, CommitSender, PreparedCommit
 from engine.stream.decode import DecodedBatch, decode
+from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
 from engine.stream.evaluator import IndicatorEvaluator
+from engine.stream.held_commits import HeldCommits
 from engine.stream.intake import IntakeCheck
 from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
+from engine.stream.post_office import PostOffice
+from engine.stream.row_loader import RowLoader
 
 TIMERS_AT_ONCE = 512
 NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
@@ -58,6 +62,7 @@ class Worker:
         send_side_output: SendSideOutput,
         sources: Sources,
         currency: str = "€",
+        office: PostOffice | None = None,
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
         self._use: tuple[IndicatorEvaluator, Policy] | None = None
@@ -70,7 +75,9 @@ class Worker:
         self._meter = meter
         self._send_side_output = send_side_output
         self._sources = sources
+        self._rows = RowLoader(store, meter)
         self._intake = IntakeCheck(settings, store, meter)
+        self._office = office or PostOffice(store, meter, partitions)
         self._dictionary = NameDictionary(stats)
 
     @property
@@ -102,9 +109,11 @@ class Worker:
         take none for now, too. Raises `LostLog`. Not before `use`.
         """
         self.owned.check_connection()
-        await self._intake.look(state for p in fetched if (state := self.states.get(p)) and state.live)
+        ours = [state for p in fetched if (state := self.states.get(p)) and state.live]
+        await self._intake.look(ours)
+        await self._office.look(ours)
         again: dict[int, int] = {}
-        work: list[tuple[PartitionState, DecodedBatch]] = []
+        work: list[tuple[PartitionState, DecodedBatch, PostChanges]] = []
         for partition, records in fetched.items():
             state = self.states.get(partition)
             if state is None or not state.live:
@@ -112,36 +121,52 @@ class Worker:
             if state.pause:
                 again[partition] = state.next
                 continue
-            fresh = self._next_records(state, records)
+            fresh = await self._next_records(state, records)
             if fresh is None:
                 again[partition] = state.next
             else:
-                batch = decode(fresh, partition, self._partitions, self._topic, self._sources)
+                batch = decode(fresh, partition, self._partitions, self._topic, self._sources, self._office.seal)
                 if await self._intake.admits(state, batch):
                     state.newest_record_at = batch.newest_at or state.newest_record_at
-                    work.append((state, batch))
+                    work.append((state, *self._office.sort(state, batch)))
                 else:
                     again[partition] = state.next
-        for state, batch in work:
+        for state, batch, _ in work:
             for reason, count in batch.warned.items():
                 self._meter.add("stream_warned", count, reason)
             await self._divert(state, batch)
-        await self._load_rows([(state, batch.customers) for state, batch in work])
-        for state, batch in work:
-            await self._advance(state, batch)
+        await self._rows.load([(state, batch.customers) for state, batch, _ in work])
+        held = HeldCommits()
+        for state, batch, changes in work:
+            await self._advance(state, batch, changes, held)
+        await held.deliver(self._office, self._committer)
         return again
 
-    def _next_records(self, state: PartitionState, records: FetchedRecords) -> FetchedRecords | None:
+    async def _next_records(self, state: PartitionState, records: FetchedRecords) -> FetchedRecords | None:
+        """What of `records` is applied next; None: they must be fetched again, or what precedes all mail was not
+        stored."""
+        ledger, fields = state.ledger, NO_POST
         try:
-            return next_records(state, records, self._meter)
+            if next_records(state, records, self._meter) is None:
+                return None
         except LostLog:
-            if self._settings.lost_log == "stop":
+            if self._settings.lost_log == "stop" or ledger is None:
                 raise
+            self._meter.add("stream_gaps", state.next - records.start)
+            fields = ledger.restart(state.epoch)
+        if ledger is not None and self._office.begins(state):
+            fields = {**fields, **ledger.begin(records.start)}
+        if fields:
+            await self._store_post(state, records.start, fields)
+        return records if state.live else None
+
+    async def _store_post(self, state: PartitionState, offset: int, fields: Mapping[str, str]) -> None:
+        """Commit `offset` and `fields` of the ledger alone: they are stored then, or the partition has failed."""
         evaluator, policy = self._in_use()
-        first = records.start
-        self._meter.add("stream_gaps", state.next - first)
-        self._committer.send(state, evaluator, policy, NO_SLOTS, evaluator.nothing, {}, first)
-        return records
+        nothing = evaluator.nothing
+        commit = self._committer.prepare(state, evaluator, policy, NO_SLOTS, nothing, {}, offset, post=fields)
+        self._committer.send(state, commit)
+        await state.drained()
 
     def _in_use(self) -> tuple[IndicatorEvaluator, Policy]:
         if self._use is None:
@@ -156,27 +181,10 @@ class Worker:
             except Unavailable:
                 state.failed = True
 
-    async def _load_rows(self, wanted: Sequence[tuple[PartitionState, Sequence[bytes]]]) -> None:
-        """Read the rows that are not cached, of all partitions at once."""
-        reads = []
-        for state, customers in wanted:
-            found = state.cache.locate(customers)
-            absent = list(dict.fromkeys(customers[i] for i in np.flatnonzero(found < 0).tolist()))
-            if absent:
-                reads.append((state, absent, asyncio.ensure_future(self._store.read(state.partition, absent))))
-        for state, absent, read in reads:
-            try:
-                stored = await read
-            except Unavailable:
-                state.failed = True
-                continue
-            if state.live:
-                before = state.cache.evictions
-                state.cache.place(absent, stored)
-                self._meter.add("rows_read", len(absent))
-                self._meter.add("arena_evictions", state.cache.evictions - before)
-
-    async def _advance(self, state: PartitionState, batch: DecodedBatch) -> None:
+    async def _advance(
+        self, state: PartitionState, batch: DecodedBatch, changes: PostChanges, held: HeldCommits
+    ) -> None:
+        """Apply `batch` in memory, and commit it; from its first mail on it is `held` instead."""
         if not state.live:
             return
         self._dictionary.write(batch)
@@ -186,7 +194,13 @@ class Worker:
             if not state.live:
                 return
             end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
-            self._chunk(state, slots[start:stop], batch.events[start:stop], batch.counts(state.next, end), end)
+            first, counts = state.next, batch.counts(state.next, end)
+            fields, mail = changes.fields_within(first, end), changes.mail_within(first, end)
+            commit = self._chunk(state, slots[start:stop], batch.events[start:stop], counts, end, fields)
+            if mail or held.holds(state):
+                held.add(state, commit, mail)
+            else:
+                self._committer.send(state, commit)
             start = stop
         state.watermark = max(state.watermark, batch.watermark)
 
@@ -206,8 +220,9 @@ class Worker:
         events: NDArray[np.void],
         tallies: dict[str, int],
         end: int,
-    ) -> None:
-        """Run the kernels over events of one commit and send it."""
+        post: Mapping[str, str],
+    ) -> PreparedCommit:
+        """Run the kernels over the events of one commit."""
         evaluator, policy = self._in_use()
         rows, began = state.cache.rows, time.perf_counter()
         outcomes, activations = evaluator.advance(rows, slots, events)
@@ -215,11 +230,14 @@ class Worker:
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
         applied = outcomes == APPLIED
         tallies["applied"] = int(np.count_nonzero(applied))
-        tallies["duplicates"] = int(np.count_nonzero(outcomes == DUPLICATE))
+        tallies["duplicates"] += int(np.count_nonzero(outcomes == DUPLICATE))
         tallies["customers"] = state.cache.mark_seen(touched)
         received = events["received_at"][applied & (events["received_at"] > 0)]
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
-        self._committer.send(state, evaluator, policy, touched, activations, tallies, end, received, events["id"])
+        ids = events["id"]
+        return self._committer.prepare(
+            state, evaluator, policy, touched, activations, tallies, end, received, ids, post
+        )
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:
         """Fire the inactivity timers that are due.
@@ -247,12 +265,14 @@ class Worker:
                 raise reply
             elif reply:
                 due.append((state, reply))
-        await self._load_rows(due)
+        await self._rows.load(due)
         for state, customers in due:
             await self._fire(state, customers, until[state.partition])
 
     def _gauge(self, caught_up: Callable[[int], bool]) -> None:
-        """Set the gauges: rows cached, and the age of the lag, at most that of the newest record handled."""
+        """Set the gauges: rows cached, holes in the mail, and the age of the lag, at most that of the newest
+        record handled."""
+        self._office.gauge(self.states.values())
         behind = [state.newest_record_at for state in self.states.values() if not caught_up(state.partition)]
         self._meter.set("lag_seconds", max(wall_ms() - min(behind), 0) / 1_000 if behind else 0)
         self._meter.set("arena_rows", sum(len(state.cache) for state in self.states.values()))
@@ -266,4 +286,5 @@ class Worker:
         state.cache.timers[slots] = CALLED
         activations = evaluator.fire(state.cache.rows, slots, until)
         self._meter.add("timers_fired", len(slots))
-        self._committer.send(state, evaluator, policy, slots, activations, {}, state.next)
+        commit = self._committer.prepare(state, evaluator, policy, slots, activations, {}, state.next)
+        self._committer.send(state, commit)

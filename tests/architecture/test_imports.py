@@ -26,7 +26,7 @@ WORDS = {
     "placeholder_ids",
     "tls",
 }
-CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic"}
+CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic", "post"}
 EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
 
 #: a part of the engine -> the parts it may import besides itself; a part that is not here may import them all
@@ -48,15 +48,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placeholder_ids": {"errors"},
     "retry": {"errors"},
     "steps": set(),
-    "ports": {
-        "access",
-        "customer_id",
-        "errors",
-        "events",
-        "kernels",
-    },  # columns of records, as compiled code lays them out
+    # columns of records, as compiled code lays them out, and the name of a header
+    "ports": {"access", "customer_id", "errors", "events", "kernels", "post"},
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
+    "post": {"errors", "events"},
     "kernels": set(),
     "state": {"kernels"} | WORDS,
     "rulebook": {"state", "kernels"} | WORDS,

@@ -73,9 +73,10 @@ def as_aiokafka_reads(raw: bytes, first: int, aborted: Sequence[tuple[int, int]]
     return records, max(reader.next_fetch_offset, first)
 
 
-def contents(fetched: FetchedRecords) -> list[tuple[int, int, bytes | None, bytes | None, str]]:
+def contents(fetched: FetchedRecords) -> list[tuple[object, ...]]:
+    headers = [(fetched.source(i), fetched.signature(i)) for i in range(len(fetched.columns))]
     return [
-        (int(column["offset"]), int(column["timestamp"]), fetched.key(i), fetched.value(i), fetched.source(i))
+        (int(column["offset"]), int(column["timestamp"]), fetched.key(i), fetched.value(i), *headers[i])
         for i, column in enumerate(fetched.columns)
     ]
 
@@ -92,7 +93,10 @@ def agree(raw: bytes, first: int, aborted: Sequence[tuple[int, int]] = ()) -> Fe
 
 BYTES = st.none() | st.binary(max_size=80) | st.binary(min_size=120, max_size=140)
 HEADERS = st.lists(
-    st.tuples(st.sampled_from(["source", "sourc", "sources", "trace", ""]), st.none() | st.binary(max_size=9)),
+    st.tuples(
+        st.sampled_from(["source", "sourc", "sources", "signature", "trace", ""]),
+        st.none() | st.binary(max_size=9),
+    ),
     max_size=3,
 )
 TIMES = st.integers(0, 2**45)
@@ -146,7 +150,7 @@ def accounted(read: FetchedRecords, first: int) -> None:
     assert len(set(taken)) == len(taken)
     assert (read.start, taken) == (first, [offset for offset in taken if first <= offset < read.end])
     assert 0 <= read.missing <= read.end - first - len(taken)
-    for name in ("key", "value", "source"):
+    for name in ("key", "value", "source", "signature"):
         starts, lengths = read.columns[name], read.columns[f"{name}_length"]
         assert (lengths >= -1).all()
         assert ((starts >= 0) & (starts + lengths <= len(read.data))).all()

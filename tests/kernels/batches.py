@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.kernels.records import BATCH, RECORD, parse, scan
 
-NAME = np.frombuffer(b"source", np.uint8)
+NAMES = np.frombuffer(b"source", np.uint8), np.frombuffer(b"signature", np.uint8)
 LAYOUT = struct.Struct(">qiibIhiqqqhii")
 OVERHEAD = LAYOUT.size - 12  # of a batch's length, which counts from behind itself
 NULL, EMPTY, NO_HEADERS = b"\x01", b"\x00", b"\x00"
@@ -72,14 +72,14 @@ def read(raw: bytes, first: int = LEAST, room: int = 8) -> list[dict[str, Any]] 
     if found < 0:
         return None
     records = np.full(int(batches["records"].sum()) + 1, -77, RECORD)
-    count = parse(data, batches[:found], first, NAME, records)
+    count = parse(data, batches[:found], first, *NAMES, records)
     assert count >= -1
     return None if count < 0 else [_words(raw, column) for column in records[:count]]
 
 
 def _words(raw: bytes, column: np.void) -> dict[str, Any]:
     words: dict[str, Any] = {name: int(column[name]) for name in ("offset", "timestamp")}
-    for name in ("key", "value", "source"):
+    for name in ("key", "value", "source", "signature"):
         start, length = int(column[name]), int(column[f"{name}_length"])
         words[name] = None if length == -1 else raw[start : start + length]
     return words

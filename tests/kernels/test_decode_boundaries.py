@@ -68,6 +68,56 @@ def test_fields_that_a_later_version_appends_are_passed_over() -> None:
     assert columns([value, whole()])["status"].tolist() == [decode.OK, decode.OK]
 
 
+def long(*fields: object) -> bytes:
+    """An event in the long form of an array."""
+    return b"\xdc" + len(fields).to_bytes(2, "big") + event(*fields[:4])[1:] + event(*fields[4:][:15])[1:]
+
+
+FOURTEEN = (1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, ["c-1", 1])
+
+
+def test_the_long_form_of_the_array_is_read_like_the_short_one() -> None:
+    for count in (4, 13, 14):
+        got = columns([long(*FOURTEEN[:count]), event(*FOURTEEN[:count])])
+        assert got["status"].tolist() == [decode.OK, decode.OK]
+        assert got["at"][0] == got["at"][1]
+        assert status(long(*FOURTEEN[:count]) + b"\x01") == decode.MALFORMED
+    assert status(long(*FOURTEEN[:3])) == decode.MALFORMED
+    assert [status(long(*FOURTEEN)[:cut]) for cut in (1, 2, 3)] == [decode.MALFORMED] * 3
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        (b"\x90", decode.MAIL),
+        (b"\x9f", decode.MAIL),
+        (b"\xdc", decode.MAIL),
+        (b"\xc0", decode.OK),
+        (b"\x8f", decode.OK),
+        (b"\xa0", decode.OK),
+        (b"\xdb", decode.OK),
+        (b"", decode.OK),
+    ],
+)
+def test_an_array_as_the_fifteenth_field_makes_it_a_letter(field: bytes, expected: int) -> None:
+    assert status(long(*FOURTEEN, field)) == expected
+    assert status(event(*FOURTEEN, field)) == expected
+    lure = event(*FOURTEEN, b"")  # the next record begins with what would make it one
+    assert columns([lure, whole()])["status"].tolist() == [decode.OK, decode.OK]
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_letter_may_be_twice_as_long_as_an_event_and_no_other_event_may(more: int) -> None:
+    def of(size: int, field: object) -> int:
+        room = size - len(long(*FOURTEEN, field)) - 2 + 8
+        made = long(*FOURTEEN[:5], b"\xda" + room.to_bytes(2, "big") + b"c" * room, *FOURTEEN[6:], field)
+        assert len(made) == size
+        return status(made)
+
+    assert of(64 * 1024 + more, b"\x90") == (decode.TOO_LARGE if more else decode.MAIL)
+    assert of(32 * 1024 + more, None) == (decode.TOO_LARGE if more else decode.OK)
+
+
 @pytest.mark.parametrize(("field", "column"), [(11, "signed"), (12, "anonymous")])
 @pytest.mark.parametrize(("written", "flag"), [(0, 0), (1, 1), (2, 0), (-1, 0), (2**62, 0), (b"\xcc\x01", 1)])
 def test_only_1_says_that_an_event_is_signed_or_its_customer_anonymous(
@@ -330,7 +380,7 @@ def test_json_is_known_by_its_first_byte_behind_mark_and_blanks() -> None:
 
 
 def test_reasons_and_details_are_as_many_as_statuses() -> None:
-    assert len(decode.REASONS) == len(decode.DETAILS) == decode.TOMBSTONE + 1
+    assert len(decode.REASONS) == len(decode.DETAILS) == decode.MAIL + 1
 
 
 def test_an_array_of_three_is_malformed_whatever_follows() -> None:

@@ -73,7 +73,7 @@ NUMBERS = [0, -1, 1, 63, -64, 64, -65, 8_191, 8_192, -8_193, 2**31, -(2**31) - 1
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_a_varint_of_any_length_is_read(number: int) -> None:
-    whole = {"offset": number, "timestamp": 0, "key": None, "value": None, "source": None}
+    whole = {"offset": number, "timestamp": 0, "key": None, "value": None, "source": None, "signature": None}
     assert one(record(step=varint(number))) == whole
     assert one(record(delta=varint(number))) == {**whole, "offset": 0, "timestamp": number}
 
@@ -124,8 +124,23 @@ def test_the_first_header_of_exactly_that_name_counts(
     assert found["source"] == source
 
 
+def test_the_signature_is_found_beside_the_source_in_any_order() -> None:
+    one_of_each = [text(b"source") + text(b"s"), text(b"signature") + text(b"one")]
+    for headers in (one_of_each, one_of_each[::-1], [*one_of_each, text(b"signature") + text(b"two")]):
+        found = one(record(headers=varint(len(headers)) + b"".join(headers)))
+        assert found is not None
+        assert (found["source"], found["signature"]) == (b"s", b"one")
+
+
 def test_the_least_record_has_as_many_bytes_as_the_bound_says() -> None:
-    assert one(record()) == {"offset": 0, "timestamp": 0, "key": None, "value": None, "source": None}
+    assert one(record()) == {
+        "offset": 0,
+        "timestamp": 0,
+        "key": None,
+        "value": None,
+        "source": None,
+        "signature": None,
+    }
     assert len(record()) == LEAST_RECORD_BYTES
 
 

@@ -67,9 +67,9 @@ AREAS = (
     ),
     Area(
         "commit path",
-        ("engine/stream",),
+        ("engine/stream", "engine/post"),
         (
-            ("tests/stream", "tests/kernels/test_advance.py"),
+            ("tests/post", "tests/stream", "tests/kernels/test_advance.py"),
             ("tests/flows/test_fencing.py", "tests/flows/test_worker_measures.py"),
             ("tests/flows/test_stream.py", "tests/flows/test_outcomes.py"),
         ),

@@ -69,7 +69,7 @@ def test_every_record_is_counted_once_where_it_lies(first: int, end: int) -> Non
     batch = decoded(*(KafkaRecord(5 + i, value, key) for i, (_, value, key) in enumerate(kinds)))
     assert (batch.records, batch.first, batch.end) == (5, 5, 10)
     within = [kind for i, (kind, _, _) in enumerate(kinds) if first <= 5 + i < end]
-    wanted = {kind: within.count(kind) for kind in ("deadletters", "forwarded", "tombstones")}
+    wanted = {kind: within.count(kind) for kind in ("deadletters", "duplicates", "forwarded", "tombstones")}
     assert batch.counts(first, end) == {"events": len(within), **wanted}
 
 

@@ -231,6 +231,7 @@ def test_a_batch_counts_what_lies_between_two_offsets() -> None:
             expected = {
                 "events": len(part),
                 "deadletters": part.count(b""),
+                "duplicates": 0,
                 "forwarded": part.count(ELSEWHERE),
                 "tombstones": 0,
             }

@@ -35,7 +35,7 @@ from engine.replay.message_ids import MessageIds
 FIRST = b"\x92"  # an array of two: no text begins with it
 READ_BYTES = 64 * 1024
 MOST_BYTES = 64 * 1024  # of one record
-MOST_FIELDS = 15  # the stream reads arrays of one byte's length
+MOST_FIELDS = 15  # of an event in its short form, and of a letter
 MOST_WORDS = MAX_EVENT_BYTES - 1_024  # the rest of an event takes less
 KINDS = frozenset(map(int, Kind))
 

@@ -1,0 +1,145 @@
+"""Letters as they travel: what the receiver reads is what the sender's record said."""
+
+from __future__ import annotations
+
+import msgpack
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.errors import BadEvent, BadSettings
+from engine.events import Event
+from engine.kernels import decode
+from engine.post.letter import Letter, as_letter, letter_in, number_of
+from engine.post.seal import FORGED, UNKNOWN_KEY, UNSIGNED, Seal
+from tests.kernels.values import decoded
+
+NOW = 1_700_000_000_000
+CONTACT = ["c-1", 1, "queue", "agent", "reason"]
+FIELDS: list[object] = [1, 2, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, CONTACT]
+LETTER = Letter(3, 0, number_of(7), number_of(2), ("a", "ü"), b"\x00\xff")
+SEAL = Seal("shop", {"new": b"n" * 32, "old": b"o" * 32})
+
+
+def columns(value: bytes, came_in: int = NOW) -> np.void:
+    found: np.void = decoded([value], came_in)[0]
+    return found
+
+
+@pytest.mark.parametrize("fields", range(4, 15))
+def test_the_receiver_reads_the_event_that_the_sender_had(fields: int) -> None:
+    event = msgspec.msgpack.encode(FIELDS[:fields])
+    letter = as_letter(event, NOW + 5, LETTER)
+    assert letter_in(letter) == LETTER
+    assert msgpack.unpackb(letter)[10] == NOW + 5
+    assert msgpack.unpackb(letter)[13] == (CONTACT if fields == 14 else None)
+    had, sent = columns(letter, NOW + 86_400_000), columns(event, NOW + 5)
+    assert (had["status"], sent["status"]) == (decode.MAIL, decode.OK)
+    same = [name for name in decode.COLUMNS.names or () if name not in ("status", "item_start", "category_start")]
+    assert had[same] == sent[same]
+
+
+def test_the_measure_of_the_future_is_the_senders_whenever_it_is_read() -> None:
+    event = msgspec.msgpack.encode([1, 2, NOW + 60_000, "id"])
+    times = [int(columns(as_letter(event, NOW, LETTER), NOW + later)["at"]) for later in (0, 3_600_000)]
+    assert times == [NOW, NOW]
+
+
+def test_fields_that_a_later_version_appends_stay_behind_and_what_is_no_text_stays_as_it_is() -> None:
+    event = b"\xdc\x00\x10" + b"".join(map(msgspec.msgpack.encode, FIELDS)) + b"\xc0\x07"
+    assert msgpack.unpackb(as_letter(event, NOW, LETTER))[:10] == FIELDS[:10]
+    assert len(msgpack.unpackb(as_letter(event, NOW, LETTER))) == 15
+    odd = b"\x94\x01\x02\xcf" + NOW.to_bytes(8, "big") + b"\xa2\xff\xfe"
+    assert b"\xa2\xff\xfe" in as_letter(odd, NOW, LETTER)
+
+
+@pytest.mark.parametrize("wrong", [b"", b"\x94\x01", b"\xc1", b"{}"])
+def test_what_is_no_array_is_no_letter(wrong: bytes) -> None:
+    for read in (letter_in, lambda value: as_letter(value, NOW, LETTER)):
+        with pytest.raises(BadEvent, match="malformed"):
+            read(wrong)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        [],
+        [1, 2, 3],
+        ["x", 0, 5, 1],
+        [1, 0, 5, 5],
+        [1, 0, 4, 5],
+        [-1, 0, 5, 1],
+        [1, -1, 5, 1],
+        [1, 0, 5, -1],
+        [1, 0, 5, 1, 3],
+    ],
+)
+def test_a_field_that_is_no_letter_is_malformed(field: object) -> None:
+    value = msgspec.msgpack.encode([*FIELDS, field])
+    assert columns(value)["status"] == decode.MAIL
+    with pytest.raises(BadEvent, match="malformed"):
+        letter_in(value)
+
+
+def test_numbers_follow_the_log() -> None:
+    numbers = [number_of(offset, index) for offset in (0, 1, 2**40) for index in (0, 1, 65_535)]
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] > 0
+
+
+def test_a_letter_is_signed_by_the_first_secret_and_verified_by_all() -> None:
+    signature = SEAL.sign(3, b"ann", b"value")
+    assert signature.startswith(b"new:")
+    SEAL.verify(signature, 3, b"ann", b"value")
+    Seal("shop", dict([*SEAL.secrets.items()][::-1])).verify(signature, 3, b"ann", b"value")
+    assert SEAL.ids == ("new", "old")
+
+
+@given(st.sampled_from(["cluster", "receiver", "key", "value", "digest"]), st.integers(0, 63))
+def test_nothing_of_it_can_be_changed(what: str, place: int) -> None:
+    signature, receiver, key, value, seal = SEAL.sign(3, b"ann", b"value"), 3, b"ann", b"value", SEAL
+    match what:
+        case "cluster":
+            seal = Seal("another", SEAL.secrets)
+        case "receiver":
+            receiver = 4
+        case "key":
+            key, value = b"annv", b"alue"
+        case "value":
+            value = b"valuE"
+        case _:
+            at = len(b"new:") + place
+            signature = signature[:at] + (b"0" if signature[at : at + 1] != b"0" else b"1") + signature[at + 1 :]
+    with pytest.raises(BadEvent, match=FORGED):
+        seal.verify(signature, receiver, key, value)
+
+
+@pytest.mark.parametrize(
+    ("signature", "reason"),
+    [
+        (None, UNSIGNED),
+        (b"", UNSIGNED),
+        (b"other:00", UNKNOWN_KEY),
+        (b"new", FORGED),
+        (b"new:", FORGED),
+        (b"\xff:00", UNKNOWN_KEY),
+        ("new:ü".encode(), FORGED),
+        (b":", UNKNOWN_KEY),
+    ],
+)
+def test_what_is_wrong_with_a_signature(signature: bytes | None, reason: str) -> None:
+    with pytest.raises(BadEvent, match=reason):
+        SEAL.verify(signature, 3, b"ann", b"value")
+
+
+def test_without_a_secret_nothing_is_signed_and_nothing_believed() -> None:
+    with pytest.raises(BadSettings, match=r"post\.secrets"):
+        Seal("shop").sign(1, b"ann", b"value")
+    with pytest.raises(BadEvent, match=UNKNOWN_KEY):
+        Seal("shop").verify(SEAL.sign(1, b"ann", b"value"), 1, b"ann", b"value")
+
+
+def test_an_event_without_a_letter_is_shorter_than_its_place() -> None:
+    assert len(msgspec.structs.fields(Event)) == 14
