@@ -22,9 +22,10 @@ class DemoKeys:
         self._token_keys = [] if token_keys else [{"kid": "demo", "algorithm": "HS256", "secret": secret}]
         self.write, self.api = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
         self.feed = make_key(Trust.SECRET)
+        self._post = secrets.token_hex(32)
 
     def environment(self) -> Mapping[str, str]:
-        """Variables of the api process."""
+        """Variables of the api process and the worker."""
         feed = {"id": "demo-feed", "hash": hash_of(self.feed), "trust": Trust.SECRET, "scopes": _FEED_SCOPES}
         tokens = {"CUELINE_WEB__TOKEN_KEYS": msgspec.json.encode(self._token_keys).decode()}
         return {
@@ -32,4 +33,6 @@ class DemoKeys:
             "CUELINE_WEB__WRITE_KEYS": msgspec.json.encode([self.write]).decode(),
             "CUELINE_WEB__API_KEYS": msgspec.json.encode([self.api]).decode(),
             "CUELINE_WEB__KEYS": msgspec.json.encode([feed]).decode(),
+            "CUELINE_POST__ON": "true",
+            "CUELINE_POST__SECRETS": msgspec.json.encode([{"id": "demo", "secret": self._post}]).decode(),
         }

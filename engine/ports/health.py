@@ -14,7 +14,8 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     """What the worker of a partition reports of it.
 
     ``worker`` names the process, ``connection`` its connection to the store, ``beat`` counts its reports. ``lag``
-    is in records, None while not known. ``problems`` are those of the process.
+    is in records, None while not known. ``problems`` are those of the process. ``mail_keys`` are the ids of the
+    secrets by which it verifies mail; None: it is of a release that cannot read any.
     """
 
     worker: str
@@ -22,6 +23,7 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     beat: int
     lag: int | None
     problems: tuple[str, ...] = ()
+    mail_keys: tuple[str, ...] | None = None
 
 
 class WorkerReports(Protocol):

@@ -53,7 +53,7 @@ async def run_worker(settings: Settings) -> None:
         process.begin(every(1.0, partial(watch_liveness, loop_liveness, watch.limit_s), process.stop))
         problems = partial(worker_problems, worker, watch, loop_liveness)
         store = process.store
-        reporter = Reporter(store, lambda: store.connections, lambda: worker.states, problems)
+        reporter = Reporter(store, lambda: store.connections, lambda: worker.states, problems, seal.ids)
         process.begin(every(REPORT_EVERY_S, partial(_check_and_report, worker, reporter), process.stop))
         health = build_health_app(partial(exposition, process.meter, problems), problems)
         process.begin(serve(health, settings.web.host, settings.stream.metrics_port, process.stop))

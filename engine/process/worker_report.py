@@ -15,7 +15,8 @@ REPORT_EVERY_S = 1.0
 
 
 class Reporter:
-    """Reports `partitions` (those owned now) and `problems` to the store, over its current `connection`."""
+    """Reports `partitions` (those owned now) and `problems` to the store, over its current `connection`, and by
+    which `mail_keys` the process verifies mail."""
 
     def __init__(
         self,
@@ -23,11 +24,13 @@ class Reporter:
         connection: Callable[[], int],
         partitions: Callable[[], Mapping[int, PartitionState]],
         problems: Callable[[], Mapping[str, str]],
+        mail_keys: tuple[str, ...] = (),
     ) -> None:
         self._store = store
         self._connection = connection
         self._partitions = partitions
         self._problems = problems
+        self._mail_keys = mail_keys
         self._name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
         self._beats = count(1)
 
@@ -35,7 +38,9 @@ class Reporter:
         """Once. Raises `Unavailable`."""
         connection, beat, problems = self._connection(), next(self._beats), tuple(self._problems().values())
         reports = {
-            partition: WorkerReport(self._name, connection, beat, _lag(state, connection), problems)
+            partition: WorkerReport(
+                self._name, connection, beat, _lag(state, connection), problems, self._mail_keys
+            )
             for partition, state in self._partitions().items()
         }
         await self._store.report(reports, connection)

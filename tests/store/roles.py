@@ -109,6 +109,7 @@ async def operator(redis: Redis, store: RedisStore) -> None:
     await store.revoke_key("id")
     await store.position(PARTITION)
     await store.intakes()
+    await store.reports()
     await store.let_pass(PARTITION, 7)
     await store.propensities()
     assert await store.forget_lessons(KEY, NOW - 1)

@@ -6,6 +6,7 @@ from engine.process.doctor.agreement import of_agreement
 from engine.process.doctor.contacts import of_contacts
 from engine.process.doctor.finding import Finding
 from engine.process.doctor.kafka import of_kafka
+from engine.process.doctor.post import of_post
 from engine.process.doctor.redis import of_redis
 from engine.process.doctor.rules import of_rules
 from engine.process.doctor.settings import of_settings
@@ -22,5 +23,6 @@ async def examine(settings: Settings) -> list[Finding]:
         of_contacts(settings),
         *log.findings,
         *redis,
+        *(await of_post(settings) if all(finding.good for finding in redis) else []),
         *of_agreement(settings.kafka, log.offsets, held),
     ]
