@@ -31,11 +31,13 @@ from engine.sources.registry import sources
 from engine.store.memory import MemoryStore
 from engine.stream.post_office import PostOffice
 from engine.stream.worker import Worker
+from tests.sources.contacts import SHIPPED
 from tests.stream.test_worker import RULEBOOK, START, KafkaRecord
 
 PARTITIONS = 3
 SEAL = Seal("model", {"one": b"1" * 32})
 POLICY = make_policy(RULEBOOK, {})
+SOURCES = sources(contacts=SHIPPED)
 
 
 class Losing(MemoryStore):
@@ -116,7 +118,7 @@ class World:
         clock.anchor = ClockAnchor(clock_ms, 0, 0)
         chosen, store = Stream.model_validate(settings), self.store
         worker = Worker(
-            chosen, "events", PARTITIONS, store, store, clock, self.meter, self.side_output, sources(), "€", office
+            chosen, "events", PARTITIONS, store, store, clock, self.meter, self.side_output, SOURCES, "€", office
         )
         worker.use(POLICY)
         return worker

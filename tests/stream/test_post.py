@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from engine.errors import BadSettings, BadState
-from engine.events import WIRE_VERSION, Event, Kind
+from engine.events import WIRE_VERSION, Contact, ContactChannel, Event, Kind
 from engine.kernels.partition import partition_of
 from engine.kernels.row import ROW
 from engine.ports.kafka import DeadLetter, Mail
 from engine.ports.records import as_columns
+from engine.ports.sources import SOURCE_HEADER
 from engine.post.ledger import Ledger
 from engine.post.letter import Letter, as_letter, letter_in, number_of
 from engine.post.seal import FORGED, SIGNATURE_HEADER, UNKNOWN_KEY, UNSIGNED, Seal
@@ -190,6 +191,34 @@ async def test_json_of_a_source_is_mailed_and_measured_by_its_own_record() -> No
     await of.work(9)
     (row,) = await of.store.read(0, [A])
     assert int(np.frombuffer(row or b"", ROW)["last_at"][0]) == at
+
+
+async def test_a_contacts_event_is_mailed_with_its_contact() -> None:
+    of = world()
+    await of.work(1)
+    contact = Contact("c-1", int(ContactChannel.VOICE), "billing", "", "moved")
+    of.write(2, KafkaRecord(0, msgspec.msgpack.encode(Event(WIRE_VERSION, 30, START, "s", contact=contact)), A))
+    await of.work(9)
+    (mailed,) = of.logs[0]
+    assert msgspec.msgpack.decode(mailed.value or b"", type=Event).contact == contact
+    assert letter_in(mailed.value or b"") == Letter(2, 0, number_of(0), 0)
+    await of.work(9)
+    assert await counted(of, A) == 1
+
+
+async def test_of_a_vendors_records_what_counts_is_mailed_and_what_is_passed_over_is_not() -> None:
+    of = world()
+    await of.work(1)
+    for topic in ("customer.start", "acd.start", "typing"):
+        body = {"conversationId": "c-1", "externalContactId": A.decode(), "mediaType": "VOICE", "eventTime": START}
+        payload = {"topicName": f"v2.detail.events.conversation.c-1.{topic}", "eventBody": body}
+        of.write(2, KafkaRecord(0, json.dumps(payload).encode(), b"c-1", headers=((SOURCE_HEADER, b"genesys"),)))
+    await of.work(9)
+    events = [msgspec.msgpack.decode(record.value or b"", type=Event) for record in of.logs[0]]
+    assert [event.kind for event in events] == [Kind.CONTACT_STARTED, Kind.CONTACT_QUEUED]
+    assert {event.contact.id for event in events if event.contact} == {"c-1"}
+    await of.work(9)
+    assert (await counted(of, A), (await offsets(of))[2]) == (2, 3)
 
 
 async def test_an_event_that_announces_more_than_it_has_is_sent_on_as_it_is() -> None:
