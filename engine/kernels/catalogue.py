@@ -1,6 +1,6 @@
 """The features, in the order of the vector: what a rule may name, its unit, and what it means to an operator.
 
-A new feature is one entry here and one line of `engine.kernels.features.read`, which knows its place as
+A new feature is one entry here and one line of `engine.kernels.features`, which knows its place as
 ``INDEX.<name>``, with an underscore for the dot.
 """
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.kernels.catalogue import FEATURES
-from engine.kernels.features import read
+from engine.kernels.features import read, read_wanted
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import Program, match
 from engine.kernels.provenance import SIGNED, provenance_at
@@ -30,6 +30,7 @@ class Rules(NamedTuple):
     program: Program
     codes: np.ndarray  #: uint32[I], under which rows keep them
     timers: TimerThresholds
+    wanted: np.ndarray  #: bool[FEATURES], those that program and timers name
 
 
 class Scratch(NamedTuple):
@@ -73,15 +74,17 @@ def evaluate(row, slot, event, at, received_at, signed, rules, scratch, activati
 
     More than `ACTIVE` indicators active at once: those last in the rulebook are neither kept nor activated.
     """
-    read(row, at, scratch.values)
+    read_wanted(row, at, rules.wanted, scratch.values)
     match(scratch.values, rules.program, scratch.truth, scratch.holds)
-    codes, count = rules.codes, 0
+    codes, count, first = rules.codes, 0, activated
     for i in range(codes.shape[0]):
         if not scratch.holds[i] or count == ACTIVE:
             continue
         scratch.active[count] = codes[i]
         count += 1
         if not is_active(row, codes[i]):
+            if activated == first:  # it carries all features, not only those that rules name
+                read(row, at, scratch.values)
             activation = activations[activated]
             activation.event = event
             activation.slot = slot

@@ -12,9 +12,10 @@ from engine.kernels.catalogue import FIRST_WINDOW, INDEX
 from engine.kernels.jit import kernel
 from engine.kernels.row import SESSION_GAP_MS
 from engine.kernels.units import DAY, HOUR, SECOND
-from engine.kernels.windows import RINGS, reading
+from engine.kernels.windows import RINGS, reading, reading_wanted
 
 read_windows = reading(RINGS, FIRST_WINDOW)
+read_wanted_windows = reading_wanted(RINGS, FIRST_WINDOW)
 
 
 @kernel
@@ -28,12 +29,24 @@ def since(at, now, unit):
 @kernel
 def read(row, now, out):
     """Fill `out` (float64, `catalogue.FEATURES` long) with the features of `row` at `now` (epoch ms)."""
+    _all_but_windows(row, now, out)
+    read_windows(row, now, out)
+
+
+@kernel
+def read_wanted(row, now, wanted, out):
+    """`read`, but a window that `wanted` (bool, as long as `out`) has not is 0: to sum those is most of `read`."""
+    _all_but_windows(row, now, out)
+    read_wanted_windows(row, now, wanted, out)
+
+
+@kernel
+def _all_but_windows(row, now, out):
     out[:] = 0.0
     if row.session_started != 0 and now - row.session_last <= SESSION_GAP_MS:
         _session(row, out)
     out[INDEX.session_number] = row.session_number
     out[INDEX.idle_seconds] = since(row.last_at, now, SECOND)
-    read_windows(row, now, out)
     out[INDEX.cart_items] = row.cart_items
     out[INDEX.cart_value] = row.cart_value
     out[INDEX.cart_idle_seconds] = since(row.cart_changed, now, SECOND)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.kernels.evaluate import is_active, next_due
-from engine.kernels.features import read
+from engine.kernels.features import read_wanted
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import match
 
@@ -15,7 +15,7 @@ def _next_activation(row, rules, scratch):
     """When silence will next activate an indicator of `row`; 0: never."""
     codes, due = rules.codes, row.silence_due
     while due != 0:
-        read(row, due, scratch.values)
+        read_wanted(row, due, rules.wanted, scratch.values)
         match(scratch.values, rules.program, scratch.truth, scratch.holds)
         for i in range(codes.shape[0]):
             if scratch.holds[i] and not is_active(row, codes[i]):

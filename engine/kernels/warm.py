@@ -112,7 +112,7 @@ def _rules() -> evaluate.Rules:
         np.zeros((1, 1), np.uint64),
     )
     thresholds = evaluate.TimerThresholds(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
-    return evaluate.Rules(program, np.zeros(1, np.uint32), thresholds)
+    return evaluate.Rules(program, np.zeros(1, np.uint32), thresholds, np.zeros(FEATURES, np.bool_))
 
 
 def tally() -> tuple[int, int]:

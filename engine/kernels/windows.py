@@ -108,6 +108,18 @@ def _reader(ring: Ring, window: Window, index: int) -> Any:
     return read_window
 
 
+def _wanted_reader(ring: Ring, window: Window, index: int) -> Any:
+    """`_reader`, if ``wanted[index]``."""
+    read_window = _reader(ring, window, index)
+
+    @specialised
+    def read_if_wanted(row, now, wanted, out):
+        if wanted[index]:
+            read_window(row, now, out)
+
+    return read_if_wanted
+
+
 def counting(rings: tuple[Ring, ...]) -> Any:
     """A kernel ``(row, at)`` that counts one event in each of `rings`."""
     return in_turn(*map(_counter, rings))
@@ -115,5 +127,15 @@ def counting(rings: tuple[Ring, ...]) -> Any:
 
 def reading(rings: tuple[Ring, ...], first: int) -> Any:
     """A kernel ``(row, now, out)`` that fills `out` (float64) with all windows, from place `first` on."""
+    return in_turn(*(_reader(*place) for place in _places(rings, first)))
+
+
+def reading_wanted(rings: tuple[Ring, ...], first: int) -> Any:
+    """A kernel ``(row, now, wanted, out)``: as `reading`, but a place that `wanted` (bool, as long as `out`) has
+    not stays as it is."""
+    return in_turn(*(_wanted_reader(*place) for place in _places(rings, first)))
+
+
+def _places(rings: tuple[Ring, ...], first: int) -> list[tuple[Ring, Window, int]]:
     pairs = [(ring, window) for ring in rings for window in ring.windows]
-    return in_turn(*(_reader(*pair, index) for index, pair in enumerate(pairs, first)))
+    return [(*pair, index) for index, pair in enumerate(pairs, first)]

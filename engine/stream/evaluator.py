@@ -7,12 +7,21 @@ from numpy.typing import NDArray
 
 from engine.kernels import advance as kernels
 from engine.kernels.catalogue import FEATURES
-from engine.kernels.evaluate import ACTIVATION, Rules, Scratch
+from engine.kernels.evaluate import ACTIVATION, Rules, Scratch, TimerThresholds
+from engine.kernels.predicates import Program
 from engine.kernels.row import ACTIVE
 from engine.kernels.timers import timers
 from engine.rulebook.model import Rulebook
 
 LEAST_ACTIVATIONS = 1024
+
+
+def named_features(program: Program, thresholds: TimerThresholds) -> NDArray[np.bool_]:
+    """Which features (bool, `FEATURES`) the rules of `program` compare, or whose `thresholds` are waited for."""
+    named = np.zeros(FEATURES, np.bool_)
+    for places in (program.feature, program.other[program.other >= 0], thresholds.feature):
+        named[places] = True
+    return named
 
 
 class IndicatorEvaluator:
@@ -22,14 +31,15 @@ class IndicatorEvaluator:
         indicators = len(rulebook.indicators)
         program = rulebook.program.head(indicators)
         self.rulebook = rulebook
-        self._rules = Rules(program, rulebook.codes, rulebook.timer_thresholds)
+        thresholds = rulebook.timer_thresholds
+        self._rules = Rules(program, rulebook.codes, thresholds, named_features(program, thresholds))
         self._scratch = Scratch(
             np.zeros(FEATURES),
             np.zeros(program.required.shape[1], np.uint64),
             np.zeros(indicators, np.bool_),
             np.zeros(ACTIVE, np.uint32),
         )
-        most_at_once = indicators * (len(rulebook.timer_thresholds.feature) + 1)
+        most_at_once = indicators * (len(thresholds.feature) + 1)
         self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * most_at_once), ACTIVATION)
 
     @property

@@ -1,0 +1,110 @@
+"""Windows that no rule names are not summed, and nobody can tell: not by rows, activations or timers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.events import Kind
+from engine.kernels import row as layout
+from engine.kernels.catalogue import FEATURES, INDEX
+from engine.kernels.features import read, read_wanted
+from engine.state.catalogue import CATALOGUE
+from engine.stream.evaluator import IndicatorEvaluator, named_features
+from tests.kernels.builders import (
+    DAY,
+    HOUR,
+    MINUTE,
+    NOTHING,
+    SECOND,
+    START,
+    Happening,
+    columns,
+    features,
+    rulebook,
+    run,
+)
+from tests.kernels.test_advance import streams
+
+WINDOWS = [feature.index for feature in CATALOGUE if feature.name.startswith("events.count_")]
+
+RULES: Mapping[str, tuple[str, Callable[[dict[str, float]], bool]]] = {
+    "fast": ("events.count_5m >= 4", lambda of: of["events.count_5m"] >= 4),
+    "only_now": (
+        "events.count_1h == events.count_30d and cart.items > 0",
+        lambda of: of["events.count_1h"] == of["events.count_30d"] and of["cart.items"] > 0,
+    ),
+}
+EVALUATOR = IndicatorEvaluator(rulebook(**{name: when for name, (when, _) in RULES.items()}))
+
+
+@settings(deadline=None, max_examples=200)
+@given(streams(), st.sampled_from([0, MINUTE, HOUR, 5 * DAY, 40 * DAY]), st.sets(st.integers(0, FEATURES - 1)))
+def test_what_is_wanted_is_read_as_without_a_choice(events: list[Happening], later: int, chosen: set[int]) -> None:
+    rows, _ = run(NOTHING, events)
+    now, wanted = events[-1].at + later, np.zeros(FEATURES, np.bool_)
+    wanted[list(chosen)] = True
+    whole, part = np.full(FEATURES, -1.0), np.full(FEATURES, -2.0)
+    read(rows[0], now, whole)
+    read_wanted(rows[0], now, wanted, part)
+    whole[[place for place in WINDOWS if place not in chosen]] = 0.0
+    assert part.tobytes() == whole.tobytes()
+
+
+def test_each_window_is_read_by_its_own_mark() -> None:
+    rows, _ = run(NOTHING, [Happening(START, Kind.PAGE_VIEWED, 1)])
+    for place in WINDOWS:
+        wanted, got = np.zeros(FEATURES, np.bool_), np.zeros(FEATURES)
+        wanted[place] = True
+        read_wanted(rows[0], START, wanted, got)
+        assert got[WINDOWS].tolist() == [float(other == place) for other in WINDOWS]
+
+
+@settings(deadline=None, max_examples=200)
+@given(streams())
+def test_activations_follow_from_all_features_and_tell_them(events: list[Happening]) -> None:
+    rows, slots, stood = np.zeros(1, layout.ROW), np.zeros(1, np.int32), [False] * len(RULES)
+    for event in events:
+        _, activations = EVALUATOR.advance(rows, slots, columns([event]))
+        values = features(rows, event.at)
+        holds = [RULES[indicator.name][1](values) for indicator in EVALUATOR.rulebook.indicators]
+        began = [now and not before for now, before in zip(holds, stood, strict=True)]
+        assert activations["indicator"].tolist() == [i for i, new in enumerate(began) if new]
+        for activation in activations:
+            assert activation["features"].tobytes() == np.array(list(values.values())).tobytes()
+        stood = holds
+
+
+@pytest.mark.parametrize(("seconds", "found"), [(120, 1), (100_000, 0)])
+def test_a_look_ahead_reads_the_windows_that_its_rules_name(seconds: int, found: int) -> None:
+    """A day on, the hour of the event is over and the rule cannot hold any more."""
+    evaluator = IndicatorEvaluator(rulebook(quiet=f"idle.seconds >= {seconds} and events.count_1h >= 1"))
+    rows, slots, scheduled = np.zeros(1, layout.ROW), np.zeros(1, np.int32), np.zeros(1, np.int64)
+    evaluator.advance(rows, slots, columns([Happening(START, Kind.PAGE_VIEWED, 7)]))
+    assert evaluator.timers(rows, slots, scheduled).tolist() == [bool(found)]
+    assert scheduled[0] == (START + seconds * SECOND) * found
+    activations = evaluator.fire(rows, slots, START + seconds * SECOND)
+    assert len(activations) == found
+    if found:
+        assert activations["features"][0][WINDOWS].tolist() == [1.0] * len(WINDOWS)
+
+
+def test_what_rules_and_timers_name_is_marked() -> None:
+    rules = rulebook(
+        one="events.count_1h >= 3", two="events.count_5m > events.count_24h", three="session.bursts >= 1"
+    )
+    named = named_features(rules.program, rules.timer_thresholds)
+    assert set(named.nonzero()[0].tolist()) == {
+        INDEX.events_count_1h,
+        INDEX.events_count_5m,
+        INDEX.events_count_24h,
+        INDEX.session_bursts,
+    }
+    quiet = rulebook(quiet="cart.idle_seconds >= 60")
+    assert named_features(quiet.program, quiet.timer_thresholds).nonzero()[0].tolist() == [INDEX.cart_idle_seconds]
+    session = rulebook(over="session.events == 0")  # the session's end is waited for
+    assert named_features(session.program, session.timer_thresholds)[INDEX.idle_seconds]
