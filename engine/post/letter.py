@@ -66,7 +66,7 @@ def letter_in(value: bytes) -> Letter:
     """Of an event that has one. Raises `BadEvent`."""
     try:
         letter = _read(_fields(value)[PLACE])
-    except (IndexError, msgspec.DecodeError):
+    except (IndexError, msgspec.DecodeError, RecursionError):
         raise BadEvent("malformed", "the event's last field is no letter") from None
     if min(letter.sender, letter.era, letter.previous) < 0 or letter.previous >= letter.number:
         raise BadEvent("malformed", "the letter's numbers contradict one another")
@@ -77,6 +77,8 @@ def _fields(event: bytes) -> list[bytes]:
     """The fields as they are written, of which nothing is read."""
     try:
         return [bytes(field) for field in _split(event)]
+    except RecursionError:  # behind its fields, which nobody reads, an event may hold anything
+        raise BadEvent("malformed", "nested too deeply") from None
     except msgspec.DecodeError:
         raise BadEvent("malformed", "not a MessagePack array") from None
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import BadEvent, BadSettings
 from engine.events import Event
 from engine.kernels import decode
-from engine.post.letter import Letter, as_letter, letter_in, number_of
+from engine.post.letter import Letter, as_letter, is_whole, letter_in, number_of
 from engine.post.seal import FORGED, UNKNOWN_KEY, UNSIGNED, Seal
 from tests.kernels.values import decoded
 
@@ -53,6 +53,24 @@ def test_fields_that_a_later_version_appends_stay_behind_and_what_is_no_text_sta
     assert len(msgpack.unpackb(as_letter(event, NOW, LETTER))) == 15
     odd = b"\x94\x01\x02\xcf" + NOW.to_bytes(8, "big") + b"\xa2\xff\xfe"
     assert b"\xa2\xff\xfe" in as_letter(odd, NOW, LETTER)
+
+
+def test_what_is_nested_too_deeply_behind_the_fields_is_no_error_of_ours() -> None:
+    """The stream does not read so far, so anybody may write it."""
+    deep = b"\xdc\x00\x10" + b"".join(map(msgspec.msgpack.encode, FIELDS)) + b"\xc0" + b"\x91" * 30_000 + b"\xc0"
+    assert columns(deep)["status"] == decode.OK
+    assert not is_whole(deep)
+    for read in (letter_in, lambda value: as_letter(value, NOW, LETTER)):
+        with pytest.raises(BadEvent, match="malformed"):
+            read(deep)
+
+
+@pytest.mark.parametrize("fields", range(4, 15))
+def test_no_worker_of_before_takes_a_letter_for_an_event(fields: int) -> None:
+    """They know an event by the short form of an array, of at most fifteen, and JSON by its first byte."""
+    first = as_letter(msgspec.msgpack.encode(FIELDS[:fields]), NOW, LETTER)[0]
+    assert not 0x90 <= first <= 0x9F
+    assert bytes([first]) not in (b"{", b" ", b"\t", b"\r", b"\n", b"\xef")
 
 
 @pytest.mark.parametrize("wrong", [b"", b"\x94\x01", b"\xc1", b"{}"])
