@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from engine.errors import BadEvent, BadRequest
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
 from engine.kernels import decode, wire
+from engine.post.letter import Letter, as_letter, number_of
 from engine.replay.formats import packed
 from engine.replay.log_reader import LineFaults, LogReader, sniff
 from engine.replay.message_ids import MessageIds
@@ -63,6 +64,20 @@ def test_records_are_messages_under_their_own_ids_plain_and_gzipped(tmp_path: Pa
 def test_what_later_releases_append_is_passed_over(tmp_path: Path) -> None:
     longer = [*GOOD, "more"]
     assert read(file_of(tmp_path, [["ann", longer]]))[0] == read(file_of(tmp_path, [["ann", GOOD]]))[0]
+
+
+@pytest.mark.parametrize("salt", ["", "a run of its own"])
+def test_a_letter_is_passed_over_for_the_record_that_caused_it_counts(tmp_path: Path, salt: str) -> None:
+    cause = msgspec.msgpack.encode(GOOD)
+    letter = as_letter(cause, NOW, Letter(3, 0, number_of(7), 0, ("ann",), b"body"))
+    path = tmp_path / "dump.msgpack"
+    path.write_bytes(b"".join(b"\x92\xa3ann" + value for value in (cause, letter)))
+    messages, faults = read(path, salt=salt, strict=True)
+    assert [(message.customer, message.event.at) for message in messages] == [("ann", NOW)]
+    assert faults.count == 0
+    only = file_of(tmp_path, [["ann", [*GOOD, []]]])  # the stream takes it for one, whatever it says
+    with pytest.raises(BadRequest, match="holds none"):
+        LogReader(only).first()
 
 
 def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 ``customer`` is a string of 1 to 256 bytes, ``event`` the array as on Kafka (`engine.events.Event`): its
 first four fields are needed, later releases may append. A custom producer or a dump of the topic can write it:
-``file.write(msgpack.packb([customer, event]))``.
+``file.write(msgpack.packb([customer, event]))``. A letter between partitions (`engine.post.letter`) is passed
+over: the record that caused it is in a dump, too, and would count twice.
 
 A record that is no event is a fault of that record. Bytes that are no MessagePack, or a value beyond the limits
 below, end the file: the beginning of the next record is unknown then.
@@ -30,6 +31,7 @@ from engine.events import (
     Kind,
     Message,
 )
+from engine.post.letter import PLACE
 from engine.replay.message_ids import MessageIds
 
 FIRST = b"\x92"  # an array of two: no text begins with it
@@ -81,8 +83,10 @@ def _unpacker() -> msgpack.Unpacker:
 
 
 def read(record: object, identity: MessageIds) -> list[Message]:
-    """The message of one record, under the event's own id; under one of this run where `identity` has a salt.
-    Raises `BadEvent`."""
+    """The message of one record, under the event's own id; under one of this run where `identity` has a salt. None
+    of a letter. Raises `BadEvent`."""
+    if _is_letter(record):
+        return []
     try:
         found = msgspec.convert(record, _PackedRecord)
     except msgspec.ValidationError as error:
@@ -91,6 +95,12 @@ def read(record: object, identity: MessageIds) -> list[Message]:
     _check(found.event)
     event = msgspec.structs.replace(found.event, id=identity.message_id()) if identity.salt else found.event
     return [Message(customer, event)]
+
+
+def _is_letter(record: object) -> bool:
+    """Whether it is one to the stream (`engine.kernels.decode`), of whatever content."""
+    event = record[1] if isinstance(record, list) and len(record) == 2 else None
+    return isinstance(event, list) and len(event) > PLACE and isinstance(event[PLACE], list)
 
 
 def _check(event: Event) -> None:
