@@ -118,6 +118,9 @@ def faults(
     topic_config: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of the events topic, as compression.type=lz4; Kafka only.")
     ] = None,
+    post: Annotated[
+        bool, typer.Option("--post", help="Misplace a third of the records: the workers mail them to each other.")
+    ] = False,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
     seed: int = 1,
     as_json: AsJson = False,
@@ -127,7 +130,7 @@ def faults(
     configured = _pairs(topic_config or [])
     with errors_as_exit_codes():
         result = asyncio.run(
-            bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err, configured)
+            bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err, configured, post)
         )
     show(result, as_json)
     if not result.exact:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from engine.errors import Unavailable
 from engine.events import Message
-from engine.kafka.producer import KafkaLog
 from engine.replay.log_reader import LineFaults, LogReader
-from engine.settings import Kafka
 from engine.traffic.generator import Traffic
 
 #: A log's messages in time order; each turn the same again under new message ids.
@@ -46,11 +45,24 @@ def made_up(seed: int) -> Log:
     return log
 
 
+class LogWriter(Protocol):
+    """What writes to the events topic."""
+
+    async def open(self) -> None:
+        """Connect."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Returns once Kafka has acknowledged all. Raises `Unavailable`."""
+
+    async def close(self) -> None:
+        """Flush and close."""
+
+
 class EndlessLog:
     """Writes a log until `end`; ``sent``: how many events of each customer Kafka has acknowledged."""
 
-    def __init__(self, kafka: Kafka, log: Log) -> None:
-        self._kafka = kafka
+    def __init__(self, writer: LogWriter, log: Log) -> None:
+        self._writer = writer
         self._log = log
         self.sent: Counter[str] = Counter()
         self._ending = asyncio.Event()
@@ -61,27 +73,26 @@ class EndlessLog:
 
     async def write(self) -> None:
         """Write the log repeatedly, each time later and under new ids, until `end`."""
-        log = KafkaLog(self._kafka)
         began, sent = time.monotonic(), 0
-        await log.open()
+        await self._writer.open()
         try:
             batch: list[Message] = []
             for message in self._passes():
                 batch.append(message)
                 if len(batch) == SEND:
-                    await self._write(log, batch)
+                    await self._write(batch)
                     self.sent.update(message.customer for message in batch)
                     sent, batch = sent + SEND, []
                     await asyncio.sleep(max(began + sent / RATE - time.monotonic(), 0))
         finally:
-            await log.close()
+            await self._writer.close()
 
-    async def _write(self, log: KafkaLog, batch: list[Message]) -> None:
+    async def _write(self, batch: list[Message]) -> None:
         """Retry until Kafka has it, idempotent by the same ids. Raises `Unavailable` after `PATIENCE_S`."""
         give_up = time.monotonic() + PATIENCE_S
         while True:
             try:
-                return await log.publish(batch)
+                return await self._writer.publish(batch)
             except Unavailable:
                 if time.monotonic() > give_up:
                     raise

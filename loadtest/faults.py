@@ -3,6 +3,8 @@
 Two workers read what one sender writes. After the last kill everything drains, and the same topic is
 read once more by an undisturbed worker into an empty database of the same Redis. Rows must be equal byte
 for byte, every customer must have exactly the events that were sent, and the same cues must have been written.
+With ``--post`` some records lie in other partitions than their customers', and the workers mail them to each
+other: no letter may be missing then.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import random
+import secrets
 import signal
 import time
 from collections import Counter, deque
@@ -25,11 +28,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from engine.errors import BadSettings, Unavailable
+from engine.kafka.producer import KafkaLog
 from engine.ports.clock import ClockAnchor
+from engine.post.ledger import Ledger
 from engine.settings import Redis
 from engine.state.row_codec import read
 from engine.store.redis import RedisStore
 from loadtest.endless_log import PATIENCE_S, EndlessLog, Log
+from loadtest.misplaced import MisplacingLog
 from loadtest.stage import Stage
 
 KillTarget = Literal["worker", "redis", "broker"]
@@ -50,8 +56,9 @@ class RecoveryTimes(msgspec.Struct, frozen=True):
 
 
 class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
-    """The result. All of ``rowsDifferent``, ``eventsLost``, ``eventsDoubled`` and ``cuesDifferent`` (lost,
-    doubled or other than undisturbed) must be 0."""
+    """The result. All of ``rowsDifferent``, ``eventsLost``, ``eventsDoubled``, ``cuesDifferent`` (lost,
+    doubled or other than undisturbed) and ``holes`` (stretches of letters that are missing, in both runs) must be
+    0. ``mailed`` are the misplaced records."""
 
     kills: dict[str, int]
     broker: str
@@ -64,38 +71,51 @@ class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
     cues_different: int
     commits_fenced: int
     recovery_seconds: RecoveryTimes
+    mailed: int = 0
+    holes: int = 0
 
     @property
     def exact(self) -> bool:
         """Whether nothing was lost, doubled or different."""
-        return self.rows_different == self.events_lost == self.events_doubled == self.cues_different == 0
+        wrong = self.rows_different, self.events_lost, self.events_doubled, self.cues_different, self.holes
+        return not any(wrong)
 
 
 async def bench_faults(
     log: Log, kills: int, targets: tuple[KillTarget, ...], broker: str, partitions: int, rules: Path, seed: int,
-    console: Console, topic_config: Mapping[str, str] = MappingProxyType({}),
+    console: Console, topic_config: Mapping[str, str] = MappingProxyType({}), post: bool = False,
 ) -> FaultsResult:  # fmt: skip
-    """Run it, on an events topic with `topic_config`. Raises `Unavailable` when the engine does not recover,
-    `BadSettings` for what cannot be killed or set."""
+    """Run it, on an events topic with `topic_config`, and with misplaced records and mail where `post`. Raises
+    `Unavailable` when the engine does not recover, `BadSettings` for what cannot be killed or set."""
     if "broker" in targets and broker != "kafka":
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
     if topic_config and broker != "kafka":
         raise BadSettings("tansu has no settings of topics: set them with --broker kafka")
+    if post and partitions < 2:
+        raise BadSettings("in one partition nothing is misplaced: set --partitions to 2 or more")
     with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
-        async with Stage(Path(folder), broker, partitions, rules, topic_config).set() as stage:
-            run = _FaultRun(stage, log, random.Random(seed))
+        environment = post_on() if post else {}
+        async with Stage(Path(folder), broker, partitions, rules, topic_config, environment).set() as stage:
+            writer = MisplacingLog(stage.kafka) if post else KafkaLog(stage.kafka)
+            run = _FaultRun(stage, EndlessLog(writer, log), log, random.Random(seed))
             task = bar.add_task("kills", total=kills)
             return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
+
+
+def post_on() -> dict[str, str]:
+    """What has workers mail what is misplaced."""
+    secret = [{"id": "bench", "secret": secrets.token_hex(32)}]
+    return {"CUELINE_POST__ON": "true", "CUELINE_POST__SECRETS": msgspec.json.encode(secret).decode()}
 
 
 class _FaultRun:
     """One run on a stage."""
 
-    def __init__(self, stage: Stage, log: Log, chance: random.Random) -> None:
+    def __init__(self, stage: Stage, endless: EndlessLog, log: Log, chance: random.Random) -> None:
         self._stage = stage
+        self._endless = endless
         self._log = log
         self._chance = chance
-        self._endless = EndlessLog(stage.kafka, log)
         self._killed: Counter[str] = Counter()
         self._recoveries: list[float] = []
         self._names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
@@ -207,6 +227,16 @@ class _FaultRun:
     async def _refused(self) -> int:
         return sum(await self._stage.ask(0, "o", "refused"))
 
+    async def _holes(self) -> int:
+        """Stretches of letters that are missing, in both databases."""
+        found = 0
+        for database in (0, 1):
+            store = RedisStore(Redis(url=self._stage.url(database)), self._stage.partitions)
+            for partition in range(self._stage.partitions):
+                found += Ledger(await store.post(partition)).holes
+            await store.close()
+        return found
+
     async def _positions(self, database: int) -> list[int]:
         return await self._stage.ask(database, "o", "offset")
 
@@ -232,4 +262,6 @@ class _FaultRun:
             ((sent_once - sent_anew) + (sent_anew - sent_once)).total(),
             fenced,
             RecoveryTimes(round(recoveries[len(recoveries) // 2], 2), round(recoveries[-1], 2)),
+            sum(await self._stage.ask(0, "n", "forwarded")),
+            await self._holes(),
         )

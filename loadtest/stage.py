@@ -33,7 +33,8 @@ _Page = list[tuple[bytes, dict[bytes, bytes]]]
 
 
 class Stage:
-    """The services, and the workers that read into database 0; ``topic_config`` is the events topic's."""
+    """The services, and the workers that read into database 0, with `environment`; ``topic_config`` is the events
+    topic's."""
 
     def __init__(
         self,
@@ -42,11 +43,13 @@ class Stage:
         partitions: int,
         rules: Path,
         topic_config: Mapping[str, str] = MappingProxyType({}),
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.partitions = partitions
         self.rules = rules
         self.topic_config = topic_config
+        self.environment = environment
         self.broker_name = broker
         self.broker: Broker = apache_kafka(folder) if broker == "kafka" else tansu(folder)
         self.redis = Valkey(folder, appendonly=True)
@@ -83,6 +86,7 @@ class Stage:
             "CUELINE_RULES__DIRECTORY": str(self.rules),
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__METRICS_PORT": "0",
+            **self.environment,
         }
         command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
         await self.supervisor.run(name, command, environment)
