@@ -1,7 +1,4 @@
-"""Canonical events (`engine.events.Event`, a MessagePack array) to columns, a whole batch in one call.
-
-The format is https://github.com/msgpack/msgpack/blob/master/spec.md; only what the array may hold is read.
-"""
+"""Canonical events (`engine.events.Event`, a MessagePack array) to columns, a whole batch in one call."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import numpy as np
 from engine.kernels.big_endian import big_endian
 from engine.kernels.hashing import hash32, hash64, upper
 from engine.kernels.jit import kernel
+from engine.kernels.messagepack import LONG_ARRAY, NIL, integer, number, text
 from engine.kernels.partition import partition
 from engine.kernels.wire import (
     AHEAD_MS,
@@ -35,8 +33,6 @@ OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, 
 BAD_RECORD_TIME, TOMBSTONE = 10, 11
 MAIL = 12  # whole, and more than an event: it may be applied once its letter has been verified
 CLAMPED = 13  # inside of this module: `OK`, and counted
-
-LONG_ARRAY, NIL = 0xDC, 0xC0  # first bytes, of MessagePack
 
 #: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`; empty for what is no dead letter.
 REASONS = (
@@ -98,70 +94,6 @@ COLUMNS = np.dtype(
 
 
 @kernel
-def _integer(data, at, end):
-    """(value, next position); position -1: not an integer, or past the end."""
-    if at >= end:
-        return np.int64(0), -1
-    tag = data[at]
-    if tag <= 0x7F:
-        return np.int64(tag), at + 1
-    if tag >= 0xE0:
-        return np.int64(tag) - 256, at + 1
-    if 0xCC <= tag <= 0xCF:
-        width = 1 << (tag - 0xCC)
-        if at + 1 + width > end:
-            return np.int64(0), -1
-        value = big_endian(data, at + 1, width)
-        if value > np.uint64(0x7FFFFFFFFFFFFFFF):
-            return np.int64(0), -1
-        return np.int64(value), at + 1 + width
-    if 0xD0 <= tag <= 0xD3:
-        width = 1 << (tag - 0xD0)
-        if at + 1 + width > end:
-            return np.int64(0), -1
-        shift = np.uint64(64 - 8 * width)
-        return np.int64(big_endian(data, at + 1, width) << shift) >> np.int64(shift), at + 1 + width
-    return np.int64(0), -1
-
-
-@kernel
-def _text(data, at, end):
-    """(start, length, next position) of a string, or of nil as the empty one; position -1: neither."""
-    if at >= end:
-        return 0, 0, -1
-    tag = data[at]
-    if tag == NIL:
-        return at, 0, at + 1
-    if 0xA0 <= tag <= 0xBF:
-        start, length = at + 1, np.int64(tag & 0x1F)
-    elif 0xD9 <= tag <= 0xDB:
-        width = 1 << (tag - 0xD9)
-        if at + 1 + width > end:
-            return 0, 0, -1
-        start, length = at + 1 + width, np.int64(big_endian(data, at + 1, width))
-    else:
-        return 0, 0, -1
-    if start + length > end:
-        return 0, 0, -1
-    return start, length, start + length
-
-
-@kernel
-def _number(data, at, end):
-    """(float, next position); integers count."""
-    if at < end and data[at] == 0xCB:
-        if at + 9 > end:
-            return 0.0, -1
-        return np.uint64(big_endian(data, at + 1, 8)).view(np.float64), at + 9
-    if at < end and data[at] == 0xCA:
-        if at + 5 > end:
-            return 0.0, -1
-        return np.float64(np.uint32(big_endian(data, at + 1, 4)).view(np.float32)), at + 5
-    whole, after = _integer(data, at, end)
-    return np.float64(whole), after
-
-
-@kernel
 def _contact(data, at, end):
     """The position behind a contact (`engine.events.Contact`) or nil; -1 where it is neither: an array of the
     contact's id, which is needed, the code of its channel, and texts or whole numbers of any number."""
@@ -172,12 +104,12 @@ def _contact(data, at, end):
     if not 0x91 <= data[at] <= 0x9F:
         return -1
     places = data[at] & 0x0F
-    _, length, at = _text(data, at + 1, end)
+    _, length, at = text(data, at + 1, end)
     if at < 0 or not 0 < length <= MAX_ID_BYTES:
         return -1
     for place in range(1, places):
-        after = _text(data, at, end)[2] if place > 1 else -1
-        at = after if after >= 0 else _integer(data, at, end)[1]
+        after = text(data, at, end)[2] if place > 1 else -1
+        at = after if after >= 0 else integer(data, at, end)[1]
         if at < 0:
             return -1
     return at
@@ -215,39 +147,39 @@ def _event(data, at, end, came_in, i, out):
     fields = np.int64(big_endian(data, at + 1, 2)) if long else np.int64(data[at] & 0x0F)
     if fields < LEAST_FIELDS:
         return MALFORMED
-    version, at = _integer(data, at + (3 if long else 1), end)
+    version, at = integer(data, at + (3 if long else 1), end)
     if at < 0 or version != WIRE_VERSION:
         return MALFORMED
-    kind, at = _integer(data, at, end)
+    kind, at = integer(data, at, end)
     if at < 0:
         return MALFORMED
-    moment, at = _integer(data, at, end)
+    moment, at = integer(data, at, end)
     if at < 0:
         return MALFORMED
-    id_start, id_length, at = _text(data, at, end)
+    id_start, id_length, at = text(data, at, end)
     if at < 0:
         return MALFORMED
     item_start = item_length = category_start = category_length = order_start = order_length = received_at = 0
     value, quantity = 0.0, 1
     if fields > 4:
-        item_start, item_length, at = _text(data, at, end)
+        item_start, item_length, at = text(data, at, end)
     if fields > 5 and at >= 0:
-        category_start, category_length, at = _text(data, at, end)
+        category_start, category_length, at = text(data, at, end)
     if fields > 6 and at >= 0:
-        value, at = _number(data, at, end)
+        value, at = number(data, at, end)
     if fields > 7 and at >= 0:
-        quantity, at = _integer(data, at, end)
+        quantity, at = integer(data, at, end)
     if fields > 8 and at >= 0:
-        received_at, at = _integer(data, at, end)
+        received_at, at = integer(data, at, end)
     if fields > 9 and at >= 0:
-        order_start, order_length, at = _text(data, at, end)
+        order_start, order_length, at = text(data, at, end)
     engine_at = trust = anonymous = 0
     if fields > 10 and at >= 0:
-        engine_at, at = _integer(data, at, end)
+        engine_at, at = integer(data, at, end)
     if fields > 11 and at >= 0:
-        trust, at = _integer(data, at, end)
+        trust, at = integer(data, at, end)
     if fields > 12 and at >= 0:
-        anonymous, at = _integer(data, at, end)
+        anonymous, at = integer(data, at, end)
     if fields > 13 and at >= 0:
         at = _contact(data, at, end)
     if at < 0 or (fields <= 14 and at != end):
