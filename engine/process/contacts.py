@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.errors import BadSettings
 from engine.ports.sources import ContactSources
 from engine.settings import Settings
 from engine.sources.registry import contact_sources
@@ -11,6 +12,10 @@ from engine.sources.segment.limits import Limits
 def configured_contacts(settings: Settings, limits: Limits) -> ContactSources:
     """By name. Raises `BadRule` for mapping files with faults, and `BadSettings`."""
     secrets: dict[str, list[bytes]] = {}
-    for one in settings.contacts.secrets:
-        secrets.setdefault(one.source, []).append(one.secret.get_secret_value().encode())
+    for number, one in enumerate(settings.contacts.secrets):
+        if not (secret := one.secret.get_secret_value()).strip():
+            raise BadSettings(
+                f"contacts.secrets[{number}].secret, of {one.source}, is empty: anybody could sign with it"
+            )
+        secrets.setdefault(one.source, []).append(secret.encode())
     return contact_sources(settings.contacts.mappings, limits, secrets, settings.contacts.public_url)

@@ -49,6 +49,8 @@ def test_where_the_api_is_may_have_a_port_and_a_path(url: str) -> None:
     [
         ({"secrets": [{"source": "genesys", "secret": "s"}]}, "no source that signs"),
         ({"secrets": [{"source": "twilio", "secret": "s"}]}, "contacts.public_url is needed"),
+        ({"secrets": [{"source": "chatwoot", "secret": "s"}, {"source": "chatwoot", "secret": ""}]}, "is empty"),
+        ({"secrets": [{"source": "chatwoot", "secret": " "}]}, "of chatwoot, is empty"),
         *(
             ({"public_url": url}, "contacts.public_url: write")
             for url in ("cueline.example", "https://", "https://a b", "https://a/?x=1", "ftp://a", "https://[::1")
