@@ -59,6 +59,13 @@ async def test_everything_killed_on_apache_kafka() -> None:
     assert result.kills == {"worker": 1, "redis": 1, "broker": 1}
 
 
+@pytest.mark.kafka
+async def test_workers_that_mail_redis_and_broker_killed_on_apache_kafka() -> None:
+    result = await run(3, ("worker", "redis", "broker"), "kafka", post=True)
+    assert result.exact, result
+    assert result.mailed > 3_000
+
+
 async def test_a_broker_that_forgets_is_not_killed_and_one_without_settings_has_none() -> None:
     with pytest.raises(BadSettings, match="--broker kafka"):
         await run(1, ("broker",), "tansu")
