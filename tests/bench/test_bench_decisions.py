@@ -112,6 +112,7 @@ def test_people_are_rows_and_the_same_for_the_same_seed() -> None:
     np.testing.assert_array_equal(made.view("u1"), rows(500, 1_700_000_000_000).view("u1"))
 
 
+@pytest.mark.slow
 def test_the_whole_benchmark_in_short() -> None:
     asked = {"--seconds": 2, "--connections": 4, "--customers": 200, "--rules": RULES}
     options = [str(part) for option in asked.items() for part in option]

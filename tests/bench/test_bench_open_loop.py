@@ -167,6 +167,7 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         histogram()
 
 
+@pytest.mark.slow
 def test_the_whole_measurement_in_short() -> None:
     asked = {"--seconds": 2, "--customers": 200, "--rules": RULES}
     options = [str(part) for option in asked.items() for part in option]

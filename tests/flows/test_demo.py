@@ -91,6 +91,7 @@ async def test_kernels_are_compiled_before_anything_is_started(
     assert any(cold.iterdir())
 
 
+@pytest.mark.slow
 async def test_another_needs_a_directory_of_its_own(start: Demos) -> None:
     first = await start()
     async with asyncio.timeout(START_S):
@@ -137,6 +138,7 @@ async def test_a_log_that_cannot_be_read_is_refused_before_anything_is_started(
     assert len(out.splitlines()) == 1
 
 
+@pytest.mark.slow
 async def test_where_nothing_can_be_written_it_uses_a_temporary_directory(start: Demos, tmp_path: Path) -> None:
     (tmp_path / ".cueline").write_text("in the way")
     demo = await start("--seconds", "5", "--json")
@@ -152,6 +154,7 @@ async def test_where_nothing_can_be_written_it_uses_a_temporary_directory(start:
     assert b"--directory .cueline/other: Not a directory" in out
 
 
+@pytest.mark.slow
 async def test_the_page_stays_when_the_log_is_over(start: Demos, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\nno line of a log\n")
     demo = await start("--input", str(log))
@@ -181,6 +184,7 @@ async def test_its_agent_goes_on_after_the_api_was_killed(start: Demos) -> None:
     assert result["eventsApplied"] == result["eventsSent"] > 0
 
 
+@pytest.mark.slow
 async def test_it_goes_on_when_kafka_came_back_without_its_log(start: Demos) -> None:
     demo = await start("--json")
     async with asyncio.timeout(START_S):
@@ -227,6 +231,7 @@ async def test_a_long_log_begins_anew_and_nothing_is_lost(
     assert (result.events_duplicate, result.events_dead_lettered) == (0, 0)
 
 
+@pytest.mark.slow
 async def test_the_time_given_ends_a_log_at_any_speed(start: Demos, tmp_path: Path) -> None:
     (log := tmp_path / "log.csv").write_text("1,10,5,pv,1511658000\n2,10,5,pv,1511744400\n")
     demo = await start("--seconds", "5", "--json", "--speed", "1", "--input", str(log))
@@ -235,6 +240,7 @@ async def test_the_time_given_ends_a_log_at_any_speed(start: Demos, tmp_path: Pa
     assert json.loads(out.splitlines()[-1])["eventsSent"] == 1
 
 
+@pytest.mark.slow
 async def test_cues_for_the_website_alone_are_measured_too(start: Demos, tmp_path: Path) -> None:
     # a cart without prices, left for two hours: its offer is for the web
     rows = ["1,10,5,cart,1511658000", *(f"2,{n},5,pv,{1511658000 + 60 * n}" for n in range(1, 120))]
