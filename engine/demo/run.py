@@ -33,6 +33,7 @@ from engine.local.loopback import HOST, free_port, is_free
 from engine.local.services import TANSU_GROUP, LocalServices, in_use
 from engine.local.supervisor import Change, Supervisor
 from engine.replay.clock_keeper import ClockKeeper
+from engine.replay.http_client import http_client
 from engine.replay.http_sender import HttpSender
 from engine.retry import attempts
 from engine.settings import Redis
@@ -130,7 +131,7 @@ class Demo:
             if self._wishes.browser and not self._wishes.seconds and sys.stdout.isatty():
                 webbrowser.open(url)
             store = RedisStore(Redis(url=services.redis_socket_url), PARTITIONS)
-            async with httpx.AsyncClient(base_url=url, timeout=10, trust_env=False) as client:
+            async with http_client(url) as client:
                 try:
                     return await self._feed(client, store, services.supervisor)
                 finally:
@@ -318,7 +319,7 @@ async def _asked(client: httpx.AsyncClient, url: str) -> httpx.Response:
 
 async def _answers(port: int, probe: str) -> bool:
     """Whether a process answers 200 to ``/health/<probe>``."""
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with http_client() as client:
         try:
             return (await client.get(f"http://{HOST}:{port}/health/{probe}")).status_code == 200
         except httpx.TransportError:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import httpx
-
 from engine.clock import wall_ms
 from engine.errors import BadSettings
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.replay.clock_keeper import ClockKeeper
+from engine.replay.http_client import http_client
 from engine.replay.http_sender import HttpSender
 from engine.replay.sender import LogSender, Sender
 from engine.replay.target import ReplayDestination, ReplayTarget
@@ -61,7 +60,7 @@ async def _over_http(where: ReplayDestination, settings: Settings) -> AsyncItera
     url = where.url or f"http://127.0.0.1:{settings.web.port}"
     if not url.startswith(("http://", "https://")):
         raise BadSettings(f"--url {url}: the address of the API begins with http:// or https://")
-    async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+    async with http_client(url, timeout_s=30) as client:
         sender = HttpSender(client, key, web=settings.web)
         await sender.probe()
         yield sender
