@@ -19,7 +19,9 @@ from engine.state.catalogue import CATALOGUE
 
 app = typer.Typer(name="rules", help="Check rule files, run their cases, list the features.", no_args_is_help=True)
 
-Directory = Annotated[Path, typer.Argument(help="the directory of the rule files")]
+Directory = Annotated[
+    Path, typer.Argument(envvar="CUELINE_RULES__DIRECTORY", help="the directory of the rule files")
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 
 

@@ -19,7 +19,16 @@ app = typer.Typer(
     name="sources", help="Check mapping files of the contact centre, try them on a payload.", no_args_is_help=True
 )
 
-Directory = Annotated[Path, typer.Option("--mappings", help="the directory of the mapping files")]
+Directory = Annotated[
+    Path,
+    typer.Option(
+        "--mappings",
+        envvar="CUELINE_CONTACTS__MAPPINGS",
+        exists=True,
+        file_okay=False,
+        help="the directory of the mapping files",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 MAPPINGS = Path("config/sources")
 

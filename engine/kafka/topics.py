@@ -36,6 +36,11 @@ def topics_of(kafka: Kafka) -> Partitions:
     }
 
 
+def unkeyed(kafka: Kafka) -> set[str]:
+    """The topics of which any number of partitions will do: nothing is found by them."""
+    return {kafka.deadletters_topic, kafka.audit_topic}
+
+
 def configs_of(kafka: Kafka) -> Configs:
     """Topic -> what it is made with besides; the others have the broker's defaults."""
     return {kafka.audit_topic: {CLEANUP: "delete", RETENTION: str(kafka.audit_days * DAY_MS)}}
@@ -45,18 +50,20 @@ async def make_topics(kafka: Kafka, topics: Partitions, configs: Configs | None 
     """Create those that are missing, with `configs` instead of those of `configs_of`. Where all are there it needs
     no right to create any.
 
-    Raises `BadSettings` when settings contradict each other, or a topic exists with another number of partitions
-    (it decides which worker owns a customer), `Unavailable` when the broker refuses or does not answer.
+    Raises `BadSettings` when settings contradict each other, or a topic keyed by customers exists with another
+    number of partitions (which decides who owns a customer), `Unavailable` when the broker refuses or does not
+    answer.
     """
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=10_000)
     try:
         await admin.start()
         # asking for a topic by name may create it
-        _check(found := await admin.describe_topics(), topics)
+        keyed = {name: topics[name] for name in topics.keys() - unkeyed(kafka)}
+        _check(found := await admin.describe_topics(), keyed)
         known = {topic["topic"] for topic in found}
         if missing := {name: partitions for name, partitions in topics.items() if name not in known}:
             await _create(admin, missing, kafka.replication, configs_of(kafka) if configs is None else configs)
-            _check(await admin.describe_topics(list(missing)), topics)
+            _check(await admin.describe_topics(list(missing)), keyed)
     except (KafkaError, AttributeError) as error:  # the latter is aiokafka's where no broker is named
         raise Unavailable(await unreachable(kafka) or f"topics on {kafka.brokers}: {error!r}") from error
     finally:

@@ -67,3 +67,15 @@ def test_a_source_that_is_not_there_is_said() -> None:
     assert "nobody is no source; there are" in " ".join(
         ran("read", "nobody", "-", "--mappings", SHIPPED, given="{}", code=2).output.split()
     )
+
+
+def test_the_directory_is_the_one_of_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shop.yaml").write_text("source: shop\nkinds: 7\n")
+    monkeypatch.setenv("CUELINE_CONTACTS__MAPPINGS", str(tmp_path))
+    result = CliRunner().invoke(app, ["sources", "check"])
+    assert (result.exit_code, "shop.yaml:2" in result.output) == (1, True)
+
+
+def test_a_directory_that_is_not_there_is_not_good(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["sources", "check", "--mappings", str(tmp_path / "nowhere")])
+    assert (result.exit_code, "does not exist" in result.output) == (2, True)

@@ -293,6 +293,12 @@ async def test_outcomes_that_differ_from_events_are_to_be_made_again(settings: S
     assert (f"topic {kafka.events_topic}" in found) == (configured != PARTITIONS)
 
 
+async def test_dead_letters_and_audits_may_lie_on_any_number_of_partitions(settings: Settings) -> None:
+    kafka = settings.kafka
+    await make_topics(kafka, {kafka.deadletters_topic: 3, kafka.audit_topic: 3})
+    assert not {f"topic {kafka.deadletters_topic}", f"topic {kafka.audit_topic}"} & set(await problems(settings))
+
+
 async def test_outcomes_alone_are_to_be_made_again(settings: Settings) -> None:
     await make_topics(settings.kafka, {settings.kafka.outcomes_topic: 2})
     found = (await problems(settings))[f"topic {settings.kafka.outcomes_topic}"]

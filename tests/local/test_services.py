@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from engine.errors import BadSettings
-from engine.kafka.topics import make_topics
+from engine.kafka.topics import make_topics, topics_of
 from engine.local import Change, LocalServices, State, binaries
 from engine.local.probes import kafka_answers, redis_answers
 from engine.settings import Kafka
@@ -118,3 +118,13 @@ async def test_logs_are_kept_and_a_failed_start_shows_their_end(tmp_path: Path) 
     assert log == tmp_path / "logs" / "redis.log"
     assert "Ready to accept connections" in log.read_text()
     assert [change.state for change in seen] == [State.STARTED, State.READY, State.STOPPED]
+
+
+async def test_dead_letters_and_audits_may_have_any_number(tmp_path: Path) -> None:
+    """A broker that makes topics when somebody writes to them may have been quicker than we."""
+    kafka = Kafka()
+    others = {kafka.deadletters_topic: 3, kafka.audit_topic: 4}
+    async with LocalServices(tmp_path, redis=False, topics=others) as services:
+        ours = Kafka(brokers=services.brokers, partitions=2)
+        await make_topics(ours, topics_of(ours))
+        assert await partitions_of(services.brokers) == others | {kafka.events_topic: 2, kafka.outcomes_topic: 2}

@@ -70,3 +70,10 @@ def test_faults_of_mapping_files_are_said(tmp_path: Path) -> None:
     assert (found.state, len(found.detail.splitlines())) == ("bad", 2)
     with pytest.raises(BadRule):
         configured_contacts(settings(mappings=str(tmp_path)), LIMITS)
+
+
+def test_a_directory_that_is_not_there_is_said(tmp_path: Path) -> None:
+    found = of_contacts(settings(mappings=str(tmp_path / "nowhere")))
+    assert found.state == "warning"
+    assert f"{tmp_path / 'nowhere'}: no such directory" in found.detail
+    assert found.detail.startswith("amazon_connect, chatwoot, cloudevents only")

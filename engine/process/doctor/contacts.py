@@ -19,4 +19,7 @@ def of_contacts(settings: Settings) -> Finding:
         return Finding("contacts", "bad", str(bad))
     signed = sorted({one.source for one in settings.contacts.secrets})
     checked = f"signatures are checked of {', '.join(signed)}" if signed else "no signature is checked"
+    if not settings.contacts.mappings.is_dir():
+        missing = f"contacts.mappings: {settings.contacts.mappings}: no such directory, so no mapping file is read"
+        return Finding("contacts", "warning", f"{', '.join(names)} only: {missing}")
     return Finding("contacts", "good", f"{', '.join(names)}; {checked}")

@@ -17,7 +17,7 @@ from engine.errors import BadSettings, Unavailable
 from engine.kafka.producer import NOT_IDEMPOTENT, KafkaLog
 from engine.kafka.reach import ANSWER_S, unreachable
 from engine.kafka.security import client_options
-from engine.kafka.topics import CLEANUP, DAY_MS, RETENTION, configs_of, topics_of
+from engine.kafka.topics import CLEANUP, DAY_MS, RETENTION, configs_of, topics_of, unkeyed
 from engine.process.doctor.finding import Finding
 from engine.settings import Kafka
 
@@ -147,7 +147,7 @@ def _of_partitions(kafka: Kafka, name: str, wanted: int, has: int, events: int |
     follows that topic, which cannot be made again without loss, and so do outcomes."""
     if name == kafka.outcomes_topic and events and has != events:
         return f"{kafka.events_topic} has {events}: make it again, with {events}"
-    if has == wanted:
+    if has == wanted or name in unkeyed(kafka):
         return ""
     if name == kafka.outcomes_topic and events:
         return f"as {kafka.events_topic} has"
