@@ -53,9 +53,9 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(demo: Runni
     await expect(page.get_by_test_id("indicator").first).to_contain_text(re.compile("[a-z ]+[1-9][0-9,]*"))
     cues = page.get_by_test_id("cue-item")
     await expect(cues.nth(CHOSEN - 1)).to_be_attached(timeout=25_000)
-    await cues.first.hover()  # holds the list still
     offered = False
     for place in range(CHOSEN):  # what one was cued with may be all that there was for them
+        await cues.nth(place).hover()  # holds the list still, which the look at another channel let go
         customer = await cues.nth(place).locator(".id").inner_text()
         await cues.nth(place).click()
         await expect(page.get_by_test_id("customer-id")).to_have_text(customer, timeout=10_000)
