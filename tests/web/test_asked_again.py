@@ -10,26 +10,20 @@ import pytest
 import uvicorn
 from blacksheep import Content, Request, Response
 
-from engine.meter import PrometheusMeter
-from engine.web.server.bulkheads import Bulkhead
 from engine.web.server.fast_path import FastRoute, KnownHeads
-from engine.web.server.load_shedding import REFUSAL, REST_S, EarlyRefusal
+from engine.web.server.load_shedding import REFUSAL, REST_S
 from tests.patience import PATIENCE_S
-from tests.web.test_requests_ahead import ONE_READ, REFUSED, Answering, held, listening, protocols, until
+from tests.web.test_requests_ahead import ONE_READ, REFUSED, Full, held, listening, protocols, until
 
 REFUSED_AGAIN, GIVEN = b"HTTP/1.1 503 ", b"HTTP/1.1 200 "
 Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Crowded(Answering):
+class Crowded(Full):
     """One whose only place is taken until `places.leave`; its answers are numbers."""
 
     def __init__(self, known: bool) -> None:
-        super().__init__()
-        self.may.set()
-        self.places = Bulkhead("decisions", 1, PrometheusMeter())
-        self.places.enter()
-        self.early_refusal = EarlyRefusal({b"POST /": self.places})
+        super().__init__(known=False)
         self.known_heads = KnownHeads({b"/": FastRoute(self.answer, self.places)})
         if known:
             self.known_heads.learn(REFUSED, b"/", [(b"host", b"x"), (b"content-length", b"0")], len(REFUSED))

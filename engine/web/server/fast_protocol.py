@@ -22,8 +22,8 @@ NO_REFUSAL, NO_HEADS = EarlyRefusal({}), KnownHeads({})
 class FastProtocol(Protocol):
     """`Protocol` with a fast path: a decision takes 40 µs less of 100.
 
-    A request that comes while its connection rests, refused a moment ago, is held as it is and taken up after the
-    rest. Of what follows it nothing is read: not to read at all would cost two system calls more a refusal.
+    What comes while its connection rests, refused a moment ago, is held and taken up after the rest: one read, and
+    after a second nothing more is read. Not to read at all would cost two system calls more a refusal.
     """
 
     _resting = False  # nothing is parsed until `go_on`
