@@ -1,0 +1,150 @@
+"""What a customer is said to be: the 16 traits and memberships set last, by 64-bit hashes of their names.
+
+The last word wins, and whose word it is counts before its time: a server's before a visitor's own (by a token),
+and that before what anybody may have written with a public key. So the greatest of all that was ever said of a
+name stays, and of more than 16 names those whose words are greatest. That is a function of the set of events,
+whatever their order and however many there are: nothing that stays depends on what was forgotten.
+
+``trait_mark`` is the order: 2 bits of rank, the time (epoch ms), 2 bits of the value's type. Of the same mark the
+greater value wins. A name that was taken back is kept, with the type `REMOVED`, or an older word that comes late
+would bring it back.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels.catalogue import Entry
+from engine.kernels.groups.slots import move, place_of, room
+from engine.kernels.hashing import hash64
+from engine.kernels.jit import kernel
+
+TRAITS = 16
+
+ANYBODY, VISITOR, SERVER = range(3)  # ranks of who says it
+REMOVED, NUMBER, WORD, VERSION = range(4)  # types of a value
+
+FIELDS = [
+    ("trait_name", "u8", (TRAITS,)),  # ascending
+    ("trait_mark", "u8", (TRAITS,)),
+    ("trait_value", "u8", (TRAITS,)),  # a float64's bits, of a version too, or a word's hash
+]
+
+ENTRIES = (Entry("trait.count", "", f"traits and memberships known (the {TRAITS} set last)"),)
+
+_TYPE_BITS, _RANK_SHIFT = np.uint64(2), np.uint64(62)
+_TYPE = np.uint64(3)
+_TIME = np.uint64((1 << 62) - 1)
+_WORD_SHIFT = np.uint64(11)  # what is left of a hash is exact in a float64
+
+#: How large each part of a version may be: together 53 bits, so that versions are in order as float64s.
+_WIDTHS = (12, 12, 16, 13)
+
+
+@kernel
+def mark_of(rank, at, kind):
+    """The order of a word said at `at` (epoch ms) by `rank`, of a value of type `kind`."""
+    return np.uint64(rank) << _RANK_SHIFT | np.uint64(at) << _TYPE_BITS | np.uint64(kind)
+
+
+@kernel
+def type_of(mark):
+    """The type of the value that has this mark."""
+    return mark & _TYPE
+
+
+@kernel
+def time_of(mark):
+    """When it was said, in epoch ms."""
+    return np.int64((mark & _TIME) >> _TYPE_BITS)
+
+
+@kernel
+def rank_of(mark):
+    """Who said it."""
+    return np.int64(mark >> _RANK_SHIFT)
+
+
+@kernel
+def number_bits(number):
+    """The bits of a float64; of 0 and -0 the same."""
+    return np.float64(number + 0.0).view(np.uint64)
+
+
+@kernel
+def coded_text(data, start, length):
+    """(type, value) of a text: two to four whole numbers with dots between are a `VERSION`, all else a `WORD`."""
+    packed, part, digits, parts = np.int64(0), np.int64(0), 0, 0
+    for i in range(start, start + length):
+        if 0x30 <= data[i] <= 0x39 and digits < 5:
+            part, digits = part * 10 + np.int64(data[i] - 0x30), digits + 1
+        elif data[i] == 0x2E and digits > 0 and parts < 3 and part < 1 << _WIDTHS[parts]:
+            packed = packed << _WIDTHS[parts] | part
+            part, digits, parts = np.int64(0), 0, parts + 1
+        else:
+            return WORD, hash64(data, start, length)
+    if parts == 0 or digits == 0 or part >= 1 << _WIDTHS[parts]:
+        return WORD, hash64(data, start, length)
+    packed = packed << _WIDTHS[parts] | part
+    for missing in range(parts + 1, 4):
+        packed <<= _WIDTHS[missing]
+    return VERSION, number_bits(np.float64(packed))
+
+
+@kernel
+def set_trait(row, name, mark, value):
+    """Let what was said of `name` (its hash, not 0) with `mark` count, if it is the last word."""
+    place = place_of(row.trait_name, name)
+    if place < TRAITS and row.trait_name[place] == name:
+        known = row.trait_mark[place]
+        if mark < known or (mark == known and value <= row.trait_value[place]):
+            return
+    else:
+        free, place = room(row.trait_name, row.trait_mark, name, mark, place)
+        if free < 0:
+            return
+        move(row.trait_name, free, place)
+        move(row.trait_mark, free, place)
+        move(row.trait_value, free, place)
+        row.trait_name[place] = name
+    row.trait_mark[place] = mark
+    row.trait_value[place] = value
+
+
+@kernel
+def join_trait(into, other):
+    """Add the traits of another row."""
+    for i in range(TRAITS):
+        if other.trait_name[i] == 0:
+            return
+        set_trait(into, other.trait_name[i], other.trait_mark[i], other.trait_value[i])
+
+
+@kernel
+def read_named(row, names, types, out):
+    """The values of `names` (uint64, N) into `out` (float64, N): NaN for one that is not known, or not of the type
+    (uint8, N) that is asked for. Words are numbers that are equal when the words are (`word_number`)."""
+    for i in range(names.shape[0]):
+        out[i] = np.nan
+        place = place_of(row.trait_name, names[i])
+        if place == TRAITS or row.trait_name[place] != names[i] or type_of(row.trait_mark[place]) != types[i]:
+            continue
+        value = row.trait_value[place]
+        out[i] = word_number(value) if types[i] == WORD else np.uint64(value).view(np.float64)
+
+
+@kernel
+def word_number(value):
+    """53 bits of a word's hash as a float64."""
+    return np.float64(value >> _WORD_SHIFT)
+
+
+@kernel
+def read_trait(row, now, out, index):
+    """Fill the places `index` (names of `ENTRIES`, with an underscore for the dot) of `out` (float64)."""
+    count = 0
+    for i in range(TRAITS):
+        if row.trait_name[i] == 0:
+            break
+        count += type_of(row.trait_mark[i]) != REMOVED
+    out[index.trait_count] = count
