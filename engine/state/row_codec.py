@@ -1,7 +1,7 @@
 """Rows as the store holds them: made blank, read, upgraded, written. No other module looks into those bytes.
 
-The layout is `engine.kernels.row`. A stored row is as many bytes as its version has, little-endian, the version
-first. In this version that is the record as it lies in memory.
+The layout is `engine.kernels.row`. The first byte of a stored row is its version, which says in which form
+(`engine.state.stored_rows`) the others are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,18 @@ from numpy.typing import NDArray
 
 from engine.errors import BadState
 from engine.kernels.row import ROW, ROW_BYTES, VERSION
+from engine.state.stored_rows import WORD, Flat
+
+WORDS = ROW_BYTES // WORD
+
+#: The form in which rows are written.
+FORM = Flat(VERSION, WORDS)
+
+#: Stored rows of one version as words of today's layout (N x `WORDS`), or raises `BadState`.
+Reader = Callable[[Sequence[bytes]], NDArray[np.uint64]]
+
+#: By version. A new version is written in a `FORM` of its own, and the readers of the others upgrade to it.
+READERS: dict[int, Reader] = {FORM.version: FORM.read}
 
 
 def blank(count: int) -> NDArray[np.void]:
@@ -22,31 +34,13 @@ def blank(count: int) -> NDArray[np.void]:
     return rows
 
 
-def _whole(stored: bytes) -> bytes:
-    if len(stored) != ROW_BYTES:
-        raise BadState(f"a stored row of version {VERSION} has {len(stored)} bytes, not {ROW_BYTES}")
-    return stored
-
-
-#: A stored row's version -> the upgrade to the current version, or raises `BadState`. A new version adds its
-#: entry and changes the others to upgrade to itself.
-UPGRADES: dict[int, Callable[[bytes], bytes]] = {VERSION: _whole}
-
-
-def upgrade(stored: bytes) -> bytes:
-    """A stored row of any version we know, as today's. Raises `BadState` for another."""
-    way = UPGRADES.get(stored[0]) if stored else None
-    if way is None:
-        raise BadState(f"a stored row of {len(stored)} bytes begins with {stored[:1]!r}: no version we know")
-    return way(stored)
-
-
 def is_readable(stored: bytes | None) -> bool:
     """Whether `read` takes it."""
     try:
-        return stored is None or bool(upgrade(stored))
+        read([stored])
     except BadState:
         return False
+    return True
 
 
 def read(stored: Sequence[bytes | None]) -> NDArray[np.void]:
@@ -54,25 +48,39 @@ def read(stored: Sequence[bytes | None]) -> NDArray[np.void]:
 
     Raises `BadState` when one of them cannot be read.
     """
-    # a bytearray, because kernels are compiled for arrays that can be written
-    return np.frombuffer(bytearray().join([_BLANK if row is None else upgrade(row) for row in stored]), ROW)
+    versions: dict[bytes, dict[int, bytes]] = {}
+    for place, row in enumerate(stored):
+        if row is not None:
+            versions.setdefault(row[:1], {})[place] = row
+    parts = [(list(rows), _words(version, list(rows.values()))) for version, rows in versions.items()]
+    if len(parts) == 1 and len(parts[0][0]) == len(stored):
+        return _as_rows(parts[0][1])
+    words = np.tile(BLANK, (len(stored), 1))
+    for places, found in parts:
+        words[places] = found
+    return _as_rows(words)
+
+
+def _words(version: bytes, stored: Sequence[bytes]) -> NDArray[np.uint64]:
+    reader = READERS.get(version[0]) if version else None
+    if reader is None:
+        raise BadState(f"a stored row of {len(stored[0])} bytes begins with {version!r}: no version we know")
+    return reader(stored)
+
+
+def _as_rows(words: NDArray[np.uint64]) -> NDArray[np.void]:
+    return np.ndarray(len(words), ROW, words)  # 0.2 µs, where a view takes 3
 
 
 def as_words(rows: NDArray[np.void]) -> NDArray[np.uint64]:
-    """The memory of `rows` (`ROW`, N) as plain words (N x `ROW_BYTES` / 8): quicker to copy than records."""
-    return rows.view(np.uint64).reshape(len(rows), ROW_BYTES // 8)
+    """The memory of `rows` (`ROW`, N) as plain words (N x `WORDS`): quicker to copy than records."""
+    return rows.view(np.uint64).reshape(len(rows), WORDS)
 
 
 def write(words: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryview]:
     """The rows in `slots` of `words` (`as_words`) as they are stored, copied once."""
-    if not len(slots):
-        return []
-    # as words 0.06 µs a row, where copying the same bytes as records took 0.97
-    block = words.take(slots, axis=0).data.cast("B")
-    return [block[start : start + ROW_BYTES] for start in range(0, len(block), ROW_BYTES)]
+    return FORM.write(words, slots)
 
-
-_BLANK = blank(1).tobytes()
 
 #: A blank row as words.
 BLANK = as_words(blank(1))[0]

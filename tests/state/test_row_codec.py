@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.errors import BadState
 from engine.kernels.row import ROW, ROW_BYTES, VERSION
 from engine.state import row_codec as row
+from engine.state.stored_rows import WordSparse
 
 OLDER = 200  # a version that never was
 
@@ -61,14 +65,14 @@ def test_rows_that_were_read_may_be_changed_and_leave_what_was_stored_alone() ->
 @given(foreign)
 def test_a_row_of_no_version_we_know_is_refused(stored: bytes) -> None:
     assert not row.is_readable(stored)
-    for reading in (lambda: row.upgrade(stored), lambda: row.read([row.blank(1).tobytes(), stored])):
+    for others in ([], [row.blank(1).tobytes()], [None]):
         with pytest.raises(BadState):
-            reading()
+            row.read([*others, stored])
 
 
-def test_a_row_of_today_is_upgraded_to_itself() -> None:
+def test_a_row_of_today_is_read_as_it_lies_there() -> None:
     stored = busy(1)[0].tobytes()
-    assert row.upgrade(stored) == stored
+    assert row.read([stored]).tobytes() == stored
     assert row.is_readable(stored)
     assert row.is_readable(None)
 
@@ -76,19 +80,37 @@ def test_a_row_of_today_is_upgraded_to_itself() -> None:
 def test_an_older_version_is_upgraded_as_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Version 200 held the number of events, in two bytes, and nothing else."""
 
-    def from_older(stored: bytes) -> bytes:
-        if len(stored) != 3:
+    def from_older(stored: Sequence[bytes]) -> NDArray[np.uint64]:
+        if any(len(one) != 3 for one in stored):
             raise BadState("not three bytes")
-        made = row.blank(1)
-        made["events"] = int.from_bytes(stored[1:], "little")
-        return made.tobytes()
+        made = row.blank(len(stored))
+        made["events"] = [int.from_bytes(one[1:], "little") for one in stored]
+        return row.as_words(made)
 
     older, newer = bytes([OLDER, 7, 1]), busy(1)[0].tobytes()
     assert not row.is_readable(older)
-    monkeypatch.setitem(row.UPGRADES, OLDER, from_older)
+    monkeypatch.setitem(row.READERS, OLDER, from_older)
     assert row.is_readable(older)
     assert row.read([newer, older])["version"].tolist() == [VERSION, VERSION]
-    assert row.read([older, newer])["events"][0] == 263
+    assert row.read([older, newer])["events"].tolist() == [263, np.frombuffer(newer, ROW)["events"][0]]
+    assert row.read([older, None, older])["events"].tolist() == [263, 0, 263]
     assert not row.is_readable(older + b"\0")
     with pytest.raises(BadState, match="three"):
-        row.read([older + b"\0"])
+        row.read([newer, older + b"\0"])
+
+
+def test_rows_of_a_sparse_form_are_read_and_written_beside_those_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a later release will: a version of its own, whose rows are as long as what they hold."""
+    sparse = WordSparse(OLDER, row.WORDS)
+    monkeypatch.setattr(row, "FORM", sparse)
+    monkeypatch.setitem(row.READERS, OLDER, sparse.read)
+    rows = row.blank(3)
+    rows["events"] = [1, 2, 3]
+    rows["last_at"][1] = 7
+    written = [bytes(one) for one in row.write(row.as_words(rows), np.array([1, 2, 0], np.int32))]
+    assert [len(one) for one in written] == [8 * (4 + 3), 8 * (4 + 2), 8 * (4 + 2)]
+    today = busy(1)[0].tobytes()
+    read = row.read([written[0], None, today, written[1]])
+    assert read.tobytes() == rows[1].tobytes() + row.blank(1).tobytes() + today + rows[2].tobytes()
+    read["events"] = 9
+    assert not row.is_readable(written[0][:-8])

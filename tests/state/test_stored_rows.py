@@ -1,0 +1,118 @@
+"""Stored rows without the words that are 0, against a packing by hand: any content, any damage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from engine.errors import BadState
+from engine.state.stored_rows import WordSparse
+
+VERSION = 2
+NOTHING = np.zeros(0, np.int32)
+
+# around the ends of the head's words, at 32 and every 64 from there on
+widths = st.sampled_from([1, 31, 32, 33, 95, 96, 97, 160, 161]) | st.integers(1, 200)
+word = st.sampled_from([0, 0, 0, 1, 255, 1 << 63, 2**64 - 1])
+
+
+def by_hand(row: list[int], version: int = VERSION) -> bytes:
+    head = version | len(row) << 16 | sum(1 << 32 + place for place, word in enumerate(row) if word)
+    words = -(-(32 + len(row)) // 64)
+    return head.to_bytes(8 * words, "little") + b"".join(word.to_bytes(8, "little") for word in row if word)
+
+
+def rows_of(*rows: list[int]) -> NDArray[np.uint64]:
+    return np.array(rows, np.uint64)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[list[int]]:
+    width = draw(widths)
+    return draw(st.lists(st.lists(word, min_size=width, max_size=width), min_size=1, max_size=5))
+
+
+@settings(deadline=None)
+@given(tables(), st.data())
+@example([[1] * 97, [0] * 97, [2**64 - 1] * 97], None)
+def test_rows_are_packed_as_by_hand_and_read_back(table: list[list[int]], data: st.DataObject | None) -> None:
+    places = data.draw(st.lists(st.integers(0, len(table) - 1), max_size=8)) if data else [2, 0, 1, 1]
+    form = WordSparse(VERSION, len(table[0]))
+    written = [bytes(one) for one in form.write(rows_of(*table), np.array(places, np.int32))]
+    assert written == [by_hand(table[place]) for place in places]
+    assert form.read(written).tolist() == [table[place] for place in places]
+
+
+@settings(deadline=None)
+@given(st.lists(word, min_size=1, max_size=130), st.integers(0, 130))
+def test_words_that_a_later_release_appended_are_0_in_rows_of_before(row: list[int], more: int) -> None:
+    later = WordSparse(VERSION, len(row) + more)
+    assert later.read([by_hand(row)]).tolist() == [row + [0] * more]
+
+
+@given(st.lists(word, min_size=2, max_size=70))
+def test_a_row_of_a_later_release_is_refused_and_not_cut(row: list[int]) -> None:
+    with pytest.raises(BadState, match="later"):
+        WordSparse(VERSION, len(row) - 1).read([by_hand(row)])
+
+
+@settings(deadline=None, max_examples=500)
+@given(tables(), st.data())
+def test_damaged_rows_are_refused_or_are_other_rows(table: list[list[int]], data: st.DataObject) -> None:
+    """Whatever is taken for a row is stored in that form alone: nothing is read that was not written so."""
+    row, form = by_hand(table[0]), WordSparse(VERSION, len(table[0]))
+    damaged = bytearray(row)
+    for _ in range(data.draw(st.integers(0, 3))):
+        damaged[data.draw(st.integers(0, len(row) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    cut = data.draw(st.sampled_from([0, 1, 8]) | st.integers(0, len(row)))
+    stored = bytes(damaged[: len(row) - cut]) + data.draw(st.sampled_from([b"", b"\0", bytes(8), b"\1" * 8]))
+    try:
+        read = form.read([row, stored, row])
+    except BadState:
+        return
+    narrow = WordSparse(VERSION, int.from_bytes(stored[2:4], "little"))
+    assert [read[0].tolist(), read[2].tolist()] == [table[0], table[0]]
+    assert not read[1, narrow.words :].any()
+    assert bytes(narrow.write(read[1:2, : narrow.words].copy(), np.zeros(1, np.int32))[0]) == stored
+
+
+WHOLE = by_hand([0, 5, 0, 6] + [0] * 60)  # two words of head
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        WHOLE[:-1],
+        WHOLE[:-8],
+        WHOLE[:8],
+        WHOLE + bytes(1),
+        WHOLE + bytes(8),
+        b"\3" + WHOLE[1:],
+        WHOLE[:1] + b"\1" + WHOLE[2:],
+        WHOLE[:12] + b"\1" + WHOLE[13:] + b"\1" * 8,  # a bit beyond the width, and a word for it
+        WHOLE[:16] + bytes(8) + WHOLE[24:],  # a 0 that is stored
+    ],
+    ids=["empty", "byte off", "word off", "cut head", "byte on", "word on", "version", "spare", "width", "zero"],
+)
+def test_what_is_no_row_is_refused(stored: bytes) -> None:
+    form = WordSparse(VERSION, 64)
+    assert form.read([WHOLE]).tolist() == [[0, 5, 0, 6] + [0] * 60]
+    for batch in ([stored], [WHOLE, stored], [stored, WHOLE]):
+        with pytest.raises(BadState, match="damaged"):
+            form.read(batch)
+
+
+def test_no_rows_are_none() -> None:
+    form = WordSparse(VERSION, 64)
+    assert form.write(np.zeros((0, 64), np.uint64), NOTHING) == []
+    assert form.read([]).shape == (0, 64)
+
+
+def test_rows_that_were_read_may_be_changed() -> None:
+    form = WordSparse(VERSION, 64)
+    form.read([WHOLE])[0, 0] = 1
+    assert form.read([WHOLE])[0, 0] == 0
