@@ -21,8 +21,11 @@ from engine.kernels.wire import (
     MAX_QUANTITY,
     MAX_VALUE,
     WIRE_VERSION,
+    ContactChannel,
     Kind,
 )
+
+LAST_CHANNEL = int(max(ContactChannel))
 
 #: Kind -> whether it is one (bool, by code).
 KNOWN = np.isin(np.arange(max(Kind) + 1), list(Kind))
@@ -74,6 +77,10 @@ COLUMNS = np.dtype(
         ("at", "i8"),
         ("received_at", "i8"),
         ("value", "f8"),
+        ("contact", "u8"),  # 0: no contact, or one without an id
+        ("contact_queue", "u8"),
+        ("contact_agent", "u8"),
+        ("contact_reason", "u8"),
         ("item", "u4"),
         ("category", "u4"),
         ("item_check", "u4"),
@@ -88,15 +95,17 @@ COLUMNS = np.dtype(
         ("status", "u1"),
         ("signed", "u1"),
         ("anonymous", "u1"),
+        ("contact_channel", "u1"),
     ],
     align=True,
 )
 
 
 @kernel
-def _contact(data, at, end):
-    """The position behind a contact (`engine.events.Contact`) or nil; -1 where it is neither: an array of the
-    contact's id, which is needed, the code of its channel, and texts or whole numbers of any number."""
+def _contact(data, at, end, out):
+    """Read a contact (`engine.events.Contact`) or nil into `out`; returns the position behind it. -1 where it is
+    neither: an array of the contact's id, which is needed, the code of its channel, and texts or whole numbers of
+    any number. A channel that is not known, and a whole number where a word is meant, say nothing."""
     if at >= end:
         return -1
     if data[at] == NIL:
@@ -104,14 +113,27 @@ def _contact(data, at, end):
     if not 0x91 <= data[at] <= 0x9F:
         return -1
     places = data[at] & 0x0F
-    _, length, at = text(data, at + 1, end)
+    start, length, at = text(data, at + 1, end)
     if at < 0 or not 0 < length <= MAX_ID_BYTES:
         return -1
+    out.contact = hash64(data, start, length)
     for place in range(1, places):
-        after = text(data, at, end)[2] if place > 1 else -1
-        at = after if after >= 0 else integer(data, at, end)[1]
+        start, length, after = text(data, at, end)
+        if place == 1 or after < 0:
+            whole, at = integer(data, at, end)
+            length = 0
+            if place == 1 and 0 < whole <= LAST_CHANNEL:
+                out.contact_channel = whole
+        else:
+            at = after
         if at < 0:
             return -1
+        if place == 2:
+            out.contact_queue = hash64(data, start, length)
+        elif place == 3:
+            out.contact_agent = hash64(data, start, length)
+        elif place == 4:
+            out.contact_reason = hash64(data, start, length)
     return at
 
 
@@ -174,6 +196,8 @@ def _event(data, at, end, came_in, i, out):
     if fields > 9 and at >= 0:
         order_start, order_length, at = text(data, at, end)
     engine_at = trust = anonymous = 0
+    out.contact = out.contact_queue = out.contact_agent = out.contact_reason = np.uint64(0)
+    out.contact_channel = 0
     if fields > 10 and at >= 0:
         engine_at, at = integer(data, at, end)
     if fields > 11 and at >= 0:
@@ -181,7 +205,7 @@ def _event(data, at, end, came_in, i, out):
     if fields > 12 and at >= 0:
         anonymous, at = integer(data, at, end)
     if fields > 13 and at >= 0:
-        at = _contact(data, at, end)
+        at = _contact(data, at, end, out)
     if at < 0 or (fields <= 14 and at != end):
         return MALFORMED
     mail = fields > 14 and at < end and (0x90 <= data[at] <= 0x9F or data[at] == LONG_ARRAY)

@@ -21,6 +21,7 @@ from engine.kernels.wire import (
     MAX_LETTER_BYTES,
     MAX_QUANTITY,
     MAX_VALUE,
+    ContactChannel,
 )
 from tests.kernels import values
 
@@ -181,7 +182,17 @@ def agree(value: bytes) -> int:
             assert got[name] == hash32(*_whole(words))
             assert got[f"{name}_check"] == hash64(*_whole(words)) & 0xFFFFFFFF
         assert got["order"] == hash32(*_whole(text(fields["order"])))
+        agree_on_contact(got, fields["contact"])
     return status
+
+
+def agree_on_contact(got: np.void, contact: object) -> None:
+    """Id and words as hashes of their bytes; what is no word or no channel that is known says nothing."""
+    identity, channel, *words = [*contact, *[0] * 5][:5] if isinstance(contact, list) else ["", 0, "", "", ""]
+    assert got["contact"] == hash64(*_whole(text(identity)))
+    assert got["contact_channel"] == (channel if channel in set(ContactChannel) else 0)
+    for name, word in zip(("queue", "agent", "reason"), words, strict=True):
+        assert got[f"contact_{name}"] == hash64(*_whole(text(word) if isinstance(word, str) else b""))
 
 
 def _whole(data: bytes) -> tuple[object, int, int]:
@@ -196,8 +207,8 @@ def packer(single: bool) -> Packed:
 WORDS = st.none() | st.text(max_size=40) | st.binary(max_size=6).map(lambda b: b.decode(errors="surrogateescape"))
 CONTACTS = st.none() | st.tuples(
     st.text(min_size=1, max_size=25),
-    st.integers(-(2**63), 2**63 - 1),
-    WORDS,
+    st.integers(-1, 6) | st.integers(-(2**63), 2**63 - 1),
+    WORDS | st.integers(0, 300),
     WORDS,
     WORDS,
     st.integers(0, 300) | WORDS,
