@@ -74,16 +74,22 @@ def told(number: int, call: dict[str, str]) -> Iterator[dict[str, Any]]:
         **({"queued": True} if queued else {}),
     }
 
-    def said(what: str, time: str) -> dict[str, Any]:
-        return {"what": what, "at": moment(call["date"], time), "call": about}
+    def said(what: str, *times: str) -> dict[str, Any]:
+        return {"what": what, "at": max(within(call, call[time]) for time in times), "call": about}
 
-    yield said("entered", call["vru_entry"])
+    served = call["ser_start"] != call["ser_exit"]
+    yield said("entered", "vru_entry")
     if queued:
-        yield said("queued", call["q_start"])
-    if call["ser_start"] != call["ser_exit"]:
-        yield said("answered", call["ser_start"])
-    ends = (call[name] for name in ("vru_exit", "q_exit", "ser_exit"))
-    yield said("left", max(ends, key=lambda time: moment(call["date"], time)))
+        yield said("queued", "q_start")
+    if served:
+        yield said("answered", "ser_start")
+    yield said("left", "vru_exit", *(["q_exit"] if queued else []), *(["ser_exit"] if served else []))
+
+
+def within(call: dict[str, str], time: str) -> int:
+    """A moment of a call. Of some calls past midnight the clock began anew."""
+    at, entered = moment(call["date"], time), moment(call["date"], call["vru_entry"])
+    return at + 24 * 3_600_000 if at < entered - 12 * 3_600_000 else at
 
 
 def taken(data: Path) -> dict[CustomerId, list[Event]]:

@@ -1,0 +1,222 @@
+"""A real bank's month of calls, folded into contacts: waits, abandons and repeated calls are those of its log, in
+whatever order, however often, and with ends that never came."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.events import Kind
+from engine.kernels.groups import contact
+from engine.kernels.groups.contact import KEPT, apply_contact
+from engine.kernels.groups.contact_starts import STARTS
+from engine.kernels.groups.contact_state import wait_of
+from engine.kernels.recent_ids import seen
+from engine.kernels.row import RECENT_IDS
+from tests.kernels.builders import DAY
+from tests.kernels.groups.contact_oracle import features
+from tests.kernels.values import decoded
+from tests.sources.test_real_calls import END, calls, identity, taken
+
+ROW = np.dtype(
+    [*contact.FIELDS, ("web_struggled_at", "i8"), ("recent_id", "u8", (RECENT_IDS,)), ("id_next", "u1")],
+    align=True,
+)
+CONTACT = list(np.dtype(contact.FIELDS).names or ())
+ENTRIES = [name for name in CONTACT if name != "contact_starts" and not name.endswith("_before")]
+REPEATED_WITHIN = 20  # events: a row remembers the newest 32
+
+#: Customer -> events, in the order of time. What they are is said by `tests.sources.test_real_calls`.
+Month = dict[str, NDArray[np.void]]
+
+#: The log itself, counted without anything of ours. The bank's clock goes on past 24:00:00, or begins anew.
+COUNT = """
+WITH seconds AS (
+    SELECT call, customer, outcome, q_start <> q_exit AS queued, ser_start <> ser_exit AS served,
+        date * 86400 AS day, {vru_entry} AS entered, {vru_exit} AS left_vru, {q_start} AS waited,
+        {q_exit} AS left_queue, {ser_start} AS answered, {ser_exit} AS left_agent
+    FROM calls
+), moments AS (
+    SELECT call, customer, outcome, queued, served, day + entered AS began,
+        waited + (waited < entered - 43200) * 86400 AS waited,
+        answered + (answered < entered - 43200) * 86400 AS answered,
+        max(left_vru + (left_vru < entered - 43200) * 86400,
+            queued * (left_queue + (left_queue < entered - 43200) * 86400),
+            served * (left_agent + (left_agent < entered - 43200) * 86400)) AS over
+    FROM seconds
+), contacts AS (
+    SELECT customer, call, began, queued AND outcome = 'HANG' AS abandoned,
+        CASE WHEN queued THEN CASE WHEN served THEN answered ELSE over END - waited END AS wait
+    FROM moments
+)
+SELECT customer, call, began, abandoned, CASE WHEN wait >= 0 THEN wait END,
+    count(*) OVER (PARTITION BY customer ORDER BY began RANGE BETWEEN 86399 PRECEDING AND CURRENT ROW),
+    count(*) OVER (PARTITION BY customer ORDER BY began RANGE BETWEEN 604799 PRECEDING AND CURRENT ROW)
+FROM contacts
+"""
+TIMES = ("vru_entry", "vru_exit", "q_start", "q_exit", "ser_start", "ser_exit")
+SECONDS = "(substr({0}, 1, length({0}) - 6) * 3600 + substr({0}, -5, 2) * 60 + substr({0}, -2))"
+
+
+class Counted(NamedTuple):
+    """One call, as the log has it: `began` in seconds, and how many of the customer's calls of a day and of a week
+    there had been then, itself among them."""
+
+    customer: str
+    call: str
+    began: int
+    abandoned: int
+    wait: int | None
+    in_a_day: int
+    in_a_week: int
+
+
+@pytest.fixture(scope="module")
+def log(data: Path) -> dict[str, list[Counted]]:
+    """The calls of each customer, counted by SQL."""
+    store = sqlite3.connect(":memory:")
+    store.execute(f"CREATE TABLE calls (call TEXT, customer TEXT, outcome TEXT, date INT, {', '.join(TIMES)})")
+    rows = [
+        (
+            identity(number),
+            call["customer_id"] if call["customer_id"] != "0" else f"contact:{identity(number)}",
+            call["outcome"],
+            int(call["date"]) - 990_800,
+            *(call[name] for name in TIMES),
+        )
+        for number, call in enumerate(calls(data))
+    ]
+    store.executemany(f"INSERT INTO calls VALUES ({', '.join('?' * 10)})", rows)
+    query = COUNT.format(**{name: SECONDS.format(name) for name in TIMES})
+    found: dict[str, list[Counted]] = defaultdict(list)
+    for row in store.execute(query):
+        found[row[0]].append(Counted(*row))
+    store.close()
+    return found
+
+
+@pytest.fixture(scope="module")
+def month(data: Path) -> Month:
+    """The events of each customer."""
+    names, events = [], []
+    for customer, those in taken(data).items():
+        for event in sorted(those, key=lambda event: (event.at, event.id)):
+            names.append(str(customer))
+            events.append(msgspec.msgpack.encode(event))
+    columns = decoded(events, END)
+    assert not columns["status"].any()
+    bounds = [0, *(i for i in range(1, len(names)) if names[i] != names[i - 1]), len(names)]
+    return {names[start]: columns[start:end] for start, end in pairwise(bounds)}
+
+
+def add(rows: NDArray[np.void], events: NDArray[np.void] | Sequence[np.void]) -> None:
+    """As a worker does: what was sent again is dropped first."""
+    for event in events:
+        if not seen(rows[0], event["id"]):
+            apply_contact(rows[0], event)
+
+
+def folded(events: NDArray[np.void] | Sequence[np.void]) -> NDArray[np.void]:
+    rows: NDArray[np.void] = np.zeros(1, ROW)
+    add(rows, events)
+    return rows
+
+
+def state(rows: NDArray[np.void]) -> bytes:
+    return b"".join(rows[name].tobytes() for name in CONTACT)
+
+
+def entries(rows: NDArray[np.void]) -> dict[int, dict[str, bytes]]:
+    """What is kept of each contact, by its id."""
+    row = rows[0]
+    return {
+        int(row["contact_id"][place]): {name: row[name][place].tobytes() for name in ENTRIES}
+        for place in range(KEPT)
+        if row["contact_id"][place]
+    }
+
+
+def waits_over(rows: NDArray[np.void], events: NDArray[np.void]) -> Iterator[int]:
+    """Waits of the contacts whose ends are among `events`, in milliseconds."""
+    for event in events[np.isin(events["kind"], [Kind.CONTACT_ENDED, Kind.CONTACT_ABANDONED])]:
+        (place,) = np.flatnonzero(rows[0]["contact_id"] == event["contact"])
+        if (wait := int(wait_of(rows[0], place))) >= 0:
+            yield wait
+
+
+def test_waits_abandons_and_repeated_calls_are_those_of_the_log(
+    log: dict[str, list[Counted]], month: Month
+) -> None:
+    assert set(log) == set(month)
+    assert sum(name.startswith("contact:") for name in log) == 23_030
+    for customer, events in month.items():
+        rows: NDArray[np.void] = np.zeros(1, ROW)
+        counted = log[customer]
+        began: dict[int, tuple[int, int]] = {}
+        waits: list[int] = []
+        for at, places in groupby(range(len(events)), key=lambda place: int(events["at"][place])):
+            those = events[list(places)]
+            add(rows, those)
+            waits += waits_over(rows, those)
+            if (those["kind"] == Kind.CONTACT_STARTED).any():
+                found = features(rows, at)
+                began[at] = int(found["contact_count_24h"]), int(found["contact_count_7d"])
+        found = features(rows, END + DAY)
+        assert found["contact_count"] == len(counted), customer
+        assert found["contact_abandoned"] == sum(call.abandoned for call in counted), customer
+        assert found["contact_open"] == 0, customer
+        assert sorted(waits) == sorted(call.wait * 1_000 for call in counted if call.wait is not None), customer
+        right = {(call.began, min(call.in_a_day, STARTS), min(call.in_a_week, STARTS)) for call in counted}
+        first = min(began) // 1_000 - min(call.began for call in counted)
+        assert {(at // 1_000 - first, *counts) for at, counts in began.items()} == right, customer
+
+
+def test_shuffled_and_repeated_it_is_the_same_to_the_byte(month: Month) -> None:
+    chance = random.Random(13)
+    shuffled = repeated = 0
+    for customer, events in month.items():
+        order = list(range(len(events)))
+        moved = [place for place in order if chance.random() < 0.2]
+        for place, other in zip(moved, chance.sample(moved, len(moved)), strict=True):
+            order[place] = other
+        shuffled += len(moved)
+        for event in [place for place in range(len(events)) if chance.random() < 0.05]:
+            repeated += 1
+            order.insert(order.index(event) + chance.randrange(1, REPEATED_WITHIN), event)
+        assert state(folded(events[order])) == state(folded(events)), customer
+    total = sum(map(len, month.values()))
+    assert shuffled > 0.19 * total
+    assert repeated > 0.045 * total
+
+
+def test_without_some_ends_all_else_is_the_same(month: Month) -> None:
+    chance = random.Random(17)
+    missing = 0
+    for customer, events in month.items():
+        ends = np.isin(events["kind"], [Kind.CONTACT_ENDED, Kind.CONTACT_ABANDONED])
+        lost = ends & (np.array([chance.random() for _ in events]) < 0.05)
+        if not lost.any():
+            continue
+        missing += int(lost.sum())
+        whole, partial = folded(events), folded(events[~lost])
+        without = {int(name) for name in events["contact"][lost]}
+        given, left = entries(whole), entries(partial)
+        assert given.keys() == left.keys(), customer
+        for name, entry in given.items():
+            if name not in without:
+                assert left[name] == entry, customer
+        abandoned = int((events["kind"][lost] == Kind.CONTACT_ABANDONED).sum())
+        now, then = features(partial, END + DAY), features(whole, END + DAY)
+        assert (now["contact_count"], now["contact_open"]) == (then["contact_count"], 0), customer
+        assert now["contact_abandoned"] == then["contact_abandoned"] - abandoned, customer
+    assert missing > 1_900
