@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from engine.customer_id import CustomerId
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import CommitPoint
+from engine.ports.traits import Trait
 
 
 class StatsStore(Protocol):
@@ -31,6 +33,9 @@ class StatsStore(Protocol):
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
         """The words behind hashes, where known and one each."""
+
+    async def traits(self, customer: CustomerId) -> list[Trait]:
+        """What was said last of the customer, by name. Without what was taken back."""
 
     async def names_begun(self) -> str:
         """When the words written last began to be kept, empty before the first. Another answer than before means

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import msgspec
 
+from engine.ports.traits import TraitChange
+
 
 class Position(msgspec.Struct, frozen=True):
     """A partition's position in the store: the fencing epoch, the next offset to apply, and (of a claim) the epoch
@@ -63,7 +65,7 @@ class Commit(msgspec.Struct, frozen=True):
     (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``tombstones``, ``customers``,
     ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
     `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
-    `engine.post.ledger.Ledger`.
+    `engine.post.ledger.Ledger`. ``traits`` are words about customers.
     """
 
     partition: int
@@ -77,6 +79,7 @@ class Commit(msgspec.Struct, frozen=True):
     tallies: Mapping[str, int]
     connection: int = 0
     post: Mapping[str, str] = {}
+    traits: Sequence[TraitChange] = ()
 
 
 class Pause(msgspec.Struct, frozen=True):

@@ -33,10 +33,12 @@ import hiredis
 
 from engine.errors import BadState, Fenced
 from engine.ports.stream_store import Commit, Position, Timers
+from engine.ports.traits import TraitChange, stored
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.counts import Counts
 from engine.store.cue_arguments import write_cues
+from engine.store.functions.library import TRAITS
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
 NO_EPOCH = -1  # none that was ever issued
@@ -148,6 +150,8 @@ class StreamCommands(Commands):
         yield (pack(("HSET", position, "offset", commit.offset, *chain.from_iterable(commit.post.items()))),)
         if commit.customers:
             yield mset(self._row_keys[partition], commit.customers, commit.rows)
+        if commit.traits:
+            yield (_write_traits(self._keys.traits_prefix[partition], commit.traits),)
         for command in _set_timers(self._keys.timers[partition], commit.timers):
             yield (command,)
         for name, amount in commit.tallies.items():
@@ -158,9 +162,18 @@ class StreamCommands(Commands):
         yield (_EXEC,)
 
 
-def whole(stored: bytes | None, otherwise: int) -> int:
+def _write_traits(prefix: bytes, changes: Sequence[TraitChange]) -> bytes:
+    keys = [prefix + change.customer for change in changes]
+    words = (
+        (len(change.words), *chain.from_iterable((word.trait.name, stored(word)) for word in change.words))
+        for change in changes
+    )
+    return pack(("FCALL", TRAITS, len(keys), *keys, *chain.from_iterable(words)))
+
+
+def whole(text: bytes | None, otherwise: int) -> int:
     """A whole number as Redis stores it, 0 where there is none; `otherwise` for anything else."""
-    text = b"0" if stored is None else stored
+    text = b"0" if text is None else text
     return int(text) if text.isdigit() and len(text) <= DIGITS else otherwise
 
 

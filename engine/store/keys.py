@@ -13,6 +13,8 @@ key                    type    content
 ``{p7}:c:<customer>``  string  the customer's row (`engine.state.row_codec`)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]; and ``offer?`` -> of web
                                cues that no stream has taken [given, end, …]
+``{p7}:p:<customer>``  hash    the customer's traits: name -> the digits of `engine.ports.traits.TraitWord`, a
+                               blank, JSON of value (null: taken back), since when (epoch ms) and by whom
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
 ``{p7}:l:<decision>``  set     ``offer|outcome`` reported for that decision, and ``offer|channel|s`` or ``…|f`` as
                                counted; ``delivered``: the cue reached a stream of its visitor. Kept one day
@@ -80,6 +82,7 @@ class RedisKeys:
         self.position = each("o")
         self.row_prefix = each("c:")
         self.history_prefix = each("h:")
+        self.traits_prefix = each("p:")
         self.decision_prefix = each("d:")
         self.outcomes_prefix = each("l:")
         self.recent_cues_prefix = each("r:")

@@ -16,6 +16,7 @@ from engine.ports.decision_store import Reservation
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.offer_history import View
 from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Intake, Pause, Position
+from engine.ports.traits import Trait, TraitWord
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
 from engine.store.memory_history import OfferHistory
@@ -23,6 +24,7 @@ from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
 from engine.store.memory_names import MemoryNames
 from engine.store.memory_tickets import MemoryTickets
+from engine.store.memory_traits import remember
 
 _UNCLAIMED = Position(0, 0)
 
@@ -34,6 +36,7 @@ class _Partition:
     position: Position = _UNCLAIMED
     post: dict[str, str] = field(default_factory=dict)
     rows: dict[bytes, bytes] = field(default_factory=dict)
+    traits: dict[bytes, dict[str, TraitWord]] = field(default_factory=dict)
     histories: defaultdict[bytes, OfferHistory] = field(default_factory=lambda: defaultdict(OfferHistory))
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
@@ -103,6 +106,8 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons):
             raise Fenced(f"partition {commit.partition} is at {part.position}")
         part.position = Position(commit.epoch, commit.offset)
         part.post.update(commit.post)
+        for change in commit.traits:
+            remember(part.traits.setdefault(change.customer, {}), change.words)
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
@@ -258,6 +263,13 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons):
             CommitPoint(part.tallies.get("events", 0), part.tallies.get("customers", 0), part.position.offset)
             for part in self._partitions
         ]
+
+    # traits
+
+    async def traits(self, customer: CustomerId) -> list[Trait]:
+        name = customer.encode()
+        kept = self._partitions[self._keys.of_customer(name)].traits.get(name, {})
+        return [kept[name].trait for name in sorted(kept) if kept[name].trait.value is not None]
 
     # what workers report
 

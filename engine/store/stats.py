@@ -8,8 +8,10 @@ from itertools import chain
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import CommitPoint
+from engine.ports.traits import Trait, read
 from engine.settings import Redis
 from engine.store.commands import Commands
 from engine.store.counts import Counts
@@ -74,6 +76,14 @@ class StatsCommands(Commands):
         newest, before = await self._connection.pipe(asked, 2)
         words = (old if new is None else new for new, old in zip(newest, before, strict=True))
         return {number: word.decode(errors="replace") for number, word in zip(hashes, words, strict=True) if word}
+
+    async def traits(self, customer: CustomerId) -> list[Trait]:
+        name = customer.encode()
+        key = self._keys.traits_prefix[self._keys.of_customer(name)] + name
+        kept = iter(await self._connection.call(pack(("HGETALL", key))))
+        found = (read(name.decode(), word) for name, word in zip(kept, kept, strict=True))
+        known = (one for one in found if one is not None and one.value is not None)
+        return sorted(known, key=lambda one: one.name)
 
     async def names_begun(self) -> str:
         begun: bytes | None = await self._connection.call(pack(("GET", NAMES_BEGUN)))

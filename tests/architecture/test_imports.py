@@ -25,9 +25,10 @@ WORDS = {
     "steps",
     "placeholder_ids",
     "tls",
+    "traits",
 }
 CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic", "post"}
-EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay"}
+EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay", "imports"}
 
 #: a part of the engine -> the parts it may import besides itself; a part that is not here may import them all
 MAY_IMPORT: dict[str, set[str]] = {
@@ -48,8 +49,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placeholder_ids": {"errors"},
     "retry": {"errors"},
     "steps": set(),
+    "traits": set(),
     # columns of records, as compiled code lays them out, and the name of a header
-    "ports": {"access", "customer_id", "errors", "events", "kernels", "post"},
+    "ports": {"access", "customer_id", "errors", "events", "kernels", "post", "traits"},
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
     "post": {"errors", "events"},
@@ -76,7 +78,7 @@ HOMES: dict[str, set[str]] = {
     "numba": {"kernels", "models"},
     "pydantic": {"settings", "settings_sources", "web"},
     "pydantic_settings": {"settings", "settings_sources"},
-    "yaml": {"rulebook", "sources"},
+    "yaml": {"rulebook", "sources", "imports"},
     "watchfiles": {"rulebook"},
     "faust": {"kafka"},
     "mode": {"kafka"},
@@ -96,6 +98,9 @@ HOMES: dict[str, set[str]] = {
     "orjson": {"web", "replay"},
     "stamina": {"retry"},
     "rapidfuzz": {"sources"},
+    "phonenumbers": {"imports"},
+    "email_validator": {"imports"},
+    "pyarrow": {"imports"},
     "typer": {"replay"},
     "rich": {"replay"},
 }

@@ -12,9 +12,11 @@ from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
 from engine.ports.decision_store import Candidate, Reservation
 from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
+from engine.ports.traits import Trait, TraitChange, TraitWord
 from engine.store.cue_entries import StreamPosition, parse
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
+from engine.traits import MOST_TRAITS, TraitValue
 
 PARTITIONS = 4
 CUES_KEPT = 1_000
@@ -48,6 +50,7 @@ def change(
     cues: Sequence[CueChoice] = (),
     tallies: Mapping[str, int] | None = None,
     post: Mapping[str, str] | None = None,
+    traits: Sequence[TraitChange] = (),
 ) -> Commit:
     rows, timers = rows or {}, timers or {}
     return Commit(
@@ -61,7 +64,20 @@ def change(
         cues,
         tallies or {},
         post=post or {},
+        traits=traits,
     )
+
+
+def word(
+    name: str, value: TraitValue, mark: int, bits: int = 0, place: int = 0, since: int = 5, by: str = "crm"
+) -> TraitWord:
+    return TraitWord(Trait(name, value, since, by), f"{mark:016x}{bits:016x}", f"{place:016x}")
+
+
+def too_many_traits(customer: str) -> list[TraitChange]:
+    """One more than are kept."""
+    words = [word(f"t{i}", i, i + 1) for i in range(MOST_TRAITS + 1)]
+    return [TraitChange(customer.encode(), words)]
 
 
 def cue(customer: str, offer: str = "chat", at: int = 1_000) -> Cue:

@@ -30,6 +30,7 @@ from tests.contracts.builders import (
     customers_of,
     outcome,
     reservation,
+    too_many_traits,
 )
 
 PARTITION = 1
@@ -52,6 +53,7 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     await store.commit(
         change(at.epoch, at.offset, at.offset + 1, rows=rows, timers={name: 5}, cues=cues, tallies=tallies)
     )
+    await store.commit(change(at.epoch, at.offset + 1, at.offset + 1, traits=too_many_traits(CUSTOMER)))
     await store.due(PARTITION, 10, 10)
     await store.commit(change(at.epoch, at.offset + 1, at.offset + 2, timers={name: 0}))
     await store.intake(PARTITION)
@@ -72,6 +74,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.views([CUSTOMER])
     await store.reserve([reservation(CUSTOMER, Candidate("chat", 1, 1_000))])
     await store.decision(DECISION)
+    await store.traits(CUSTOMER)
     await store.take_cues([TakenCue(CUSTOMER, "chat", 1, DECISION)])
     assert await store.delivered(DECISION)
     await store.admit_lesson(LessonBound(7, "chat|web", "address", 5, 2))

@@ -23,5 +23,6 @@ def test_the_library_has_the_facts_that_python_has() -> None:
         library.ADMIT_LESSON,
         library.FORGET,
         library.SPEND,
+        library.TRAITS,
     )
     assert registered == list(functions)

@@ -7,6 +7,7 @@ local HISTORY = $HISTORY
 local RECENT_CUES = $RECENT_CUES
 local DAY_S = $DAY_S
 local KEPT_S = $KEPT_S
+local MOST_TRAITS, MARK, ORDER, PLACE = $MOST_TRAITS, $MARK, $ORDER, $PLACE
 
 local function load_history(key)
   local packed = redis.call('GET', key)
@@ -325,6 +326,35 @@ local function spend(keys, args)
   return answer
 end
 
+-- Let the names with the least words go, until no more than MOST_TRAITS are left.
+local function forget_traits(key)
+  local kept, names = redis.call('HGETALL', key), {}
+  for i = 1, #kept, 2 do
+    local word = kept[i + 1]
+    names[#names + 1] = {string.sub(word, 1, MARK) .. string.sub(word, ORDER + 1, ORDER + PLACE), kept[i]}
+  end
+  table.sort(names, function(one, other) return one[1] < other[1] end)
+  for i = 1, #names - MOST_TRAITS do redis.call('HDEL', key, names[i][2]) end
+end
+
+-- KEYS: the traits of each customer. ARGV: of each how many words, and of each word the name and what is kept.
+-- Of one name the greatest word stays, so neither order nor repetition changes anything.
+local function traits(keys, args)
+  local arg = 1
+  for _, key in ipairs(keys) do
+    local last = arg + 2 * tonumber(args[arg])
+    for i = arg + 1, last, 2 do
+      local known = redis.call('HGET', key, args[i])
+      if not known or string.sub(args[i + 1], 1, ORDER) > string.sub(known, 1, ORDER) then
+        redis.call('HSET', key, args[i], args[i + 1])
+      end
+    end
+    if redis.call('HLEN', key) > MOST_TRAITS then forget_traits(key) end
+    arg = last + 1
+  end
+  return 0
+end
+
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_taken', taken)
@@ -333,3 +363,4 @@ redis.register_function('${LIBRARY}_name', name)
 redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)
 redis.register_function('${LIBRARY}_forget', forget)
 redis.register_function('${LIBRARY}_spend', spend)
+redis.register_function('${LIBRARY}_traits', traits)

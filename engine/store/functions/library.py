@@ -7,10 +7,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from engine.ports.traits import MARK, ORDER, PLACE
 from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
+from engine.traits import MOST_TRAITS
 
-LIBRARY = "cueline_11"
+LIBRARY = "cueline_12"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
@@ -19,6 +21,7 @@ NAME = f"{LIBRARY}_name"
 ADMIT_LESSON = f"{LIBRARY}_admit_lesson"
 FORGET = f"{LIBRARY}_forget"
 SPEND = f"{LIBRARY}_spend"
+TRAITS = f"{LIBRARY}_traits"
 
 
 def code() -> bytes:
@@ -30,6 +33,10 @@ def code() -> bytes:
         "RECENT_CUES": RECENT_CUES,
         "DAY_S": DAY_S,
         "KEPT_S": LESSONS_KEPT_DAYS * DAY_S,
+        "MOST_TRAITS": MOST_TRAITS,
+        "MARK": MARK,
+        "ORDER": ORDER,
+        "PLACE": PLACE,
     }
     return Template(text).substitute(filled_in).encode()
 
