@@ -80,7 +80,7 @@ lock: .venv/dev ## resolve the dependencies anew
 	echo uv | $(LOCK) - -o requirements-uv.lock
 	$(LOCK) pyproject.toml --extra demo --group build -o requirements.lock
 	$(LOCK) pyproject.toml --group build -c requirements.lock -o requirements-image.lock
-	$(LOCK) pyproject.toml --extra demo --group build --group dev -c requirements.lock -o requirements-dev.lock
+	$(LOCK) pyproject.toml --extra demo --extra parquet --group build --group dev -c requirements.lock -o requirements-dev.lock
 	echo segment-analytics-python | $(LOCK) - -o tests/sdks/requirements.lock
 
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes \

@@ -118,17 +118,25 @@ def texts_of(directory: Path, suffixes: tuple[str, ...], faults: RuleFaults) -> 
     for path in paths:
         if path.name.startswith(".") or (suffixes is SUFFIXES and not is_rule_file(path)):
             continue
-        try:
-            texts[str(path)] = _content(path).decode("utf-8-sig")
-        except NoPlainFile as refused:
-            faults.add(Spot(str(path), 1, 1), "file", str(refused))
-        except OSError as error:
-            faults.add(Spot(str(path), 1, 1), "file", f"cannot be read: {error.strerror}")
-        except UnicodeDecodeError as error:
-            before = error.object[: error.start]
-            column = error.start - before.rfind(b"\n")
-            faults.add(Spot(str(path), before.count(b"\n") + 1, column), "file", "is not UTF-8")
+        text = read_text(path, faults)
+        if text is not None:
+            texts[str(path)] = text
     return texts
+
+
+def read_text(path: Path, faults: RuleFaults) -> str | None:
+    """The text of one file; None, with a fault, for one that cannot be read."""
+    try:
+        return _content(path).decode("utf-8-sig")
+    except NoPlainFile as refused:
+        faults.add(Spot(str(path), 1, 1), "file", str(refused))
+    except OSError as error:
+        faults.add(Spot(str(path), 1, 1), "file", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        before = error.object[: error.start]
+        column = error.start - before.rfind(b"\n")
+        faults.add(Spot(str(path), before.count(b"\n") + 1, column), "file", "is not UTF-8")
+    return None
 
 
 def stamps(directory: Path) -> dict[str, tuple[int, ...]]:
