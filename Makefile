@@ -110,7 +110,7 @@ COUNT = $$(grep -c '^[a-z].*==' $<) packages
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/ready: .venv/installed $(wildcard engine/kernels/*.py)
+.venv/ready: .venv/installed $(wildcard engine/kernels/*.py engine/kernels/*/*.py)
 	@$(BIN)/python -m engine.kernels.warm
 	@touch $@
 

@@ -8,6 +8,7 @@ import numpy as np
 from engine.kernels.catalogue import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
 from engine.kernels.groups.slots import move, place_of, room
+from engine.kernels.groups.words import category_of
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U2_MAX
 from engine.kernels.units import SECOND
@@ -30,12 +31,6 @@ ENTRIES = (
     Entry("category.ordered", "", f"categories that something was ordered of, of the last {CATEGORIES}"),
     Entry("category.top_orders", "", "orders of the category most often ordered of"),
 )
-
-
-@kernel
-def category_of(event):
-    """The 64-bit hash of the event's category; 0 for none."""
-    return np.uint64(event.category) << np.uint64(32) | np.uint64(event.category_check)
 
 
 @kernel

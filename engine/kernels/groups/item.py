@@ -17,6 +17,7 @@ import numpy as np
 from engine.kernels.catalogue import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
 from engine.kernels.groups.slots import move, place_of, room
+from engine.kernels.groups.words import item_of
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U2_MAX, U4_MAX
 from engine.kernels.units import SECOND
@@ -46,12 +47,6 @@ ENTRIES = (
 
 _PRICE_BITS = np.uint64(32)
 _PRICE = np.uint64(U4_MAX)
-
-
-@kernel
-def item_of(event):
-    """The 64-bit hash of the event's item; 0 for none."""
-    return np.uint64(event.item) << np.uint64(32) | np.uint64(event.item_check)
 
 
 @kernel
