@@ -56,7 +56,7 @@ VISITOR_SCOPES = PUBLIC_SCOPES | {Scope.DECISIONS}
 
 #: Kinds of event that a public key may not write unless its record names them: only the company's own systems
 #: know of them.
-SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
+SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED})
 CONTACT_KINDS = frozenset(kind for kind in Kind if kind >= FIRST_CONTACT_KIND)
 CLIENT_KINDS = frozenset(Kind) - SERVER_KINDS - CONTACT_KINDS
 

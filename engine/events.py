@@ -2,9 +2,9 @@
 
 On Kafka an event is a MessagePack *array* (`Event`, fields in order) under the customer's key (UTF-8).
 The stream core reads that array in compiled code, so the order of the fields is the wire format:
-append only, and increase ``WIRE_VERSION`` when an old reader could misread. A letter from one partition to another
-has one field more (`engine.post.letter`). Kinds and limits are `engine.kernels.wire`, which compiled code reads
-too.
+append only (within `More`, which is the last of the fifteen fields that the short form of an array has), and
+increase ``WIRE_VERSION`` when an old reader could misread. A letter from one partition to another has one field
+more (`engine.post.letter`). Kinds and limits are `engine.kernels.wire`, which compiled code reads too.
 """
 
 from __future__ import annotations
@@ -45,6 +45,32 @@ class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reason: str = ""
 
 
+class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a cart has of one item: ``thousandths`` of a piece (goods by weight have parts of one), and the
+    ``amount`` of all of them together in hundredths of the currency, up to 1e14. Without an ``item``: of all
+    others."""
+
+    item: str
+    thousandths: int
+    amount: int
+
+
+class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the fifteen places of an event's short array have no room for: an array in the last of them, to which
+    later releases append. Readers pass over what they do not know of it; those of before pass over all of it.
+
+    ``kind``, where it is not 0, is the event's true kind, one that readers of before do not know; the event's own
+    is what it is to them. ``thousandths``: how much of a piece was put into the cart or taken out, where that is
+    not a whole number of pieces (0: it is, `Event.quantity`); value times quantity is what it is worth in both
+    cases. ``lines``, at most 15: all that is in the cart, of the kinds CART_VIEWED and CHECKOUT_STARTED; what was
+    added or removed together, of CART_ADDED and CART_REMOVED.
+    """
+
+    kind: int = 0
+    thousandths: int = 0
+    lines: tuple[Line, ...] = ()
+
+
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One thing a customer did; the customer is the Kafka key.
 
@@ -58,7 +84,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``trust`` is 1 where whoever wrote it is known (a secret key, or a visitor token that names the customer),
     0 where anybody may have. ``anonymous`` is 1 where an anonymous id alone names the customer, and 0, the careful
     side, for a user's. ``contact`` is there for events of a contact centre (None: no contact); the score of a
-    survey is the ``value``.
+    survey is the ``value``. ``more`` has what else there is (None: nothing).
+
+    Of orders: ORDER_REFUNDED gives back ``value`` of ``order``, 0: all of it; ORDER_CANCELLED undoes it;
+    ORDER_UPDATED (a `More.kind`, beside OTHER) says that its total is ``value`` now. Without an ``order`` they
+    correct none.
     """
 
     version: int
@@ -75,6 +105,12 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     trust: int = 0
     anonymous: int = 0
     contact: Contact | None = None
+    more: More | None = None
+
+    @property
+    def true_kind(self) -> int:
+        """What it is, to readers of this release."""
+        return self.more.kind if self.more is not None and self.more.kind else self.kind
 
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.big_endian import big_endian
-from engine.kernels.hashing import hash32, hash64, upper
+from engine.kernels.hashing import hash64, upper
 from engine.kernels.jit import kernel
-from engine.kernels.messagepack import LONG_ARRAY, NIL, integer, number, text
+from engine.kernels.messagepack import LONG_ARRAY, integer, number, text
+from engine.kernels.nested import OUT_OF_BOUNDS, contact, more
 from engine.kernels.partition import partition
 from engine.kernels.wire import (
     AHEAD_MS,
@@ -21,11 +22,8 @@ from engine.kernels.wire import (
     MAX_QUANTITY,
     MAX_VALUE,
     WIRE_VERSION,
-    ContactChannel,
     Kind,
 )
-
-LAST_CHANNEL = int(max(ContactChannel))
 
 #: Kind -> whether it is one (bool, by code).
 KNOWN = np.isin(np.arange(max(Kind) + 1), list(Kind))
@@ -61,7 +59,8 @@ DETAILS = (
     "the kind is not one of engine.events.Kind",
     f"the id must have 1 to {MAX_ID_BYTES} bytes",
     "the time is before 2000, after 2136, or more than a day ahead of when it came in",
-    f"value must lie between 0 and {MAX_VALUE:.0e}, quantity be a whole number from 0 to 2^32 - 1",
+    f"value must lie between 0 and {MAX_VALUE:.0e}, quantity and thousandths be "
+    "whole numbers from 0 to 2^32 - 1, a line's amount one from 0 to 1e14",
     f"more than {MAX_EVENT_BYTES // 1024} KiB, or a customer of more than {MAX_CUSTOMER_BYTES} bytes",
     "the record's key, which names the customer, is empty",
     "the record's key, which names the customer, is not UTF-8",
@@ -87,11 +86,16 @@ COLUMNS = np.dtype(
         ("category_check", "u4"),
         ("quantity", "u4"),
         ("order", "u4"),
+        ("order_check", "u4"),
+        ("thousandths", "u4"),
         ("item_start", "i4"),
         ("item_length", "i4"),
         ("category_start", "i4"),
         ("category_length", "i4"),
+        ("lines_start", "i4"),
         ("kind", "u1"),
+        ("stated", "u1"),
+        ("lines", "u1"),
         ("status", "u1"),
         ("signed", "u1"),
         ("anonymous", "u1"),
@@ -99,42 +103,6 @@ COLUMNS = np.dtype(
     ],
     align=True,
 )
-
-
-@kernel
-def _contact(data, at, end, out):
-    """Read a contact (`engine.events.Contact`) or nil into `out`; returns the position behind it. -1 where it is
-    neither: an array of the contact's id, which is needed, the code of its channel, and texts or whole numbers of
-    any number. A channel that is not known, and a whole number where a word is meant, say nothing."""
-    if at >= end:
-        return -1
-    if data[at] == NIL:
-        return at + 1
-    if not 0x91 <= data[at] <= 0x9F:
-        return -1
-    places = data[at] & 0x0F
-    start, length, at = text(data, at + 1, end)
-    if at < 0 or not 0 < length <= MAX_ID_BYTES:
-        return -1
-    out.contact = hash64(data, start, length)
-    for place in range(1, places):
-        start, length, after = text(data, at, end)
-        if place == 1 or after < 0:
-            whole, at = integer(data, at, end)
-            length = 0
-            if place == 1 and 0 < whole <= LAST_CHANNEL:
-                out.contact_channel = whole
-        else:
-            at = after
-        if at < 0:
-            return -1
-        if place == 2:
-            out.contact_queue = hash64(data, start, length)
-        elif place == 3:
-            out.contact_agent = hash64(data, start, length)
-        elif place == 4:
-            out.contact_reason = hash64(data, start, length)
-    return at
 
 
 @kernel
@@ -205,10 +173,13 @@ def _event(data, at, end, came_in, i, out):
     if fields > 12 and at >= 0:
         anonymous, at = integer(data, at, end)
     if fields > 13 and at >= 0:
-        at = _contact(data, at, end, out)
-    if at < 0 or (fields <= 14 and at != end):
+        at = contact(data, at, end, out)
+    out.stated = out.thousandths = out.lines = out.lines_start = 0
+    if fields > 14 and at >= 0:
+        at = more(data, at, end, out)
+    if at < 0 or (fields <= 15 and at != end):
         return MALFORMED
-    mail = fields > 14 and at < end and (0x90 <= data[at] <= 0x9F or data[at] == LONG_ARRAY)
+    mail = fields > 15 and at < end and (0x90 <= data[at] <= 0x9F or data[at] == LONG_ARRAY)
     if size > MAX_EVENT_BYTES and not mail:
         return TOO_LARGE
     if not _known(kind):
@@ -223,7 +194,7 @@ def _event(data, at, end, came_in, i, out):
         return BAD_RECORD_TIME
     if moment > min(came_in[i], LATEST_MS - AHEAD_MS) + AHEAD_MS:
         return BAD_TIME
-    if not (0.0 <= value <= MAX_VALUE) or quantity < 0 or quantity > MAX_QUANTITY:
+    if not (0.0 <= value <= MAX_VALUE and 0 <= quantity <= MAX_QUANTITY and out.lines != OUT_OF_BOUNDS):
         return BAD_NUMBER
     out.id = hash64(data, id_start, id_length)
     out.at = min(moment, came_in[i])
@@ -233,12 +204,13 @@ def _event(data, at, end, came_in, i, out):
     out.item, out.item_check = upper(item), np.uint32(item)
     out.category, out.category_check = upper(category), np.uint32(category)
     out.quantity = quantity
-    out.order = hash32(data, order_start, order_length)
+    order = hash64(data, order_start, order_length)
+    out.order, out.order_check = upper(order), np.uint32(order)
     out.item_start = item_start
     out.item_length = item_length
     out.category_start = category_start
     out.category_length = category_length
-    out.kind = kind
+    out.kind = out.stated if out.stated != 0 and _known(out.stated) else kind
     out.signed = trust == 1
     out.anonymous = anonymous == 1
     if mail:

@@ -16,6 +16,9 @@ MAX_EVENT_BYTES = 32 * 1024
 MAX_LETTER_BYTES = 2 * MAX_EVENT_BYTES  # an event of any size becomes a letter of one that is read
 MAX_VALUE = 1e12  # keeps sums over a customer's life finite, and exact to the cent
 MAX_QUANTITY = 0xFFFFFFFF
+MAX_AMOUNT = 100_000_000_000_000  # `MAX_VALUE` in hundredths
+MAX_THOUSANDTHS = 0xFFFFFFFF  # of a piece
+MAX_LINES = 15  # of a cart, in one event
 
 EARLIEST_S = 946_684_800  # 2000-01-01 UTC: nothing we serve is older
 EARLIEST_MS = EARLIEST_S * 1_000
@@ -43,6 +46,7 @@ class Kind(enum.IntEnum):
     ORDER_CANCELLED = 14
     COUPON_APPLIED = 15
     SHARED = 16
+    ORDER_UPDATED = 17
     IDENTIFIED = 20
     GROUPED = 21
     ALIASED = 22

@@ -12,7 +12,7 @@ import msgspec
 from engine.errors import BadEvent
 from engine.events import Event
 
-PLACE = 14  # of the letter among an event's fields
+PLACE = 15  # of the letter among an event's fields
 ENGINE_AT = 10
 INDEX_BITS = 16  # of a number: which of the letters that one record caused
 

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.errors import BadEvent
-from engine.events import Contact, ContactChannel, Event, Kind, Message
+from engine.events import Contact, ContactChannel, Event, Kind, Line, Message
 
 #: The name of the track call, by kind; `Kind.OTHER` is any name that the source does not know.
 NAMES: dict[Kind, str] = {
@@ -32,6 +32,7 @@ NAMES: dict[Kind, str] = {
     Kind.ORDER_COMPLETED: "Order Completed",
     Kind.ORDER_REFUNDED: "Order Refunded",
     Kind.ORDER_CANCELLED: "Order Cancelled",
+    Kind.ORDER_UPDATED: "Order Updated",
     Kind.COUPON_APPLIED: "Coupon Applied",
     Kind.SHARED: "Product Shared",
     Kind.CONTACT_STARTED: "Live Chat Conversation Started",
@@ -40,7 +41,8 @@ NAMES: dict[Kind, str] = {
 
 #: What the calls of these kinds must name. The engine has no use for it, so the event that was read is without.
 _NOT_KEPT: dict[Kind, str] = {Kind.GROUPED: "groupId", Kind.ALIASED: "previousId"}
-_ORDERS = frozenset({Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
+_CORRECTIONS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED})
+_ORDERS = _CORRECTIONS | {Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED}
 
 
 def batches(calls: Iterable[bytes], limit: int) -> Iterator[bytes]:
@@ -74,13 +76,14 @@ def call(message: Message) -> dict[str, Any]:
     what an event does not keep."""
     event = message.event
     common = {"messageId": event.id, "userId": message.customer, "timestamp": rfc3339(event.at)}
-    if event.kind == Kind.IDENTIFIED:
+    kind = Kind(event.true_kind)
+    if kind == Kind.IDENTIFIED:
         return {"type": "identify", **common}
-    if (missing := _NOT_KEPT.get(Kind(event.kind))) is not None:
+    if (missing := _NOT_KEPT.get(kind)) is not None:
         raise BadEvent("missing_id", f"Segment's call needs {missing}, which an event does not keep", missing)
-    name = NAMES.get(Kind(event.kind))
+    name = NAMES.get(kind)
     if name is None:
-        raise BadEvent("unknown_type", f"Segment has no call for {Kind(event.kind).name}")
+        raise BadEvent("unknown_type", f"Segment has no call for {kind.name}")
     return {"type": "track", "event": name, **common, "properties": properties(event)}
 
 
@@ -89,17 +92,36 @@ def properties(event: Event) -> dict[str, Any]:
     `call`."""
     if event.contact is not None:
         return _conversation(event.contact)
-    if event.kind in _ORDERS:
-        line = {"product_id": event.item, "category": event.category, "quantity": event.quantity}
-        order = {"order_id": event.order} if event.order else {}
-        return {**order, "total": event.value, "products": [line]}
-    about = {
-        "product_id": event.item,
-        "category": event.category,
-        "price": event.value,
-        "quantity": event.quantity,
-    }
+    lines = [_line(line) for line in event.more.lines] if event.more is not None else []
+    if event.true_kind in _ORDERS:
+        return _order(event, lines)
+    if lines:
+        return {"products": lines}
+    about = {"product_id": event.item, "category": event.category, **_amount(event)}
     return {name: value for name, value in about.items() if value not in ("", None)}
+
+
+def _order(event: Event, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """An order, or what corrects one: of a correction no line, since a refund's would be a part of its order."""
+    order: dict[str, Any] = {"order_id": event.order} if event.order else {}
+    if event.true_kind == Kind.ORDER_REFUNDED and not event.value and event.order:
+        return order  # all of it
+    if event.true_kind in _CORRECTIONS:
+        return {**order, "total": event.value, "quantity": event.quantity}
+    line = {"product_id": event.item, "category": event.category, "quantity": event.quantity}
+    return {**order, "total": event.value, "products": lines or [line]}
+
+
+def _amount(event: Event) -> dict[str, Any]:
+    """Price and pieces; of a part of a piece what it costs."""
+    if event.more is None or not event.more.thousandths:
+        return {"price": event.value, "quantity": event.quantity}
+    return {"value": event.value * event.quantity, "quantity": event.more.thousandths / 1_000}
+
+
+def _line(line: Line) -> dict[str, Any]:
+    pieces = line.thousandths / 1_000
+    return {"product_id": line.item, "quantity": pieces, "price": line.amount / 100 / (pieces or 1)}
 
 
 def _conversation(contact: Contact) -> dict[str, Any]:

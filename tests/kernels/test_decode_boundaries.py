@@ -53,19 +53,17 @@ def test_the_shortest_event_has_four_fields_and_defaults_for_the_others() -> Non
     assert (got["item_length"][1], got["category_length"][1], got["kind"][1], got["at"][1]) == (0, 0, 2, NOW)
 
 
-@pytest.mark.parametrize("fields", range(4, 15))
+@pytest.mark.parametrize("fields", range(4, 16))
 def test_an_event_may_end_after_any_field_and_nowhere_else(fields: int) -> None:
-    all_fields = [1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, ["c-1", 1, "q", "a", ""]]
-    value = event(*all_fields[:fields])
+    value = event(*FIFTEEN[:fields])
     assert status(value) == decode.OK
     assert status(value + b"\x01") == decode.MALFORMED
     # one field more is announced than there are
-    assert status(bytes([value[0] + 1]) + value[1:]) == (decode.MALFORMED if fields < 14 else decode.OK)
+    assert fields == 15 or status(bytes([value[0] + 1]) + value[1:]) == decode.MALFORMED
 
 
 def test_fields_that_a_later_version_appends_are_passed_over() -> None:
-    value = event(1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, None, "new")
-    assert columns([value, whole()])["status"].tolist() == [decode.OK, decode.OK]
+    assert columns([long(*FIFTEEN, "new", 7), whole()])["status"].tolist() == [decode.OK, decode.OK]
 
 
 def long(*fields: object) -> bytes:
@@ -73,17 +71,20 @@ def long(*fields: object) -> bytes:
     return b"\xdc" + len(fields).to_bytes(2, "big") + event(*fields[:4])[1:] + event(*fields[4:][:15])[1:]
 
 
-FOURTEEN = (1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, ["c-1", 1])
+FIFTEEN = (
+    1, 1, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, ["c-1", 1, "q", "a", ""],
+    [0, 1_500, [["a", 1_000, 50]]],
+)  # fmt: skip
 
 
 def test_the_long_form_of_the_array_is_read_like_the_short_one() -> None:
-    for count in (4, 13, 14):
-        got = columns([long(*FOURTEEN[:count]), event(*FOURTEEN[:count])])
+    for count in (4, 13, 14, 15):
+        got = columns([long(*FIFTEEN[:count]), event(*FIFTEEN[:count])])
         assert got["status"].tolist() == [decode.OK, decode.OK]
         assert got["at"][0] == got["at"][1]
-        assert status(long(*FOURTEEN[:count]) + b"\x01") == decode.MALFORMED
-    assert status(long(*FOURTEEN[:3])) == decode.MALFORMED
-    assert [status(long(*FOURTEEN)[:cut]) for cut in (1, 2, 3)] == [decode.MALFORMED] * 3
+        assert status(long(*FIFTEEN[:count]) + b"\x01") == decode.MALFORMED
+    assert status(long(*FIFTEEN[:3])) == decode.MALFORMED
+    assert [status(long(*FIFTEEN)[:cut]) for cut in (1, 2, 3)] == [decode.MALFORMED] * 3
 
 
 @pytest.mark.parametrize(
@@ -99,23 +100,92 @@ def test_the_long_form_of_the_array_is_read_like_the_short_one() -> None:
         (b"", decode.OK),
     ],
 )
-def test_an_array_as_the_fifteenth_field_makes_it_a_letter(field: bytes, expected: int) -> None:
-    assert status(long(*FOURTEEN, field)) == expected
-    assert status(event(*FOURTEEN, field)) == expected
-    lure = event(*FOURTEEN, b"")  # the next record begins with what would make it one
+def test_an_array_as_the_sixteenth_field_makes_it_a_letter(field: bytes, expected: int) -> None:
+    assert status(long(*FIFTEEN, field)) == expected
+    lure = long(*FIFTEEN, b"")  # the next record begins with what would make it one
     assert columns([lure, whole()])["status"].tolist() == [decode.OK, decode.OK]
 
 
 @pytest.mark.parametrize("more", [0, 1])
 def test_a_letter_may_be_twice_as_long_as_an_event_and_no_other_event_may(more: int) -> None:
     def of(size: int, field: object) -> int:
-        room = size - len(long(*FOURTEEN, field)) - 2 + 8
-        made = long(*FOURTEEN[:5], b"\xda" + room.to_bytes(2, "big") + b"c" * room, *FOURTEEN[6:], field)
+        room = size - len(long(*FIFTEEN, field)) - 2 + 8
+        made = long(*FIFTEEN[:5], b"\xda" + room.to_bytes(2, "big") + b"c" * room, *FIFTEEN[6:], field)
         assert len(made) == size
         return status(made)
 
     assert of(64 * 1024 + more, b"\x90") == (decode.TOO_LARGE if more else decode.MAIL)
     assert of(32 * 1024 + more, None) == (decode.TOO_LARGE if more else decode.OK)
+
+
+TOP_THOUSANDTHS, TOP_AMOUNT = 2**32 - 1, 10**14
+WATER = ["water", 1_000, 50]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (None, decode.OK),
+        ([], decode.OK),
+        ([17], decode.OK),
+        ([0, TOP_THOUSANDTHS], decode.OK),
+        ([0, TOP_THOUSANDTHS + 1], decode.BAD_NUMBER),
+        ([0, -1], decode.BAD_NUMBER),
+        ([0, 0, []], decode.OK),
+        ([0, 0, [WATER] * 15], decode.OK),
+        ([0, 0, [WATER] * 16], decode.MALFORMED),
+        ([0, 0, [["", TOP_THOUSANDTHS, TOP_AMOUNT], [None, 0, 0]]], decode.OK),
+        ([0, 0, [WATER, ["a", TOP_THOUSANDTHS + 1, 0]]], decode.BAD_NUMBER),
+        ([0, 0, [WATER, ["a", -1, 0], WATER]], decode.BAD_NUMBER),
+        ([0, 0, [["a", 0, TOP_AMOUNT + 1], WATER]], decode.BAD_NUMBER),
+        ([0, 0, [["a", 0, -1]]], decode.BAD_NUMBER),
+        ([0, 0, [["a", 0]]], decode.MALFORMED),
+        ([0, 0, [["a", 0, 0, {"appended": [1, 2.5]}]]], decode.OK),
+        ([0, 0, [["a", 0, 1.5]]], decode.MALFORMED),
+        ([0, 0, ["a"]], decode.MALFORMED),
+        ([0, 0, {}], decode.MALFORMED),
+        ([0, 1.5], decode.MALFORMED),
+        (["17"], decode.MALFORMED),
+        ([0, 0, [], {"appended": b"\x00"}, None, 2.5], decode.OK),
+        ({}, decode.MALFORMED),
+        ("more", decode.MALFORMED),
+    ],
+)
+def test_what_else_an_event_says_is_a_kind_thousandths_and_lines_or_nothing(more: object, expected: int) -> None:
+    assert columns([event(*FIFTEEN[:14], more), whole()])["status"].tolist() == [expected, decode.OK]
+
+
+@pytest.mark.parametrize(("told", "kind"), [(0, 1), (17, 17), (12, 12), (19, 1), (200, 1), (300, 1), (-1, 1)])
+def test_the_kind_that_workers_of_before_do_not_know_is_the_true_one(told: int, kind: int) -> None:
+    got = columns([event(*FIFTEEN[:14], [told])])[0]
+    assert (got["status"], got["kind"]) == (decode.OK, kind)
+
+
+def test_the_true_kind_does_not_save_one_that_is_unknown() -> None:
+    assert status(event(1, 99, *FIFTEEN[2:14], [17])) == decode.UNKNOWN_TYPE
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(b"\xc7\x02\x05ab", b"\xc8\x00\x02\x05ab", b"\xc9\x00\x00\x00\x02\x05ab"),
+        *(b"\xd4\x05a", b"\xd5\x05ab", b"\xd6\x05abcd", b"\xd7\x05" + b"a" * 8, b"\xd8\x05" + b"a" * 16),
+        *(b"\xc4\x01a", b"\xc5\x00\x01a", b"\xc6\x00\x00\x00\x01a"),
+        *(b"\xa2ab", b"\xd9\x02ab", b"\xda\x00\x02ab", b"\xdb\x00\x00\x00\x02ab"),
+        *(b"\xcc\x01", b"\xcd\x01\x01", b"\xce" + b"\x01" * 4, b"\xcf" + b"\x01" * 8),
+        *(b"\xd0\x01", b"\xd1\x01\x01", b"\xd2" + b"\x01" * 4, b"\xd3" + b"\x01" * 8, b"\x7f", b"\xe0"),
+        *(b"\xca" + b"\x01" * 4, b"\xcb" + b"\x01" * 8, b"\xc2", b"\xc3", b"\xc0"),
+        *(b"\x92\x01\x02", b"\xdc\x00\x02\x01\x02", b"\xdd\x00\x00\x00\x02\x01\x91\x02"),
+        *(b"\x81\x01\x02", b"\xde\x00\x01\x01\x02", b"\xdf\x00\x00\x00\x01\x01\x92\x02\x90"),
+    ],
+)
+def test_values_of_any_form_are_passed_over_whole(written: bytes) -> None:
+    """A letter behind one is found, so that it was passed over to its end."""
+    more = b"\x95\x00\x00\x90" + written * 2
+    assert status(long(*FIFTEEN[:14], more, b"\x90")) == decode.MAIL
+    for cut in range(1, len(written)):
+        assert status(event(*FIFTEEN[:14], b"\x94\x00\x00\x90" + written[:cut])) == decode.MALFORMED
+    assert status(event(*FIFTEEN[:14], b"\x94\x00\x00\x90\xc1")) == decode.MALFORMED
 
 
 @pytest.mark.parametrize(("field", "column"), [(11, "signed"), (12, "anonymous")])
@@ -414,7 +484,7 @@ def test_codes_of_kinds_are_stored_and_never_change() -> None:
         "OTHER": 0, "PAGE_VIEWED": 1, "ITEM_VIEWED": 2, "LIST_VIEWED": 3, "SEARCHED": 4, "REVIEW_READ": 5,
         "CART_ADDED": 6, "CART_REMOVED": 7, "CART_VIEWED": 8, "WISHLISTED": 9, "CHECKOUT_STARTED": 10,
         "CHECKOUT_STEP": 11, "ORDER_COMPLETED": 12, "ORDER_REFUNDED": 13, "ORDER_CANCELLED": 14,
-        "COUPON_APPLIED": 15, "SHARED": 16, "IDENTIFIED": 20, "GROUPED": 21, "ALIASED": 22,
+        "COUPON_APPLIED": 15, "SHARED": 16, "ORDER_UPDATED": 17, "IDENTIFIED": 20, "GROUPED": 21, "ALIASED": 22,
         "CONTACT_STARTED": 30, "CONTACT_CONNECTED": 31, "CONTACT_ENDED": 32,
         "CONTACT_IN_IVR": 33, "CONTACT_QUEUED": 34, "CONTACT_HELD": 35, "CONTACT_TRANSFERRED": 36,
         "CONTACT_WRAPPED_UP": 37, "CONTACT_ABANDONED": 38, "CALLBACK_ASKED": 39, "CONTACT_OUTCOME": 40,

@@ -4,6 +4,7 @@ the same."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import msgpack
 import numpy as np
@@ -13,13 +14,17 @@ from hypothesis import strategies as st
 from engine.events import MAX_ID_BYTES, WIRE_VERSION, Kind
 from engine.kernels import decode
 from engine.kernels.hashing import hash32, hash64
+from engine.kernels.nested import line
 from engine.kernels.wire import (
     AHEAD_MS,
     EARLIEST_MS,
     LATEST_MS,
+    MAX_AMOUNT,
     MAX_EVENT_BYTES,
     MAX_LETTER_BYTES,
+    MAX_LINES,
     MAX_QUANTITY,
+    MAX_THOUSANDTHS,
     MAX_VALUE,
     ContactChannel,
 )
@@ -41,6 +46,7 @@ NAMES = (
     "trust",
     "anonymous",
     "contact",
+    "more",
 )
 ABSENT: dict[str, object] = {
     "item": None,
@@ -53,6 +59,7 @@ ABSENT: dict[str, object] = {
     "trust": 0,
     "anonymous": 0,
     "contact": None,
+    "more": None,
 }
 WHOLE = ("version", "kind", "at", "quantity", "received_at", "engine_at", "trust", "anonymous")
 TEXT = ("id", "item", "category", "order")
@@ -73,7 +80,7 @@ def fields_of(value: bytes) -> dict[str, object] | None:
         for name in NAMES[:count]:
             begun = unpacker.tell()
             one = unpacker.unpack()
-            known = name != "contact" or value[begun] == 0xC0 or value[begun] & 0xF0 == 0x90
+            known = name not in ("contact", "more") or value[begun] == 0xC0 or value[begun] & 0xF0 == 0x90
             found.append(one if known else "an array of another form")
     except (ValueError, msgpack.UnpackException):
         return None
@@ -103,7 +110,7 @@ def typed(fields: dict[str, object]) -> bool:
     value = fields["value"]
     number = type(value) is float or (type(value) is int and -(2**63) <= value < 2**63)
     texts = all(fields[name] is None or type(fields[name]) is str for name in TEXT)
-    return whole and number and texts and is_contact(fields["contact"])
+    return whole and number and texts and is_contact(fields["contact"]) and is_more(fields["more"])
 
 
 def is_contact(found: object) -> bool:
@@ -119,6 +126,50 @@ def is_contact(found: object) -> bool:
 
 def is_whole(found: object) -> bool:
     return type(found) is int and -(2**63) <= found < 2**63
+
+
+def is_more(found: object) -> bool:
+    """Whether it is none, or a kind, thousandths and up to 15 lines, and then anything."""
+    if found is None:
+        return True
+    if not isinstance(found, list):
+        return False
+    lines = found[2] if len(found) > 2 else []
+    return (
+        all(map(is_whole, found[:2]))
+        and isinstance(lines, list)
+        and len(lines) <= MAX_LINES
+        and all(
+            isinstance(line, list)
+            and 3 <= len(line) <= 15
+            and (line[0] is None or type(line[0]) is str)
+            and is_whole(line[1])
+            and is_whole(line[2])
+            for line in lines
+        )
+    )
+
+
+def within_bounds(more: object) -> bool:
+    """Whether the thousandths and amounts in it are."""
+    _, thousandths, lines = parts_of(more)
+    return 0 <= thousandths <= MAX_THOUSANDTHS and all(
+        0 <= line[1] <= MAX_THOUSANDTHS and 0 <= line[2] <= MAX_AMOUNT for line in lines
+    )
+
+
+def parts_of(more: object) -> tuple[int, int, list[Any]]:
+    """Kind, thousandths and lines, each as nothing where it is not there."""
+    places: list[Any] = more if isinstance(more, list) else []
+    defaults: list[Any] = [0, 0, []]
+    kind, thousandths, lines = [*places[:3], *defaults[len(places) :]]
+    return kind, thousandths, lines
+
+
+def true_kind(fields: dict[str, object]) -> object:
+    """The kind that `more` names, where it is known."""
+    told = parts_of(fields["more"])[0]
+    return told if told and told in set(Kind) else fields["kind"]
 
 
 def verdict(value: bytes) -> tuple[int, dict[str, object]]:
@@ -149,7 +200,7 @@ def _fault(fields: dict[str, object]) -> int:
         return decode.BAD_RECORD_TIME
     if not EARLIEST_MS <= at <= min(came_in + AHEAD_MS, LATEST_MS):
         return decode.BAD_TIME
-    if not 0 <= value <= MAX_VALUE or not 0 <= quantity <= MAX_QUANTITY:
+    if not 0 <= value <= MAX_VALUE or not 0 <= quantity <= MAX_QUANTITY or not within_bounds(fields["more"]):
         return decode.BAD_NUMBER
     return decode.MAIL if fields["mail"] else decode.OK
 
@@ -169,8 +220,12 @@ def agree(value: bytes) -> int:
     got = decoded(value)
     assert int(got["status"]) == status, (value, fields)
     if status in (decode.OK, decode.MAIL):
-        for name in ("kind", "value", "quantity"):
+        for name in ("value", "quantity"):
             assert got[name] == fields[name]
+        assert got["kind"] == true_kind(fields)
+        _, thousandths, lines = parts_of(fields["more"])
+        assert got["thousandths"] == thousandths
+        assert lines_of(value, got) == [[hash64(*_whole(text(line[0]))), *line[1:3]] for line in lines]
         assert got["at"] == min(int(str(fields["at"])), _came_in(fields))
         assert got["received_at"] == max(int(str(fields["received_at"])), 0)
         assert got["signed"] == (fields["trust"] == 1)
@@ -181,7 +236,8 @@ def agree(value: bytes) -> int:
             assert value[start : start + int(got[f"{name}_length"])] == words
             assert got[name] == hash32(*_whole(words))
             assert got[f"{name}_check"] == hash64(*_whole(words)) & 0xFFFFFFFF
-        assert got["order"] == hash32(*_whole(text(fields["order"])))
+        order = _whole(text(fields["order"]))
+        assert (got["order"], got["order_check"]) == (hash32(*order), hash64(*order) & 0xFFFFFFFF)
         agree_on_contact(got, fields["contact"])
     return status
 
@@ -193,6 +249,15 @@ def agree_on_contact(got: np.void, contact: object) -> None:
     assert got["contact_channel"] == (channel if channel in set(ContactChannel) else 0)
     for name, word in zip(("queue", "agent", "reason"), words, strict=True):
         assert got[f"contact_{name}"] == hash64(*_whole(text(word) if isinstance(word, str) else b""))
+
+
+def lines_of(value: bytes, got: np.void) -> list[list[int]]:
+    """The lines that the event's columns lead to in its bytes."""
+    data, at, found = np.frombuffer(value, np.uint8), int(got["lines_start"]), []
+    for _ in range(int(got["lines"])):
+        item, thousandths, amount, at = line(data, at, len(data))
+        found.append([int(item), int(thousandths), int(amount)])
+    return found
 
 
 def _whole(data: bytes) -> tuple[object, int, int]:
@@ -213,6 +278,26 @@ CONTACTS = st.none() | st.tuples(
     WORDS,
     st.integers(0, 300) | WORDS,
 ).flatmap(lambda places: st.integers(1, len(places)).map(lambda size: list(places[:size])))
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(width=32)
+    | st.binary(max_size=300)
+    | WORDS
+    | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=20)),
+    lambda inner: st.lists(inner, max_size=17) | st.dictionaries(st.text(max_size=2), inner, max_size=17),
+    max_leaves=20,
+)
+LINES = st.lists(
+    st.tuples(WORDS, st.integers(0, MAX_THOUSANDTHS), st.integers(0, MAX_AMOUNT), ANYTHING).flatmap(
+        lambda places: st.integers(3, 4).map(lambda size: list(places[:size]))
+    ),
+    max_size=MAX_LINES,
+)
+MORES = st.none() | st.tuples(
+    st.integers(-1, 300), st.integers(0, MAX_THOUSANDTHS), LINES, ANYTHING, ANYTHING
+).flatmap(lambda places: st.integers(0, len(places)).map(lambda size: list(places[:size])))
 EVENTS = st.tuples(
     st.just(WIRE_VERSION),
     st.sampled_from([int(kind) for kind in Kind]),
@@ -228,6 +313,7 @@ EVENTS = st.tuples(
     st.integers(-1, 2) | st.integers(-(2**63), 2**63 - 1),
     st.integers(-1, 2),
     CONTACTS,
+    MORES,
     st.integers(-(2**63), 2**64 - 1)
     | st.dictionaries(st.text(max_size=2), st.floats(width=32), max_size=2)
     | st.lists(st.integers(0, 9), max_size=20),
@@ -260,12 +346,24 @@ ODD = (
 )
 
 
-@given(EVENTS, st.dictionaries(st.integers(0, 14), ODD, min_size=1, max_size=3), st.booleans())
+@given(EVENTS, st.dictionaries(st.integers(0, 15), ODD, min_size=1, max_size=3), st.booleans())
 def test_an_event_of_odd_fields_is_read_alike(fields: list[object], odd: dict[int, object], single: bool) -> None:
     for place, value in odd.items():
         if place < len(fields):
             fields[place] = value
     agree(packer(single)(fields))
+
+
+@given(
+    EVENTS.filter(lambda fields: len(fields) > 14),
+    st.lists(ODD, max_size=5)
+    | st.tuples(st.just(17), ODD, ODD).map(list)
+    | st.tuples(
+        st.just(0), st.just(0), st.lists(st.lists(ODD, max_size=4) | st.just(["a", 1000, 100]), max_size=17)
+    ).map(list),
+)
+def test_what_lies_nested_is_read_alike(fields: list[object], more: list[object]) -> None:
+    agree(packer(False)([*fields[:14], more, *fields[15:]]))
 
 
 @given(PACKED, st.data())

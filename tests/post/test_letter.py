@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from engine.errors import BadEvent, BadSettings
 from engine.events import Event
 from engine.kernels import decode
-from engine.post.letter import Letter, as_letter, is_whole, letter_in, number_of
+from engine.post.letter import PLACE, Letter, as_letter, is_whole, letter_in, number_of
 from engine.post.seal import FORGED, UNKNOWN_KEY, UNSIGNED, Seal
 from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000
 CONTACT = ["c-1", 1, "queue", "agent", "reason"]
-FIELDS: list[object] = [1, 2, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, CONTACT]
+MORE = [17, 1_500, [["a", 300, 600]], "appended"]
+FIELDS: list[object] = [1, 2, NOW, "id", "item", "category", 1.5, 2, NOW, "order", 0, 1, 1, CONTACT, MORE]
 LETTER = Letter(3, 0, number_of(7), number_of(2), ("a", "ü"), b"\x00\xff")
 SEAL = Seal("shop", {"new": b"n" * 32, "old": b"o" * 32})
 
@@ -28,16 +29,21 @@ def columns(value: bytes, came_in: int = NOW) -> np.void:
     return found
 
 
-@pytest.mark.parametrize("fields", range(4, 15))
+@pytest.mark.parametrize("fields", range(4, 16))
 def test_the_receiver_reads_the_event_that_the_sender_had(fields: int) -> None:
     event = msgspec.msgpack.encode(FIELDS[:fields])
     letter = as_letter(event, NOW + 5, LETTER)
     assert letter_in(letter) == LETTER
     assert msgpack.unpackb(letter)[10] == NOW + 5
-    assert msgpack.unpackb(letter)[13] == (CONTACT if fields == 14 else None)
+    assert msgpack.unpackb(letter)[13] == (CONTACT if fields > 13 else None)
+    assert msgpack.unpackb(letter)[14] == (MORE if fields > 14 else None)
     had, sent = columns(letter, NOW + 86_400_000), columns(event, NOW + 5)
     assert (had["status"], sent["status"]) == (decode.MAIL, decode.OK)
-    same = [name for name in decode.COLUMNS.names or () if name not in ("status", "item_start", "category_start")]
+    same = [
+        name
+        for name in decode.COLUMNS.names or ()
+        if name not in ("status", "item_start", "category_start", "lines_start")
+    ]
     assert had[same] == sent[same]
 
 
@@ -48,16 +54,16 @@ def test_the_measure_of_the_future_is_the_senders_whenever_it_is_read() -> None:
 
 
 def test_fields_that_a_later_version_appends_stay_behind_and_what_is_no_text_stays_as_it_is() -> None:
-    event = b"\xdc\x00\x10" + b"".join(map(msgspec.msgpack.encode, FIELDS)) + b"\xc0\x07"
+    event = b"\xdc\x00\x11" + b"".join(map(msgspec.msgpack.encode, FIELDS)) + b"\xc0\x07"
     assert msgpack.unpackb(as_letter(event, NOW, LETTER))[:10] == FIELDS[:10]
-    assert len(msgpack.unpackb(as_letter(event, NOW, LETTER))) == 15
+    assert len(msgpack.unpackb(as_letter(event, NOW, LETTER))) == 16
     odd = b"\x94\x01\x02\xcf" + NOW.to_bytes(8, "big") + b"\xa2\xff\xfe"
     assert b"\xa2\xff\xfe" in as_letter(odd, NOW, LETTER)
 
 
 def test_what_is_nested_too_deeply_behind_the_fields_is_no_error_of_ours() -> None:
     """The stream does not read so far, so anybody may write it."""
-    deep = b"\xdc\x00\x10" + b"".join(map(msgspec.msgpack.encode, FIELDS)) + b"\xc0" + b"\x91" * 30_000 + b"\xc0"
+    deep = b"\xdc\x00\x11" + b"".join(map(msgspec.msgpack.encode, FIELDS)) + b"\xc0" + b"\x91" * 30_000 + b"\xc0"
     assert columns(deep)["status"] == decode.OK
     assert not is_whole(deep)
     for read in (letter_in, lambda value: as_letter(value, NOW, LETTER)):
@@ -95,7 +101,7 @@ def test_what_is_no_array_is_no_letter(wrong: bytes) -> None:
     ],
 )
 def test_a_field_that_is_no_letter_is_malformed(field: object) -> None:
-    value = msgspec.msgpack.encode([*FIELDS, field])
+    value = b"\xdc\x00\x10" + b"".join(map(msgspec.msgpack.encode, [*FIELDS, field]))
     assert columns(value)["status"] == decode.MAIL
     with pytest.raises(BadEvent, match="malformed"):
         letter_in(value)
@@ -160,4 +166,4 @@ def test_without_a_secret_nothing_is_signed_and_nothing_believed() -> None:
 
 
 def test_an_event_without_a_letter_is_shorter_than_its_place() -> None:
-    assert len(msgspec.structs.fields(Event)) == 14
+    assert len(msgspec.structs.fields(Event)) == PLACE

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadEvent, BadRequest
-from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Message
+from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Line, Message, More
 from engine.kernels import decode, wire
 from engine.post.letter import Letter, as_letter, number_of
 from engine.replay.formats import packed
@@ -61,8 +61,13 @@ def test_records_are_messages_under_their_own_ids_plain_and_gzipped(tmp_path: Pa
     assert read(gzipped)[0] == messages
 
 
+def test_what_an_event_says_beyond_its_fields_is_read(tmp_path: Path) -> None:
+    found = read(file_of(tmp_path, [["ann", [*GOOD, [17, 2**32 - 1, [["a", 2**32 - 1, 10**14]] * 15]]]]))[0]
+    assert found[0].event.more == More(17, 2**32 - 1, (Line("a", 2**32 - 1, 10**14),) * 15)
+
+
 def test_what_later_releases_append_is_passed_over(tmp_path: Path) -> None:
-    longer = [*GOOD, "more"]
+    longer = [*GOOD[:14], None, "more"]
     assert read(file_of(tmp_path, [["ann", longer]]))[0] == read(file_of(tmp_path, [["ann", GOOD]]))[0]
 
 
@@ -75,7 +80,7 @@ def test_a_letter_is_passed_over_for_the_record_that_caused_it_counts(tmp_path: 
     messages, faults = read(path, salt=salt, strict=True)
     assert [(message.customer, message.event.at) for message in messages] == [("ann", NOW)]
     assert faults.count == 0
-    only = file_of(tmp_path, [["ann", [*GOOD, []]]])  # the stream takes it for one, whatever it says
+    only = file_of(tmp_path, [["ann", [*GOOD, None, []]]])  # the stream takes it for one, whatever it says
     with pytest.raises(BadRequest, match="holds none"):
         LogReader(only).first()
 
@@ -102,7 +107,7 @@ def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:
         (None, "malformed"),
         (["ann", msgpack.packb(GOOD)], "malformed"),
         (["ann", event_of(_0=2)], "malformed: version"),
-        (["ann", event_of(_1=17)], "unknown_type: kind: 17"),
+        (["ann", event_of(_1=18)], "unknown_type: kind: 18"),
         (["ann", event_of(_1="view")], "malformed"),
         (["ann", event_of(_2=wire.EARLIEST_MS - 1)], "bad_time"),
         (["ann", event_of(_2=wire.LATEST_MS + 1)], "bad_time"),
@@ -119,6 +124,15 @@ def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:
         (["ann", event_of(_13=["c" * (MAX_ID_BYTES + 1)])], "malformed: contact"),
         (["ann", event_of(_13=["c-1", 1, "q" * packed.MOST_WORDS])], "too_large"),
         (["ann", event_of(_13="c-1")], "malformed"),
+        (["ann", [*GOOD, "more"]], "malformed"),
+        (["ann", [*GOOD, [0, 1 << 32]]], "bad_number: more"),
+        (["ann", [*GOOD, [0, -1]]], "bad_number: more"),
+        (["ann", [*GOOD, [0, 0, [["a", 0, -1]]]]], "bad_number: more"),
+        (["ann", [*GOOD, [0, 0, [["a", -1, 0]]]]], "bad_number: more"),
+        (["ann", [*GOOD, [0, 0, [["a", 1 << 32, 0]]]]], "bad_number: more"),
+        (["ann", [*GOOD, [0, 0, [["a", 0, 10**14 + 1]]]]], "bad_number: more"),
+        (["ann", [*GOOD, [0, 0, [["a", 0, 0]] * 16]]], "malformed: more"),
+        (["ann", [*GOOD, [0, 0, [["c" * packed.MOST_WORDS, 0, 0]]]]], "too_large"),
     ],
 )
 def test_a_record_that_is_no_event_is_counted_with_its_number_and_strict_stops(

@@ -49,7 +49,7 @@ def test_what_is_stated_is_in_the_event() -> None:
     assert message.customer == "ann"
     assert msgspec.to_builtins(message.event) == [
         1, Kind.CONTACT_STARTED, NOW, "e-1", "", "", 0.0, 1, NOW, "", 0, 1, 0,
-        ["c-1", ContactChannel.VOICE, "billing", "Kim", "invoice"],
+        ["c-1", ContactChannel.VOICE, "billing", "Kim", "invoice"], None,
     ]  # fmt: skip
     assert message.left_out == ()
 

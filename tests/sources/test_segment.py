@@ -98,7 +98,7 @@ def test_every_call_has_its_kind_whether_the_body_or_the_address_names_it(
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_event_names_are_read_without_regard_to_case(name: str) -> None:
-    assert event(event=name.title()).kind == event(event=f" {name.upper()} ").kind == KINDS[name]
+    assert event(event=name.title()).true_kind == event(event=f" {name.upper()} ").true_kind == KINDS[name]
 
 
 def test_a_click_and_a_written_review_count_as_no_view_and_no_reading() -> None:

@@ -30,14 +30,16 @@ from engine.events import (
     Event,
     Kind,
     Message,
+    More,
 )
+from engine.kernels.wire import MAX_AMOUNT, MAX_LINES, MAX_THOUSANDTHS
 from engine.post.letter import PLACE
 from engine.replay.message_ids import MessageIds
 
 FIRST = b"\x92"  # an array of two: no text begins with it
 READ_BYTES = 64 * 1024
 MOST_BYTES = 64 * 1024  # of one record
-MOST_FIELDS = 15  # of an event in its short form, and of a letter
+MOST_FIELDS = 16  # of a letter, one more than an event has
 MOST_WORDS = MAX_EVENT_BYTES - 1_024  # the rest of an event takes less
 KINDS = frozenset(map(int, Kind))
 
@@ -121,6 +123,8 @@ def _check(event: Event) -> None:
     words = _size(event.item, "item") + _size(event.category, "category") + _size(event.order, "order")
     if event.contact is not None:
         words += _contact_size(event.contact)
+    if event.more is not None:
+        words += _more_size(event.more)
     if words > MOST_WORDS:
         raise BadEvent("too_large", f"its texts have more than {MOST_WORDS} bytes together")
 
@@ -130,6 +134,17 @@ def _contact_size(contact: Contact) -> int:
     if not 0 < (size := _size(contact.id, "contact")) <= MAX_ID_BYTES:
         raise BadEvent("malformed", f"1 to {MAX_ID_BYTES} bytes are needed", "contact")
     return size + sum(_size(text, "contact") for text in (contact.queue, contact.agent, contact.reason))
+
+
+def _more_size(more: More) -> int:
+    """Bytes of its texts. Raises `BadEvent`."""
+    if len(more.lines) > MAX_LINES:
+        raise BadEvent("malformed", f"more than {MAX_LINES} lines", "more")
+    pieces = max(more.thousandths, *(line.thousandths for line in more.lines), 0)
+    least = min(more.thousandths, *(min(line.thousandths, line.amount) for line in more.lines), 0)
+    if least < 0 or pieces > MAX_THOUSANDTHS or any(line.amount > MAX_AMOUNT for line in more.lines):
+        raise BadEvent("bad_number", "its numbers are out of their bounds", "more")
+    return sum(_size(line.item, "more") for line in more.lines)
 
 
 def _size(text: str, field: str) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from engine.events import Contact, Kind
+from engine.events import Contact, Kind, More
 
 #: Segment's e-commerce spec v2, the older names of v1, and reviews being read, which it has no name for.
 #: Names not listed are `Kind.OTHER`: "Product Clicked" (the view it leads to counts) and "Product Reviewed"
@@ -42,6 +42,7 @@ KINDS: dict[str, Kind] = {
     "completed order": Kind.ORDER_COMPLETED,
     "order refunded": Kind.ORDER_REFUNDED,
     "order cancelled": Kind.ORDER_CANCELLED,
+    "order updated": Kind.ORDER_UPDATED,
     "coupon entered": Kind.COUPON_APPLIED,
     "coupon applied": Kind.COUPON_APPLIED,
     "product shared": Kind.SHARED,
@@ -50,7 +51,12 @@ KINDS: dict[str, Kind] = {
     "live chat conversation ended": Kind.CONTACT_ENDED,
 }
 
-ORDERS = frozenset({Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
+CORRECTIONS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED})
+ORDERS = CORRECTIONS | {Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED}
+WHOLE_CARTS = frozenset({Kind.CART_VIEWED, Kind.CHECKOUT_STARTED})  # with `products` they state all that is in it
+#: Kinds that workers of before do not know, and what these take their events for.
+AS_BEFORE: dict[Kind, Kind] = {Kind.ORDER_UPDATED: Kind.OTHER}
+
 ITEMS = frozenset(
     {Kind.ITEM_VIEWED, Kind.REVIEW_READ, Kind.CART_ADDED, Kind.CART_REMOVED, Kind.WISHLISTED, Kind.SHARED}
 )
@@ -81,8 +87,8 @@ class Properties(msgspec.Struct, frozen=True, gc=False):
 
 
 class Content(msgspec.Struct, frozen=True, gc=False):
-    """What an event is about: item, category, value, quantity, order and contact as `engine.events.Event` has
-    them."""
+    """What an event is about: item, category, value, quantity, order, contact and more as `engine.events.Event`
+    has them."""
 
     item: str = ""
     category: str = ""
@@ -90,6 +96,7 @@ class Content(msgspec.Struct, frozen=True, gc=False):
     quantity: int = 1
     order: str = ""
     contact: Contact | None = None
+    more: More | None = None
 
 
 NOTHING = Content()
@@ -98,3 +105,8 @@ NOTHING = Content()
 def kind_of(name: str) -> Kind:
     """The kind of an event name of a track call, without regard to case and outer blanks."""
     return KINDS.get(name.strip().lower(), Kind.OTHER)
+
+
+def with_true_kind(kind: Kind, more: More | None) -> More | None:
+    """`more`, which names the kind where workers of before do not know it."""
+    return msgspec.structs.replace(more or More(), kind=int(kind)) if kind in AS_BEFORE else more

@@ -6,34 +6,43 @@ What an event is worth must be readable where it is stated; all else is left out
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 from engine.errors import BadEvent
-from engine.events import MAX_ID_BYTES, MAX_VALUE, Contact, ContactChannel, Kind, LeftOut
-from engine.sources.segment.commerce import CATEGORIES, CONVERSATIONS, ITEMS, NOTHING, ORDERS, Content, Properties
+from engine.events import MAX_ID_BYTES, MAX_VALUE, Contact, ContactChannel, Kind, LeftOut, More
+from engine.sources.segment.commerce import (
+    CATEGORIES,
+    CONVERSATIONS,
+    CORRECTIONS,
+    ITEMS,
+    NOTHING,
+    ORDERS,
+    WHOLE_CARTS,
+    Content,
+    Properties,
+)
 from engine.sources.segment.ids import identifier
+from engine.sources.segment.lines import category, joined, lines_of, stated, together
 from engine.sources.segment.values import (
-    MAX_LEFT_OUT,
     MAX_QUANTITY,
     MAX_TEXT_BYTES,
+    PIECE,
     leave_out,
     money,
-    pieces,
-    side_money,
-    side_pieces,
     side_text,
+    side_thousandths,
+    whole_pieces,
 )
-
-_IDS = ("product_id", "productId", "id", "sku")  # `id` is its name in v1
 
 
 def content(kind: Kind, properties: Properties, placeholders: frozenset[str], left_out: list[LeftOut]) -> Content:
     """What `properties` say for an event of `kind`; `left_out` gets what they do not. Raises `BadEvent` that names
     the amount."""
     if kind in ITEMS:
-        return _of_item(properties, left_out)
+        return _of_item(kind, properties, left_out)
     if kind in ORDERS:
-        return _of_order(properties, placeholders, left_out)
+        return _of_order(kind, properties, placeholders, left_out)
+    if kind is Kind.CART_VIEWED:
+        return Content(more=_whole_cart(properties, left_out))
     if kind in CONVERSATIONS:
         return _of_conversation(properties, placeholders, left_out)
     if kind in CATEGORIES and properties.category is not None:
@@ -56,25 +65,26 @@ def _of_conversation(properties: Properties, placeholders: frozenset[str], left_
     return Content(contact=Contact(named, int(ContactChannel.CHAT), agent=agent)) if named else NOTHING
 
 
-def category(value: object, field: str, left_out: list[LeftOut]) -> str:
-    """A category, or the first of several."""
-    if isinstance(value, list):
-        value, field = (value[0], f"{field}[0]") if value else (None, field)
-    return side_text(value, field, left_out)
-
-
-def _of_item(properties: Properties, left_out: list[LeftOut]) -> Content:
+def _of_item(kind: Kind, properties: Properties, left_out: list[LeftOut]) -> Content:
     item = _item(properties, left_out)
-    line = NOTHING if item or not properties.products else _joined(_lines(properties.products, left_out, False))
-    quantity = line.quantity
+    lines = [] if item or not properties.products else lines_of(properties.products, left_out, needed=False)
+    line = joined(lines)
+    amount = line.thousandths
     if properties.quantity is not None:
-        quantity = side_pieces(properties.quantity, "properties.quantity", left_out)
-    price = _price(properties, quantity, left_out)
+        amount = side_thousandths(properties.quantity, "properties.quantity", left_out)
+    quantity = whole_pieces(amount)
+    in_cart = kind in (Kind.CART_ADDED, Kind.CART_REMOVED)
+    share = amount / PIECE / quantity if in_cart and amount % PIECE else 1.0
+    price = _price(properties, quantity, share, left_out)
+    more = More(thousandths=amount) if share < 1.0 else None
+    if in_cart and len(lines) > 1:
+        more = More(lines=together(lines))
     return Content(
         item or line.item,
         category(properties.category, "properties.category", left_out) or line.category,
-        line.value if price is None else price,
+        line.price * share if price is None else price,
         quantity,
+        more=more,
     )
 
 
@@ -88,11 +98,13 @@ def _item(properties: Properties, left_out: list[LeftOut]) -> str:
     )
 
 
-def _price(properties: Properties, quantity: int, left_out: list[LeftOut]) -> float | None:
-    """The price of a piece: `price`, else that share of `value`, which is of all pieces together."""
+def _price(properties: Properties, quantity: int, share: float, left_out: list[LeftOut]) -> float | None:
+    """The price of a piece: `price`, else that share of `value`, which is of all pieces together. Of parts of
+    pieces, which count as `quantity` whole ones, each is `share` of one."""
     fault = None
     try:
         price = money(properties.price, "properties.price")
+        price = price if price is None else price * share
     except BadEvent as unread:
         price, fault = None, unread
     if price is None and properties.value is not None:
@@ -110,22 +122,55 @@ def _readable(found: float | None, fault: BadEvent | None, left_out: list[LeftOu
     return found
 
 
-def _of_order(properties: Properties, placeholders: frozenset[str], left_out: list[LeftOut]) -> Content:
+def _of_order(
+    kind: Kind, properties: Properties, placeholders: frozenset[str], left_out: list[LeftOut]
+) -> Content:
     value, fault = _stated(properties)
-    lines = _lines(properties.products, left_out, needed=value is None)
-    if value is None and any(line.value for line in lines):
-        value = math.fsum(line.value * line.quantity for line in lines)
-    value = _readable(value, fault, left_out) or 0.0
-    if value > MAX_VALUE:
+    lines = lines_of(properties.products, left_out, needed=value is None)
+    if value is None and any(line.price for line in lines):
+        value = math.fsum(line.worth for line in lines)
+    value = _readable(value, fault, left_out)
+    if value is not None and value > MAX_VALUE:
         raise BadEvent("bad_number", f"above {MAX_VALUE:.0e}", "properties.products")
     if lines:
-        quantity = sum(line.quantity for line in lines)
+        quantity = sum(whole_pieces(line.thousandths) for line in lines)
     else:
-        quantity = side_pieces(properties.quantity, "properties.quantity", left_out)
-    only = lines[0] if len(lines) == 1 else NOTHING
+        quantity = whole_pieces(side_thousandths(properties.quantity, "properties.quantity", left_out))
+    only = lines[0] if len(lines) == 1 else joined(())
     return Content(
-        only.item, only.category, value, min(quantity, MAX_QUANTITY), _order(properties, placeholders, left_out)
+        only.item,
+        only.category,
+        value or 0.0,
+        min(quantity, MAX_QUANTITY),
+        _which(kind, value, bool(lines), properties, placeholders, left_out),
+        more=_whole_cart(properties, left_out) if kind in WHOLE_CARTS else None,
     )
+
+
+def _which(
+    kind: Kind,
+    value: float | None,
+    of_products: bool,
+    properties: Properties,
+    placeholders: frozenset[str],
+    left_out: list[LeftOut],
+) -> str:
+    """The order's identifier; none of a correction that nobody could make: one without a new amount, and a refund
+    of a part that has no price."""
+    order = _order(properties, placeholders, left_out)
+    if kind in CORRECTIONS and not order:
+        leave_out(BadEvent("missing_id", "no order is corrected without its id", "properties.order_id"), left_out)
+    if kind is Kind.ORDER_UPDATED and value is None:
+        return ""
+    if kind is Kind.ORDER_REFUNDED and not value and (value is not None or of_products):
+        return ""
+    return order
+
+
+def _whole_cart(properties: Properties, left_out: list[LeftOut]) -> More | None:
+    """All that is in the cart, where each of its lines says what and for how much."""
+    lines = stated(properties.products, left_out)
+    return More(lines=lines) if lines else None
 
 
 def _stated(properties: Properties) -> tuple[float | None, BadEvent | None]:
@@ -156,59 +201,3 @@ def _order(properties: Properties, placeholders: frozenset[str], left_out: list[
         except BadEvent as fault:
             leave_out(fault, left_out)
     return ""
-
-
-def _joined(lines: Sequence[Content]) -> Content:
-    """The first item of several, at their mean price, as many as all of them are."""
-    if len(lines) < 2:
-        return lines[0] if lines else NOTHING
-    quantity = sum(line.quantity for line in lines)
-    mean = math.fsum(line.value * line.quantity for line in lines) / max(quantity, 1)
-    return Content(lines[0].item, lines[0].category, mean, min(quantity, MAX_QUANTITY))
-
-
-def _lines(products: object, left_out: list[LeftOut], needed: bool) -> list[Content]:
-    """The lines of an order, whose `value` is the price of a piece; `needed`: the order's amount is their sum, so
-    price and quantity must be readable where they are stated."""
-    if not products:
-        return []
-    if isinstance(products, list):
-        found = [_line(line, f"properties.products[{i}]", left_out, needed) for i, line in enumerate(products)]
-        return [line for line in found if line is not None]
-    fault = BadEvent("bad_field", "an array is needed", "properties.products")
-    if needed and not isinstance(products, dict):
-        raise fault
-    leave_out(fault, left_out)
-    return _lines(_of_object(products), left_out, needed) if isinstance(products, dict) else []
-
-
-def _of_object(products: dict[str, object]) -> list[object]:
-    """One line, or an array that PHP wrote as an object of numbered lines."""
-    inner = list(products.values())
-    return inner if all(isinstance(line, dict) for line in inner) else [products]
-
-
-def _line(line: object, field: str, left_out: list[LeftOut], needed: bool) -> Content | None:
-    if not isinstance(line, dict):
-        if len(left_out) == MAX_LEFT_OUT and not needed:
-            return None
-        fault = BadEvent("bad_field", "an object is needed", field)
-        if needed:
-            raise fault
-        leave_out(fault, left_out)
-        return None
-    item = next((name for name in _IDS if line.get(name) not in (None, "")), "sku")
-    return Content(
-        side_text(line.get(item), f"{field}.{item}", left_out),
-        category(line.get("category"), f"{field}.category", left_out),
-        *_amounts(line.get("price"), line.get("quantity"), field, left_out, needed),
-    )
-
-
-def _amounts(
-    price: object, quantity: object, field: str, left_out: list[LeftOut], needed: bool
-) -> tuple[float, int]:
-    """The price of a piece and the pieces of a line."""
-    if needed:
-        return money(price, f"{field}.price") or 0.0, pieces(quantity, f"{field}.quantity")
-    return side_money(price, f"{field}.price", left_out), side_pieces(quantity, f"{field}.quantity", left_out)

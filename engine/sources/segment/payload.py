@@ -13,18 +13,13 @@ import msgspec
 
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
-from engine.events import (
-    WIRE_VERSION,
-    Event,
-    Kind,
-    LeftOut,
-    Message,
-)
+from engine.events import WIRE_VERSION, Event, Kind, LeftOut, Message
 from engine.sources.segment.batch import read_batch, write_key
-from engine.sources.segment.commerce import NOTHING, Content, Properties, kind_of
-from engine.sources.segment.content import category, content
+from engine.sources.segment.commerce import AS_BEFORE, NOTHING, Content, Properties, kind_of, with_true_kind
+from engine.sources.segment.content import content
 from engine.sources.segment.ids import customer, message_id
 from engine.sources.segment.limits import LIMITS, Limits
+from engine.sources.segment.lines import category
 from engine.sources.segment.misspelt import meant
 from engine.sources.segment.values import leave_out, text
 from engine.sources.times import AGE_MS, engine_time, epoch_ms, happened_at, kept, within
@@ -105,7 +100,7 @@ def message(
         customer_id(known),
         Event(
             WIRE_VERSION,
-            int(kind),
+            int(AS_BEFORE.get(kind, kind)),
             _at(body, sent_at, now, limits, left_out),
             message_id(body.message_id, fallback_id, limits.placeholders, left_out),
             about.item,
@@ -118,6 +113,7 @@ def message(
             trust,
             int(anonymous),
             about.contact,
+            with_true_kind(kind, about.more),
         ),
         tuple(left_out),
     )

@@ -11,6 +11,7 @@ from engine.sources.segment.written_amounts import amount
 
 MAX_TEXT_BYTES = 256  # of an item or category
 MAX_QUANTITY = 1_000_000
+PIECE = 1_000  # thousandths
 MAX_LEFT_OUT = 8  # of one event: what more there is goes unnoted
 _WHOLE = 1 << 53  # floats below are exact
 _LONGEST = 1 << 1_024  # a whole number below is not longer than any text may be
@@ -47,16 +48,22 @@ def money(value: object, field: str) -> float | None:
     return number
 
 
-def pieces(value: object, field: str) -> int:
-    """A number of pieces, 1 when absent; part of a piece (goods by weight) counts as one. Raises `BadEvent`."""
+def thousandths(value: object, field: str) -> int:
+    """A number of pieces in thousandths, `PIECE` when absent, at least one of what is more than nothing (goods by
+    weight have parts of a piece). Raises `BadEvent`."""
     number = _number(value, field)
     if number is None:
         if isinstance(value, str) and value.strip():
             raise BadEvent("bad_number", "not a number", field)
-        return 1
+        return PIECE
     if not 0.0 <= number <= MAX_QUANTITY:
         raise BadEvent("bad_number", f"a number from 0 to {MAX_QUANTITY} is needed", field)
-    return math.ceil(number)
+    return max(math.floor(number * PIECE + 0.5), int(number > 0))
+
+
+def whole_pieces(thousandths: int) -> int:
+    """How many pieces `thousandths` are, a part of one counted as one."""
+    return -(-thousandths // PIECE)
 
 
 def _number(value: Any, field: str) -> float | None:
@@ -75,8 +82,9 @@ def _number(value: Any, field: str) -> float | None:
 
 def leave_out(fault: BadEvent, left_out: list[LeftOut]) -> None:
     """Note in `left_out` what of an event could not be read and was not needed."""
-    if len(left_out) < MAX_LEFT_OUT:
-        left_out.append(LeftOut(fault.code, fault.field, fault.detail))
+    note = LeftOut(fault.code, fault.field, fault.detail)
+    if len(left_out) < MAX_LEFT_OUT and note not in left_out:
+        left_out.append(note)
 
 
 def side_text(value: object, field: str, left_out: list[LeftOut]) -> str:
@@ -101,12 +109,12 @@ def side_money(value: object, field: str, left_out: list[LeftOut]) -> float:
         return 0.0
 
 
-def side_pieces(value: object, field: str, left_out: list[LeftOut]) -> int:
-    """As `pieces`, for what no event needs."""
+def side_thousandths(value: object, field: str, left_out: list[LeftOut]) -> int:
+    """As `thousandths`, for what no event needs."""
     if value is None:
-        return 1
+        return PIECE
     try:
-        return pieces(value, field)
+        return thousandths(value, field)
     except BadEvent as fault:
         leave_out(fault, left_out)
-        return 1
+        return PIECE

@@ -189,7 +189,7 @@ class EventRoutes:
                 payload, wall_ms(), services.clock.now_ms(), call=call, sent_at=sent_at,
                 fallback_id=uuid4().hex, trust=int(caller.signed),
             )  # fmt: skip
-            caller.require_event(message.event.kind, message.customer)
+            caller.require_event(message.event.true_kind, message.customer)
             return message
         except BadEvent as fault:
             services.meter.add("events_rejected", label=fault.code)
