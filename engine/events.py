@@ -17,6 +17,7 @@ from engine.customer_id import CustomerId
 from engine.kernels.wire import AHEAD_MS as AHEAD_MS
 from engine.kernels.wire import EARLIEST_MS as EARLIEST_MS
 from engine.kernels.wire import LATEST_MS as LATEST_MS
+from engine.kernels.wire import LINKED as LINKED
 from engine.kernels.wire import MAX_CUSTOMER_BYTES as MAX_CUSTOMER_BYTES
 from engine.kernels.wire import MAX_EVENT_BYTES as MAX_EVENT_BYTES
 from engine.kernels.wire import MAX_ID_BYTES as MAX_ID_BYTES
@@ -24,6 +25,9 @@ from engine.kernels.wire import MAX_VALUE as MAX_VALUE
 from engine.kernels.wire import WIRE_VERSION as WIRE_VERSION
 from engine.kernels.wire import ContactChannel as ContactChannel
 from engine.kernels.wire import Kind as Kind
+
+#: Before the contact's id: the customer of a contact of whom nobody says who it is.
+UNKNOWN_CUSTOMER = "contact:"
 
 #: Where an offer can be made.
 CHANNELS = ("web", "agent", "email", "app")
@@ -115,19 +119,44 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):
     """What could not be read of an event that was taken all the same: ``reason`` is a code of `BadEvent` or
-    ``placeholder_id`` or ``misspelt_event``, ``field`` the path in the sender's own shape."""
+    ``placeholder_id``, ``misspelt_event``, ``shared_id`` or ``link_refused``, ``field`` the path in the sender's
+    own shape."""
 
     reason: str
     field: str
     detail: str
 
 
+class Rank(enum.IntEnum):
+    """How surely an id is one person's: links go from lower to higher. The codes are stored: never renumber."""
+
+    DEVICE = 0  # an anonymous id, or a contact of whom nobody says who it is
+    ADDRESS = 1  # of e-mail or phone, as a hash
+    USER = 2
+
+
+class Name(msgspec.Struct, frozen=True, gc=False):
+    """One of the ids under which an event's customer is known; ``field`` is the path in the sender's own shape.
+
+    ``vouched``: whether a sender whom we trust knows it to be so; the number that a call comes from is only
+    repeated. ``alias``: the sender says explicitly that it is another id of the same customer.
+    """
+
+    id: CustomerId
+    rank: Rank
+    field: str = ""
+    vouched: bool = True
+    alias: bool = False
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """An event and the customer it belongs to, as the API publishes it; ``left_out`` stays behind."""
+    """An event and the customer it belongs to, as the API publishes it; ``left_out`` stays behind, and so do
+    ``names``: all ids of that customer in the payload, where links are made of them."""
 
     customer: CustomerId
     event: Event
     left_out: tuple[LeftOut, ...] = ()
+    names: tuple[Name, ...] = ()
 
 
 class OutcomeName(enum.StrEnum):

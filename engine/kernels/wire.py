@@ -64,6 +64,9 @@ class Kind(enum.IntEnum):
     CONTACT_SURVEYED = 41
 
 
+#: The code of records that link two ids (`engine.identity.link`). It is no `Kind`: nothing that a customer did.
+LINKED = 23
+
 FIRST_CONTACT_KIND = int(Kind.CONTACT_STARTED)  # it and all kinds with greater codes are the contact centre's
 
 

@@ -26,6 +26,9 @@ key                    type    content
                                JSON; kept one day after the last
 ``{p7}:b:<customer>``  list    message ids of the customer's newest large batches: digests of 8 bytes, joined, an
                                entry a batch; kept one hour after the last
+``{p7}:i:<month>:<s or u>:<customer>``  set  ids linked to the customer in that month (months since year 0),
+                               by signed or unsigned links: digests of 8 bytes, at most
+                               ``identity.links_per_month``; kept 62 days
 ``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.stream_store.Pause`, ``let``: the offset
                                below which an operator lets all records pass
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
@@ -87,6 +90,7 @@ class RedisKeys:
         self.outcomes_prefix = each("l:")
         self.recent_cues_prefix = each("r:")
         self.sent_prefix = each("b:")
+        self.links_prefix = each("i:")
         self.timers = each("t")
         self.intake = each("p")
         self.cues = each("q")

@@ -22,6 +22,7 @@ from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
 from engine.store.memory_history import OfferHistory
 from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
+from engine.store.memory_links import MemoryLinks
 from engine.store.memory_names import MemoryNames
 from engine.store.memory_tickets import MemoryTickets
 from engine.store.memory_traits import remember
@@ -47,7 +48,7 @@ class _Partition:
     report: tuple[int, WorkerReport | None] = (0, None)  # until when it is kept
 
 
-class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons):
+class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryLinks):
     """The store's every protocol, in one process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own

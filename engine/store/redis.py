@@ -9,6 +9,7 @@ from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.intakes import IntakeCommands
 from engine.store.lessons import LessonCommands
+from engine.store.links import LinkCommands
 from engine.store.quotas import QuotaCommands
 from engine.store.resp import pack
 from engine.store.sent_batches import SentCommands
@@ -26,6 +27,7 @@ class RedisStore(
     SentCommands,
     KeyCommands,
     LessonCommands,
+    LinkCommands,
     QuotaCommands,
     TicketCommands,
     WorkerReportCommands,

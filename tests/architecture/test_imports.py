@@ -27,7 +27,7 @@ WORDS = {
     "tls",
     "traits",
 }
-CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic", "post"}
+CORE = {"kernels", "state", "rulebook", "models", "decisions", "traffic", "post", "identity"}
 EDGES = {"stream", "kafka", "store", "sources", "web", "meter", "local", "replay", "imports"}
 
 #: a part of the engine -> the parts it may import besides itself; a part that is not here may import them all
@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
     "post": {"errors", "events"},
+    "identity": {"customer_id", "errors", "events", "placeholder_ids"},
     "kernels": set(),
     "state": {"kernels"} | WORDS,
     "rulebook": {"state", "kernels"} | WORDS,
@@ -98,8 +99,8 @@ HOMES: dict[str, set[str]] = {
     "orjson": {"web", "replay"},
     "stamina": {"retry"},
     "rapidfuzz": {"sources"},
-    "phonenumbers": {"imports"},
-    "email_validator": {"imports"},
+    "phonenumbers": {"identity", "imports"},
+    "email_validator": {"identity", "imports"},
     "pyarrow": {"imports"},
     "typer": {"replay"},
     "rich": {"replay"},

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from engine.access import KeyRecord, Trust
+from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import OutcomeName
 from engine.ports.access_store import Settlement
@@ -16,6 +17,7 @@ from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate
 from engine.ports.health import WorkerReport
 from engine.ports.lesson_store import LessonBound
+from engine.ports.link_store import CountedLink
 from engine.ports.stream_store import Pause
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
@@ -100,6 +102,8 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.take_ticket("digest")
     await store.begin_batch(b"batch", [CUSTOMER])
     await store.end_batch(b"batch", {CUSTOMER: b"id"})
+    links = [CountedLink(customer_id(name), CUSTOMER, 1, True) for name in ("a", "b")]
+    assert await store.count_links(links, 1) == [True, False]
 
 
 async def operator(redis: Redis, store: RedisStore) -> None:

@@ -9,7 +9,17 @@ import msgspec
 
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent
-from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Contact, Event, Kind, LeftOut, Message
+from engine.events import (
+    MAX_CUSTOMER_BYTES,
+    MAX_ID_BYTES,
+    UNKNOWN_CUSTOMER,
+    WIRE_VERSION,
+    Contact,
+    Event,
+    Kind,
+    LeftOut,
+    Message,
+)
 from engine.events import ContactChannel as Channel
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.found import NOTHING, Found
@@ -17,9 +27,6 @@ from engine.sources.segment.ids import identifier
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.values import leave_out, money, side_text
 from engine.sources.times import engine_time, epoch_ms, happened_at, kept, within
-
-#: Before the contact's id: the customer of a contact of whom nobody says who it is.
-UNKNOWN_CUSTOMER = "contact:"
 
 #: What Python raises for a value that some line did not expect.
 _SLIPS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
