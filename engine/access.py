@@ -57,8 +57,9 @@ VISITOR_SCOPES = PUBLIC_SCOPES | {Scope.DECISIONS}
 #: Kinds of event that a public key may not write unless its record names them: only the company's own systems
 #: know of them.
 SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED})
-CONTACT_KINDS = frozenset(kind for kind in Kind if kind >= FIRST_CONTACT_KIND)
-CLIENT_KINDS = frozenset(Kind) - SERVER_KINDS - CONTACT_KINDS
+CONTACT_KINDS = frozenset(kind for kind in Kind if kind >= FIRST_CONTACT_KIND) - {Kind.ERASED}
+EVENT_KINDS = frozenset(Kind) - {Kind.ERASED}  # an erasure has a call and a scope of its own
+CLIENT_KINDS = EVENT_KINDS - SERVER_KINDS - CONTACT_KINDS
 
 HOW_ORIGINS_ARE_WRITTEN = "write https://shop.example: small letters, no path, no port 443 (or 80 of http)"
 
@@ -140,5 +141,5 @@ def kinds_of(record: KeyRecord) -> frozenset[Kind]:
     if record.trust is Trust.PUBLIC:
         return CLIENT_KINDS
     if Scope.CONTACTS_WRITE in record.scopes or Scope.ADMIN in record.scopes:
-        return frozenset(Kind)
-    return frozenset(Kind) - CONTACT_KINDS
+        return EVENT_KINDS
+    return EVENT_KINDS - CONTACT_KINDS

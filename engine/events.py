@@ -243,6 +243,7 @@ class Reason(enum.StrEnum):
     NOT_ELIGIBLE = "eligibility.rule"
     NOT_TRIGGERED = "applicability.trigger"
     NOT_APPLICABLE = "applicability.rule"
+    NO_CONSENT = "contact.no_consent"
     CAP_PERIOD = "contact.cap_period"
     BELOW_THRESHOLD = "propensity.below_threshold"
     OUTRANKED = "arbitration.outranked"

@@ -128,6 +128,7 @@ METRICS: dict[str, Metric] = {
         Metric("indicators_risen", "counter", "indicator", "", "activations of an indicator"),
         Metric("cues_sent", "counter", "offer", "", "cues written to the cue stream"),
         Metric("cues_capped", "counter", "", "", "cues not written because their cap was reached"),
+        Metric("cues_unconsented", "counter", "", "", "cues not written because consent was missing"),
         Metric("timers_fired", "counter", "", "", "inactivity timers fired"),
         # every process
         Metric("rulebook_info", "state", "revision", "", "1 for the revision in use"),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.access import KeyRecord, Scope, Trust
+from engine.consent import ConsentLevel
 from engine.events import MAX_EVENT_BYTES
 
 PREFIX = "CUELINE_"
@@ -269,6 +270,21 @@ class Post(Section):
     )
 
 
+class ConsentRules(Section):
+    """What customers must have consented to. An offer's purpose is in its rule."""
+
+    required: dict[Literal["web", "agent", "email", "app"], Literal["granted", "confirmed"]] = Field(
+        {},
+        description="by channel: what an offer with a purpose needs there. confirmed: by a double opt-in. Of a "
+        "channel that is not named, only a consent that was revoked counts",
+    )
+
+    @property
+    def levels(self) -> dict[str, ConsentLevel]:
+        """The same, as policies take it."""
+        return {channel: ConsentLevel[level.upper()] for channel, level in self.required.items()}
+
+
 class RuleFiles(Section):
     """The rulebook."""
 
@@ -290,5 +306,6 @@ class Settings(BaseSettings):
     payloads: Payloads = Payloads()
     contacts: ContactCentre = ContactCentre()
     post: Post = Post()
+    consent: ConsentRules = ConsentRules()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -31,9 +31,10 @@ def record_of(
     activated: tuple[str, ...] = (),
     anonymous: bool = False,
     others: tuple[str, ...] = (),
+    unconsented: Sequence[int] = (),
 ) -> DecisionRecord:
     """The record of a decision or cue that gives the offers `given` (positions), best first, where caps held
-    `capped` back."""
+    `capped` back and consent `unconsented`."""
     ranking, rulebook = result.ranking, result.policy.rulebook
     offers = rulebook.offers
     return DecisionRecord(
@@ -52,6 +53,7 @@ def record_of(
         ranking.arm.name,
         anonymous,
         others,
+        tuple([offers[offer].id for offer in unconsented]) if unconsented else (),
     )
 
 
@@ -118,7 +120,7 @@ def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) 
 
 
 def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
-    """What the stages had left: the first three follow from the rulebook, caps and choice are in the record."""
+    """What the stages had left: the first three follow from the rulebook, the others are in the record."""
     position = _positions(rulebook)
     available = triggered = availability(rulebook.offers, record.channel)
     if record.indicator:
@@ -127,11 +129,13 @@ def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
         triggered = trigger(available, rulebook, activated)
     holds = match_offers(rulebook, record.vector().reshape(1, -1))[0]
     applicable = applicability(np.array(triggered, np.intp), holds)
+    given = [position[given.offer_id] for given in record.given]
+    # of a cue they may have been kept back on one channel and given on another
+    unconsented = {position[offer] for offer in record.unconsented}.difference(given)
+    consented = [offer for offer in applicable if offer not in unconsented]
     capped = {position[offer] for offer in record.capped}
-    contactable = [offer for offer in applicable if offer not in capped]
-    return Survivors(
-        available, triggered, applicable, contactable, [position[given.offer_id] for given in record.given]
-    )
+    contactable = [offer for offer in consented if offer not in capped]
+    return Survivors(available, triggered, applicable, consented, contactable, given)
 
 
 def _given(

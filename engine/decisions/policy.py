@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.consent import NO_LEVELS, ConsentNeed, Levels, need_of
 from engine.customer_id import CustomerId
 from engine.decisions.experiments import ASSIGNMENT, Arm, ArmAssignment
 from engine.decisions.funnel.stages import availability
@@ -32,9 +33,12 @@ class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
 
     ``available`` are the positions of the offers for the channel, best first (``order`` the same as an
     array, ``place[o]`` the position of offer o in it); ``propensity`` and ``priority`` (without context) are
-    float64[O]. ``stateless`` are those of them that depend neither on the customer's state nor on a cap: what a
-    fallback may give. ``triggers[i]`` are those that indicator i may trigger, best first; empty for a channel that
-    takes no cues. ``given`` (O) is how a record notes each offer when its weight is 1 and it has no placement.
+    float64[O]. ``stateless`` are those of them that depend neither on the customer's state nor on a cap or
+    consent: what a fallback may give. ``triggers[i]`` are those that indicator i may trigger, best first; empty
+    for a channel that takes no cues. ``given`` (O) is how a record notes each offer when its weight is 1 and it
+    has no placement.
+    ``needs`` (O) are the consents that the offers need there, ``consents`` the level of each by name, and
+    ``candidates`` (O) the offers as the store counts them there.
     """
 
     arm: Arm
@@ -47,6 +51,9 @@ class ChannelRanking(msgspec.Struct, frozen=True, eq=False):
     stateless: tuple[int, ...]
     triggers: tuple[tuple[int, ...], ...]
     given: tuple[Given, ...]
+    needs: tuple[ConsentNeed | None, ...]
+    consents: Levels
+    candidates: tuple[Candidate, ...]
 
     def triggered(self, indicators: Sequence[int]) -> tuple[int, ...]:
         """The offers that any of `indicators` (one or more) may trigger, best first."""
@@ -80,9 +87,11 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
         return self.rankings.get((arm.name, channel)) or self.elsewhere[arm.name]
 
 
-def make_policy(rulebook: Rulebook, counts: Counts, assignment: ArmAssignment = ASSIGNMENT) -> Policy:
-    """The policy of `rulebook` after `counts` of outcomes."""
-    return finish(policy_in_steps(rulebook, counts, assignment))
+def make_policy(
+    rulebook: Rulebook, counts: Counts, assignment: ArmAssignment = ASSIGNMENT, levels: Levels = NO_LEVELS
+) -> Policy:
+    """The policy of `rulebook` after `counts` of outcomes; `levels` of consent are what channels need."""
+    return finish(policy_in_steps(rulebook, counts, assignment, levels=levels))
 
 
 def policy_in_steps(
@@ -90,6 +99,7 @@ def policy_in_steps(
     counts: Counts,
     assignment: ArmAssignment = ASSIGNMENT,
     before: Policy | None = None,
+    levels: Levels = NO_LEVELS,
 ) -> Steps[Policy]:
     """As `make_policy`, in steps of a few milliseconds for thousands of offers. What does not depend on the
     counts is taken from `before` when that is of the same rulebook."""
@@ -105,8 +115,12 @@ def policy_in_steps(
         scores = arm.scoring.fit(rulebook.offers, counts)
         yield
         for column, channel in enumerate(scores.channels):
-            rankings[arm.name, channel] = yield from _ranking(rulebook, stateless, arm, channel, scores, column)
-        elsewhere[arm.name] = yield from _ranking(rulebook, stateless, arm, "", _nothing(rulebook.offers), 0)
+            rankings[arm.name, channel] = yield from _ranking(
+                rulebook, candidates, stateless, arm, channel, scores, column, levels
+            )
+        elsewhere[arm.name] = yield from _ranking(
+            rulebook, candidates, stateless, arm, "", _nothing(rulebook.offers), 0, levels
+        )
     return Policy(rulebook, assignment, rankings, elsewhere, clauses, candidates, stateless)
 
 
@@ -119,7 +133,14 @@ def _candidate(offer: Offer) -> Candidate:
 
 
 def _ranking(
-    rulebook: Rulebook, stateless: frozenset[int], arm: Arm, channel: str, scores: Scores, column: int
+    rulebook: Rulebook,
+    candidates: Sequence[Candidate],
+    stateless: frozenset[int],
+    arm: Arm,
+    channel: str,
+    scores: Scores,
+    column: int,
+    levels: Levels,
 ) -> Steps[ChannelRanking]:
     offers = rulebook.offers
     propensity, priority = scores.propensity[:, column], scores.priority[:, column]
@@ -133,6 +154,13 @@ def _ranking(
         for offer, p, q in zip(offers, priority.tolist(), propensity.tolist(), strict=True)
     )
     yield
+    needs = tuple(need_of(offer.purpose, channel, levels) for offer in offers)
+    yield
+    asked = tuple(
+        candidate if need is None else msgspec.structs.replace(candidate, needs=need.argument)
+        for candidate, need in zip(candidates, needs, strict=True)
+    )
+    yield
     return ChannelRanking(
         arm,
         channel,
@@ -141,9 +169,12 @@ def _ranking(
         {offer: place for place, offer in enumerate(available)},
         propensity,
         priority,
-        tuple(offer for offer in available if offer in stateless),
+        tuple(offer for offer in available if offer in stateless and needs[offer] is None),
         triggers,
         given,
+        needs,
+        {need.name: need.level for need in needs if need is not None},
+        asked,
     )
 
 

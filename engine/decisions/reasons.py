@@ -58,6 +58,10 @@ def _rule(case: _Case) -> str:
     return "; ".join(explain(case.rulebook, case.rulebook.offer_rule + case.position, case.values))
 
 
+def _consent(case: _Case) -> str:
+    return f"needs the customer's consent to {case.offer.purpose} on this channel"
+
+
 def _cap(case: _Case) -> str:
     """``at most 2 in 7 d, reached``."""
     if (cap := case.offer.cap) is None:
@@ -75,6 +79,7 @@ _TEXTS: dict[Reason, Callable[[_Case], str]] = {
     Reason.CHANNEL_MISMATCH: _other_channel,
     Reason.NOT_TRIGGERED: _not_triggered,
     Reason.NOT_APPLICABLE: _rule,
+    Reason.NO_CONSENT: _consent,
     Reason.CAP_PERIOD: _cap,
     Reason.OUTRANKED: _outranked,
 }

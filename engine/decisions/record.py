@@ -37,6 +37,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``features`` is what `pack_features` made. ``indicator`` is the one that the cue's offer names, ``activated``
     all that were activated at that moment; both empty for a decision. ``arm``: of the experiment. ``anonymous``:
     of a cue, as `Cue` has it. ``others``: the channels of a cue beside `channel`, which is the most promising.
+    ``unconsented`` are offers that consent kept back; the function in Redis that writes cues fills it in, so it is
+    the last.
     """
 
     version: int
@@ -52,6 +54,7 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arm: str = "all"
     anonymous: bool = False
     others: tuple[str, ...] = ()
+    unconsented: tuple[str, ...] = ()
 
     @property
     def channels(self) -> tuple[str, ...]:

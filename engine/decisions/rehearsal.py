@@ -14,7 +14,7 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.decisions.request import MAX_DEADLINE_MS, DecisionRequest
 from engine.events import CHANNELS
-from engine.ports.decision_store import DecisionStore, Reservation
+from engine.ports.decision_store import DecisionStore, Reservation, Taking
 from engine.ports.offer_history import View
 
 #: A customer without a row, who never gets one: the warm-up writes nothing.
@@ -31,9 +31,9 @@ class ReadOnlyStore:
         """As the store's."""
         return await self._store.views(customers)
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         """Everything is granted, nothing is kept."""
-        return [[True] * len(reservation.candidates) for reservation in reservations]
+        return [[Taking.TAKEN] * len(reservation.candidates) for reservation in reservations]
 
     async def decision(self, decision_id: str) -> bytes | None:
         """As the store's."""

@@ -1,4 +1,4 @@
-"""Frequency caps of a decision: its offers are reserved, and where a cap refuses one the next is tried."""
+"""Caps and consents of a decision: its offers are reserved, and where one is refused the next is tried."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.decisions.log import record_of
 from engine.decisions.record import encode_record
 from engine.decisions.request import Answer, DecisionRequest
 from engine.decisions.response import answer
-from engine.ports.decision_store import DecisionStore, Reservation
+from engine.ports.decision_store import DecisionStore, Reservation, Taking
 
 
 class PendingDecision(msgspec.Struct, eq=False, gc=False):
@@ -30,10 +30,11 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
 
     def reservation(self) -> Reservation:
         """What to ask of the store now."""
-        candidates, survivors = self.result.policy.candidates, self.result.survivors
+        candidates, survivors = self.result.ranking.candidates, self.result.survivors
         record = record_of(
-            self.result, self.request.customer, survivors.given, survivors.capped, self.request.placements
-        )
+            self.result, self.request.customer, survivors.given, survivors.capped, self.request.placements,
+            unconsented=survivors.unconsented,
+        )  # fmt: skip
         return Reservation(
             self.request.customer,
             self.decision_id,
@@ -46,14 +47,16 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
         """The answer with the current result."""
         return answer(self.request, self.result, self.decision_id, self.staleness_ms, currency)
 
-    def refused(self, taken: Sequence[bool]) -> bool:
+    def refused(self, taken: Sequence[Taking]) -> bool:
         """Record which of the requested offers were taken; True when some were not and it must reserve again (if
         only to correct the record)."""
-        if all(taken):
+        wanted = list(zip(self._wanted, taken, strict=True))
+        capped = [offer for offer, had in wanted if had == Taking.CAPPED]
+        unconsented = [offer for offer, had in wanted if had == Taking.UNCONSENTED]
+        if not (capped or unconsented):
             return False
-        gone = [offer for offer, had in zip(self._wanted, taken, strict=True) if not had]
-        before = [offer for offer in self.result.given if offer not in gone]
-        self.result = self.result.without(gone)
+        before = [offer for offer in self.result.given if offer not in capped and offer not in unconsented]
+        self.result = self.result.without(capped, unconsented)
         self._asked = tuple([offer for offer in self.result.given if offer not in before])
         return True
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.consent import arguments_of
 from engine.customer_id import CustomerId, customer_id
 from engine.decisions.funnel.result import FunnelResult
 from engine.decisions.funnel.run import funnel, match_offers
@@ -111,7 +112,7 @@ def _choice(
     for channel in CUE_CHANNELS:
         ranking = policy.ranking(customer, channel)
         order = ranking.triggered(moment.indicators)
-        results.append(funnel(policy, ranking, order, values, holds, {}, 1, moment.at, packed))
+        results.append(funnel(policy, ranking, order, values, holds, None, 1, moment.at, packed))
     queues = [tuple(result.survivors.contactable[:CANDIDATES]) for result in results]
     if not any(queues):
         return None
@@ -170,7 +171,8 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
 
     Outcomes count for the most promising of its channels, which comes first, unless their reporter has others
     only. Two cues of one moment have no channel in common, so that channel makes their ids different. The record
-    of a cue says that the offers before it were capped: else it would not be sent.
+    of a cue says that the offers before it were capped, else it would not be sent; the store notes which of them
+    consent kept back.
     """
     policy, moment = asked.policy, asked.moment
     rulebook, counted = policy.rulebook, policy.candidates[position]
@@ -200,8 +202,12 @@ def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[C
         )  # fmt: skip
         yield CueCandidate(
             offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
-            encode_record(record), ends if WEB in slots else 0,
+            encode_record(record), ends if WEB in slots else 0, _needs(asked, slots, position),
         )  # fmt: skip
+
+
+def _needs(asked: _Asked, slots: Sequence[int], position: int) -> str:
+    return arguments_of([asked.results[slot].ranking.needs[position] for slot in slots])
 
 
 def _most_promising_first(asked: _Asked, slots: tuple[int, ...], position: int) -> Sequence[int]:

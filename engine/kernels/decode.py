@@ -34,6 +34,7 @@ OK, JSON, MALFORMED, UNKNOWN_TYPE, MISSING_ID, BAD_TIME, BAD_NUMBER, TOO_LARGE, 
 BAD_RECORD_TIME, TOMBSTONE = 10, 11
 MAIL = 12  # whole, and more than an event: it may be applied once its letter has been verified
 CLAMPED = 13  # inside of this module: `OK`, and counted
+INSTRUCTION = 14  # whole, and nothing for rows: what it says is done beside them
 
 #: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`; empty for what is no dead letter.
 REASONS = (

@@ -62,12 +62,17 @@ class Kind(enum.IntEnum):
     CALLBACK_ASKED = 39
     CONTACT_OUTCOME = 40
     CONTACT_SURVEYED = 41
+    CONSENT_REVOKED = 60
+    CONSENT_GRANTED = 61
+    CONSENT_CONFIRMED = 62
+    ERASED = 63
 
 
 #: The code of records that link two ids (`engine.identity.link`). It is no `Kind`: nothing that a customer did.
 LINKED = 23
 
 FIRST_CONTACT_KIND = int(Kind.CONTACT_STARTED)  # it and all kinds with greater codes are the contact centre's
+FIRST_INSTRUCTION_KIND = int(Kind.CONSENT_REVOKED)  # it and all with greater codes change what is kept beside rows
 
 
 class ContactChannel(enum.IntEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -11,16 +12,26 @@ from engine.customer_id import CustomerId
 from engine.ports.offer_history import View
 
 
+class Taking(enum.IntEnum):
+    """What became of a candidate: the digits that the function in Redis answers."""
+
+    CAPPED = 0
+    TAKEN = 1
+    UNCONSENTED = 2
+
+
 class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap)."""
+    """An offer that may be taken: at most `cap_max` times in `cap_period_ms` (0 = no cap), and not without the
+    consents that it ``needs`` (`engine.consent.arguments_of`)."""
 
     offer_id: str
     cap_max: int
     cap_period_ms: int
+    needs: str = ""
 
 
 class Reservation(msgspec.Struct, frozen=True, gc=False):
-    """Take each of `candidates` for a customer whose cap still allows it.
+    """Take each of `candidates` for a customer whose cap and consents allow it.
 
     ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
     """
@@ -38,9 +49,9 @@ class DecisionStore(Protocol):
     async def views(self, customers: Sequence[CustomerId]) -> list[View]:
         """Row and offer history of each customer, in one round trip."""
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         """Check and take every candidate of each, one after the other, atomically per customer, in one
-        round trip; True where the cap allowed it. Stores each record."""
+        round trip. Stores each record."""
 
     async def decision(self, decision_id: str) -> bytes | None:
         """The record of a decision, None when unknown or older than a day."""

@@ -6,13 +6,27 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from engine.consent import MARK, split_name, state_of
+
 #: Behind an offer's name in an offer history: of web cues that no stream has taken.
 OPEN = "?"
 
 
+class Consent(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What was stated of a purpose on a channel: when it was last revoked, granted and confirmed (epoch ms, 0:
+    never), and what holds."""
+
+    purpose: str
+    channel: str
+    state: str
+    revoked_at: int
+    granted_at: int
+    confirmed_at: int
+
+
 class View(msgspec.Struct, frozen=True, gc=False):
     """What a decision reads of one customer: the row (None: unknown) and the offer history as stored, `given` at a
-    moment."""
+    moment; consents stand in it, too, under the names that `engine.consent.name_of` makes."""
 
     row: bytes | None
     history: Mapping[str, Sequence[int]]
@@ -30,3 +44,12 @@ class View(msgspec.Struct, frozen=True, gc=False):
                 if end <= now and given in times:
                     times.remove(given)
         return {offer: times for offer, times in found.items() if times}
+
+    def offers_given(self, now: int) -> Mapping[str, Sequence[int]]:
+        """As `given`, without the consents."""
+        return {name: times for name, times in self.given(now).items() if not name.startswith(MARK)}
+
+    def consents(self) -> list[Consent]:
+        """What was stated, by purpose and channel."""
+        named = ((split_name(name), times) for name, times in sorted(self.history.items()))
+        return [Consent(*name, state_of(times).name.lower(), *times) for name, times in named if name]

@@ -7,7 +7,11 @@ from typing import Protocol
 
 import msgspec
 
+from engine.consent import ConsentStatement
 from engine.ports.traits import TraitChange
+
+#: Instead of positions: no cue was written, and consent kept offers back.
+UNCONSENTED = -1
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -25,7 +29,8 @@ class CueCandidate(msgspec.Struct, frozen=True, gc=False):
     ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``ends`` (epoch ms) is
     when the offer is taken back unless a stream has taken the cue; 0: never. ``payload`` (opaque bytes: an encoded
     `Cue`) goes to the cue stream. ``record``, when not empty, is kept under ``decision_id`` (begins with
-    ``<partition>-``), for outcomes and look-ups of the cue.
+    ``<partition>-``), for outcomes and look-ups of the cue; its last field, an empty array, gets the offers that
+    consent kept back. ``needs`` are the consents without which it is not sent (`engine.consent.arguments_of`).
     """
 
     offer_id: str
@@ -36,19 +41,27 @@ class CueCandidate(msgspec.Struct, frozen=True, gc=False):
     payload: bytes = b""
     record: bytes = b""
     ends: int = 0
+    needs: str = ""
 
 
 class CueChoice(msgspec.Struct, frozen=True, gc=False):
     """Cues to send to one customer at one moment, one for each slot at most.
 
-    Each slot is filled by the offer with the lowest place in it whose cap allows it. An offer that fills several
-    counts once and is written once: as that of its candidates which is for the very slots it fills. All candidates
-    have as many places.
+    Each slot is filled by the offer with the lowest place in it whose cap and consents allow it. An offer
+    that fills several counts once and is written once: as that of its candidates which is for the very slots it
+    fills. All candidates have as many places.
     """
 
     customer: bytes
     at: int
     candidates: tuple[CueCandidate, ...]
+
+
+class CustomerConsent(msgspec.Struct, frozen=True, gc=False):
+    """What a customer stated."""
+
+    customer: bytes
+    statement: ConsentStatement
 
 
 class Timers(msgspec.Struct, frozen=True):
@@ -65,7 +78,8 @@ class Commit(msgspec.Struct, frozen=True):
     (``events``, ``applied``, ``duplicates``, ``deadletters``, ``forwarded``, ``tombstones``, ``customers``,
     ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
     `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
-    `engine.post.ledger.Ledger`. ``traits`` are words about customers.
+    `engine.post.ledger.Ledger`. ``traits`` are words about customers. ``consents`` are kept after the cues are
+    written.
     """
 
     partition: int
@@ -80,6 +94,7 @@ class Commit(msgspec.Struct, frozen=True):
     connection: int = 0
     post: Mapping[str, str] = {}
     traits: Sequence[TraitChange] = ()
+    consents: Sequence[CustomerConsent] = ()
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -137,9 +152,10 @@ class StreamStore(Protocol):
         """The customers' rows, None where there is none. Sees every commit *sent* before it."""
 
     async def commit(self, commit: Commit) -> list[list[int]]:
-        """Apply it; returns for each of its cues the candidates written (positions), none where caps allowed none.
-        Sent in call order before the first await. Raises `Unavailable` also when it would go over another
-        connection than the commit names: since a reconnect the store may have lost data that no offset shows.
+        """Apply it; returns for each of its cues the candidates written (positions), none where caps allowed none,
+        and `UNCONSENTED` alone where consent kept offers back, too. Sent in call order before the first await.
+        Raises `Unavailable` also when it would go over another connection than the commit names: since a reconnect
+        the store may have lost data that no offset shows.
 
         Raises `Fenced` when epoch or expected offset differ from the store's.
         """

@@ -86,6 +86,7 @@ def _services(
         contacts=configured_contacts(settings, limits),
         log=process.log,
         decisions=guard,
+        consents=store,
         cues=store,
         stats=store,
         sent=store,

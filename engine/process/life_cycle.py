@@ -82,7 +82,7 @@ class Process:
         rules = RulebookInUse(self.settings.rules.directory, self.meter)
         learned = LearnedCounts(self.store, self.settings.lessons.unsigned_weight)
         await learned.refresh()
-        in_use = PolicyInUse(rules, learned, on_change)
+        in_use = PolicyInUse(rules, learned, on_change, self.settings.consent.levels)
         self.begin(rules.follow(self.stop))
         self.begin(learned.follow(self.stop))
         return in_use

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from engine.consent import NO_LEVELS, Levels
 from engine.decisions.policy import Policy, make_policy, policy_in_steps
 from engine.process.learned_counts import LearnedCounts
 from engine.process.rulebook_in_use import RulebookInUse
@@ -19,13 +20,15 @@ class PolicyInUse:
         rules: RulebookInUse,
         learned: LearnedCounts,
         on_change: Callable[[Policy], None] = lambda policy: None,
+        levels: Levels = NO_LEVELS,
     ) -> None:
+        self._levels = levels
         self.rules = rules
         self.on_change = on_change
         self.learned = learned
         self._joining = asyncio.Lock()
         rules.on_change = learned.on_change = self._renew
-        self._use(make_policy(rules.rulebook, learned.counts))
+        self._use(make_policy(rules.rulebook, learned.counts, levels=levels))
 
     def known(self, offer_id: str, channel: str) -> float:
         """How much is known of an offer on a channel, in observations: its evidence and what known reporters said.
@@ -39,9 +42,10 @@ class PolicyInUse:
     async def _renew(self) -> None:
         """Join them anew, beside other work: thousands of offers take a tenth of a second."""
         async with self._joining:  # one after the other, each with the newest of both
-            self._use(
-                await in_slices(policy_in_steps(self.rules.rulebook, self.learned.counts, before=self.policy))
+            steps = policy_in_steps(
+                self.rules.rulebook, self.learned.counts, before=self.policy, levels=self._levels
             )
+            self._use(await in_slices(steps))
 
     def _use(self, policy: Policy) -> None:
         self.policy = policy

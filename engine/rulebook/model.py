@@ -32,7 +32,8 @@ class Indicator(msgspec.Struct, frozen=True):
 
 class Offer(msgspec.Struct, frozen=True):
     """An action that may be chosen. ``propensity`` is the prior's mean, ``evidence`` its weight in
-    observations (alpha = propensity * evidence). ``expires_ms``: lifetime of a cue of it."""
+    observations (alpha = propensity * evidence). ``expires_ms``: lifetime of a cue of it. ``purpose``: what
+    the customer has to have consented to (`engine.consent.SERVICE`: to nothing)."""
 
     id: str
     kind: str
@@ -45,6 +46,7 @@ class Offer(msgspec.Struct, frozen=True):
     say: str
     cap: Cap | None
     expires_ms: int
+    purpose: str
 
 
 class Rulebook(msgspec.Struct, frozen=True, eq=False):

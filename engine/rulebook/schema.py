@@ -10,15 +10,18 @@ from collections.abc import Callable
 import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from engine.consent import MARKETING, SERVICE, is_purpose
 from engine.events import CHANNELS
 from engine.rulebook import doubts
 from engine.rulebook.document import Document
 from engine.rulebook.faults import Spot, shown, suggestion
 from engine.rulebook.language import condition, numerals, periods, say
 from engine.rulebook.language.condition import Condition
-from engine.rulebook.language.quantity import DURATIONS
+from engine.rulebook.language.quantity import CONSENT, DURATIONS
 from engine.rulebook.model import Cap, Offer
 
+#: Kinds of offer whose purpose is service unless they name another: they help with what the customer is about.
+SERVING = ("serve", "chat")
 KINDS = ("sell", "serve", "ask", "retain", "nurture", "chat")
 PERIOD_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 LONGEST_PERIOD_MS = 3_660 * PERIOD_MS["d"]
@@ -100,7 +103,7 @@ def _indicator(document: Document, node: Node, drafts: RuleDrafts) -> None:
         description = document.free_text(fields["description"], name, "description", 1_000)
     if rule is None or description is None:
         return
-    if keyword.iskeyword(name) or name in DURATIONS or name in TRUTHS:
+    if keyword.iskeyword(name) or name in DURATIONS or name in TRUTHS or name == CONSENT:
         document.faults.add(rule.spot, name, "is a word of the rule language")
         return
     drafts.indicators.append(IndicatorDraft(rule, " ".join(description.split())))
@@ -109,7 +112,7 @@ def _indicator(document: Document, node: Node, drafts: RuleDrafts) -> None:
 def _offer(document: Document, node: Node, drafts: RuleDrafts) -> None:
     needed = ("id", "kind", "channels", "when", "value", "propensity", "say")
     name = document.peek(node, "id", "offer")
-    fields = document.fields(node, name, (*needed, "evidence", "boost", "cap", "expires"), needed)
+    fields = document.fields(node, name, (*needed, "evidence", "boost", "cap", "expires", "purpose"), needed)
     rule = _rule(document, fields, name, "id", OFFER_ID, "lower case letters, digits, _ and -")
     kind = _choice(document, fields.get("kind"), name, "kind", KINDS)
     channels = _channels(document, fields.get("channels"), name)
@@ -130,9 +133,10 @@ def _offer(document: Document, node: Node, drafts: RuleDrafts) -> None:
     expires: int | None = 10 * PERIOD_MS["min"]
     if "expires" in fields:
         expires = _period(document, fields["expires"], name, "expires")
+    purpose = _purpose(document, fields.get("purpose"), name, kind)
     if rule is None or not kind or not channels or text is None or not sound or not evidence:
         return
-    if value is None or propensity is None or boost is None or expires is None:
+    if value is None or propensity is None or boost is None or expires is None or purpose is None:
         return
     offer = Offer(
         id=rule.name,
@@ -146,6 +150,7 @@ def _offer(document: Document, node: Node, drafts: RuleDrafts) -> None:
         say=text,
         cap=cap,
         expires_ms=expires,
+        purpose=purpose,
     )
     drafts.offers.append(OfferDraft(rule, offer))
 
@@ -200,6 +205,17 @@ def _choice(document: Document, node: Node | None, name: str, what: str, known: 
         return choice
     reason = f"no {what} {shown(choice)}{suggestion(choice, known)} (there are {', '.join(known)})"
     document.faults.add(document.spot(node), name, reason)
+    return None
+
+
+def _purpose(document: Document, node: Node | None, name: str, kind: str | None) -> str | None:
+    if node is None:
+        return SERVICE if kind in SERVING else MARKETING
+    purpose = document.text_of(node, name, "purpose", 1_000)
+    if purpose is None or is_purpose(purpose):
+        return purpose
+    reason = f"purpose {shown(purpose)} may hold up to 32 lower case letters, digits and _, a letter first"
+    document.faults.add(document.spot(node), name, f"{reason}{_instead(purpose, OFFER_ID)}")
     return None
 
 

@@ -36,6 +36,7 @@ from engine.ports.stream_store import Commit, Position, Timers
 from engine.ports.traits import TraitChange, stored
 from engine.settings import Redis
 from engine.store.commands import Commands
+from engine.store.consents import state_consents
 from engine.store.counts import Counts
 from engine.store.cue_arguments import write_cues
 from engine.store.functions.library import TRAITS
@@ -123,12 +124,12 @@ class StreamCommands(Commands):
             raise Fenced(f"partition {commit.partition} is at {replies[1].decode()}")
         if broken := next(filter(_is_error, self._without_broken_tallies(commit, done)), None):
             raise self._connection.fail(str(broken))
-        taken: list[list[int]] = done[-1] if commit.cues else []
+        taken: list[list[int]] = done[-1 - bool(commit.consents)] if commit.cues else []
         return taken
 
     def _without_broken_tallies(self, commit: Commit, done: Sequence[Any]) -> list[Any]:
         """The replies without those of tallies that hold no number: these are logged once and stay as they are."""
-        end = len(done) - bool(commit.cues)
+        end = len(done) - bool(commit.cues) - bool(commit.consents)
         begin = end - len(commit.tallies)
         for name, reply in zip(commit.tallies, done[begin:end], strict=True):
             if _is_error(reply):
@@ -142,7 +143,7 @@ class StreamCommands(Commands):
         return customers
 
     def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
-        """Its commands, each in parts. The cues come last, so that their reply is the last."""
+        """Its commands, each in parts. Cues and consents come last, and so do their replies."""
         partition, position = commit.partition, self._keys.position[commit.partition]
         yield (self._watch[partition],)
         yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)
@@ -159,6 +160,9 @@ class StreamCommands(Commands):
         if commit.cues:
             keys = self._keys.cues[partition], self._keys.tallies[partition]
             yield write_cues(keys, self._settings.cue_stream_length, commit.cues)
+        if commit.consents:
+            histories = self._keys.history_prefix[partition]
+            yield (state_consents([(histories + one.customer, one.statement) for one in commit.consents]),)
         yield (_EXEC,)
 
 

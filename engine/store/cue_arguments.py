@@ -23,7 +23,7 @@ def write_cues(keys: tuple[bytes, bytes], stream_length: int, choices: Sequence[
         parts.append(arguments(slots, len(choice.candidates)))
         for candidate in choice.candidates:
             parts += _candidate(candidate)
-        count += 4 + len(choice.candidates) * (7 + slots)
+        count += 4 + len(choice.candidates) * (8 + slots)
     parts[0] = b"*%d" % count
     parts.append(b"\r\n")
     return parts
@@ -35,5 +35,5 @@ def _candidate(cue: CueCandidate) -> tuple[bytes, ...]:
         arguments(cue.offer_id, cue.cap_max, cue.cap_period_ms),
         HEADS[len(ends)], ends, HEADS[len(name)], name,
         HEADS[len(cue.payload)], cue.payload, HEADS[len(cue.record)], cue.record,
-        arguments(*cue.places),
+        arguments(cue.needs, *cue.places),
     )  # fmt: skip

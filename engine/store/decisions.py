@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from engine.customer_id import CustomerId
-from engine.ports.decision_store import Reservation
+from engine.ports.decision_store import Reservation, Taking
 from engine.ports.offer_history import View
 from engine.store.commands import Commands
 from engine.store.functions.library import RESERVE
@@ -18,6 +18,7 @@ from engine.store.resp import pack
 
 #: Reservations taken in one call: Redis, which has one thread, spends about 10 µs on each.
 MOST_RESERVED = 64
+_TAKINGS = {ord(str(int(taking))): taking for taking in Taking}
 
 T = TypeVar("T")
 
@@ -42,7 +43,7 @@ class DecisionCommands(Commands):
         rows, histories = self._keys.row_prefix, self._keys.history_prefix
         return pack(("MGET", *chain.from_iterable((rows[p] + name, histories[p] + name) for p, name in customers)))
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         if not reservations:
             return []
         partitions = [self._keys.of_reserved(r.customer.encode(), r.decision_id) for r in reservations]
@@ -53,8 +54,7 @@ class DecisionCommands(Commands):
         ]
         frame = b"".join(self._reserve([(partitions[i], reservations[i]) for i in held]) for held in parts)
         answers = await self._connection.pipe(frame, len(parts))
-        # a digit for each candidate; 49 is "1"
-        return [[digit == 49 for digit in digits] for digits in _in_order(parts, answers)]
+        return [[_TAKINGS[digit] for digit in digits] for digits in _in_order(parts, answers)]
 
     def _reserve(self, reservations: Sequence[tuple[int, Reservation]]) -> bytes:
         """One call for reservations, each with its partition."""
@@ -65,7 +65,7 @@ class DecisionCommands(Commands):
             keys += (histories[partition] + r.customer.encode(), decisions[partition] + r.decision_id.encode())
             values += (r.at, r.record, len(r.candidates))
             for candidate in r.candidates:
-                values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms)
+                values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms, candidate.needs)
         return pack(("FCALL", RESERVE, len(keys), *keys, *values))
 
     async def decision(self, decision_id: str) -> bytes | None:

@@ -12,7 +12,8 @@ key                    type    content
                                post (`engine.post.ledger`)
 ``{p7}:c:<customer>``  string  the customer's row (`engine.state.row_codec`)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]; and ``offer?`` -> of web
-                               cues that no stream has taken [given, end, …]
+                               cues that no stream has taken [given, end, …]; and ``!purpose/channel`` -> consent:
+                               when it was last [revoked, granted, confirmed]
 ``{p7}:p:<customer>``  hash    the customer's traits: name -> the digits of `engine.ports.traits.TraitWord`, a
                                blank, JSON of value (null: taken back), since when (epoch ms) and by whom
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
@@ -32,7 +33,8 @@ key                    type    content
 ``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.stream_store.Pause`, ``let``: the offset
                                below which an operator lets all records pass
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
-``{p7}:n``             hash    tallies: those of `engine.ports.stream_store.Commit`, ``cues``, ``cues_capped``
+``{p7}:n``             hash    tallies: those of `engine.ports.stream_store.Commit`, ``cues``, ``cues_capped``,
+                               ``cues_unconsented``
 ``{p7}:m``             hash    learned counts: ``offer|channel|s`` successes, ``offer|channel|f``
                                failures, ``…|us`` and ``…|uf`` those of unknown reporters, ``version`` incremented
                                by every change

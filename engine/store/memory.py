@@ -8,14 +8,17 @@ from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from engine.clock import wall_ms
+from engine.consent import ConsentStatement
 from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
 from engine.ports.cue_store import CueEntry, TakenCue
-from engine.ports.decision_store import Reservation
+from engine.ports.decision_store import Reservation, Taking
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.offer_history import View
-from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Intake, Pause, Position
+from engine.ports.stream_store import UNCONSENTED, Commit, CueCandidate, CueChoice, Intake, Pause, Position
 from engine.ports.traits import Trait, TraitWord
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
@@ -112,9 +115,15 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
+        for one in commit.consents:
+            part.histories[one.customer].state(one.statement)
         part.tallies.update(commit.tallies)
-        part.tallies.update(cues=sum(map(len, taken)), cues_capped=taken.count([]))
-        return taken
+        part.tallies.update(
+            cues=sum(len(written) for written, _ in taken),
+            cues_capped=sum(not (written or without) for written, without in taken),
+            cues_unconsented=sum(bool(without) and not written for written, without in taken),
+        )
+        return [written or [UNCONSENTED] * bool(without) for written, without in taken]
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         timers = self._partitions[partition].timers.items()
@@ -141,22 +150,24 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
             if due > 0:
                 part.timers[customer] = due
 
-    def _write_cues(self, partition: int, choice: CueChoice) -> list[int]:
-        """Fill the slots of `choice`; the candidates written (positions)."""
+    def _write_cues(self, partition: int, choice: CueChoice) -> tuple[list[int], list[str]]:
+        """Fill the slots of `choice`; the candidates written (positions), and the offers kept back by consent."""
         part = self._partitions[partition]
         history = part.histories[choice.customer].settled(choice.at)
-        fitting = history.fill(choice)
-        written = [place for place in fitting if history.take(choice.candidates[place], choice.at)]
+        fitting, without = history.fill(choice)
+        given = [history.give(choice.candidates[place], choice.at) for place in fitting]
+        written = [place for place, taking in zip(fitting, given, strict=True) if taking is Taking.TAKEN]
         if written:
             part.histories[choice.customer] = history
         for place in written:
-            self._write_cue(partition, choice.customer, choice.candidates[place])
-        return written
+            self._write_cue(partition, choice.customer, choice.candidates[place], without)
+        return written, without
 
-    def _write_cue(self, partition: int, customer: bytes, taken: CueCandidate) -> None:
+    def _write_cue(self, partition: int, customer: bytes, taken: CueCandidate, without: list[str]) -> None:
         part = self._partitions[partition]
         if taken.record:
-            self._keep(part, taken.decision_id, taken.record)
+            reason = msgspec.msgpack.encode(without)
+            self._keep(part, taken.decision_id, taken.record[:-1] + reason if without else taken.record)
         at = self._next_position(partition)
         part.cues.append((at, customer, taken.payload))
         part.recent_cues.setdefault(customer, deque(maxlen=RECENT_CUES)).append((at, taken.payload))
@@ -181,18 +192,23 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         part = self._partitions[self._keys.of_customer(customer)]
         return View(part.rows.get(customer), part.histories[customer].stored())
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         where = [self._keys.of_reserved(r.customer.encode(), r.decision_id) for r in reservations]
         return [self._reserve(self._partitions[p], r) for p, r in zip(where, reservations, strict=True)]
 
-    def _reserve(self, part: _Partition, reservation: Reservation) -> list[bool]:
+    def _reserve(self, part: _Partition, reservation: Reservation) -> list[Taking]:
         customer = reservation.customer.encode()
         history = part.histories[customer].settled(reservation.at)
         self._keep(part, reservation.decision_id, reservation.record)
-        taken = [history.take(candidate, reservation.at) for candidate in reservation.candidates]
-        if any(taken):
+        taken = [history.give(candidate, reservation.at) for candidate in reservation.candidates]
+        if Taking.TAKEN in taken:
             part.histories[customer] = history
         return taken
+
+    async def state_consents(self, customer: CustomerId, statements: Sequence[ConsentStatement]) -> int:
+        name = customer.encode()
+        history = self._partitions[self._keys.of_customer(name)].histories[name]
+        return sum([history.state(statement) for statement in statements])
 
     async def decision(self, decision_id: str) -> bytes | None:
         partition = self._keys.of_decision(decision_id)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from engine.ports.decision_store import Candidate
+from engine.consent import ConsentStatement, allows, joined, parsed
+from engine.ports.decision_store import Candidate, Taking
 from engine.ports.offer_history import OPEN
 from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.store.keys import HISTORY
@@ -13,20 +14,24 @@ from engine.store.keys import HISTORY
 
 class OfferHistory:
     """When each offer was given to one customer, ascending; and of web cues that no stream has taken, as they were
-    written, when they were given and when they end (epoch ms)."""
+    written, when they were given and when they end (epoch ms). And the consents, by name: the newest times of each
+    state."""
 
-    def __init__(self, given: dict[str, list[int]] | None = None) -> None:
+    def __init__(
+        self, given: dict[str, list[int]] | None = None, consents: dict[str, list[int]] | None = None
+    ) -> None:
         self._given = given or {}
+        self._consents = consents or {}
         self._open: dict[str, list[tuple[int, int]]] = {}
 
     def stored(self) -> Mapping[str, Sequence[int]]:
         """As a `View` has it."""
         open_ = {offer + OPEN: list(chain(*pairs)) for offer, pairs in self._open.items() if pairs}
-        return {offer: list(times) for offer, times in self._given.items() if times} | open_
+        return {offer: list(times) for offer, times in self._given.items() if times} | open_ | self._consents
 
     def settled(self, at: int) -> OfferHistory:
         """A copy without what was given by cues that no stream had taken when they ended, at `at` or before."""
-        copy = OfferHistory({offer: list(times) for offer, times in self._given.items()})
+        copy = OfferHistory({offer: list(times) for offer, times in self._given.items()}, self._consents)
         for offer, pairs in self._open.items():
             given = copy._given.get(offer, [])
             for time, end in pairs:
@@ -40,6 +45,24 @@ class OfferHistory:
         given = self._given.get(candidate.offer_id, [])
         recent = sum(at - before < candidate.cap_period_ms for before in given)
         return candidate.cap_period_ms <= 0 or recent < candidate.cap_max
+
+    def consents(self, candidate: Candidate | CueCandidate) -> bool:
+        """Whether the consents allow it."""
+        return all(allows(self._consents.get(name, ()), level) for name, level in parsed(candidate.needs))
+
+    def state(self, statement: ConsentStatement) -> bool:
+        """Keep `statement`; whether it changed something."""
+        before = self._consents.get(statement.name, ())
+        if statement.at <= (before[statement.state] if before else 0):
+            return False
+        self._consents = {**self._consents, statement.name: joined(before, statement)}
+        return True
+
+    def give(self, candidate: Candidate | CueCandidate, at: int) -> Taking:
+        """Record that the offer was given, if its cap and its consents allow it."""
+        if not self.consents(candidate):
+            return Taking.UNCONSENTED
+        return Taking.TAKEN if self.take(candidate, at) else Taking.CAPPED
 
     def take(self, candidate: Candidate | CueCandidate, at: int) -> bool:
         """Record that the offer was given, if its cap allows it."""
@@ -62,11 +85,15 @@ class OfferHistory:
             pairs.remove(found)
         return found is not None
 
-    def fill(self, choice: CueChoice) -> list[int]:
-        """The candidates (positions) that fill the slots of `choice`."""
+    def fill(self, choice: CueChoice) -> tuple[list[int], list[str]]:
+        """The candidates (positions) that fill the slots of `choice`; and the offers that consent kept back, those
+        of successive candidates once."""
         best: dict[int, tuple[int, str]] = {}
+        without: list[str] = []
         for candidate in choice.candidates:
-            if self.allows(candidate, choice.at):
+            if not self.consents(candidate):
+                without += [candidate.offer_id] if without[-1:] != [candidate.offer_id] else []
+            elif self.allows(candidate, choice.at):
                 for slot, place in enumerate(candidate.places):
                     if place and place < best.get(slot, (place + 1, ""))[0]:
                         best[slot] = (place, candidate.offer_id)
@@ -77,4 +104,4 @@ class OfferHistory:
             for candidate in choice.candidates
         ]
         wanted = [tuple(map(bool, candidate.places)) for candidate in choice.candidates]
-        return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]]
+        return [i for i, slots in enumerate(filled) if any(slots) and slots == wanted[i]], without

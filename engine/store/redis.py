@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.errors import Unavailable
 from engine.store.access_keys import KeyCommands
 from engine.store.commits import StreamCommands
+from engine.store.consents import ConsentCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.intakes import IntakeCommands
@@ -22,6 +23,7 @@ class RedisStore(
     StreamCommands,
     IntakeCommands,
     DecisionCommands,
+    ConsentCommands,
     CueCommands,
     StatsCommands,
     SentCommands,

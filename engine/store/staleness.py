@@ -19,7 +19,7 @@ import msgspec
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
-from engine.ports.decision_store import DecisionStore, Reservation
+from engine.ports.decision_store import DecisionStore, Reservation, Taking
 from engine.ports.health import CommitPoint
 from engine.ports.offer_history import View
 
@@ -159,7 +159,7 @@ class StalenessGuard:
             raise Unavailable(BEHIND)
         return found
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         """As the store's."""
         return await self._store.reserve(reservations)
 

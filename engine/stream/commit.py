@@ -15,7 +15,7 @@ from engine.decisions.policy import Policy
 from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
 from engine.ports.meter import Meter
-from engine.ports.stream_store import Commit, CueChoice, StreamStore, Timers
+from engine.ports.stream_store import UNCONSENTED, Commit, CueChoice, CustomerConsent, StreamStore, Timers
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
 
@@ -65,12 +65,13 @@ class CommitSender:
         received: NDArray[np.int64] = NOBODY,
         event_ids: NDArray[np.uint64] = NO_IDS,
         post: Mapping[str, str] = NO_POST,
+        consents: Sequence[CustomerConsent] = (),
     ) -> PreparedCommit:
         """A commit of the rows `touched` and the offset `end`; activations become cues.
 
         It must be sent in its turn, or the partition has failed. ``received`` (wall ms) is when the applied events
         were received, for the freshness metric; ``event_ids`` are the hashes of the ids of the events that
-        `activations` counts; ``post`` are the fields of the ledger that change.
+        `activations` counts; ``post`` are the fields of the ledger that change; ``consents`` come after the cues.
         """
         cache = state.cache
         changed = touched[evaluator.timers(cache.rows, touched, cache.timers)]
@@ -86,6 +87,7 @@ class CommitSender:
             tallies={**tallies, **_activation_tallies(policy, activations)},
             connection=state.connection,
             post=post,
+            consents=consents,
         )
         state.next = end
         return PreparedCommit(commit, received)
@@ -144,6 +146,9 @@ class CommitSender:
         for choice, places in zip(commit.cues, written, strict=True):
             if not places:
                 meter.add("cues_capped")
+            elif places[0] == UNCONSENTED:
+                meter.add("cues_unconsented")
+                continue
             for place in places:
                 meter.add("cues_sent", 1, choice.candidates[place].offer_id)
 

@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from engine.errors import BadEvent
 from engine.events import EARLIEST_MS, LATEST_MS
 from engine.kernels import decode as kernels
+from engine.kernels.wire import FIRST_INSTRUCTION_KIND
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, RecordSource, Sources
+from engine.ports.stream_store import CustomerConsent
 from engine.post.letter import Letter, letter_in
 from engine.post.seal import Seal
+from engine.stream.instructions import UNSIGNED, instruction_in
 
 NO_SEAL = Seal()
 _NONE: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -37,6 +40,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     ``repeated`` the offsets of those that were had before and are no events any more;
     ``tombstones`` are the offsets of records without a value, which say nothing, and of those that a source passed
     over. ``watermark`` is the largest event time and ``newest_at`` the last record's own (epoch ms, 0 for none).
+    ``instructions`` are those among the events, by offset: these change no row.
     ``warned`` counts by reason the events of which something could not be read, or was not taken as it stood.
     """
 
@@ -56,12 +60,27 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     forward_came_in: NDArray[np.int64] = _NONE
     letters: Mapping[int, Letter] = {}
     repeated: NDArray[np.int64] = _NONE
+    instructions: Mapping[int, CustomerConsent] = {}
 
     @property
     def records(self) -> int:
         """How many records there were; a damaged batch, of which nobody knows, counts as one."""
         elsewhere = len(self.dead) + len(self.forward_offsets) + len(self.tombstones)
         return len(self.events) + len(self.repeated) + elsewhere
+
+    @property
+    def cuts(self) -> list[int]:
+        """Behind which events (positions) a commit has to end: what an instruction changes holds from there on."""
+        if not self.instructions:
+            return []
+        return (np.flatnonzero(self.events["status"] == kernels.INSTRUCTION) + 1).tolist()
+
+    def instructed(self, start: int, stop: int) -> list[CustomerConsent]:
+        """The instructions among ``events[start:stop]``."""
+        if not self.instructions:
+            return []
+        found = map(self.instructions.get, self.offsets[start:stop].tolist())
+        return [one for one in found if one is not None]
 
     def counts(self, first: int, end: int) -> dict[str, int]:
         """Tallies of the records whose offsets are in ``[first, end)``."""
@@ -103,6 +122,7 @@ def decode(
         warned.update({AHEAD: ahead, IN_SECONDS: in_seconds})
     letters = _verified(fetched, events, partition, seal, faults)
     elsewhere = _place(data, records, events, partition, partitions)
+    instructions = _instructed(data, records, events, elsewhere, faults, warned)
     status, offsets = events["status"], records["offset"]
     first, end, none = fetched.start, fetched.end, offsets[:0]
     if not status.any() and not elsewhere.any():
@@ -111,12 +131,13 @@ def decode(
             customers, events, offsets, data, dead, [], none, none, first, end, watermark, newest_at, warned,
             letters=letters,
         )  # fmt: skip
-    good = (status == kernels.OK) & ~elsewhere
+    good = ((status == kernels.OK) | (status == kernels.INSTRUCTION)) & ~elsewhere
     away = (status == kernels.OK) & elsewhere
     void = status == kernels.TOMBSTONE
     decoded = FetchedRecords(data, records, first, end)
     dead = [
-        _dead(fetched, i, int(status[i]), faults.get(i)) for i in np.flatnonzero((status != 0) & ~void).tolist()
+        _dead(fetched, i, int(status[i]), faults.get(i))
+        for i in np.flatnonzero((status != kernels.OK) & (status != kernels.INSTRUCTION) & ~void).tolist()
     ]
     return DecodedBatch(
         _keys(data, records[good]),
@@ -134,6 +155,7 @@ def decode(
         warned,
         came_in[away],
         letters,
+        instructions=instructions,
     )
 
 
@@ -153,6 +175,34 @@ def _verified(
         else:
             events["status"][i] = kernels.OK
     return letters
+
+
+def _instructed(
+    data: bytes,
+    records: NDArray[np.void],
+    events: NDArray[np.void],
+    elsewhere: NDArray[np.bool_],
+    faults: dict[int, BadEvent],
+    warned: Counter[str],
+) -> dict[int, CustomerConsent]:
+    """The instructions among the events that are ours, by offset, which change no row; `faults` gets why others
+    are none, and `warned` counts those for which nobody vouches: they have no effect."""
+    found: dict[int, CustomerConsent] = {}
+    ours = (events["status"] == kernels.OK) & (events["kind"] >= FIRST_INSTRUCTION_KIND) & ~elsewhere
+    for i in np.flatnonzero(ours).tolist():
+        record = records[i]
+        key, value = (data[record[name] : record[name] + record[f"{name}_length"]] for name in ("key", "value"))
+        events["status"][i] = kernels.INSTRUCTION
+        try:
+            found[int(record["offset"])] = instruction_in(key, value, int(events["at"][i]))
+        except BadEvent as fault:
+            if fault.code == UNSIGNED:
+                warned[UNSIGNED] += 1
+            else:
+                faults[i], events["status"][i] = fault, kernels.MALFORMED
+    for name in ("item", "category"):  # no words of things
+        events[name][ours] = 0
+    return found
 
 
 def _canonical(

@@ -25,7 +25,7 @@ from engine.ports.meter import Meter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import Sources
 from engine.ports.stats_store import StatsStore
-from engine.ports.stream_store import StreamStore
+from engine.ports.stream_store import CustomerConsent, StreamStore
 from engine.settings import Stream
 from engine.stream.commit import NO_POST, CommitSender, PreparedCommit
 from engine.stream.decode import DecodedBatch, decode
@@ -189,14 +189,15 @@ class Worker:
             return
         self._dictionary.write(batch)
         slots, start = state.cache.locate(batch.customers), 0
-        for stop in self._commit_ends(slots, len(state.cache.rows)):
+        for stop in self._commit_ends(slots, len(state.cache.rows), batch.cuts):
             await state.room()
             if not state.live:
                 return
             end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
             first, counts = state.next, batch.counts(state.next, end)
             fields, mail = changes.fields_within(first, end), changes.mail_within(first, end)
-            commit = self._chunk(state, slots[start:stop], batch.events[start:stop], counts, end, fields)
+            stated = batch.instructed(start, stop)
+            commit = self._chunk(state, slots[start:stop], batch.events[start:stop], counts, end, fields, stated)
             if mail or held.holds(state):
                 held.add(state, commit, mail)
             else:
@@ -204,14 +205,14 @@ class Worker:
             start = stop
         state.watermark = max(state.watermark, batch.watermark)
 
-    def _commit_ends(self, slots: NDArray[np.int32], capacity: int) -> list[int]:
-        """Where to split the events, so that no commit has too many rows."""
+    def _commit_ends(self, slots: NDArray[np.int32], capacity: int, cuts: Sequence[int]) -> list[int]:
+        """Where to split the events, so that no commit has too many rows, and each of `cuts` ends one."""
         most, ends = self._settings.rows_per_commit, []
         if len(slots) > most:
             stamps, stop = np.zeros(capacity, np.int64), 0
             while (stop := chunk_end(slots, stop, most, stamps)) < len(slots):
                 ends.append(stop)
-        return [*ends, len(slots)]
+        return sorted({*ends, *cuts, len(slots)})
 
     def _chunk(
         self,
@@ -221,6 +222,7 @@ class Worker:
         tallies: dict[str, int],
         end: int,
         post: Mapping[str, str],
+        stated: Sequence[CustomerConsent],
     ) -> PreparedCommit:
         """Run the kernels over the events of one commit."""
         evaluator, policy = self._in_use()
@@ -236,7 +238,7 @@ class Worker:
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
         ids = events["id"]
         return self._committer.prepare(
-            state, evaluator, policy, touched, activations, tallies, end, received, ids, post
+            state, evaluator, policy, touched, activations, tallies, end, received, ids, post, stated
         )
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:

@@ -9,6 +9,7 @@ from engine.decisions.batcher import DecisionBatcher
 from engine.placeholder_ids import WORDS
 from engine.ports.access_store import TicketStore
 from engine.ports.clock import Clock
+from engine.ports.consent_store import ConsentStore
 from engine.ports.cue_store import CueStore
 from engine.ports.decision_store import DecisionStore
 from engine.ports.health import SystemHealth
@@ -37,6 +38,7 @@ class Services:
     contacts: ContactSources
     log: EventLog
     decisions: DecisionStore
+    consents: ConsentStore
     cues: CueStore
     stats: StatsStore
     sent: SentStore

@@ -11,6 +11,7 @@ TOPS = ("engine", "models", "loadtest")
 
 WORDS = {
     "access",
+    "consent",
     "customer_id",
     "errors",
     "events",
@@ -39,7 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "customer_id",
         "kernels",
     },  # wire.py: what compiled code must know lies where its cache sees it change
-    "settings": {"access", "errors", "events"},
+    "consent": {"errors", "events"},
+    "settings": {"access", "consent", "errors", "events"},
     "settings_sources": {"errors", "settings", "settings_faults"},
     "settings_faults": {"errors"},
     "tls": {"errors", "settings"},
@@ -51,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "steps": set(),
     "traits": set(),
     # columns of records, as compiled code lays them out, and the name of a header
-    "ports": {"access", "customer_id", "errors", "events", "kernels", "post", "traits"},
+    "ports": {"access", "consent", "customer_id", "errors", "events", "kernels", "post", "traits"},
     "clock": {"ports"},
     "traffic": {"customer_id", "events"},
     "post": {"errors", "events"},

@@ -10,8 +10,8 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports.decision_store import Candidate, Reservation
-from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
+from engine.ports.decision_store import Candidate, Reservation, Taking
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, CustomerConsent, Timers
 from engine.ports.traits import Trait, TraitChange, TraitWord
 from engine.store.cue_entries import StreamPosition, parse
 from engine.store.memory import MemoryStore
@@ -21,6 +21,7 @@ from engine.traits import MOST_TRAITS, TraitValue
 PARTITIONS = 4
 CUES_KEPT = 1_000
 DAY_MS = 86_400_000
+TAKEN, CAPPED, UNCONSENTED = Taking.TAKEN, Taking.CAPPED, Taking.UNCONSENTED
 
 AnyStore = MemoryStore | RedisStore
 
@@ -51,6 +52,7 @@ def change(
     tallies: Mapping[str, int] | None = None,
     post: Mapping[str, str] | None = None,
     traits: Sequence[TraitChange] = (),
+    consents: Sequence[CustomerConsent] = (),
 ) -> Commit:
     rows, timers = rows or {}, timers or {}
     return Commit(
@@ -65,6 +67,7 @@ def change(
         tallies or {},
         post=post or {},
         traits=traits,
+        consents=consents,
     )
 
 
@@ -104,9 +107,10 @@ def candidate(
     at: int = 1_000,
     places: tuple[int, ...] = (),
     name: str = "",
+    needs: str = "",
 ) -> CueCandidate:
     """A cue; without `places` in the one slot of a `choice`, in its order there."""
-    return CueCandidate(offer, *cap, places, name, msgspec.json.encode(cue(customer, offer, at)))
+    return CueCandidate(offer, *cap, places, name, msgspec.json.encode(cue(customer, offer, at)), needs=needs)
 
 
 def choice(customer: str, *candidates: CueCandidate, at: int = 1_000) -> CueChoice:

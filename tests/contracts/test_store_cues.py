@@ -16,7 +16,9 @@ from engine.store.cue_entries import StreamPosition
 from engine.store.keys import DAY_S, HISTORY, RECENT_CUES
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
+    CAPPED,
     CUES_KEPT,
+    TAKEN,
     AnyStore,
     candidate,
     change,
@@ -397,7 +399,7 @@ async def test_a_decision_has_the_cap_as_well(store: AnyStore, writer: Writer) -
     (customer,) = customers_of(1, 1)
     await writer.write(1, ending(customer, 1_000, 6_000))
     wanted = [reservation(customer, Candidate("chat", *CAP), at=at, name=f"d{at}") for at in (5_999, 6_000, 7_000)]
-    assert [await store.reserve([one]) for one in wanted] == [[[False]], [[True]], [[False]]]
+    assert [await store.reserve([one]) for one in wanted] == [[[CAPPED]], [[TAKEN]], [[CAPPED]]]
     (view,) = await store.views([customer])
     assert view.history == {"chat": [6_000]}
 

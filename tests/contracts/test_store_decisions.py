@@ -10,7 +10,7 @@ import redis
 
 from engine.events import OutcomeName
 from engine.kernels.partition import partition_of
-from engine.ports.decision_store import Candidate
+from engine.ports.decision_store import Candidate, Taking
 from engine.ports.lesson_store import Lessons
 from engine.ports.offer_history import View
 from engine.settings import Redis
@@ -18,8 +18,10 @@ from engine.store.keys import HISTORY
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
+    CAPPED,
     DAY_MS,
     PARTITIONS,
+    TAKEN,
     AnyStore,
     candidate,
     change,
@@ -49,7 +51,7 @@ async def test_reserve_takes_each_candidate_its_cap_allows(store: AnyStore) -> N
     chat, free, never = Candidate("chat", 2, 1_000), Candidate("free", 0, 0), Candidate("never", 0, 1_000)
     # the same offer twice in one reservation counts twice
     taken = await store.reserve([reservation(customer, chat, free, never, chat, chat, at=5_000)])
-    assert taken == [[True, True, False, True, False]]
+    assert taken == [[TAKEN, TAKEN, CAPPED, TAKEN, CAPPED]]
     (view,) = await store.views([customer])
     assert view.history == {"chat": [5_000, 5_000], "free": [5_000]}
 
@@ -58,22 +60,22 @@ async def test_reserve_takes_each_candidate_its_cap_allows(store: AnyStore) -> N
 async def test_a_cap_looks_back_by_its_period(store: AnyStore, later: int, allowed: int) -> None:
     (customer,) = customers_of(0, 1)
     capped = Candidate("chat", 1, 1_000)
-    assert await store.reserve([reservation(customer, capped, at=10_000)]) == [[True]]
-    assert await store.reserve([reservation(customer, capped, at=10_000 + later)]) == [[allowed]]
+    assert await store.reserve([reservation(customer, capped, at=10_000)]) == [[TAKEN]]
+    assert await store.reserve([reservation(customer, capped, at=10_000 + later)]) == [[Taking(allowed)]]
 
 
 async def test_a_contact_ahead_of_the_moment_counts_too(store: AnyStore) -> None:
     (customer,) = customers_of(0, 1)
     capped = Candidate("chat", 1, 1_000)
     await store.reserve([reservation(customer, capped, at=10_000)])
-    assert await store.reserve([reservation(customer, capped, at=4_000)]) == [[False]]
+    assert await store.reserve([reservation(customer, capped, at=4_000)]) == [[CAPPED]]
 
 
 async def test_caps_are_each_customers_and_each_offers_own(store: AnyStore) -> None:
     one, two = customers_of(0, 2)
     chat, call = Candidate("chat", 1, 1_000), Candidate("call", 1, 1_000)
     wanted = [reservation(one, chat, name="a"), reservation(two, chat, name="b"), reservation(one, chat, call)]
-    assert await store.reserve(wanted) == [[True], [True], [False, True]]
+    assert await store.reserve(wanted) == [[TAKEN], [TAKEN], [CAPPED, TAKEN]]
     assert await store.reserve([]) == []
 
 
@@ -81,13 +83,15 @@ async def test_answers_keep_the_order_of_reservations_over_partitions(store: Any
     names = list(itertools.chain(*zip(*(customers_of(p, 3) for p in range(PARTITIONS)), strict=True)))
     await store.reserve([reservation(name, Candidate("chat", 1, 10)) for name in names[::2]])
     wanted = [reservation(name, Candidate("chat", 1, 10), Candidate("free", 0, 0)) for name in names]
-    assert await store.reserve(wanted) == [[index % 2 == 1, True] for index in range(len(names))]
+    assert await store.reserve(wanted) == [[Taking(index % 2), TAKEN] for index in range(len(names))]
 
 
 async def test_more_reservations_than_one_call_takes(store: AnyStore) -> None:
     names = [name for partition in range(PARTITIONS) for name in customers_of(partition, 40)]
     wanted = [reservation(name, *[Candidate("chat", 1, 10)] * (index % 3)) for index, name in enumerate(names)]
-    assert await store.reserve(wanted) == [[[], [True], [True, False]][index % 3] for index in range(len(names))]
+    assert await store.reserve(wanted) == [
+        [[], [TAKEN], [TAKEN, CAPPED]][index % 3] for index in range(len(names))
+    ]
     assert [await store.decision(one.decision_id) for one in wanted] == [one.record for one in wanted]
 
 
@@ -95,7 +99,7 @@ async def test_fifty_at_once_never_pass_a_cap_of_three(store: AnyStore) -> None:
     (customer,) = customers_of(3, 1)
     wanted = [reservation(customer, Candidate("chat", 3, DAY_MS), at=1_000 + i, name=str(i)) for i in range(50)]
     taken = await asyncio.gather(*(store.reserve([one]) for one in wanted))
-    assert sum(answer == [[True]] for answer in taken) == 3
+    assert sum(answer == [[TAKEN]] for answer in taken) == 3
 
 
 async def test_a_history_keeps_the_newest_times_in_order(store: AnyStore) -> None:
@@ -113,7 +117,7 @@ async def test_a_large_cap_is_still_kept(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     capped = Candidate("banner", HISTORY + 8, DAY_MS)
     taken = await store.reserve([reservation(customer, capped, at=i, name=str(i)) for i in range(1, HISTORY + 11)])
-    assert taken == [[True]] * (HISTORY + 8) + [[False]] * 2
+    assert taken == [[TAKEN]] * (HISTORY + 8) + [[CAPPED]] * 2
 
 
 async def test_records_are_found_by_their_id(store: AnyStore) -> None:
@@ -225,6 +229,6 @@ async def test_cues_and_decisions_share_their_caps(store: AnyStore) -> None:
     epoch = (await store.claim(1)).epoch
     cues = [choice(customer, candidate(customer, cap=(1, 500)))]
     assert await store.commit(change(epoch, 0, 1, cues=cues)) == [[0]]
-    assert await store.reserve([reservation(customer, Candidate("chat", 1, 500), at=1_400)]) == [[False]]
+    assert await store.reserve([reservation(customer, Candidate("chat", 1, 500), at=1_400)]) == [[CAPPED]]
     (view,) = await store.views([customer])
     assert view.history == {"chat": [1_000]}

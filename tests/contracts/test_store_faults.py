@@ -15,7 +15,7 @@ import redis
 from engine.customer_id import customer_id
 from engine.errors import BadReply, BadSettings, Fenced, Unavailable
 from engine.ports.cue_store import TakenCue
-from engine.ports.decision_store import Candidate
+from engine.ports.decision_store import Candidate, Taking
 from engine.ports.lesson_store import Lessons
 from engine.ports.stream_store import Commit, Position
 from engine.settings import Redis
@@ -174,7 +174,7 @@ async def test_an_empty_redis_gets_its_functions_and_refuses_the_old_owner(
     again = await own_store.claim(1)
     assert (again.offset, again.previous) == (0, 0)
     assert again.epoch > epoch
-    assert await own_store.reserve([reservation(customer, Candidate("chat", 1, 9))]) == [[True]]
+    assert await own_store.reserve([reservation(customer, Candidate("chat", 1, 9))]) == [[Taking.TAKEN]]
 
 
 async def test_lessons_of_a_redis_that_came_back_older_are_read_anew(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from engine.clock import wall_ms
+from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import customer_id
 from engine.errors import Fenced
 from engine.events import Outcome, OutcomeName
@@ -18,7 +19,7 @@ from engine.ports.clock import ClockAnchor
 from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate
 from engine.ports.lesson_store import LessonBound, Withdrawn
-from engine.ports.stream_store import CueChoice, Position
+from engine.ports.stream_store import CueChoice, CustomerConsent, Position
 from engine.settings import Redis
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
@@ -34,14 +35,27 @@ partitions = st.integers(0, PARTITIONS - 1)
 moments = st.integers(0, 40)
 offers = st.sampled_from(["chat", "call", "a|b", "7", "ü"])
 caps = st.tuples(st.integers(0, 3), st.sampled_from([0, 5, 20]))
-candidates = st.lists(st.tuples(offers, caps), max_size=3)
+candidates = st.lists(
+    st.tuples(offers, caps, st.sampled_from(["", "0!marketing/web", "2!marketing/web"])), max_size=3
+)
 places = st.tuples(st.integers(0, 3), st.integers(0, 3))
 ends = st.sampled_from([0, 0, 1, 3, 20])  # how long after it a cue ends, 0: it was given for good
-placed = st.lists(st.tuples(offers, caps, places, ends), max_size=5)
+needs = st.sampled_from(
+    ["", "", "0!marketing/web", "1!marketing/web", "2!marketing/web", "1!marketing/web 0!a/email"]
+)
+placed = st.lists(st.tuples(offers, caps, places, ends, needs), max_size=5)
+stated = st.lists(
+    st.builds(
+        ConsentStatement, st.sampled_from(["marketing", "a"]), st.sampled_from(["web", "email"]),
+        st.sampled_from(ConsentState), moments,
+    ),
+    max_size=3,
+)  # fmt: skip
 payloads = st.binary(max_size=8)
 
-Offered = tuple[str, tuple[int, int]]  # an offer and its cap
-Placed = tuple[str, tuple[int, int], tuple[int, int], int]  # an offer, its cap, its place in two slots, its end
+Offered = tuple[str, tuple[int, int], str]  # an offer, its cap, and the consents that it needs
+# an offer, its cap, its place in two slots, its end, and the consents that it needs
+Placed = tuple[str, tuple[int, int], tuple[int, int], int, str]
 Chosen = tuple[int, int, list[Placed], bool]
 
 
@@ -101,6 +115,7 @@ class Twins(RuleBasedStateMachine):
         chosen=st.lists(st.tuples(st.integers(0, 1), moments, placed, st.booleans()), max_size=3),
         tallies=st.dictionaries(st.sampled_from(["events", "applied"]), st.integers(0, 9)),
         post=st.dictionaries(st.sampled_from(["mails", "out.1", "had.2.0"]), st.sampled_from(["0", "0-7 9-12"])),
+        consents=stated,
     )
     def commit(
         self,
@@ -112,6 +127,7 @@ class Twins(RuleBasedStateMachine):
         chosen: list[Chosen],
         tallies: dict[str, int],
         post: dict[str, str],
+        consents: list[ConsentStatement],
     ) -> None:
         offset = self.at[partition]
         cues = [self.choice(partition, *one) for one in chosen]
@@ -127,6 +143,7 @@ class Twins(RuleBasedStateMachine):
                 cues=cues,
                 tallies=tallies,
                 post=post,
+                consents=[CustomerConsent(NAMES[2 * partition].encode(), one) for one in consents],
             )
             for epoch in self.epochs[partition]
         ]
@@ -146,9 +163,12 @@ class Twins(RuleBasedStateMachine):
         self.decisions.append(name)
         sent = [
             msgspec.structs.replace(
-                candidate(customer, offer, cap, at, slots, name), record=b"kept" * keep, ends=end and at + end
+                candidate(customer, offer, cap, at, slots, name),
+                record=b"kept\x90" * keep,
+                ends=end and at + end,
+                needs=need,
             )
-            for offer, cap, slots, end in wanted
+            for offer, cap, slots, end, need in wanted
         ]
         return CueChoice(customer.encode(), at, tuple(sent))
 
@@ -156,11 +176,15 @@ class Twins(RuleBasedStateMachine):
     def reserve(self, wanted: list[tuple[str, int, list[Offered], bytes]]) -> None:
         reservations = []
         for customer, at, offered, record in wanted:
-            taken = [Candidate(offer, *cap) for offer, cap in offered]
+            taken = [Candidate(offer, *cap, need) for offer, cap, need in offered]
             one = reservation(customer, *taken, at=at, name=f"d{len(self.decisions)}", record=record)
             self.decisions.append(one.decision_id)
             reservations.append(one)
         self.both("reserve", reservations)
+
+    @rule(name=st.sampled_from(NAMES), statements=stated)
+    def state_consents(self, name: str, statements: list[ConsentStatement]) -> None:
+        self.both("state_consents", customer_id(name), statements)
 
     @rule(taken=st.lists(st.builds(TakenCue, st.sampled_from(NAMES), offers, moments), max_size=8))
     def take_cues(self, taken: list[TakenCue]) -> None:
@@ -169,7 +193,7 @@ class Twins(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), now=moments)
     def take_one_of_those_given(self, name: str, now: int) -> None:
         (view,) = self.loop.run_until_complete(self.memory.views([customer_id(name)]))
-        given = [(offer, times[0]) for offer, times in view.given(now).items()]
+        given = [(offer, times[0]) for offer, times in view.offers_given(now).items()]
         self.both("take_cues", [TakenCue(customer_id(name), *one) for one in given[:1]])
 
     @precondition(lambda self: self.decisions)

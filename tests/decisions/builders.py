@@ -28,7 +28,8 @@ offers:
      say: "{session.bursts} bursts", cap: {max: 2, period: 1d}}
   - {id: cart-help, kind: serve, channels: [web], when: carted and cart.value > 50, value: 40, propensity: 0.2,
      say: "Your cart of {cart.value:money}", cap: {max: 1, period: 7d}}
-  - {id: newsletter, kind: nurture, channels: [web, email], when: true, value: 1, propensity: 0.1, say: Read on}
+  - {id: newsletter, kind: nurture, purpose: service, channels: [web, email], when: true, value: 1,
+     propensity: 0.1, say: Read on}
   - {id: guide, kind: ask, channels: [web], when: bursty or carted, value: 5, propensity: 0.2, say: A guide}
   - {id: vip-call, kind: retain, channels: [agent], when: purchases.count >= 5, value: 90, propensity: 0.2,
      boost: 2, say: Call them}

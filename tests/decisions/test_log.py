@@ -13,6 +13,7 @@ from engine.decisions.request import DecisionRequest
 from engine.decisions.reservation import PendingDecision
 from engine.decisions.response import answer, fallback
 from engine.events import Reason
+from engine.ports.decision_store import Taking
 from tests.decisions.builders import NOW
 from tests.decisions.test_response import BOOK, FULL, POLICY, ranked
 
@@ -45,7 +46,7 @@ def test_a_logged_decision_has_the_numbers_and_reasons_of_its_answer(request_: D
 def test_after_a_refusal_every_other_offer_keeps_its_reason() -> None:
     request = DecisionRequest("web", ADA, limit=1, explain=True)
     decision = PendingDecision(request, ranked(request, cart_items=0), "3-id", 0)
-    assert decision.refused([False])
+    assert decision.refused([Taking.CAPPED])
     found = decision.answer("€")
     assert [offer.offer_id for offer in found.offers] == ["guide"]
     assert {one.offer_id: f"{one.stage}.{one.code}" for one in found.suppressed} == {

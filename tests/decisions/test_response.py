@@ -22,6 +22,7 @@ from engine.decisions.response import answer, fallback
 from engine.errors import BadState
 from engine.events import Reason
 from engine.kernels.catalogue import FEATURES
+from engine.ports.decision_store import Taking
 from engine.rulebook.directory import compile_texts
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
 
@@ -181,18 +182,18 @@ def test_a_record_of_a_stranger_is_refused(stored: bytes) -> None:
 def test_what_is_refused_falls_to_the_next() -> None:
     decision = pending(DecisionRequest("web", customer_id("ada"), limit=2))
     assert [c.offer_id for c in decision.reservation().candidates] == ["cart-help", "chat"]
-    assert decision.refused([False, True])
+    assert decision.refused([Taking.CAPPED, Taking.TAKEN])
     again = decision.reservation()
     assert [c.offer_id for c in again.candidates] == ["guide"]
     assert [one.offer_id for one in read_record(again.record).given] == ["chat", "guide"]
     assert read_record(again.record).capped == ("cart-help",)
-    assert not decision.refused([True])
+    assert not decision.refused([Taking.TAKEN])
     assert [offer.offer_id for offer in decision.answer("€").offers] == ["chat", "guide"]
 
 
 def test_when_all_is_refused_the_record_says_so_too() -> None:
     decision = pending(DecisionRequest("agent", customer_id("ada"), explain=True))
-    assert decision.refused([False])
+    assert decision.refused([Taking.CAPPED])
     last = decision.reservation()
     assert last.candidates == ()
     assert read_record(last.record).given == ()

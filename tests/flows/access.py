@@ -24,6 +24,7 @@ QUEUED = {
 }
 BATCH = {"batch": [{"type": "track", **EVENT}]}
 QUESTION = {"customerId": "ann", "channel": "web"}
+CONSENT = {"consent": [{"channel": "email", "state": "granted"}]}
 OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
 
 #: Address -> the scope it needs (None: nothing), its body, and the status for whoever has the scope.
@@ -40,6 +41,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),
     ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
+    ("PUT", "/v1/customers/{id}/consent"): (Scope.CUSTOMERS_WRITE, CONSENT, 200),
     ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
     ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),
     ("POST", "/v1/stream-tickets"): (Scope.CUES_READ, {"customerId": "ann"}, 200),

@@ -147,6 +147,7 @@ class Process:
             contacts=configured_contacts(self.settings, limits),
             log=self.log,
             decisions=self.store,
+            consents=self.store,
             cues=self.store,
             stats=self.store,
             sent=self.sent or self.store,

@@ -16,7 +16,7 @@ from engine.decisions.policy import make_policy
 from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import BadState, Unavailable
 from engine.meter import PrometheusMeter
-from engine.ports.decision_store import Reservation
+from engine.ports.decision_store import Reservation, Taking
 from engine.ports.offer_history import View
 from engine.ports.stream_store import Commit, Timers
 from engine.rulebook.directory import compile_texts
@@ -55,7 +55,7 @@ class CountingStore(MemoryStore):
         await asyncio.sleep(0)
         return await super().views(customers)
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         self.reserved.append(len(reservations))
         return await super().reserve(reservations)
 
@@ -72,7 +72,7 @@ class SilentStore(MemoryStore):
         await self.released.wait()
         return await super().views(customers)
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         self.reserved += len(reservations)
         return await super().reserve(reservations)
 
@@ -244,7 +244,7 @@ async def test_a_decision_that_became_late_while_its_caps_were_taken_counts_once
 
         go = asyncio.Event()
 
-        async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+        async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
             await self.go.wait()
             return await super().reserve(reservations)
 

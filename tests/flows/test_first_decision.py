@@ -19,7 +19,7 @@ from engine.decisions.request import Answer, DecisionRequest
 from engine.errors import Unavailable
 from engine.events import CHANNELS
 from engine.meter import PrometheusMeter
-from engine.ports.decision_store import Reservation
+from engine.ports.decision_store import Reservation, Taking
 from engine.ports.offer_history import View
 from engine.store.memory import MemoryStore
 from tests.flows.api import PARTITIONS, StillClock, rules, settings
@@ -41,7 +41,7 @@ class Watched(MemoryStore):
         self.views_read += len(customers)
         return await super().views(customers)
 
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[bool]]:
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         raise AssertionError("a rehearsal writes nothing")
 
 

@@ -145,7 +145,7 @@ REQUESTS = [
     (*address, mode)
     for address in OPERATIONS
     for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
-    if mode is GenerationMode.POSITIVE or address[0] == "POST" or "{id}" in address[1]
+    if mode is GenerationMode.POSITIVE or address[0] in ("POST", "PUT") or "{id}" in address[1]
 ]
 
 

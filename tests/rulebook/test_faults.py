@@ -31,6 +31,10 @@ SHARE = "propensity must lie between 0 and 1"
 QUOTES = "put the text in quotes:"
 BEHIND = "a comment goes behind the closing quote"
 CAP = "10: cap must be a mapping with max, period"
+CONSENT = (
+    "consent is no feature: it is looked up where an offer is given. Leave it out, and let the offer name what it "
+    "needs, as in purpose: marketing"
+)
 PERIOD = "must be a period such as 7d, 12h, 30min or 90s"
 
 
@@ -55,6 +59,10 @@ def when(condition: str) -> list[str]:
         ("session.burst > 3", "1: no feature 'session.burst'; did you mean session.bursts"),
         ("bursts > 3", "1: no feature or number 'bursts'; did you mean session.bursts?"),
         ("cart.items > 1 and busty", "20: no indicator 'busty'"),
+        ("consent", f"1: {CONSENT}"),
+        ("cart.items > 1 and consent.email == 1", f"20: {CONSENT}"),
+        ("not consent(1)", f"5: {CONSENT}"),
+        ("cart.items > 0 or 1 < consent.marketing.web", f"23: {CONSENT}"),
         ("session.bursts", "1: session.bursts is a number: compare it, as in session.bursts > 0"),
         ("cart.items + 1 > 3", "1: arithmetic takes numbers only, no features"),
         ("cart.items > minutes(3)", "14: cart.items is not a time (a count)"),
@@ -416,3 +424,22 @@ def test_a_fault_of_a_field_says_what_to_write_instead(line: str, expected: str)
     text = "".join(kept for kept in OFFER.splitlines(True) if not kept.startswith(f"    {key}:"))
     row = text.count("\n") + (2 if "\n" in line else 1)
     assert faults(f"{text}    {line}\n") == [f"a.yaml:{row}:{expected}".replace(": ", ": one: ", 1)]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "fault"),
+    [
+        ("Marketing", "purpose 'Marketing' may hold up to 32 lower case letters"),
+        ("1", "purpose must be text"),
+        ("a" * 33, f"purpose '{'a' * 33}' may hold up to 32 lower case letters"),
+    ],
+)
+def test_purposes_that_are_none(purpose: str, fault: str) -> None:
+    (found,) = faults(f"{OFFER}    purpose: {purpose}\n")
+    assert found.startswith(f"a.yaml:9:14: one: {fault}")
+
+
+def test_an_indicator_is_not_called_consent() -> None:
+    assert faults("indicators: [{name: consent, when: cart.items > 0}]\n") == [
+        "a.yaml:1:21: consent: is a word of the rule language"
+    ]

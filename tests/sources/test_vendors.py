@@ -207,7 +207,22 @@ def test_asterisk(event: dict[str, Any], kind: Kind | None) -> None:
 
 
 def test_outcomes_of_emails() -> None:
-    names = ("processed", "delivered", "open", "click", "bounce", "unsubscribe", "typo")
+    names = (
+        "processed",
+        "delivered",
+        "open",
+        "click",
+        "bounce",
+        "spamreport",
+        "group_unsubscribe",
+        "resubscribe",
+        "typo",
+    )
+    consents = {
+        "spamreport": Kind.CONSENT_REVOKED,
+        "group_unsubscribe": Kind.CONSENT_REVOKED,
+        "resubscribe": Kind.CONSENT_GRANTED,
+    }
     sent = [
         {
             "email": "ann@example.com", "timestamp": NOW // SECOND, "event": name, "sg_event_id": f"e{number}",
@@ -219,7 +234,9 @@ def test_outcomes_of_emails() -> None:
     assert isinstance(last, LeftOut)
     for number, (name, one) in enumerate(zip(names, found, strict=False)):
         assert isinstance(one, Message)
-        assert (one.customer, one.event.id, one.event.kind) == ("ann", f"e{number}", Kind.CONTACT_OUTCOME)
+        kind, stated = consents.get(name, Kind.CONTACT_OUTCOME), ("marketing", "email")
+        assert (one.customer, one.event.id, one.event.kind) == ("ann", f"e{number}", kind)
+        assert (one.event.item, one.event.category) == (stated if name in consents else ("", ""))
         assert vars_of(one) == ("m-1", ContactChannel.EMAIL, "", "", name)
 
 

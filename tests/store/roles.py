@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from engine.access import KeyRecord, Trust
+from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import OutcomeName
@@ -18,7 +19,7 @@ from engine.ports.decision_store import Candidate
 from engine.ports.health import WorkerReport
 from engine.ports.lesson_store import LessonBound
 from engine.ports.link_store import CountedLink
-from engine.ports.stream_store import Pause
+from engine.ports.stream_store import CustomerConsent, Pause
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
 from engine.store.keys import RedisKeys
@@ -57,7 +58,8 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     )
     await store.commit(change(at.epoch, at.offset + 1, at.offset + 1, traits=too_many_traits(CUSTOMER)))
     await store.due(PARTITION, 10, 10)
-    await store.commit(change(at.epoch, at.offset + 1, at.offset + 2, timers={name: 0}))
+    stated = CustomerConsent(name, ConsentStatement("marketing", "web", ConsentState.REVOKED, NOW))
+    await store.commit(change(at.epoch, at.offset + 1, at.offset + 2, timers={name: 0}, consents=[stated]))
     await store.intake(PARTITION)
     await store.pause(PARTITION, Pause(at.offset + 2, 10, 3, "why"))
     words = redis.words_kept
@@ -75,6 +77,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
     """Decisions, cues, pages, health, callers' keys and quotas, repeats of batches."""
     await store.views([CUSTOMER])
     await store.reserve([reservation(CUSTOMER, Candidate("chat", 1, 1_000))])
+    await store.state_consents(CUSTOMER, [ConsentStatement("marketing", "email", ConsentState.GRANTED, NOW)])
     await store.decision(DECISION)
     await store.traits(CUSTOMER)
     await store.take_cues([TakenCue(CUSTOMER, "chat", 1, DECISION)])

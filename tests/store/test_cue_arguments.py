@@ -18,7 +18,7 @@ def choices(draw: st.DrawFn) -> CueChoice:
     slots = draw(st.integers(1, 3))
     places = st.tuples(*[st.integers(0, 3)] * slots)
     candidates = st.builds(
-        CueCandidate, st.text(), NUMBERS, NUMBERS, places, st.text(), st.binary(), st.binary(), NUMBERS
+        CueCandidate, st.text(), NUMBERS, NUMBERS, places, st.text(), st.binary(), st.binary(), NUMBERS, st.text()
     )
     return CueChoice(draw(st.binary(max_size=300)), draw(NUMBERS), tuple(draw(st.lists(candidates, max_size=4))))
 
@@ -42,5 +42,5 @@ def plain(choice: CueChoice) -> list[bytes | str | int]:
     found: list[bytes | str | int] = [choice.customer, choice.at, slots, len(choice.candidates)]
     for cue in choice.candidates:
         found += [cue.offer_id, cue.cap_max, cue.cap_period_ms, cue.ends]
-        found += [cue.decision_id, cue.payload, cue.record, *cue.places]
+        found += [cue.decision_id, cue.payload, cue.record, cue.needs, *cue.places]
     return found

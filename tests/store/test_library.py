@@ -18,6 +18,7 @@ def test_the_library_has_the_facts_that_python_has() -> None:
         library.CUES,
         library.RESERVE,
         library.TAKEN,
+        library.CONSENT,
         library.LEARN,
         library.NAME,
         library.ADMIT_LESSON,

@@ -34,12 +34,15 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
         """The offers to give, best first."""
         return self.survivors.given
 
-    def without(self, refused: Collection[int]) -> FunnelResult:
-        """The same, had the caps of `refused` been reached: the next offers take their places."""
-        left = self.survivors
-        contactable = [offer for offer in left.contactable if offer not in refused]
+    def without(self, capped: Collection[int], unconsented: Collection[int] = ()) -> FunnelResult:
+        """The same, had the caps of `capped` been reached and were consent to `unconsented` missing: the next
+        offers take their places."""
+        left, consented = self.survivors, self.survivors.consented
+        contactable = [offer for offer in left.contactable if offer not in capped and offer not in unconsented]
+        if unconsented:
+            consented = [offer for offer in consented if offer not in unconsented]
         given = self.ranking.arm.arbitration.select(contactable, self.slots)
-        left = Survivors(left.available, left.triggered, left.applicable, contactable, given)
+        left = Survivors(left.available, left.triggered, left.applicable, consented, contactable, given)
         return FunnelResult(
             self.policy, self.ranking, self.values, left, self.slots, self.now, self.packed, self.weights,
             self.priorities,

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.decisions.funnel.result import FunnelResult
-from engine.decisions.funnel.stages import History, Holds, Positions, applicability, contact
+from engine.decisions.funnel.stages import History, Holds, Positions, applicability, consent, contact
 from engine.decisions.funnel.survivors import Survivors
 from engine.decisions.policy import ChannelRanking, Policy
 from engine.decisions.record import pack_features
@@ -58,7 +58,7 @@ def funnel(
     order: Positions,
     values: list[float],
     holds: Holds,
-    history: History,
+    history: History | None,
     slots: int,
     now: int,
     packed: bytes,
@@ -69,13 +69,16 @@ def funnel(
     stages, at `now` (epoch ms).
 
     ``values`` (the features, F; ``packed`` as stored) and ``holds`` (bool[O], the offers' rules) are the
-    customer's, `history` is empty where only the store knows it.
+    customer's, `history` is None where only the store knows it.
     """
     triggered = order if isinstance(order, tuple) else ranking.available
     applicable = applicability(order, holds)
-    contactable = contact(applicable, policy.rulebook.offers, history, now)
+    consented = contactable = applicable
+    if history is not None:
+        consented = consent(applicable, ranking.needs, ranking.consents, history)
+        contactable = contact(consented, policy.rulebook.offers, history, now)
     given = ranking.arm.arbitration.select(contactable, slots)
-    survivors = Survivors(ranking.available, triggered, applicable, contactable, given)
+    survivors = Survivors(ranking.available, triggered, applicable, consented, contactable, given)
     return FunnelResult(policy, ranking, values, survivors, slots, now, packed, weights, priorities)
 
 

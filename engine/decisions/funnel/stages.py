@@ -11,13 +11,14 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.consent import ConsentNeed, Levels, allows
 from engine.rulebook.model import Cap, Offer, Rulebook
 
 #: Offers, best first, and which offers' rules hold: as arrays, or as a tuple and a list.
 Positions = NDArray[np.intp] | tuple[int, ...]
 Holds = NDArray[np.bool_] | list[bool]
 
-#: Offer id -> when it was given to this customer (epoch ms, ascending).
+#: Offer id -> when it was given to this customer (epoch ms, ascending); and the consents, by their names.
 History = Mapping[str, Sequence[int]]
 
 
@@ -37,6 +38,17 @@ def applicability(positions: Positions, holds: Holds) -> list[int]:
         return [offer for offer in positions if holds[offer]]
     passed: list[int] = positions[np.asarray(holds)[positions]].tolist()
     return passed
+
+
+def consent(
+    positions: list[int], needs: Sequence[ConsentNeed | None], asked: Levels, history: History
+) -> list[int]:
+    """Offers whose needs (one an offer) the consents in `history` allow; `asked` are all needs that there are. The
+    store asks again when it takes the cap."""
+    refused = {name for name, level in asked.items() if not allows(history.get(name, ()), level)}
+    if not refused:
+        return positions
+    return [i for i in positions if (need := needs[i]) is None or need.name not in refused]
 
 
 def contact(positions: list[int], offers: Sequence[Offer], history: History, now: int) -> list[int]:

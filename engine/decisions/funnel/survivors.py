@@ -13,6 +13,7 @@ STAGES: dict[str, Reason] = {
     "available": Reason.CHANNEL_MISMATCH,
     "triggered": Reason.NOT_TRIGGERED,
     "applicable": Reason.NOT_APPLICABLE,
+    "consented": Reason.NO_CONSENT,
     "contactable": Reason.CAP_PERIOD,
     "given": Reason.OUTRANKED,
 }
@@ -27,15 +28,23 @@ class Survivors(msgspec.Struct, frozen=True, gc=False):
     available: Sequence[int]
     triggered: Sequence[int]
     applicable: Sequence[int]
+    consented: Sequence[int]
     contactable: Sequence[int]
     given: Sequence[int]
 
     @property
     def capped(self) -> Sequence[int]:
         """The offers that only a cap held back."""
-        if self.contactable is self.applicable:
+        if self.contactable is self.consented:
             return ()
-        return [offer for offer in self.applicable if offer not in self.contactable]
+        return [offer for offer in self.consented if offer not in self.contactable]
+
+    @property
+    def unconsented(self) -> Sequence[int]:
+        """The offers that are kept back because consent is missing."""
+        if self.consented is self.applicable:
+            return ()
+        return [offer for offer in self.applicable if offer not in self.consented]
 
     def dropped(self, offers: int) -> dict[int, Reason]:
         """The reason of each of `offers` (their number) that was not given."""
@@ -54,7 +63,8 @@ def drop_counts(decisions: Sequence[Survivors], offers: int) -> dict[Reason, int
         left[0] += len(one.available)
         left[1] += len(one.triggered)
         left[2] += len(one.applicable)
-        left[3] += len(one.contactable)
-        left[4] += len(one.given)
+        left[3] += len(one.consented)
+        left[4] += len(one.contactable)
+        left[5] += len(one.given)
     before = [offers * len(decisions), *left]
     return {reason: before[i] - left[i] for i, reason in enumerate(STAGES.values())}

@@ -19,7 +19,15 @@ import msgspec
 from engine.rulebook.faults import shown, suggestion
 from engine.rulebook.language import slips
 from engine.rulebook.language.numerals import WORDS
-from engine.rulebook.language.quantity import UNIT_SECONDS, Quantity, Refused, dotted, quantity, word
+from engine.rulebook.language.quantity import (
+    UNIT_SECONDS,
+    Quantity,
+    Refused,
+    dotted,
+    quantity,
+    refuse_consent,
+    word,
+)
 from engine.state.catalogue import BY_NAME, Feature
 
 LONGEST = 4_000
@@ -189,6 +197,7 @@ class _Reader:
         return self._name(node)
 
     def _name(self, node: ast.expr) -> Condition:
+        refuse_consent(node)
         name = dotted(node)
         if name is None:
             raise Refused(node, f"{word(node)} is no condition{_again(node)}")
@@ -263,6 +272,7 @@ class _Reader:
         return quantity.value / UNIT_SECONDS[feature.unit] + 0.0
 
     def _operand(self, node: ast.expr) -> Feature | Quantity:
+        refuse_consent(node)
         name = dotted(node)
         if name is None:
             return quantity(node)

@@ -37,6 +37,10 @@ class Refused(Exception):
         self.reason = reason
 
 
+#: No condition may name it.
+CONSENT = "consent"
+
+
 def dotted(node: ast.expr) -> str | None:
     """``a.b`` for a name or an attribute of a name."""
     if isinstance(node, ast.Name):
@@ -44,6 +48,17 @@ def dotted(node: ast.expr) -> str | None:
     if isinstance(node, ast.Attribute) and (front := dotted(node.value)):
         return f"{front}.{node.attr}"
     return None
+
+
+def refuse_consent(node: ast.expr) -> None:
+    """Raises `Refused` where a condition names consent: it lies beside the offer history, and no row has it."""
+    name = dotted(node.func if isinstance(node, ast.Call) else node)
+    if name is not None and name.partition(".")[0] == CONSENT:
+        raise Refused(
+            node,
+            "consent is no feature: it is looked up where an offer is given. Leave it out, and let the offer name "
+            "what it needs, as in purpose: marketing",
+        )
 
 
 def quantity(node: ast.expr) -> Quantity:

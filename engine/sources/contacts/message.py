@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 import msgspec
 
+from engine.consent import MARKETING
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent
 from engine.events import (
@@ -21,8 +22,10 @@ from engine.events import (
     Message,
 )
 from engine.events import ContactChannel as Channel
+from engine.kernels.wire import FIRST_INSTRUCTION_KIND
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.found import NOTHING, Found
+from engine.sources.contacts.vocabulary import CONSENT_CHANNELS
 from engine.sources.segment.ids import identifier
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.values import leave_out, money, side_text
@@ -62,6 +65,7 @@ def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
         _side(facts.agent, left_out),
         _side(facts.reason, left_out),
     )
+    purpose, consented = _consent(facts)
     stated = epoch_ms(facts.time.value, facts.time.field)
     at = within(happened_at(stated, None, receipt.now), receipt.now, facts.time.field)
     return Message(
@@ -71,6 +75,8 @@ def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
             int(facts.kind),
             kept(at, limits.earliest_ms, limits.latest_ms, facts.time.field),
             _id(facts, contact, stated, receipt.fallback_id, limits, left_out),
+            purpose,
+            consented,
             value=_score(facts),
             received_at=receipt.received_at,
             engine_at=engine_time(receipt.received_at, receipt.now),
@@ -119,6 +125,16 @@ def _id(
 
 def _side(found: Found, left_out: list[LeftOut]) -> str:
     return side_text(found.value, found.field, left_out)
+
+
+def _consent(facts: Facts) -> tuple[str, str]:
+    """The purpose and the channel of offers that consent is given to or taken from; empty of all else. Raises
+    `BadEvent`."""
+    if facts.kind < FIRST_INSTRUCTION_KIND:
+        return "", ""
+    if facts.channel not in CONSENT_CHANNELS:
+        raise BadEvent("bad_field", "nothing says which channel the customer unsubscribes from", "channel")
+    return MARKETING, CONSENT_CHANNELS[facts.channel]
 
 
 def _score(facts: Facts) -> float:

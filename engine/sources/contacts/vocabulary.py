@@ -18,6 +18,16 @@ KINDS: dict[str, Kind] = {
     "callback_asked": Kind.CALLBACK_ASKED,
     "outcome": Kind.CONTACT_OUTCOME,
     "surveyed": Kind.CONTACT_SURVEYED,
+    "unsubscribed": Kind.CONSENT_REVOKED,
+    "subscribed": Kind.CONSENT_GRANTED,
+}
+
+#: By what a contact is made -> the channel of offers that a customer unsubscribes from by it.
+CONSENT_CHANNELS: dict[ContactChannel, str] = {
+    ContactChannel.VOICE: "agent",
+    ContactChannel.CHAT: "web",
+    ContactChannel.EMAIL: "email",
+    ContactChannel.MESSAGING: "app",
 }
 
 CHANNELS: dict[str, ContactChannel] = {

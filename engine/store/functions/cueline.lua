@@ -8,6 +8,7 @@ local RECENT_CUES = $RECENT_CUES
 local DAY_S = $DAY_S
 local KEPT_S = $KEPT_S
 local MOST_TRAITS, MARK, ORDER, PLACE = $MOST_TRAITS, $MARK, $ORDER, $PLACE
+local FIELDS = 8 -- arguments of a cue's candidate before its places
 
 local function load_history(key)
   local packed = redis.call('GET', key)
@@ -34,6 +35,19 @@ end
 -- Whether the offer's cap leaves room (period 0: no cap).
 local function allowed(history, offer, max, period, at)
   return period <= 0 or recent(history[offer] or {}, period, at) < max
+end
+
+-- Consents stand in a history as well, under `!<purpose>/<channel>`: when one was last revoked, granted and confirmed
+-- (0: never). Whether they allow all that `needs` asks for: of each consent a level (0: not revoked, 1: granted,
+-- 2: confirmed) and its name, with blanks between. As `allows` of consent.py.
+local function consented(history, needs)
+  for level, name in string.gmatch(needs, '(%d)(%S+)') do
+    local revoked, granted, confirmed = unpack(history[name] or {0, 0, 0})
+    if level ~= '0' or revoked > 0 then
+      if granted <= revoked or level == '2' and confirmed <= revoked then return false end
+    end
+  end
+  return true
 end
 
 -- Web cues that no stream has taken stand in a history as well, under their offer's name and a question mark: when it
@@ -98,20 +112,23 @@ local function take(history, offer, max, period, at, ends)
 end
 
 -- The offer that fills each slot: of the candidates from `first` to `last` whose cap allows it the one with the
--- lowest place in that slot. A candidate's places stand behind its seven other arguments.
+-- lowest place in that slot; and the offers that are kept back because consent is missing. A candidate's places stand
+-- behind its `FIELDS` other arguments.
 local function fill(history, args, first, last, slots, at)
-  local offers, places = {}, {}
-  for c = first, last, 7 + slots do
-    if allowed(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then
+  local offers, places, without = {}, {}, {}
+  for c = first, last, FIELDS + slots do
+    if not consented(history, args[c + 7]) then
+      if without[#without] ~= args[c] then without[#without + 1] = args[c] end
+    elseif allowed(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at) then
       for slot = 1, slots do
-        local place = tonumber(args[c + 6 + slot])
+        local place = tonumber(args[c + FIELDS - 1 + slot])
         if place > 0 and (not places[slot] or place < places[slot]) then
           offers[slot], places[slot] = args[c], place
         end
       end
     end
   end
-  return offers
+  return offers, without
 end
 
 -- Whether candidate `c` is for the very slots, one or more, that its offer fills.
@@ -119,7 +136,7 @@ local function fits(args, c, slots, offers)
   local any = false
   for slot = 1, slots do
     local fills = offers[slot] == args[c]
-    if fills ~= (tonumber(args[c + 6 + slot]) > 0) then return false end
+    if fills ~= (tonumber(args[c + FIELDS - 1 + slot]) > 0) then return false end
     any = any or fills
   end
   return any
@@ -136,65 +153,84 @@ local function write_cue(keys, tag, customer, decision, payload, record, length)
   if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
 end
 
--- Take the candidates that fill the slots and write their cues; returns their positions, from 0.
+-- The record with the offers that consent kept back in place of its last field, which is an empty array.
+local function with_reason(record, without)
+  if record == '' or #without == 0 then return record end
+  return string.sub(record, 1, -2) .. cmsgpack.pack(without)
+end
+
+-- Take the candidates that fill the slots and write their cues; returns their positions, from 0, and how many offers
+-- consent kept back.
 local function write_choice(keys, tag, args, customer, at, slots, first, last)
   local key = tag .. 'h:' .. customer
   local history = load_history(key)
   settle(history, at)
-  local offers, written = fill(history, args, first, last, slots, at), {}
-  for c = first, last, 7 + slots do
-    if fits(args, c, slots, offers)
+  local offers, without = fill(history, args, first, last, slots, at)
+  local written = {}
+  for c = first, last, FIELDS + slots do
+    if fits(args, c, slots, offers) and consented(history, args[c + 7])
         and take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, tonumber(args[c + 3])) then
-      write_cue(keys, tag, customer, args[c + 4], args[c + 5], args[c + 6], args[1])
-      written[#written + 1] = (c - first) / (7 + slots)
+      write_cue(keys, tag, customer, args[c + 4], args[c + 5], with_reason(args[c + 6], without), args[1])
+      written[#written + 1] = (c - first) / (FIELDS + slots)
     end
   end
   if #written > 0 then save_history(key, history) end
-  return written
+  return written, #without
 end
 
 -- KEYS: cue stream, tallies. ARGV: stream length, then of each choice: customer, at, number of slots, number of
 -- candidates, and of each candidate: offer, max, period, when its cue ends if a stream must take it (else 0), decision,
--- payload, record, and its place in each slot (0: not for it). Returns of each choice the candidates written, from 0:
--- none where caps allowed none.
+-- payload, record, the consents that it needs, and its place in each slot (0: not for it). Returns of each choice the
+-- candidates written, from 0: none where caps allowed none, and -1 alone where consent kept offers back, too.
 local function cues(keys, args)
   local tag = string.sub(keys[1], 1, -2)
-  local answers, sent, capped, arg = {}, 0, 0, 2
+  local answers, sent, capped, unconsented, arg = {}, 0, 0, 0, 2
   while arg <= #args do
     local at, slots, first = tonumber(args[arg + 1]), tonumber(args[arg + 2]), arg + 4
-    local last = arg + 3 + (7 + slots) * tonumber(args[arg + 3])
-    local written = write_choice(keys, tag, args, args[arg], at, slots, first, last)
-    if #written == 0 then capped = capped + 1 end
-    answers[#answers + 1], sent, arg = written, sent + #written, last + 1
+    local last = arg + 3 + (FIELDS + slots) * tonumber(args[arg + 3])
+    local written, without = write_choice(keys, tag, args, args[arg], at, slots, first, last)
+    sent, arg = sent + #written, last + 1
+    if #written == 0 and without > 0 then
+      written, unconsented = {-1}, unconsented + 1
+    elseif #written == 0 then
+      capped = capped + 1
+    end
+    answers[#answers + 1] = written
   end
   if sent > 0 then count(keys[2], 'cues', sent) end
   if capped > 0 then count(keys[2], 'cues_capped', capped) end
+  if unconsented > 0 then count(keys[2], 'cues_unconsented', unconsented) end
   return answers
 end
 
--- Take each of the candidates from `first` to `last` in `args` whose cap allows it: a digit each, 1 or 0.
+-- Take each of the candidates from `first` to `last` in `args` whose cap and consents allow it: a digit each, 1; 0 where
+-- the cap refused it, 2 where consent is missing.
 local function take_each(key, args, first, last, at)
   local history, taken, any = load_history(key), '', false
   settle(history, at)
-  for c = first, last, 3 do
-    local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, 0)
-    taken = taken .. (allowed and '1' or '0')
-    any = any or allowed
+  for c = first, last, 4 do
+    local digit = '2'
+    if consented(history, args[c + 3]) then
+      local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, 0)
+      digit = allowed and '1' or '0'
+      any = any or allowed
+    end
+    taken = taken .. digit
   end
   if any then save_history(key, history) end
   return taken
 end
 
 -- KEYS: history and decision key of each reservation.
--- ARGV: of each: at, record, number of candidates, and of each candidate: offer, max, period.
--- Returns a string of 0 and 1 for each reservation, one digit a candidate.
+-- ARGV: of each: at, record, number of candidates, and of each candidate: offer, max, period, consents that it needs.
+-- Returns a string for each reservation, one digit a candidate.
 local function reserve(keys, args)
   local answers, arg = {}, 1
   for i = 1, #keys, 2 do
     local at, first, wanted = tonumber(args[arg]), arg + 3, tonumber(args[arg + 2])
     redis.call('SET', keys[i + 1], args[arg + 1], 'EX', DAY_S)
-    answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 3 * wanted - 1, at) or ''
-    arg = first + 3 * wanted
+    answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 4 * wanted - 1, at) or ''
+    arg = first + 4 * wanted
   end
   return answers
 end
@@ -211,6 +247,25 @@ local function taken(keys, args)
     end
   end
   return new
+end
+
+-- KEYS: a history of each statement. ARGV: of each the consent's name, which of its times (1: revoked, 2: granted,
+-- 3: confirmed), and when it was stated. The newest time is kept, so order and repeats do no harm. Returns how many
+-- changed something.
+local function consent(keys, args)
+  local changed = 0
+  for i, key in ipairs(keys) do
+    local name, which, at = args[3 * i - 2], tonumber(args[3 * i - 1]), tonumber(args[3 * i])
+    local history = load_history(key)
+    local times = history[name] or {0, 0, 0}
+    if times[which] < at then
+      times[which] = at
+      history[name] = times
+      save_history(key, history)
+      changed = changed + 1
+    end
+  end
+  return changed
 end
 
 -- Add `by` to a learned count, and to what the key `ledger` taught in that hour ('': nobody is held to it).
@@ -358,6 +413,7 @@ end
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_taken', taken)
+redis.register_function('${LIBRARY}_consent', consent)
 redis.register_function('${LIBRARY}_learn', learn)
 redis.register_function('${LIBRARY}_name', name)
 redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)

@@ -12,6 +12,7 @@ from engine.errors import BadEvent, BadRequest, NotFound
 from engine.events import Kind
 from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
+from engine.ports.offer_history import Consent
 from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
@@ -36,6 +37,18 @@ class TimelineEvent(TypedDict):
     value: float
 
 
+class StatedConsent(TypedDict):
+    """What holds of a purpose on a channel, and when it was last revoked, granted and confirmed (epoch ms, 0:
+    never)."""
+
+    purpose: str
+    channel: str
+    state: str
+    revokedAt: int
+    grantedAt: int
+    confirmedAt: int
+
+
 class Identities(TypedDict):
     """The ids of the customer."""
 
@@ -55,6 +68,7 @@ class Customer(TypedDict):
     indicators: Sequence[ActiveIndicator]
     timeline: Sequence[TimelineEvent]
     offersGiven: Mapping[str, Sequence[int]]
+    consent: Sequence[StatedConsent]
     identities: Identities
 
 
@@ -87,7 +101,8 @@ class CustomerRoutes:
                 features=profile.features,
                 indicators=self._active(profile),
                 timeline=[_of_timeline(moment, known) for moment in profile.timeline],
-                offersGiven=view.given(now),
+                offersGiven=view.offers_given(now),
+                consent=list(map(_of_consent, view.consents())),
                 identities=Identities(customerId=customer),
             )
         )
@@ -115,6 +130,17 @@ def _checked(text: str, field: str) -> CustomerId:
         return customer_id(text, field)
     except BadEvent as fault:
         raise BadRequest(fault.detail, field) from None
+
+
+def _of_consent(one: Consent) -> StatedConsent:
+    return StatedConsent(
+        purpose=one.purpose,
+        channel=one.channel,
+        state=one.state,
+        revokedAt=one.revoked_at,
+        grantedAt=one.granted_at,
+        confirmedAt=one.confirmed_at,
+    )
 
 
 def _of_timeline(moment: Moment, known: Mapping[int, str]) -> TimelineEvent:

@@ -44,7 +44,7 @@ class Route:
     404; ``unready``: there is a 503 of the same shape as a good answer; ``basic``: a 401 asks for HTTP's Basic
     scheme, since some callers show a key only then."""
 
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Handler
     summary: str

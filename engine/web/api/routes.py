@@ -11,6 +11,7 @@ from engine.access import Scope
 from engine.decisions.log import LoggedDecision
 from engine.decisions.request import Answer, DecisionRequest, VisitorsAnswer
 from engine.web.api import call_shapes
+from engine.web.api.consent import ConsentAnswer, ConsentRequest, ConsentRoutes
 from engine.web.api.contact_events import ContactEventRoutes, ContactsAnswer
 from engine.web.api.customers import Customer, CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
@@ -38,6 +39,7 @@ def table(
     decisions: DecisionRoutes,
     outcomes: OutcomeRoutes,
     customers: CustomerRoutes,
+    consent: ConsentRoutes,
     cues: CueRoutes,
     rules: RulebookRoutes,
     tokens: TokenRoutes,
@@ -49,7 +51,7 @@ def table(
         *_of_events(events),
         _of_contacts(contacts),
         *_of_decisions(decisions, outcomes),
-        *_of_customers(customers, cues),
+        *_of_customers(customers, consent, cues),
         *_of_access(tickets, tokens),
         *_of_operation(rules, health),
     )
@@ -165,7 +167,7 @@ def _of_decisions(decisions: DecisionRoutes, outcomes: OutcomeRoutes) -> tuple[R
     )
 
 
-def _of_customers(customers: CustomerRoutes, cues: CueRoutes) -> tuple[Route, ...]:
+def _of_customers(customers: CustomerRoutes, consent: ConsentRoutes, cues: CueRoutes) -> tuple[Route, ...]:
     """What is known of a customer, and cues as they come."""
     return (
         Route(
@@ -177,6 +179,16 @@ def _of_customers(customers: CustomerRoutes, cues: CueRoutes) -> tuple[Route, ..
             answer=Customer,
             callers="allowed",
             may_miss=True,
+        ),
+        Route(
+            "PUT",
+            "/v1/customers/{id}/consent",
+            consent.put,
+            "What a customer consented to, by purpose and channel",
+            Scope.CUSTOMERS_WRITE,
+            body=ConsentRequest,
+            answer=ConsentAnswer,
+            bulkhead="events",
         ),
         Route(
             "GET",

@@ -13,6 +13,7 @@ from blacksheep.exceptions import MessageAborted
 from engine.access import Scope
 from engine.errors import CuelineError, NotFound, Unavailable
 from engine.settings import Settings
+from engine.web.api.consent import ConsentRoutes
 from engine.web.api.contact_events import ContactEventRoutes
 from engine.web.api.customers import CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
@@ -93,6 +94,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         DecisionRoutes(services, web, places.decisions, audit),
         OutcomeRoutes(services, admission, lessons, web, places.events),
         CustomerRoutes(services, audit),
+        ConsentRoutes(services, web, places.events),
         cues,
         RulebookRoutes(services),
         TokenRoutes(tokens, web, services.placeholders, places.pages, audit),
@@ -280,7 +282,7 @@ def _refuse_the_rest(app: Application, frame: Frame) -> None:
     """404 for a path that is not served, 405 for one with another method."""
 
     async def refuse(request: Request, caller: Principal) -> Response:
-        methods = ("GET", "POST", "HEAD", "OPTIONS")
+        methods = ("GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS")
         path = request.path.encode()
         allowed = [method for method in methods if app.router.get_matching_route(method, path)]
         raise WrongMethod(", ".join(allowed)) if allowed else NotFound(_NOT_SERVED, "path")

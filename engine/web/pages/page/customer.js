@@ -67,9 +67,11 @@ export class Customer {
   row(known) {
     at("customer-id").textContent = known.customerId;
     at("customer-facts").textContent = `last seen ${ago(known.asOf - known.lastAt)}, first ${ago(known.asOf - known.firstAt)}`;
+    const consents = known.consent.map((one) => element("li", { class: "tag calm", "data-testid": "consent-item",
+      text: `${plain(one.purpose)} by ${one.channel}: ${one.state}` }));
     at("active").replaceChildren(...(known.indicators.length
       ? known.indicators.map((one) => element("li", { class: "tag", text: plain(one.name), title: one.description }))
-      : [element("li", { class: "tag calm", text: "no active indicator" })]));
+      : [element("li", { class: "tag calm", text: "no active indicator" })]), ...consents);
     const features = Object.entries(known.features).filter(([name, one]) => one.value && !name.startsWith("now."));
     at("features").replaceChildren(...features.map(([name, one]) => feature(name, one)));
     at("timeline").replaceChildren(...known.timeline.slice(0, 12).map((one) => happening(one, known.asOf)));

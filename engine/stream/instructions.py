@@ -1,0 +1,41 @@
+"""Records that change what is kept beside the rows: what a customer consented to.
+
+They travel as events do, in their place among the customer's events, and change no row.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from engine.consent import ConsentState, ConsentStatement, purpose_of
+from engine.errors import BadEvent
+from engine.events import CHANNELS, Event, Kind
+from engine.ports.stream_store import CustomerConsent
+
+#: Kind -> what it states.
+STATES = {
+    Kind.CONSENT_REVOKED: ConsentState.REVOKED,
+    Kind.CONSENT_GRANTED: ConsentState.GRANTED,
+    Kind.CONSENT_CONFIRMED: ConsentState.CONFIRMED,
+}
+
+#: Why an instruction has no effect: nobody vouches for it.
+UNSIGNED = "unsigned_instruction"
+
+_decode = msgspec.msgpack.Decoder(Event).decode
+
+
+def instruction_in(customer: bytes, value: bytes, at: int) -> CustomerConsent:
+    """What the event `value` of a `customer` instructs, as of `at` (epoch ms). Raises `BadEvent`."""
+    try:
+        event = _decode(value)
+    except msgspec.MsgspecError as fault:
+        raise BadEvent("malformed", f"an instruction: {fault}") from None
+    if event.trust != 1:
+        raise BadEvent(UNSIGNED, "its writer is not known", "trust")
+    if event.category not in CHANNELS:
+        raise BadEvent("bad_field", f"a consent's channel is one of {', '.join(CHANNELS)}", "category")
+    if event.true_kind not in STATES:
+        raise BadEvent("unknown_type", f"no instruction has the kind {event.true_kind}")
+    purpose = purpose_of(event.item, "item")
+    return CustomerConsent(customer, ConsentStatement(purpose, event.category, STATES[Kind(event.true_kind)], at))

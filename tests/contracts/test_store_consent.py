@@ -1,0 +1,184 @@
+"""Consent beside the offer history: the newest word wins, and what is given follows it at once."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from string import Template
+
+import msgspec
+import pytest
+import redis
+
+from engine.consent import ConsentLevel, ConsentNeed, ConsentState, ConsentStatement, allows, arguments_of, joined
+from engine.customer_id import CustomerId
+from engine.ports.decision_store import Candidate
+from engine.ports.offer_history import Consent
+from engine.ports.stream_store import UNCONSENTED as NOT_SENT
+from engine.ports.stream_store import CueCandidate, CustomerConsent
+from engine.store.redis import RedisStore
+from tests.contracts.builders import (
+    CAPPED,
+    TAKEN,
+    UNCONSENTED,
+    AnyStore,
+    candidate,
+    change,
+    choice,
+    customers_of,
+    reservation,
+)
+
+EMAIL, WEB, AGENT = "!marketing/email", "!marketing/web", "!marketing/agent"
+
+
+def said(state: ConsentState, at: int, channel: str = "email") -> ConsentStatement:
+    return ConsentStatement("marketing", channel, state, at)
+
+
+def offer(level: ConsentLevel, cap: tuple[int, int] = (0, 0)) -> Candidate:
+    return Candidate("sale", *cap, arguments_of([ConsentNeed(EMAIL, level)]))
+
+
+ALL = [(state, at) for state in ConsentState for at in (5, 6)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(ALL, 3))[::7])
+async def test_what_is_given_follows_the_newest_words_in_any_order(
+    store: AnyStore, order: tuple[tuple[ConsentState, int], ...]
+) -> None:
+    (customer,) = customers_of(1, 1)
+    times: list[int] = []
+    for state, at in order:
+        before, times = times, joined(times, said(state, at))
+        assert await store.state_consents(customer, [said(state, at)]) == (times != before)
+    assert await store.state_consents(customer, [said(*one) for one in order]) == 0
+    (view,) = await store.views([customer])
+    assert view.history == {EMAIL: times}
+    for level in ConsentLevel:
+        wanted = reservation(customer, offer(level), name=level.name)
+        assert await store.reserve([wanted]) == [[TAKEN if allows(times, level) else UNCONSENTED]]
+
+
+async def test_nothing_stated_refuses_what_needs_a_word(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    taken = await store.reserve([reservation(customer, *(offer(level) for level in ConsentLevel))])
+    assert taken == [[TAKEN, UNCONSENTED, UNCONSENTED]]
+
+
+async def test_ties_restrict(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    await store.state_consents(customer, [said(ConsentState.REVOKED, 5), said(ConsentState.GRANTED, 5)])
+    assert await store.reserve([reservation(customer, offer(ConsentLevel.UNLESS_REVOKED))]) == [[UNCONSENTED]]
+    await store.state_consents(customer, [said(ConsentState.GRANTED, 6)])
+    assert await store.reserve([reservation(customer, offer(ConsentLevel.GRANTED), name="y")]) == [[TAKEN]]
+
+
+async def test_each_purpose_and_channel_is_its_own(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    await store.state_consents(customer, [said(ConsentState.REVOKED, 5, "web")])
+    both = arguments_of([ConsentNeed(WEB, ConsentLevel(0)), ConsentNeed(EMAIL, ConsentLevel(0))])
+    wanted = [Candidate(f"o{i}", 0, 0, needs) for i, needs in enumerate(("0" + EMAIL, "0" + WEB, both, ""))]
+    assert await store.reserve([reservation(customer, *wanted)]) == [[TAKEN, UNCONSENTED, UNCONSENTED, TAKEN]]
+    (view,) = await store.views([customer])
+    assert view.consents() == [Consent("marketing", "web", "revoked", 5, 0, 0)]
+    assert view.offers_given(9_999) == {"o0": [1_000], "o3": [1_000]}
+
+
+async def test_a_refusal_takes_no_cap_and_caps_do_not_hide_it(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    once = offer(ConsentLevel.GRANTED, (1, 1_000))
+    assert await store.reserve([reservation(customer, once, once)]) == [[UNCONSENTED, UNCONSENTED]]
+    await store.state_consents(customer, [said(ConsentState.GRANTED, 5)])
+    assert await store.reserve([reservation(customer, once, once, name="y")]) == [[TAKEN, CAPPED]]
+    await store.state_consents(customer, [said(ConsentState.REVOKED, 6)])
+    assert await store.reserve([reservation(customer, once, name="z")]) == [[UNCONSENTED]]
+
+
+async def test_offers_of_many_times_leave_consents_alone(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    await store.state_consents(customer, [said(ConsentState.REVOKED, 5)])
+    free = Candidate("free", 0, 0)
+    await store.reserve([reservation(customer, free, at=at, name=str(at)) for at in range(40)])
+    (view,) = await store.views([customer])
+    assert view.history[EMAIL] == [5, 0, 0]
+
+
+class Writer:
+    """A worker that owns partition 1."""
+
+    def __init__(self, store: AnyStore) -> None:
+        self._store, self._epoch, self._offset = store, 0, 0
+
+    async def commit(
+        self, customer: CustomerId, *cues: CueCandidate, stated: tuple[ConsentStatement, ...] = ()
+    ) -> list[list[int]]:
+        self._epoch = self._epoch or (await self._store.claim(1)).epoch
+        self._offset += 1
+        chosen = [choice(customer, *cues)] if cues else []
+        consents = [CustomerConsent(customer.encode(), one) for one in stated]
+        tallies = {"events": 1}
+        return await self._store.commit(
+            change(self._epoch, self._offset - 1, self._offset, cues=chosen, tallies=tallies, consents=consents)
+        )
+
+
+async def test_a_cue_without_consent_is_not_sent_and_counted_by_its_reason(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    writer, sale = Writer(store), candidate(customer, "sale", needs="1" + WEB)
+    assert await writer.commit(customer, sale) == [[NOT_SENT]]
+    # what is stated holds behind the cues of its own commit, and for all that come after
+    granted, revoked = said(ConsentState.GRANTED, 5, "web"), said(ConsentState.REVOKED, 6, "web")
+    assert await writer.commit(customer, sale, stated=(granted,)) == [[NOT_SENT]]
+    assert await writer.commit(customer, sale, stated=(revoked,)) == [[0]]
+    assert await writer.commit(customer, sale) == [[NOT_SENT]]
+    assert await writer.commit(customer, stated=(granted,)) == []
+    assert await writer.commit(customer, sale) == [[NOT_SENT]]
+    tallies = await store.tallies()
+    assert (tallies["cues"], tallies["cues_unconsented"], tallies.get("cues_capped", 0)) == (1, 4, 0)
+
+
+async def test_the_next_offer_is_sent_instead_and_its_record_says_why(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    record = msgspec.msgpack.encode([1, "ada", []])
+    sale = candidate(customer, "sale", needs="1" + WEB, name="1-sale")
+    help_ = msgspec.structs.replace(candidate(customer, "help", name="1-help"), record=record)
+    assert await Writer(store).commit(customer, sale, help_) == [[1]]
+    stored = await store.decision("1-help")
+    assert stored is not None
+    assert msgspec.msgpack.decode(stored) == [1, "ada", ["sale"]]
+
+
+async def test_a_record_is_as_it_was_when_consent_kept_nothing_back(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    record = msgspec.msgpack.encode([1, "ada", []])
+    sale = msgspec.structs.replace(candidate(customer, "sale", needs="0" + WEB, name="1-sale"), record=record)
+    assert await Writer(store).commit(customer, sale) == [[0]]
+    assert await store.decision("1-sale") == record
+
+
+async def test_consent_to_one_channel_sends_the_cue_there_alone(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    await store.state_consents(customer, [said(ConsentState.GRANTED, 5, "agent")])
+
+    def sale(places: tuple[int, int], needs: str) -> CueCandidate:
+        return candidate(customer, "sale", places=places, needs=needs)
+
+    web, agent = "1" + WEB, "1" + AGENT
+    cues = sale((1, 0), web), sale((0, 1), agent), sale((1, 1), f"{web} {agent}")
+    assert await Writer(store).commit(customer, *cues) == [[1]]
+
+
+async def test_functions_of_the_release_before_keep_consents(redis_store: RedisStore, look: redis.Redis) -> None:
+    """They give without asking for consent, which is switched on when no process of theirs is left; and they leave
+    what was stated as it is."""
+    (customer,) = customers_of(1, 1)
+    await redis_store.state_consents(customer, [said(ConsentState.REVOKED, 5)])
+    text = Path(__file__).with_name("cueline_11.lua").read_text()
+    look.function_load(Template(text).substitute(HISTORY=32, RECENT_CUES=32, DAY_S=86_400), replace=True)
+    keys = f"{{p1}}:h:{customer}", "{p1}:d:1-old"
+    taken = look.fcall("cueline_11_reserve", 2, *keys, "7", "record", "2", "sale", "1", "100", "sale", "1", "100")
+    assert taken == [b"10"]
+    (view,) = await redis_store.views([customer])
+    assert view.history == {EMAIL: [5, 0, 0], "sale": [7]}
+    look.function_delete("cueline_11")

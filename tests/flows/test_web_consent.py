@@ -1,0 +1,110 @@
+"""`PUT /v1/customers/{id}/consent`: what is stated is in the log, on the page, and in the next decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from engine.access import Scope
+from engine.decisions.policy import make_policy
+from engine.errors import Unavailable
+from engine.events import Kind
+from engine.rulebook.directory import compile_texts
+from tests.flows.access import ADMIN, guarded, key_for
+from tests.flows.api import NOW, Process, serving, settings
+
+RULES = """
+offers:
+  - {id: sale, kind: sell, channels: [email], when: true, value: 9, propensity: 0.5, say: Buy}
+  - {id: help, kind: serve, channels: [email], when: true, value: 1, propensity: 0.5, say: Help}
+"""
+HEADERS = {"authorization": f"Bearer {ADMIN}"}
+
+
+def process() -> Process:
+    made = guarded()
+    made.policy = make_policy(compile_texts({"rules.yaml": RULES}), {})
+    return made
+
+
+async def put(api: httpx.AsyncClient, *stated: dict[str, Any], customer: str = "ann") -> httpx.Response:
+    body = {"consent": list(stated)}
+    return await api.put(f"/v1/customers/{customer}/consent", json=body, headers=HEADERS)
+
+
+async def offers(api: httpx.AsyncClient) -> list[str]:
+    question = {"customerId": "ann", "channel": "email", "limit": 5, "deadlineMs": 2_000}
+    answer = (await api.post("/v1/decisions", json=question, headers=HEADERS)).json()
+    assert not answer["fallback"]
+    return [offer["offerId"] for offer in answer["offers"]]
+
+
+async def test_what_is_revoked_is_not_in_the_next_decision() -> None:
+    made = process()
+    await made.know("ann", events=1, last_at=NOW)
+    async with serving(made) as api:
+        assert await offers(api) == ["sale", "help"]
+        answer = await put(api, {"channel": "email", "state": "revoked", "at": NOW - 5})
+        assert answer.status_code == 200
+        word: dict[str, Any] = {"purpose": "marketing", "channel": "email", "state": "revoked"}
+        word |= {"revokedAt": NOW - 5, "grantedAt": 0, "confirmedAt": 0}
+        assert answer.json() == {"customerId": "ann", "consent": [word]}
+        assert await offers(api) == ["help"]
+        page = (await api.get("/v1/customers/ann", headers=HEADERS)).json()
+        assert page["consent"] == [word]
+        assert set(page["offersGiven"]) == {"sale", "help"}
+        await put(api, {"channel": "email", "state": "granted"})
+        assert await offers(api) == ["sale", "help"]
+    ((old, new),) = [made.log.messages]
+    assert (old.customer, old.event.kind, old.event.at) == ("ann", Kind.CONSENT_REVOKED, NOW - 5)
+    assert (old.event.item, old.event.category, old.event.trust) == ("marketing", "email", 1)
+    assert (new.event.kind, new.event.at) == (Kind.CONSENT_GRANTED, NOW)
+
+
+async def test_nothing_is_kept_that_the_log_does_not_have() -> None:
+    made = process()
+    made.log.fault = Unavailable("Kafka is away")
+    async with serving(made) as api:
+        assert (await put(api, {"channel": "email", "state": "revoked"})).status_code == 503
+        assert await offers(api) == ["sale", "help"]
+
+
+@pytest.mark.parametrize(
+    ("stated", "field"),
+    [
+        ({"channel": "fax", "state": "granted"}, "consent[0].channel"),
+        ({"channel": "web", "state": "maybe"}, "consent[0].state"),
+        ({"channel": "web", "state": "granted", "purpose": "service"}, "consent[0].purpose"),
+        ({"channel": "web", "state": "granted", "purpose": "A b"}, "consent[0].purpose"),
+        ({"channel": "web", "state": "granted", "at": NOW + 1}, "consent[0].at"),
+        ({"channel": "web", "state": "granted", "at": 5}, "consent[0].at"),
+        ({"channel": "web", "state": "granted", "why": "x"}, "consent[0].why"),
+    ],
+)
+async def test_what_is_no_consent_is_refused_by_its_field(stated: dict[str, Any], field: str) -> None:
+    made = process()
+    async with serving(made) as api:
+        answer = await put(api, {"channel": "web", "state": "granted"}, stated)
+        assert answer.status_code == 400
+        assert answer.json()["field"] == field.replace("[0]", "[1]")
+        assert (await put(api)).json()["field"] == "consent"
+        assert (await put(api, *[{"channel": "web", "state": "granted"}] * 65)).json()["field"] == "consent"
+        assert (await put(api, {"channel": "web", "state": "granted"}, customer="guest")).status_code == 400
+    assert made.log.messages == []
+
+
+async def test_an_address_says_which_methods_it_has() -> None:
+    async with serving(Process(settings())) as api:
+        answer = await api.get("/v1/customers/ann/consent")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "PUT")
+
+
+async def test_the_scope_alone_opens_it() -> None:
+    async with serving(process()) as api:
+        for scope, status in ((Scope.CUSTOMERS_WRITE, 200), (Scope.CUSTOMERS_READ, 403)):
+            headers = {"authorization": f"Bearer {key_for(scope)}"}
+            body = {"consent": [{"channel": "web", "state": "granted"}]}
+            answer = await api.put("/v1/customers/ann/consent", json=body, headers=headers)
+            assert answer.status_code == status

@@ -1,0 +1,86 @@
+"""Consent that comes over Kafka: kept in its place among the customer's events, and no event of the row's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from engine.customer_id import customer_id
+from engine.decisions.policy import make_policy
+from engine.events import WIRE_VERSION, Event, Kind
+from engine.ports.offer_history import Consent
+from engine.rulebook.directory import compile_texts
+from tests.stream.fetched import fetched
+from tests.stream.test_worker import CUSTOMER, START, KafkaRecord, Setting, event
+
+ANN = customer_id(CUSTOMER.decode())
+RULES = """
+indicators:
+  - {name: looking, when: session.events >= 1}
+  - {name: still_looking, when: session.events >= 2}
+offers:
+  - {id: first, kind: sell, channels: [agent], when: looking and not still_looking, value: 1, propensity: 0.5,
+     say: x}
+  - {id: second, kind: sell, channels: [agent], when: still_looking, value: 1, propensity: 0.5, say: x}
+"""
+
+
+def stated(kind: Kind, at: int, trust: int = 1, purpose: str = "marketing", channel: str = "agent") -> bytes:
+    one = Event(WIRE_VERSION, int(kind), at, f"c-{kind}-{at}", purpose, channel, trust=trust)
+    return msgspec.msgpack.encode(one)
+
+
+def log(*values: bytes) -> list[KafkaRecord]:
+    return [KafkaRecord(i, value, timestamp=START + 60_000) for i, value in enumerate(values)]
+
+
+VIEWED = event(0), event(1, START + 1_000)
+REVOKED, GRANTED = stated(Kind.CONSENT_REVOKED, START), stated(Kind.CONSENT_GRANTED, START + 500)
+
+
+async def after(records: Sequence[KafkaRecord], at_once: int = 99, dead_letter_ratio: float = 0.2) -> Setting:
+    setting = Setting(dead_letter_ratio=dead_letter_ratio)
+    setting.worker.use(make_policy(compile_texts({"rules.yaml": RULES}), {}))
+    await setting.worker.owned.own([1])
+    for start in range(0, len(records), at_once):
+        assert await setting.worker.apply(fetched({1: records[start : start + at_once]})) == {}
+    await setting.worker.owned.drain()
+    return setting
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 99])
+async def test_what_is_sent_follows_the_place_of_each_word_however_records_are_fetched(at_once: int) -> None:
+    setting = await after(log(REVOKED, VIEWED[0], GRANTED, VIEWED[1]), at_once)
+    assert [entry.cue.offer_id for entry in await setting.store.newest(9)] == ["second"]
+    (view,) = await setting.store.views([ANN])
+    assert view.consents() == [Consent("marketing", "agent", "granted", START, START + 500, 0)]
+    tallies = await setting.store.tallies()
+    assert (tallies["events"], tallies["applied"], tallies["cues_unconsented"]) == (4, 2, 1)
+    assert setting.meter.value("cues_unconsented") == 1
+
+
+async def test_a_word_is_no_event_of_its_customers() -> None:
+    with_words = await after(log(VIEWED[0], REVOKED, VIEWED[1], stated(Kind.CONSENT_CONFIRMED, START + 9)))
+    without = await after(log(*VIEWED))
+    (one,), (other,) = [await setting.store.read(1, [CUSTOMER]) for setting in (with_words, without)]
+    assert one == other is not None
+    assert await after(log(REVOKED))
+    assert await (await after(log(REVOKED))).store.read(1, [CUSTOMER]) == [None]
+
+
+async def test_nobody_vouches_for_it_so_it_moves_no_consent() -> None:
+    setting = await after(log(stated(Kind.CONSENT_REVOKED, START, trust=0), *VIEWED))
+    (view,) = await setting.store.views([ANN])
+    assert view.consents() == []
+    assert setting.meter.value("stream_warned", "unsigned_instruction") == 1
+    assert not setting.side_output.dead
+
+
+@pytest.mark.parametrize(("purpose", "channel"), [("service", "web"), ("A", "web"), ("", "web"), ("x", "fax")])
+async def test_what_is_no_consent_is_a_dead_letter(purpose: str, channel: str) -> None:
+    faulty = stated(Kind.CONSENT_GRANTED, START, purpose=purpose, channel=channel)
+    setting = await after(log(faulty, *VIEWED), dead_letter_ratio=1)
+    assert [letter.reason for letter in setting.side_output.dead] == ["bad_field"]
+    assert (await setting.store.tallies())["applied"] == 2
