@@ -49,7 +49,7 @@ class Contact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     reason: str = ""
 
 
-class Line(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class CartLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a cart has of one item: ``thousandths`` of a piece (goods by weight have parts of one), and the
     ``amount`` of all of them together in hundredths of the currency, up to 1e14. Without an ``item``: of all
     others."""
@@ -72,7 +72,7 @@ class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     kind: int = 0
     thousandths: int = 0
-    lines: tuple[Line, ...] = ()
+    lines: tuple[CartLine, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):

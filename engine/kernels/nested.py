@@ -101,7 +101,7 @@ def _lines(data, at, end, out):
 @kernel
 def line(data, at, end):
     """(hash of the item, thousandths of a piece, hundredths of the currency, next position) of one
-    `engine.events.Line`; position -1: it is none."""
+    `engine.events.CartLine`; position -1: it is none."""
     if at >= end or not 0x93 <= data[at] <= 0x9F:
         return np.uint64(0), np.int64(0), np.int64(0), -1
     places = data[at] & 0x0F

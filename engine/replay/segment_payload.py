@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.errors import BadEvent
-from engine.events import Contact, ContactChannel, Event, Kind, Line, Message
+from engine.events import CartLine, Contact, ContactChannel, Event, Kind, Message
 
 #: The name of the track call, by kind; `Kind.OTHER` is any name that the source does not know.
 NAMES: dict[Kind, str] = {
@@ -119,7 +119,7 @@ def _amount(event: Event) -> dict[str, Any]:
     return {"value": event.value * event.quantity, "quantity": event.more.thousandths / 1_000}
 
 
-def _line(line: Line) -> dict[str, Any]:
+def _line(line: CartLine) -> dict[str, Any]:
     pieces = line.thousandths / 1_000
     return {"product_id": line.item, "quantity": pieces, "price": line.amount / 100 / (pieces or 1)}
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import BadEvent, BadRequest
-from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, Event, Kind, Line, Message, More
+from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, WIRE_VERSION, CartLine, Event, Kind, Message, More
 from engine.kernels import decode, wire
 from engine.post.letter import Letter, as_letter, number_of
 from engine.replay.formats import packed
@@ -63,7 +63,7 @@ def test_records_are_messages_under_their_own_ids_plain_and_gzipped(tmp_path: Pa
 
 def test_what_an_event_says_beyond_its_fields_is_read(tmp_path: Path) -> None:
     found = read(file_of(tmp_path, [["ann", [*GOOD, [17, 2**32 - 1, [["a", 2**32 - 1, 10**14]] * 15]]]]))[0]
-    assert found[0].event.more == More(17, 2**32 - 1, (Line("a", 2**32 - 1, 10**14),) * 15)
+    assert found[0].event.more == More(17, 2**32 - 1, (CartLine("a", 2**32 - 1, 10**14),) * 15)
 
 
 def test_what_later_releases_append_is_passed_over(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from engine.errors import BadEvent, BadRequest, NotAuthorised, Overloaded, Unava
 from engine.events import (
     MAX_CUSTOMER_BYTES,
     WIRE_VERSION,
+    CartLine,
     Contact,
     Event,
     Kind,
-    Line,
     Message,
     More,
     Outcome,
@@ -420,8 +420,10 @@ def test_the_door_reads_back_what_the_payload_says(
     [
         Event(1, Kind.CART_ADDED, FIRST, "m1", "A", "", 6.0, 1, more=More(thousandths=300)),
         Event(1, Kind.CART_REMOVED, FIRST, "m1", "A", "", 7.5, 2, more=More(thousandths=1_500)),
-        Event(1, Kind.CART_VIEWED, FIRST, "m1", more=More(lines=(Line("A", 300, 600), Line("", 2_000, 5)))),
-        Event(1, Kind.CHECKOUT_STARTED, FIRST, "m1", "A", "", 9.0, 1, more=More(lines=(Line("A", 300, 600),))),
+        Event(
+            1, Kind.CART_VIEWED, FIRST, "m1", more=More(lines=(CartLine("A", 300, 600), CartLine("", 2_000, 5)))
+        ),
+        Event(1, Kind.CHECKOUT_STARTED, FIRST, "m1", "A", "", 9.0, 1, more=More(lines=(CartLine("A", 300, 600),))),
         Event(1, Kind.ORDER_CANCELLED, FIRST, "m1", value=5.0, quantity=2, order="o"),
         Event(1, Kind.ORDER_REFUNDED, FIRST, "m1", order="o"),
         Event(1, Kind.ORDER_REFUNDED, FIRST, "m1", value=5.0, order="o"),

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.events import Event, Kind, Line, More
+from engine.events import CartLine, Event, Kind, More
 from engine.kernels import decode
 from tests.kernels.values import decoded
 from tests.sources.payloads import NOW, left_out, read, track
@@ -59,7 +59,7 @@ LISTED = [
     {"price": 5},
     {"product_id": "C", "price": 20, "quantity": 0.3},
 ]
-TOLD = (Line("A", 3_000, 3_200), Line("C", 300, 600), Line("B", 1_000, 30), Line("", 1_000, 500))
+TOLD = (CartLine("A", 3_000, 3_200), CartLine("C", 300, 600), CartLine("B", 1_000, 30), CartLine("", 1_000, 500))
 
 
 @pytest.mark.parametrize("name", ["Cart Viewed", "Checkout Started"])
@@ -97,13 +97,13 @@ def test_of_a_long_cart_the_cheapest_are_one_line() -> None:
     more = event("Cart Viewed", products=products).more
     assert more is not None
     assert [line.item for line in more.lines] == [*(f"i{n}" for n in range(20, 6, -1)), ""]
-    assert more.lines[-1] == Line("", 12_000, sum(range(1, 7)) * 200)
+    assert more.lines[-1] == CartLine("", 12_000, sum(range(1, 7)) * 200)
     assert sum(line.amount for line in more.lines) == sum(range(1, 21)) * 200
 
 
 def test_amounts_of_a_cart_stay_within_what_an_event_may_say() -> None:
     most = event("Cart Viewed", products=[{"product_id": "A", "price": 1e12, "quantity": 1_000_000}] * 5).more
-    assert most == More(lines=(Line("A", 2**32 - 1, 10**14),))
+    assert most == More(lines=(CartLine("A", 2**32 - 1, 10**14),))
 
 
 def test_what_is_added_together_is_told_by_item() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from engine.errors import BadEvent
-from engine.events import LeftOut, Line
+from engine.events import CartLine, LeftOut
 from engine.kernels.wire import MAX_AMOUNT, MAX_LINES, MAX_THOUSANDTHS
 from engine.sources.segment.values import (
     MAX_LEFT_OUT,
@@ -69,7 +69,7 @@ def joined(lines: Sequence[ProductLine]) -> ProductLine:
     return ProductLine(lines[0].item, lines[0].category, mean, min(amount, MAX_THOUSANDTHS))
 
 
-def stated(products: object, left_out: list[LeftOut]) -> tuple[Line, ...]:
+def stated(products: object, left_out: list[LeftOut]) -> tuple[CartLine, ...]:
     """All lines of a cart, as an event has them. None where one does not say what it costs, or cannot be read:
     less than the whole cart would take from it what was not stated."""
     try:
@@ -80,7 +80,7 @@ def stated(products: object, left_out: list[LeftOut]) -> tuple[Line, ...]:
     return together(lines) if all(map(_is_priced, _listed(products))) else ()
 
 
-def together(lines: Iterable[ProductLine]) -> tuple[Line, ...]:
+def together(lines: Iterable[ProductLine]) -> tuple[CartLine, ...]:
     """`lines` by item, the dearest first; those without an item, and all that an event has no room for, are
     one."""
     amounts: dict[str, tuple[int, int]] = {}
@@ -92,7 +92,9 @@ def together(lines: Iterable[ProductLine]) -> tuple[Line, ...]:
     for _, more in known[MAX_LINES - 1 :]:
         rest = (rest[0] + more[0], rest[1] + more[1])
     named = [*known[: MAX_LINES - 1], *([("", rest)] if rest[0] else [])]
-    return tuple(Line(item, min(count, MAX_THOUSANDTHS), min(worth, MAX_AMOUNT)) for item, (count, worth) in named)
+    return tuple(
+        CartLine(item, min(count, MAX_THOUSANDTHS), min(worth, MAX_AMOUNT)) for item, (count, worth) in named
+    )
 
 
 def _listed(products: object) -> Iterable[object]:
