@@ -62,6 +62,10 @@ METRICS: dict[str, Metric] = {
         Metric("events_repeated", "counter", "", "", "events of large batches that Kafka had already"),
         Metric("events_rejected", "counter", "code", "", "events the API refused, by code"),
         Metric("events_warned", "counter", "reason", "", "events the API took without what it could not read"),
+        Metric(
+            "links_announced", "counter", "cause", "", "links between ids that were written to Kafka, by cause"
+        ),
+        Metric("links_skipped", "counter", "reason", "", "links between ids that were not written: bound, store"),
         Metric("events_passed", "counter", "reason", "", "events of the contact centre that need nothing"),
         Metric("outcomes_not_taught", "counter", "reason", "", "outcomes of unknown reporters that teach nothing"),
         Metric("audit_written", "counter", "", "", "reads of customers and decisions that were audited"),

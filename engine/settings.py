@@ -285,6 +285,27 @@ class ConsentRules(Section):
         return {channel: ConsentLevel[level.upper()] for channel, level in self.required.items()}
 
 
+class Identity(Section):
+    """Several ids of one customer."""
+
+    links: bool = Field(False, description="announce which ids are one customer's; needs post.on and a secret")
+    secret: SecretStr = Field(
+        SecretStr(""), description="under which e-mail addresses and phone numbers are hashed; never changed"
+    )
+    region: str = Field("", description="country (DE) of phone numbers without one; none: they are left out")
+    regions: dict[str, str] = Field(default_factory=dict, description="the same of single sources, by name")
+    shared: list[str] = Field(
+        default_factory=list,
+        description='phone numbers ("+49301234*": all that begin so) and e-mail addresses that are nobody\'s own',
+    )
+    links_per_month: int = Field(
+        100,
+        ge=1,
+        le=10_000,
+        description="ids linked to a customer in a month, by signed and by unsigned links each",
+    )
+
+
 class RuleFiles(Section):
     """The rulebook."""
 
@@ -307,5 +328,6 @@ class Settings(BaseSettings):
     contacts: ContactCentre = ContactCentre()
     post: Post = Post()
     consent: ConsentRules = ConsentRules()
+    identity: Identity = Identity()
     rules: RuleFiles = RuleFiles()
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -40,12 +40,12 @@ class Identification:
         self._shared = frozenset(one for one in listed if not one.endswith("*"))
         self._prefixes = tuple(one[:-1] for one in listed if one.endswith("*"))
 
-    def email(self, written: str, field: str) -> Name:
-        """Raises `BadEvent` that names `field` and quotes nothing."""
-        return self._name("email", lambda: email(written), field)
+    def email(self, written: str, field: str, vouched: bool = True) -> Name:
+        """Raises `BadEvent` that names `field` and quotes nothing; `vouched` as of `Name`."""
+        return self._name("email", lambda: email(written), field, vouched)
 
     def phone(self, written: str, field: str, source: str, vouched: bool = True) -> Name:
-        """Raises as `email`; `vouched` as of `Name`."""
+        """Raises as `email`."""
         region = self._regions.get(source, self._region)
         return self._name("phone", lambda: phone(written, region), field, vouched)
 

@@ -13,6 +13,7 @@ from engine.placeholder_ids import words
 from engine.process.access import follow_keys, require_safe_access
 from engine.process.contacts import configured_contacts
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
+from engine.process.identity import identification_of
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
 from engine.process.policy_in_use import PolicyInUse
@@ -22,6 +23,7 @@ from engine.settings import Settings
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import SegmentSource
 from engine.store.staleness import StalenessGuard
+from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing, configured_keys
 from engine.web.auth.quotas import QUOTA_EVERY_S, Quotas
 from engine.web.server.app import build_app, build_metrics_app
@@ -70,6 +72,7 @@ def _limits(settings: Settings) -> Limits:
         settings.web.max_event_bytes,
         settings.web.max_batch_events,
         placeholders=words(settings.payloads.placeholder_ids),
+        identification=identification_of(settings),
     )
 
 
@@ -90,6 +93,7 @@ def _services(
         cues=store,
         stats=store,
         sent=store,
+        links=LinkAnnouncer(process.log, store, meter, settings.identity.links_per_month),
         tickets=store,
         meter=meter,
         clock=process.clock,

@@ -20,6 +20,7 @@ from engine.ports.sent_store import SentStore
 from engine.ports.sources import ContactSources, Source
 from engine.ports.stats_store import StatsStore
 from engine.rulebook.model import Rulebook
+from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.quotas import Quotas
 
@@ -42,6 +43,7 @@ class Services:
     cues: CueStore
     stats: StatsStore
     sent: SentStore
+    links: LinkAnnouncer
     tickets: TicketStore
     quotas: Quotas
     lessons: LessonStore

@@ -19,11 +19,13 @@ from engine.decisions.batcher import DecisionBatcher
 from engine.decisions.policy import Policy, make_policy
 from engine.errors import CuelineError
 from engine.events import Cue, Message, Outcome
+from engine.identity.identification import Identification
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.placeholder_ids import WORDS
 from engine.ports.health import SystemHealth
 from engine.ports.kafka import AuditEntry
+from engine.ports.link_store import LinkStore
 from engine.ports.sent_store import SentStore
 from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
 from engine.process.contacts import configured_contacts
@@ -34,6 +36,7 @@ from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import SegmentSource
 from engine.state.row_codec import blank
 from engine.store.memory import MemoryStore
+from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing, configured_keys
 from engine.web.auth.quotas import Quotas
 from engine.web.server.app import Api, build_app
@@ -129,6 +132,8 @@ class Process:
     log: MemoryLog = field(default_factory=MemoryLog)
     store: MemoryStore = field(default_factory=lambda: MemoryStore(PARTITIONS))
     sent: SentStore | None = None  # another than the store
+    links: LinkStore | None = None  # likewise
+    identification: Identification | None = None
     meter: PrometheusMeter = field(default_factory=PrometheusMeter)
     problems: dict[str, str] = field(default_factory=dict)
     rule_faults: list[str] = field(default_factory=list)
@@ -143,7 +148,9 @@ class Process:
         self.keys = KeyRing(configured_keys(web))
         batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
         self.services = Services(
-            source=SegmentSource(limits := Limits(web.max_event_bytes, web.max_batch_events)),
+            source=SegmentSource(
+                limits := Limits(web.max_event_bytes, web.max_batch_events, identification=self.identification)
+            ),
             contacts=configured_contacts(self.settings, limits),
             log=self.log,
             decisions=self.store,
@@ -151,6 +158,7 @@ class Process:
             cues=self.store,
             stats=self.store,
             sent=self.sent or self.store,
+            links=LinkAnnouncer(self.log, self.links or self.store, self.meter, 100),
             tickets=self.store,
             meter=self.meter,
             clock=self.clock,

@@ -66,6 +66,8 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     agent: Paths = ()
     reason: Paths = ()
     score: Paths = ()
+    email: Paths = ()
+    phone: Paths = ()
     channel: ChannelRule = ChannelRule()
     signature: Signature | None = None
 
@@ -116,5 +118,7 @@ def _facts(mapping: Mapping, kind: Kind, payload: Payload) -> Facts:
         agent=find(mapping.agent),
         reason=find(mapping.reason),
         score=find(mapping.score),
+        email=find(mapping.email),
+        phone=find(mapping.phone),
         prefix=mapping.prefix,
     )

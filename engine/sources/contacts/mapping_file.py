@@ -29,7 +29,7 @@ MOST_PATHS = 8
 DEEPEST = 12  # names of a path
 LONGEST = 200  # characters of a path or pattern
 
-_PATHS = ("contact", "customer", "id", "time", "queue", "agent", "reason", "score")
+_PATHS = ("contact", "customer", "id", "time", "queue", "agent", "reason", "score", "email", "phone")
 _KEYS = ("source", "body", "each", "inside", "prefix", "kinds", *_PATHS, "channel", "signature")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 

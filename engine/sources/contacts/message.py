@@ -20,8 +20,11 @@ from engine.events import (
     Kind,
     LeftOut,
     Message,
+    Name,
+    Rank,
 )
 from engine.events import ContactChannel as Channel
+from engine.identity.identification import Identification
 from engine.kernels.wire import FIRST_INSTRUCTION_KIND
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.found import NOTHING, Found
@@ -52,6 +55,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     agent: Found = NOTHING
     reason: Found = NOTHING
     score: Found = NOTHING
+    email: Found = NOTHING
+    phone: Found = NOTHING
     prefix: str = ""
 
 
@@ -68,8 +73,10 @@ def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
     purpose, consented = _consent(facts)
     stated = epoch_ms(facts.time.value, facts.time.field)
     at = within(happened_at(stated, None, receipt.now), receipt.now, facts.time.field)
+    customer = _customer(facts.customer, contact.id, limits, left_out)
+    names = _names(customer, contact.id, facts, limits, left_out) if limits.identification else ()
     return Message(
-        _customer(facts.customer, contact.id, limits, left_out),
+        customer,
         Event(
             WIRE_VERSION,
             int(facts.kind),
@@ -84,7 +91,35 @@ def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
             contact=contact,
         ),
         tuple(left_out),
+        names,
     )
+
+
+def _names(
+    customer: CustomerId, contact: str, facts: Facts, limits: Limits, left_out: list[LeftOut]
+) -> tuple[Name, ...]:
+    """All ids of the customer: whom the vendor names, the contact, and what it was made with. A number or address
+    that somebody calls or writes from is only what a network says."""
+    made, unknown = limits.identification, customer_id(UNKNOWN_CUSTOMER + contact)
+    found = [Name(unknown, Rank.DEVICE, facts.contact.field)]
+    if customer != unknown:
+        found.insert(0, Name(customer, Rank.USER, facts.customer.field))
+    for (value, field), read in ((facts.email, _email), (facts.phone, _phone)):
+        try:
+            text = identifier(value, field, MAX_CUSTOMER_BYTES, limits.placeholders)
+            if text and made is not None:
+                found.append(read(made, text, field, facts.source))
+        except BadEvent as fault:
+            leave_out(fault, left_out)
+    return tuple(found)
+
+
+def _email(made: Identification, text: str, field: str, source: str) -> Name:
+    return made.email(text, field, vouched=False)
+
+
+def _phone(made: Identification, text: str, field: str, source: str) -> Name:
+    return made.phone(text, field, source, vouched=False)
 
 
 def _contact(facts: Facts, limits: Limits) -> str:

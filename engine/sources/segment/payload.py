@@ -13,7 +13,7 @@ import msgspec
 
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
-from engine.events import WIRE_VERSION, Event, Kind, LeftOut, Message
+from engine.events import WIRE_VERSION, Event, Kind, LeftOut, Message, Name
 from engine.sources.segment.batch import read_batch, write_key
 from engine.sources.segment.commerce import AS_BEFORE, NOTHING, Content, Properties, kind_of, with_true_kind
 from engine.sources.segment.content import content
@@ -21,6 +21,8 @@ from engine.sources.segment.ids import customer, message_id
 from engine.sources.segment.limits import LIMITS, Limits
 from engine.sources.segment.lines import category
 from engine.sources.segment.misspelt import meant
+from engine.sources.segment.names import StatedIds
+from engine.sources.segment.names import names as names_in
 from engine.sources.segment.values import leave_out, text
 from engine.sources.times import AGE_MS, engine_time, epoch_ms, happened_at, kept, within
 from engine.sources.tolerant_json import decode
@@ -96,6 +98,7 @@ def message(
     kind = _kind(body, call, left_out)
     known, anonymous = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
     about = _content(kind, body, limits.placeholders, left_out)
+    names = _names(payload, kind, body, known, anonymous, limits, left_out) if limits.identification else ()
     return Message(
         customer_id(known),
         Event(
@@ -116,7 +119,25 @@ def message(
             with_true_kind(kind, about.more),
         ),
         tuple(left_out),
+        names,
     )
+
+
+def _names(
+    payload: bytes | msgspec.Raw,
+    kind: Kind,
+    body: _Payload,
+    known: str,
+    anonymous: bool,
+    limits: Limits,
+    left_out: list[LeftOut],
+) -> tuple[Name, ...]:
+    """All ids of the customer in `payload`."""
+    if limits.identification is None:
+        return ()
+    previous = body.previous_id if kind is Kind.ALIASED else None
+    stated = StatedIds(known, anonymous, body.anonymous_id, previous, kind is Kind.GROUPED)
+    return names_in(payload, stated, limits.identification, limits.placeholders, left_out)
 
 
 def canonical(

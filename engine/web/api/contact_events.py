@@ -12,6 +12,7 @@ from blacksheep import Request, Response
 from engine.clock import wall_ms
 from engine.errors import BadEvent, NotAuthorised, NotFound
 from engine.events import LeftOut, Message
+from engine.identity.link import Link
 from engine.ports.sources import ContactSource, Delivery, Receipt
 from engine.settings import Settings
 from engine.web.api.events import BatchProblem, ItemError, ItemWarning
@@ -45,6 +46,7 @@ class _Taken:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        self.links: list[Link] = []
         self.passed: list[str] = []  # their reasons
         self.errors: list[ItemError] = []
         self.warnings: list[ItemWarning] = []
@@ -113,7 +115,11 @@ class ContactEventRoutes:
         for index, event in enumerate(source.events(delivery, receipt)):
             if index % YIELD_EVENTS == YIELD_EVENTS - 1:
                 await asyncio.sleep(0)
-            taken.add(index, _allowed(event, caller))
+            allowed = _allowed(event, caller)
+            if isinstance(allowed, Message):
+                allowed, shown = self._services.links.read(allowed, caller.vouches_for)
+                taken.links += shown
+            taken.add(index, allowed)
         return taken
 
     async def _write(self, taken: _Taken, request: Request, caller: Principal) -> Response:
@@ -128,6 +134,8 @@ class ContactEventRoutes:
         if messages:
             self._admission.events(caller, request, messages)
             repeated = await self._batches.publish(messages)
+            if taken.links:
+                await self._services.links.announce(taken.links, messages[0].event)
             meter.add("events_accepted", len(messages) - repeated)
             meter.add("events_repeated", repeated)
             for message in messages:

@@ -13,6 +13,7 @@ from engine.access import Scope
 from engine.clock import wall_ms
 from engine.errors import BadEvent
 from engine.events import Message
+from engine.identity.link import Link
 from engine.settings import Web
 from engine.web.api.sent_batches import SentBatches
 from engine.web.auth.authenticator import Authenticator
@@ -114,9 +115,11 @@ class EventRoutes:
     async def _single(self, request: Request, caller: Principal, name: str) -> Response:
         body, caller = await self._authorised(request, caller, self._web.max_event_bytes)
         with self._bulkhead:
-            message = self._read(body, name, None, caller)
+            message, links = self._read(body, name, None, caller)
             self._admission.events(caller, request, [message])
             await self._services.log.publish([message])
+            if links:
+                await self._services.links.announce(links, message.event)
         self._services.meter.add("events_accepted")
         self._count_warned([message])
         warnings = [Warned(one.reason, one.field, one.detail) for one in message.left_out]
@@ -135,6 +138,7 @@ class EventRoutes:
             self._services.meter.add("events_rejected", label=fault.code)
             raise
         messages: list[Message] = []
+        links: list[Link] = []
         errors: list[ItemError] = []
         warnings: list[ItemWarning] = []
         size = 0
@@ -144,17 +148,20 @@ class EventRoutes:
                 await asyncio.sleep(0)
                 size = 0
             try:
-                message = self._read(payload, "", sent_at, caller)
+                message, shown = self._read(payload, "", sent_at, caller)
             except BadEvent as fault:
                 errors.append(ItemError(index, fault.code, fault.field, fault.detail))
                 continue
             messages.append(message)
+            links += shown
             if message.left_out:
                 warnings += [ItemWarning(index, one.reason, one.field, one.detail) for one in message.left_out]
         if not messages:
             return _nothing_taken(errors)
         self._admission.events(caller, request, messages)
         repeated = await self._batches.publish(messages)
+        if links:
+            await self._services.links.announce(links, messages[0].event)
         self._services.meter.add("events_accepted", len(messages) - repeated)
         self._services.meter.add("events_repeated", repeated)
         self._count_warned(messages)
@@ -182,7 +189,9 @@ class EventRoutes:
             self._admission.request(caller, request)
         return body, caller
 
-    def _read(self, payload: bytes | msgspec.Raw, call: str, sent_at: object, caller: Principal) -> Message:
+    def _read(
+        self, payload: bytes | msgspec.Raw, call: str, sent_at: object, caller: Principal
+    ) -> tuple[Message, list[Link]]:
         services = self._services
         try:
             message = services.source.message(
@@ -190,7 +199,7 @@ class EventRoutes:
                 fallback_id=uuid4().hex, trust=int(caller.signed),
             )  # fmt: skip
             caller.require_event(message.event.true_kind, message.customer)
-            return message
+            return services.links.read(message, caller.vouches_for)
         except BadEvent as fault:
             services.meter.add("events_rejected", label=fault.code)
             raise

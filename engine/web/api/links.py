@@ -1,0 +1,84 @@
+"""Links between the ids of one customer, announced on the log as events show them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from engine.customer_id import CustomerId
+from engine.errors import Unavailable
+from engine.events import Event, Message
+from engine.identity.announced import AnnouncedLinks
+from engine.identity.link import Link, event_of
+from engine.identity.linking import links_of
+from engine.ports.kafka import EventLog
+from engine.ports.link_store import CountedLink, LinkStore
+from engine.ports.meter import Meter
+
+BOUND, STORE = "bound", "store"
+
+
+class LinkAnnouncer:
+    """Writes each pair once, by this process, and no more than `per_month` to one customer. `announced` remembers
+    which."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        store: LinkStore,
+        meter: Meter,
+        per_month: int,
+        announced: AnnouncedLinks | None = None,
+    ) -> None:
+        self._log = log
+        self._store = store
+        self._meter = meter
+        self._per_month = per_month
+        self._announced = announced or AnnouncedLinks()
+
+    def read(self, message: Message, vouches_for: Callable[[CustomerId], bool]) -> tuple[Message, list[Link]]:
+        """The links that `message` makes; and `message`, with what makes none among what was left out."""
+        if not message.names:
+            return message, []
+        links, refused = links_of(message, vouches_for)
+        if refused:
+            message = msgspec.structs.replace(message, left_out=(*message.left_out, *refused))
+        return message, links
+
+    async def announce(self, links: Sequence[Link], shown_by: Event) -> None:
+        """Write what is new of `links`, which came in when the event did that they were `shown_by`. What cannot be
+        counted is not written, and is new again with the next event. Raises `Unavailable` when Kafka does not
+        acknowledge."""
+        new = self._announced.new(links)
+        allowed = await self._allowed(new, shown_by.received_at) if new else []
+        if not allowed:
+            return
+        times = shown_by.received_at, shown_by.engine_at
+        await self._log.publish([Message(one.lower, event_of(one, *times)) for one in allowed])
+        self._announced.add(allowed)
+        for cause, count in Counter(one.cause for one in allowed).items():
+            self._meter.add("links_announced", count, cause)
+
+    async def _allowed(self, links: Sequence[Link], received_at: int) -> list[Link]:
+        month = month_of(received_at)
+        counted = [CountedLink(one.lower, one.upper, month, one.signed) for one in links]
+        try:
+            within = await self._store.count_links(counted, self._per_month)
+        except Unavailable:
+            self._meter.add("links_skipped", len(links), STORE)
+            return []
+        self._meter.add("links_skipped", len(links) - sum(within), BOUND)
+        return [one for one, ok in zip(links, within, strict=True) if ok]
+
+
+def month_of(at: int) -> int:
+    """Of `at` (epoch ms), UTC: how many there were since the year 0.
+
+    >>> month_of(0) == 1970 * 12
+    True
+    """
+    moment = datetime.fromtimestamp(at / 1_000, UTC)
+    return moment.year * 12 + moment.month - 1
