@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from engine.kernels.catalogue import CART, LIFE
+from engine.kernels.entry import CART, LIFE
 from engine.kernels.provenance import NEW_CART, SIGNED
 from engine.rulebook.language.say import named, render
 from engine.state.catalogue import CATALOGUE

@@ -9,21 +9,14 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.catalogue import FIRST_WINDOW, INDEX
+from engine.kernels.elapsed import since
 from engine.kernels.jit import kernel
-from engine.kernels.row import SESSION_GAP_MS
+from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.kernels.units import DAY, HOUR, SECOND
 from engine.kernels.windows import RINGS, reading, reading_wanted
 
 read_windows = reading(RINGS, FIRST_WINDOW)
 read_wanted_windows = reading_wanted(RINGS, FIRST_WINDOW)
-
-
-@kernel
-def since(at, now, unit):
-    """Time from `at` to `now` in `unit` ms; NaN for never. Not below 0 (an event may lie ahead of now)."""
-    if at == 0:
-        return np.nan
-    return max(now - at, 0) / unit
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.kernels.cart import empty_cart
 from engine.kernels.jit import kernel
-from engine.kernels.row import ORDER_LINES_MS
+from engine.kernels.row_limits import ORDER_LINES_MS
 from engine.kernels.units import DAY
 
 

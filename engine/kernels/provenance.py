@@ -7,7 +7,7 @@ and events of before it existed need no other.
 from __future__ import annotations
 
 from engine.kernels.jit import kernel
-from engine.kernels.row import SESSION_GAP_MS
+from engine.kernels.row_limits import SESSION_GAP_MS
 
 ANONYMOUS = 1  # every event named the customer by an anonymous id; once one names a user, it is a user's for good
 SIGNED = 2  # who wrote the events of the session, all of them, is known; of a moment: who wrote its event

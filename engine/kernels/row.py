@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.row_limits import BURST_GAP_MS as BURST_GAP_MS
+from engine.kernels.row_limits import BURST_VIEWS as BURST_VIEWS
+from engine.kernels.row_limits import ORDER_LINES_MS as ORDER_LINES_MS
+from engine.kernels.row_limits import SESSION_GAP_MS as SESSION_GAP_MS
+from engine.kernels.row_limits import SESSION_SET as SESSION_SET
 from engine.kernels.windows import RINGS
 from engine.kernels.wire import EARLIEST_S
 
@@ -16,13 +21,7 @@ VERSION = 1
 RING = 32  # last events kept
 RING_EPOCH_S = EARLIEST_S  # ring times are unsigned 32-bit seconds from here
 RECENT_IDS = 32  # per-customer memory of message ids: a repeat is seen within the last 32 applied events
-SESSION_SET = 16  # distinct categories and items counted exactly up to here, then the count stays
 ACTIVE = 24  # indicators that may be active at the same time
-
-SESSION_GAP_MS = 30 * 60_000  # silence that ends a session (web analytics' customary 30 minutes)
-BURST_GAP_MS = 10_000  # views this close together belong to one burst
-BURST_VIEWS = 3  # a burst is counted when it reaches this many views
-ORDER_LINES_MS = 60_000  # order events without an id this close together are lines of one order
 
 
 def _in_whole_words(fields):

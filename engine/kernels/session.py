@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.jit import kernel
-from engine.kernels.row import BURST_GAP_MS, BURST_VIEWS, SESSION_GAP_MS, SESSION_SET
-from engine.kernels.row_limits import U2_MAX
+from engine.kernels.row_limits import BURST_GAP_MS, BURST_VIEWS, SESSION_GAP_MS, SESSION_SET, U2_MAX
 from engine.kernels.wire import Kind
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from engine.kernels.catalogue import INDEX
-from engine.kernels.row import SESSION_GAP_MS
+from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.explain import Clauses, Literal, clauses_of
 from engine.rulebook.model import Rulebook
 from engine.rulebook.timers import FEATURES, SESSION

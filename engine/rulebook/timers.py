@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import TimerThresholds
-from engine.kernels.row import SESSION_GAP_MS
+from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.language.clauses import Clause
 from engine.rulebook.language.condition import COMPARE, SYMBOLS, Predicate
 from engine.state.catalogue import CATALOGUE

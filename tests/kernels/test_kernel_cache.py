@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent.parent
 KERNELS = Path("engine/kernels")
 OTHER = 54_321
 
-#: a kernel whose callees lie in session.py and windows.py, and which reads row.py through another
+#: a kernel whose callees lie in session.py and windows.py, and which reads row_limits.py through another
 PROBE_KERNEL = """
 from engine.kernels.session import _burst
 from engine.kernels.windows import count
@@ -101,7 +101,7 @@ def test_an_edit_changes_the_result_and_nothing_else_does(tree: Path) -> None:
     again, _ = run(tree)
     assert (again["hits"], again["misses"]) == (1, 0)
 
-    edit(tree / KERNELS / "row.py", "BURST_VIEWS = 3", "BURST_VIEWS = 2")
+    edit(tree / KERNELS / "row_limits.py", "BURST_VIEWS = 3", "BURST_VIEWS = 2")
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 1, 1)
 
@@ -110,7 +110,7 @@ def test_an_edit_changes_the_result_and_nothing_else_does(tree: Path) -> None:
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 2, 1)
 
     edit(tree / KERNELS / "windows.py", "panes[pane % size] += 2", "panes[pane % size] += 1")
-    edit(tree / KERNELS / "row.py", "BURST_VIEWS = 2", "BURST_VIEWS = 3")
+    edit(tree / KERNELS / "row_limits.py", "BURST_VIEWS = 2", "BURST_VIEWS = 3")
     back, _ = run(tree)
     assert (back["bursts"], back["counted"], back["path"]) == (0, 1, first["path"])
     assert (back["hits"], back["misses"]) == (1, 0)

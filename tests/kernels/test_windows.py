@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine.kernels.catalogue import ENTRIES, INDEX, spoken
+from engine.kernels.catalogue import ENTRIES, INDEX
+from engine.kernels.entry import spoken
 from engine.kernels.windows import RINGS
 
 ROOT = Path(__file__).parent.parent.parent

@@ -4,8 +4,8 @@ A contact that nobody ends is closed some time after it was last heard of (`cont
 ``contact.quiet_seconds`` grows, and nothing has to be written when the time is over. `contact_due` is when a value
 changes next without an event.
 
-`read_contact` needs one field of others: ``web_struggled_at`` (int64, epoch ms, 0: never), when the customer last
-struggled on the website.
+`read_contact` needs one field of `groups.session`: ``session_struggled_at``, when the customer last struggled on
+the website in the present session, or the last one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
+from engine.kernels.entry import Entry
 from engine.kernels.groups import contact as of
 from engine.kernels.groups.contact_starts import STARTS, start_at, was_abandoned
 from engine.kernels.groups.contact_state import (
@@ -219,9 +219,9 @@ def _same_reason(row, newest):
 
 @kernel
 def _is_hop(row, newest):
-    if newest < 0 or row.web_struggled_at == 0 or row.contact_channel[newest] != ContactChannel.VOICE:
+    if newest < 0 or row.session_struggled_at == 0 or row.contact_channel[newest] != ContactChannel.VOICE:
         return False
-    since = begun_at(row, newest) - row.web_struggled_at
+    since = begun_at(row, newest) - row.session_struggled_at
     return 0 <= since <= HOP_MS
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
+from engine.kernels.entry import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
 from engine.kernels.groups.slots import move, place_of, room
 from engine.kernels.groups.words import item_of

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
-from engine.kernels.features import since
+from engine.kernels.elapsed import since
+from engine.kernels.entry import Entry
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U4_MAX
 from engine.kernels.units import DAY

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
-from engine.kernels.features import since
+from engine.kernels.elapsed import since
+from engine.kernels.entry import Entry
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
-from engine.kernels.row import ORDER_LINES_MS
+from engine.kernels.row_limits import ORDER_LINES_MS
 from engine.kernels.units import DAY
 from engine.kernels.wire import Kind
 
@@ -46,7 +46,7 @@ ENTRIES = (
     Entry("purchases.mean_value", "currency", "mean value of an order"),
     Entry("purchases.days_since", "d", "time since the last order", DAY),
     Entry("purchases.gap_mean", "d", f"mean time between the last {ORDERS} orders (two or more)"),
-    Entry("purchases.gap_spread", "d", "standard deviation of the time between the last {ORDERS} (three or more)"),
+    Entry("purchases.gap_spread", "d", "standard deviation of the time between those (three or more)"),
     Entry(
         "purchases.regularity",
         "",
@@ -117,7 +117,7 @@ def read_order(row, now, out, index):
             count, value, last = count + 1, value + _worth(row, i), max(last, _end(row, i))
         elif row.order_flags[i] & COMPLETED == 0 and row.order_before_count > 0:
             count, value = count - _undoes(row, i), value - _withdraws(row, i)
-    count, value = max(count, 0), max(value, np.int64(0))
+    count, value = max(count, np.int64(0)), max(value, np.int64(0))
     out[index.purchases_count] = count
     out[index.purchases_value] = currency(value)
     out[index.purchases_mean_value] = currency(value) / count if count > 0 else np.nan

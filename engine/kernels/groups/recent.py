@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
+from engine.kernels.entry import Entry
 from engine.kernels.groups.activity import is_activity
 from engine.kernels.groups.words import category_of, item_of
 from engine.kernels.jit import kernel

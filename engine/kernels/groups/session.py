@@ -20,8 +20,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
-from engine.kernels.features import since
+from engine.kernels.elapsed import since
+from engine.kernels.entry import SESSION, Entry
 from engine.kernels.groups.activity import is_activity
 from engine.kernels.groups.recent import insert, is_newest, join_recent, what_of
 from engine.kernels.groups.session_number import joined_number
@@ -30,8 +30,7 @@ from engine.kernels.groups.session_sum import add, is_over, take
 from engine.kernels.groups.words import category_of, item_of
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
-from engine.kernels.row import BURST_GAP_MS, SESSION_GAP_MS, SESSION_SET
-from engine.kernels.row_limits import U4_MAX
+from engine.kernels.row_limits import BURST_GAP_MS, SESSION_GAP_MS, SESSION_SET, U4_MAX
 from engine.kernels.units import SECOND
 
 FIELDS = [
@@ -40,6 +39,7 @@ FIELDS = [
     ("session_started", "i8"),
     ("session_last", "i8"),
     ("session_view_at", "i8"),  # of the last view, a pair's first (epoch ms; 0: none yet)
+    ("session_struggled_at", "i8"),  # last activity of a burst, or of three searches alone (0: none)
     ("session_max_price", "i8"),  # hundredths
     ("session_number", "u4"),
     ("session_events", "u4"),
@@ -63,32 +63,32 @@ FIELDS = [
 _BURST_S = BURST_GAP_MS // SECOND
 
 ENTRIES = (
-    Entry("session.seconds", "s", "length of the current session so far", reach="session"),
-    Entry("session.events", "", "activities in the current session", reach="session"),
+    Entry("session.seconds", "s", "length of the current session so far", reach=SESSION),
+    Entry("session.events", "", "activities in the current session", reach=SESSION),
     Entry(
         "session.pages",
         "",
         f"views of pages, lists and items; a page within {SAME_VIEW_MS // SECOND} s of a list or item is no view",
-        reach="session",
+        reach=SESSION,
     ),
-    Entry("session.items", "", "item views in the session", reach="session"),
-    Entry("session.distinct_items", "", f"different items viewed (exact up to {SESSION_SET})", reach="session"),
-    Entry("session.categories", "", f"different categories viewed (exact up to {SESSION_SET})", reach="session"),
-    Entry("session.top_category_views", "", "item views in the session's most viewed category", reach="session"),
+    Entry("session.items", "", "item views in the session", reach=SESSION),
+    Entry("session.distinct_items", "", f"different items viewed (exact up to {SESSION_SET})", reach=SESSION),
+    Entry("session.categories", "", f"different categories viewed (exact up to {SESSION_SET})", reach=SESSION),
+    Entry("session.top_category_views", "", "item views in the session's most viewed category", reach=SESSION),
     Entry(
         "session.bursts",
         "",
         f"bursts: three or more views, each within {_BURST_S} s of the one before",
-        reach="session",
+        reach=SESSION,
     ),
-    Entry("session.longest_pause", "s", "longest pause between two activities of the session", reach="session"),
-    Entry("session.reviews", "", "reviews read in the session", reach="session"),
-    Entry("session.searches", "", "searches in the session", reach="session"),
-    Entry("session.searches_alone", "", "searches since the last item view of the session", reach="session"),
-    Entry("session.cart_adds", "", "times something was put into the cart in the session", reach="session"),
-    Entry("session.max_price", "currency", "highest price of an item viewed in the session", reach="session"),
+    Entry("session.longest_pause", "s", "longest pause between two activities of the session", reach=SESSION),
+    Entry("session.reviews", "", "reviews read in the session", reach=SESSION),
+    Entry("session.searches", "", "searches in the session", reach=SESSION),
+    Entry("session.searches_alone", "", "searches since the last item view of the session", reach=SESSION),
+    Entry("session.cart_adds", "", "times something was put into the cart in the session", reach=SESSION),
+    Entry("session.max_price", "currency", "highest price of an item viewed in the session", reach=SESSION),
     Entry("session.number", "", "sessions of this customer so far, the current one included"),
-    Entry("idle.seconds", "s", "time since the customer's last activity on a client", SECOND, "session"),
+    Entry("idle.seconds", "s", "time since the customer's last activity on a client", SECOND, SESSION),
 )
 
 

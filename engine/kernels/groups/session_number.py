@@ -7,7 +7,7 @@ import numpy as np
 from engine.kernels.groups.activity import is_activity
 from engine.kernels.groups.recent import at_of, kept, place_of
 from engine.kernels.jit import kernel
-from engine.kernels.row import SESSION_GAP_MS
+from engine.kernels.row_limits import SESSION_GAP_MS
 
 
 @kernel

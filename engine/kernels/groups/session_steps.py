@@ -7,11 +7,12 @@ import numpy as np
 from engine.kernels.groups.activity import is_activity
 from engine.kernels.groups.recent import at_of, kept, place_of, value_of
 from engine.kernels.jit import kernel
-from engine.kernels.row import BURST_GAP_MS, BURST_VIEWS, SESSION_GAP_MS, SESSION_SET
-from engine.kernels.row_limits import U2_MAX, U4_MAX
+from engine.kernels.row_limits import BURST_GAP_MS, BURST_VIEWS, SESSION_GAP_MS, SESSION_SET, U2_MAX, U4_MAX
 from engine.kernels.wire import Kind
 
 SAME_VIEW_MS = 1_000  # a page call and a product's event this close together are one view
+
+SEARCHES_ALONE = 3  # from the third search in a row that leads to no item on, the customer struggles
 
 PAIRED, PAGE, PRODUCT = 0, 1, 2  # the last view: both, or what has not met the other
 
@@ -38,6 +39,8 @@ def go_on(row, at, what, value, item, category):
     elif kind == Kind.SEARCHED:
         row.session_searches = min(row.session_searches + 1, U2_MAX)
         row.session_searches_alone = min(row.session_searches_alone + 1, U2_MAX)
+        if row.session_searches_alone >= SEARCHES_ALONE:
+            row.session_struggled_at = at
     elif kind == Kind.REVIEW_READ:
         row.session_reviews = min(row.session_reviews + 1, U2_MAX)
     elif kind == Kind.CART_ADDED:
@@ -47,7 +50,7 @@ def go_on(row, at, what, value, item, category):
 @kernel
 def begin(row, at):
     row.session_started = row.session_last = at
-    row.session_view_at = row.session_max_price = 0
+    row.session_view_at = row.session_struggled_at = row.session_max_price = 0
     row.session_events = row.session_signed = row.session_pages = row.session_items = 0
     row.session_pause_ms = 0
     row.session_burst_run = row.session_bursts = 0
@@ -69,6 +72,8 @@ def _view(row, at, which):
         return
     row.session_pages += 1
     row.session_burst_run = min(row.session_burst_run + 1, U2_MAX) if near else 1
+    if row.session_burst_run >= BURST_VIEWS:
+        row.session_struggled_at = at
     if row.session_burst_run == BURST_VIEWS:
         row.session_bursts = min(row.session_bursts + 1, U2_MAX)
     row.session_view_at = at

@@ -6,8 +6,7 @@ import numpy as np
 
 from engine.kernels.groups.session_steps import add_category, add_item, begin, capped_sum
 from engine.kernels.jit import kernel
-from engine.kernels.row import SESSION_GAP_MS
-from engine.kernels.row_limits import U2_MAX, U4_MAX
+from engine.kernels.row_limits import SESSION_GAP_MS, U2_MAX, U4_MAX
 
 
 @kernel
@@ -58,6 +57,7 @@ def _add_counts(into, other):
     into.session_searches = capped_sum(into.session_searches, other.session_searches, U2_MAX)
     into.session_cart_adds = capped_sum(into.session_cart_adds, other.session_cart_adds, U2_MAX)
     into.session_max_price = max(into.session_max_price, other.session_max_price)
+    into.session_struggled_at = max(into.session_struggled_at, other.session_struggled_at)
     for i in range(other.session_category_count):
         add_category(into, other.session_category[i], other.session_category_views[i])
     for i in range(other.session_item_count):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry
+from engine.kernels.entry import Entry
 from engine.kernels.groups.slots import move, place_of, room
 from engine.kernels.hashing import hash64
 from engine.kernels.jit import kernel

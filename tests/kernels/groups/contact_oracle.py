@@ -17,7 +17,7 @@ from engine.kernels.groups.contact import apply_contact
 from engine.kernels.groups.contact_features import INDEX, read_contact
 from tests.kernels.builders import DAY, HOUR, MINUTE, SECOND
 
-ROW = np.dtype([*contact.FIELDS, ("web_struggled_at", "i8")])
+ROW = np.dtype([*contact.FIELDS, ("session_struggled_at", "i8")])
 EARLIEST = (
     Kind.CONTACT_STARTED,
     Kind.CONTACT_IN_IVR,

@@ -112,6 +112,19 @@ def bursts(times: Sequence[int]) -> list[int]:
     return runs
 
 
+def struggles(session: Sequence[Did]) -> list[int]:
+    """When a customer struggled: at each view of a burst from its third on, and at each search from the third in a
+    row that led to no item."""
+    times, alone = views(session), 0
+    near = [other - one <= BURST for one, other in pairwise(times)]
+    found = [times[place] for place in range(2, len(times)) if near[place - 2] and near[place - 1]]
+    for event in session:
+        alone = 0 if event.kind is Kind.ITEM_VIEWED else alone + (event.kind is Kind.SEARCHED)
+        if event.kind is Kind.SEARCHED and alone >= 3:
+            found.append(event.at)
+    return found
+
+
 def state(events: Sequence[Did]) -> dict[str, Any]:
     """The fields of a row's session, lists for the sets."""
     all_of = sessions(events)
@@ -138,6 +151,7 @@ def state(events: Sequence[Did]) -> dict[str, Any]:
         "session_bursts": sum(run >= 3 for run in bursts(times)),
         "session_burst_run": bursts(times)[-1] if times else 0,
         "session_view_at": times[-1] if times else 0,
+        "session_struggled_at": max(struggles(session), default=0),
         "session_reviews": kinds.count(Kind.REVIEW_READ),
         "session_searches": kinds.count(Kind.SEARCHED),
         "session_searches_alone": sum(event.kind is Kind.SEARCHED for event in after),

@@ -100,7 +100,7 @@ def test_the_features_are_what_the_events_say(told: list[Told], after: int, befo
         return
     now = START + after
     rows = folded(told)
-    rows[0]["web_struggled_at"] = START + HOUR - before
+    rows[0]["session_struggled_at"] = START + HOUR - before
     assert features(rows, now) == pytest.approx(expected(told, now, START + HOUR - before), nan_ok=True)
 
 

@@ -29,7 +29,7 @@ from tests.kernels.values import decoded
 from tests.sources.test_real_calls import END, calls, identity, taken
 
 ROW = np.dtype(
-    [*contact.FIELDS, ("web_struggled_at", "i8"), ("recent_id", "u8", (RECENT_IDS,)), ("id_next", "u1")],
+    [*contact.FIELDS, ("session_struggled_at", "i8"), ("recent_id", "u8", (RECENT_IDS,)), ("id_next", "u1")],
     align=True,
 )
 CONTACT = list(np.dtype(contact.FIELDS).names or ())
