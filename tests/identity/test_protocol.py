@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from itertools import pairwise
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.customer_id import CustomerId
-from engine.identity.link import Link, LinkTrust
+from engine.customer_id import CustomerId, customer_id
+from engine.events import Rank
+from engine.identity.link import Cause, Link, LinkTrust
 from engine.identity.marker import Effect, HistoryTurn, KeyChange, Marker, Parts, change_of
 from engine.identity.route import Passage, Turn, route
 from engine.post.intervals import IntervalSet
 from engine.post.ledger import Ledger
 from engine.post.letter import Letter
-from tests.identity.world import SOUND, Rules, fault_of, run
+from tests.identity.world import SOUND, Record, Rules, World, fault_of, run
 
 
 @settings(max_examples=150)
@@ -130,3 +132,22 @@ def is_wrong(seed: int, broken: Rules) -> bool:
         return bool(fault_of(run(seed, broken)))
     except KeyError:  # an id that is none, which mail was sent to
         return True
+
+
+@pytest.mark.parametrize(("keys", "opened"), [(9, None), (10, "u08"), (30, "u08")])
+def test_a_chain_that_is_too_long_opens_after_eight_hops_and_loses_nothing(keys: int, opened: str | None) -> None:
+    world = World(3)
+    world.ids = [customer_id(f"u{number:02d}") for number in range(keys)]
+    world.home = {one: number % world.partitions for number, one in enumerate(world.ids)}
+    for lower, upper in pairwise(world.ids):  # each is linked on when all below went into it: no mail goes far
+        said = Link(lower, Rank.USER, upper, Rank.USER, 0, Cause.ALIASED, True)
+        world.links.append(said)
+        world.logs[world.home[lower]].append(Record("link", lower, said))
+        assert world.settle()
+    for _ in range(3):
+        world.sent[name := f"e{len(world.sent)}"] = world.ids[0]
+        world.logs[world.home[world.ids[0]]].append(Record("event", world.ids[0], name))
+    assert world.settle()
+    holding = {key: len(row.features) for key, row in world.rows().items() if row.features}
+    assert holding == {opened or world.ids[-1]: 3}
+    assert fault_of(world) == ""
