@@ -12,7 +12,8 @@ from engine.post.seal import SIGNATURE_HEADER
 LETTER_BYTES = 512 * 1024  # of the original; brokers take a record of 1 MB with its headers
 
 
-HEADER_CHARACTERS = 1_000  # of what a sender may have written
+HEADER_CHARACTERS = 1_000  # of what a sender may have written …
+MOST_HEADERS = 50  # … of a CloudEvent
 
 
 class LetterRecord(NamedTuple):
@@ -37,6 +38,7 @@ def dead_letter_record(topic: str, partition: int, letter: DeadLetter) -> Letter
         headers.append((SOURCE_HEADER, _header(letter.source)))
     if letter.signature is not None:
         headers.append((SIGNATURE_HEADER, letter.signature[:HEADER_CHARACTERS]))
+    headers += [(name[:HEADER_CHARACTERS], _header(text)) for name, text in letter.headers[:MOST_HEADERS]]
     key, value = letter.key, letter.value
     if key is None and value is None:
         value = b""

@@ -150,7 +150,7 @@ def _joined(parts: list[FetchedRecords]) -> tuple[bytes, NDArray[np.void]]:
     columns, end = [np.empty(0, kernels.RECORD)], 0
     for part in parts:
         moved = part.columns.copy()
-        for name in ("key", "value", "source", "signature"):
+        for name in ("key", "value", "source", "signature", "headers"):
             moved[name] += end
         columns.append(moved)
         end += len(part.data)

@@ -34,7 +34,8 @@ BATCH = np.dtype(
     align=True,
 )
 
-#: One record: its place in the log, and where its key, value and two of its headers lie (length -1: it has none).
+#: One record: its place in the log, and where its key, value, two of its headers (length -1: it has none) and all
+#: of them, with their count before them, lie.
 RECORD = np.dtype(
     [
         ("offset", "i8"),
@@ -47,6 +48,8 @@ RECORD = np.dtype(
         ("source_length", "i4"),
         ("signature", "i4"),
         ("signature_length", "i4"),
+        ("headers", "i4"),
+        ("headers_length", "i4"),
     ],
     align=True,
 )
@@ -174,6 +177,7 @@ def _record(data, at, end, batch, source, signature, out):
     out.value, out.value_length, at = _bytes(data, at, stop)
     if at < 0:
         return -1
+    out.headers, out.headers_length = at, stop - at
     return stop if _headers(data, at, stop, source, signature, out) == stop else -1
 
 

@@ -13,7 +13,8 @@ from engine.ports.records import FetchedRecords
 
 
 class DeadLetter(msgspec.Struct, frozen=True):
-    """A record that cannot be applied, and why; ``source`` and ``signature`` as its headers had them."""
+    """A record that cannot be applied, and why; ``source`` and ``signature`` as its headers had them, and in
+    ``headers`` those that are a part of a CloudEvent."""
 
     reason: str
     detail: str
@@ -22,6 +23,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     value: bytes | None
     source: str = ""
     signature: bytes | None = None
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Mail(msgspec.Struct, frozen=True):

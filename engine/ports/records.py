@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from engine.kernels.records import RECORD
 from engine.kernels.wire import EARLIEST_MS, EARLIEST_S, LATEST_MS
+from engine.ports import record_headers
 from engine.ports.sources import SOURCE_HEADER
 from engine.post.seal import SIGNATURE_HEADER
 
 NO_TIMESTAMP = -1  # Kafka's own word
-_PARTS = ("key", "value", "source", "signature")
+_PARTS = ("key", "value", "source", "signature", "headers")
 
 
 class KafkaRecord(Protocol):
@@ -107,6 +108,10 @@ class FetchedRecords(msgspec.Struct, frozen=True, eq=False):
         """What signs the record at `place`, a letter."""
         return self._bytes(place, "signature")
 
+    def headers(self, place: int) -> dict[str, str]:
+        """All headers of the record at `place`, as `engine.ports.record_headers.read` has them."""
+        return record_headers.read(self._bytes(place, "headers") or b"")
+
     def _bytes(self, place: int, name: str) -> bytes | None:
         start, length = int(self.columns[name][place]), int(self.columns[f"{name}_length"][place])
         return None if length < 0 else self.data[start : start + length]
@@ -120,7 +125,8 @@ def as_columns(records: Sequence[KafkaRecord]) -> FetchedRecords:
     for place, record in enumerate(records):
         columns["offset"][place] = record.offset
         columns["timestamp"][place] = NO_TIMESTAMP if record.timestamp is None else record.timestamp
-        found = (record.key, record.value, _header(record, SOURCE_HEADER), _header(record, SIGNATURE_HEADER))
+        named = _header(record, SOURCE_HEADER), _header(record, SIGNATURE_HEADER)
+        found = (record.key, record.value, *named, record_headers.written(record.headers))
         for name, part in zip(_PARTS, found, strict=True):
             columns[name][place] = end
             columns[f"{name}_length"][place] = -1 if part is None else len(part)

@@ -14,6 +14,9 @@ from engine.events import LeftOut, Message
 SOURCE_HEADER = "source"
 DEFAULT_SOURCE = "segment"
 
+#: The source of CloudEvents, which have an address and headers of their own.
+CLOUDEVENTS = "cloudevents"
+
 
 class RecordSource(Protocol):
     """One external event format, as a record on Kafka has it."""
@@ -23,11 +26,17 @@ class RecordSource(Protocol):
         """As the header of a Kafka record has it."""
 
     def canonical(
-        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+        self,
+        value: bytes,
+        key: bytes | None,
+        received_at: int,
+        fallback_id: str,
+        headers: Mapping[str, str] = {},
     ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
         """Customer and canonical event (MessagePack) of a record on Kafka with `key`, stamped `received_at` (epoch
         ms), and what could not be read of it; no event (None) for one that is passed over, and why. `fallback_id`,
-        the same at every reading, replaces a missing id. Raises `BadEvent`."""
+        the same at every reading, replaces a missing id; ``headers`` are the record's, as HTTP would name them.
+        Raises `BadEvent`."""
 
 
 class Source(RecordSource, Protocol):

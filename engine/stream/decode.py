@@ -13,9 +13,10 @@ from engine.errors import BadEvent
 from engine.events import EARLIEST_MS, LATEST_MS
 from engine.kernels import decode as kernels
 from engine.kernels.wire import FIRST_INSTRUCTION_KIND
+from engine.ports import record_headers
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import FetchedRecords
-from engine.ports.sources import DEFAULT_SOURCE, SOURCE_HEADER, RecordSource, Sources
+from engine.ports.sources import CLOUDEVENTS, DEFAULT_SOURCE, SOURCE_HEADER, RecordSource, Sources
 from engine.ports.stream_store import CustomerConsent
 from engine.post.letter import Letter, letter_in
 from engine.post.seal import Seal
@@ -109,7 +110,7 @@ def decode(
     ahead = kernels.decode(np.frombuffer(data, np.uint8), records, came_in, events)
     faults: dict[int, BadEvent] = {}
     warned = Counter[str]()
-    external = np.flatnonzero(events["status"] == kernels.JSON)
+    external = _external(fetched, events["status"])
     if len(external):
         times = came_in[external]
         data, records, faults = _canonical(
@@ -221,8 +222,11 @@ def _canonical(
         key: bytes | None = fetched.key(i) or b""
         value: bytes | None = b""
         try:
-            source, unnamed = _source_of(fetched.source(i), sources), f"{origin}-{records['offset'][i]}"
-            key, value, left_out = source.canonical(fetched.value(i) or b"", key, _measured(at), unnamed)
+            headers, unnamed = fetched.headers(i), f"{origin}-{records['offset'][i]}"
+            source = _source_of(fetched.source(i) or _implied(headers), sources)
+            key, value, left_out = source.canonical(
+                fetched.value(i) or b"", key, _measured(at), unnamed, record_headers.as_http(headers)
+            )
             warned.update({one.reason for one in left_out})
         except BadEvent as fault:
             faults[i] = fault
@@ -231,6 +235,21 @@ def _canonical(
             parts.append(part or b"")
             end += len(part or b"")
     return b"".join(parts), records, faults
+
+
+def _external(fetched: FetchedRecords, status: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """The places of records that a source reads: JSON, and CloudEvents in binary form, whose value may be
+    anything, or nothing."""
+    found = status == kernels.JSON
+    odd = (status == kernels.MALFORMED) | (status == kernels.TOMBSTONE)
+    for i in np.flatnonzero(odd & (fetched.columns["headers_length"] > 1)).tolist():
+        found[i] = record_headers.is_cloudevent(fetched.headers(i))
+    return np.flatnonzero(found)
+
+
+def _implied(headers: Mapping[str, str]) -> str:
+    """The source of a record that names none."""
+    return CLOUDEVENTS if record_headers.is_cloudevent(headers) else ""
 
 
 def _measured(came_in: int) -> int:
@@ -282,4 +301,5 @@ def _dead(fetched: FetchedRecords, place: int, status: int, fault: BadEvent | No
     detail = str(fault) if fault else kernels.DETAILS[status]
     offset = int(fetched.columns["offset"][place])
     key, value, source = fetched.key(place), fetched.value(place), fetched.source(place)
-    return DeadLetter(reason, detail, offset, key, value, source, fetched.signature(place))
+    headers = record_headers.of_cloudevent(fetched.headers(place))
+    return DeadLetter(reason, detail, offset, key, value, source, fetched.signature(place), headers)

@@ -22,6 +22,7 @@ QUEUED = {
     "topicName": "v2.detail.events.conversation.c-1.acd.start",
     "eventBody": {"conversationId": "c-1", "mediaType": "VOICE", "queueId": "q-1"},
 }
+CLOUDEVENT = {"specversion": "1.0", "id": "e-1", "source": "/calls", "type": "contact.queued", "subject": "c-1"}
 BATCH = {"batch": [{"type": "track", **EVENT}]}
 QUESTION = {"customerId": "ann", "channel": "web"}
 CONSENT = {"consent": [{"channel": "email", "state": "granted"}]}
@@ -37,6 +38,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("POST", "/v1/b"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/import"): (Scope.EVENTS_WRITE, BATCH, 200),
     ("POST", "/v1/contact-events/{source}"): (Scope.CONTACTS_WRITE, QUEUED, 200),
+    ("POST", "/v1/events"): (Scope.CONTACTS_WRITE, CLOUDEVENT, 200),
     ("POST", "/v1/decisions"): (Scope.DECISIONS, QUESTION, 200),
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),

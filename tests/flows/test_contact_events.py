@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -154,8 +155,11 @@ async def test_many_events_of_one_customer_that_are_sent_again_count_once(
 CLOUD = {"specversion": "1.0", "id": "e-1", "source": "/calls", "type": "shop.contact.queued", "subject": "c-1"}
 
 
-async def test_cloudevents_in_headers_in_a_body_and_in_a_batch(process: Process, api: httpx.AsyncClient) -> None:
-    path, data = "/v1/contact-events/cloudevents", {"customerId": "ann", "queue": "Rückfragen"}
+@pytest.mark.parametrize("path", ["/v1/events", "/v1/contact-events/cloudevents"])
+async def test_cloudevents_in_headers_in_a_body_and_in_a_batch(
+    process: Process, api: httpx.AsyncClient, path: str
+) -> None:
+    data = {"customerId": "ann", "queue": "Rückfragen"}
     binary = {f"ce-{name}": value for name, value in CLOUD.items()}
     structured, batch = "application/cloudevents+json", "application/cloudevents-batch+json"
     for body, headers in (
@@ -171,6 +175,30 @@ async def test_cloudevents_in_headers_in_a_body_and_in_a_batch(process: Process,
     assert (first[0], first[2] and first[2].queue) == ("ann", "Rückfragen")
     broken = await api.post(path, content=b"{}", headers={**WRITER, **binary, "ce-specversion": "0.3"})
     assert (broken.status_code, broken.json()["field"]) == (400, "specversion")
+    for format in ("avro", "xml", "protobuf"):
+        head = {**WRITER, "content-type": f"application/cloudevents+{format}"}
+        other = await api.post(path, content=b"{}", headers=head)
+        assert (other.status_code, other.json()["field"]) == (400, "content-type")
+
+
+async def test_the_conformance_suite_of_cloudevents(process: Process, api: httpx.AsyncClient, data: Path) -> None:
+    structured, batch = "application/cloudevents+json", "application/cloudevents-batch+json; charset=utf-8"
+
+    async def post(name: str, part: str, media: str) -> list[httpx.Response]:
+        cases = json.loads((data / "cloudevents" / name).read_text())["tests"]
+        head = {**WRITER, "content-type": media}
+        return [await api.post("/v1/events", content=json.dumps(one[part]), headers=head) for one in cases]
+
+    valid = await post("valid-events.json", "event", structured)
+    assert {(one.status_code, one.json()["passed"]) for one in valid} == {(200, 1)}
+    invalid = await post("invalid-events.json", "event", structured)
+    assert {one.status_code for one in invalid} == {400}
+    assert all(one.json()["field"] for one in invalid)
+    batches = await post("valid-batches.json", "batch", batch)
+    assert {(one.status_code, one.json()["rejected"]) for one in batches} == {(200, 0)}
+    for one in await post("invalid-batches.json", "batch", batch):
+        assert one.json()["rejected"] == len(one.json()["errors"]) >= 1
+    assert process.log.messages == []
 
 
 SECRET = "the-auth-token-of-the-twilio-account"

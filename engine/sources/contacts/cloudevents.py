@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from engine.errors import BadEvent
 from engine.events import ContactChannel, LeftOut, Message
-from engine.ports.sources import Delivery, Receipt
+from engine.ports.sources import CLOUDEVENTS, Delivery, Receipt
 from engine.sources.contacts.bodies import read_json
 from engine.sources.contacts.found import NOTHING, Found
 from engine.sources.contacts.message import Facts, message
@@ -30,6 +30,7 @@ _NAME = re.compile(r"[a-z0-9]+", re.ASCII)
 _TOKEN = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _MEDIA = re.compile(rf"{_TOKEN}/{_TOKEN}\s*(?:;.*)?", re.DOTALL)
 _JSON_MEDIA = re.compile(rf"{_TOKEN}/(?:json|{_TOKEN}\+json)\s*(?:;.*)?", re.DOTALL | re.IGNORECASE)
+_FORMAT = re.compile(r"application/cloudevents(-batch)?(\+json)?\s*(;|$)")
 _TIME = re.compile(  # RFC 3339
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])",
@@ -43,7 +44,7 @@ _DATA = ("data", "data_base64")
 class CloudEvents(CodedSource):
     """What is CloudEvents' and about contacts."""
 
-    name = "cloudevents"
+    name = CLOUDEVENTS
 
     def payloads(self, delivery: Delivery) -> object:
         """Structured events, of a batch all; one in binary form as if it were structured."""
@@ -52,6 +53,8 @@ class CloudEvents(CodedSource):
             f"ce-{name}" in delivery.headers for name in _NEEDED
         ):
             return _of_headers(delivery, media)
+        if media.startswith("application/cloudevents") and not _FORMAT.match(media):
+            raise BadEvent("bad_field", "of the formats of CloudEvents JSON alone is read", "content-type")
         found = read_json(delivery.body)
         if media.startswith("application/cloudevents-batch") and not isinstance(found, list):
             raise BadEvent("malformed", "a batch is a list of events")

@@ -183,12 +183,15 @@ def _score(facts: Facts) -> float:
 
 
 def of_record(
-    read: Callable[[Delivery, Receipt], Iterable[ContactEvent]], value: bytes, received_at: int, fallback_id: str
+    read: Callable[[Delivery, Receipt], Iterable[ContactEvent]],
+    delivery: Delivery,
+    received_at: int,
+    fallback_id: str,
 ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
     """The one event of a record on Kafka, as `engine.ports.sources.RecordSource.canonical` returns it, by `read`.
     A worker reads it again at every start, so nothing but `BadEvent` may come of it, be it for a slip of ours."""
     try:
-        return _only([*read(Delivery(value), Receipt(received_at, received_at, fallback_id))])
+        return _only([*read(delivery, Receipt(received_at, received_at, fallback_id))])
     except _SLIPS as slip:
         raise BadEvent("malformed", f"it cannot be read: {type(slip).__name__}") from slip
 

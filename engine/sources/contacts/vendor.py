@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,10 +44,15 @@ class VendorSource(ABC):
                 yield fault
 
     def canonical(
-        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+        self,
+        value: bytes,
+        key: bytes | None,
+        received_at: int,
+        fallback_id: str,
+        headers: Mapping[str, str] = {},
     ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
         """As of `engine.ports.sources.RecordSource`; the key says nothing."""
-        return of_record(self.events, value, received_at, fallback_id)
+        return of_record(self.events, Delivery(value, headers), received_at, fallback_id)
 
     def payloads(self, delivery: Delivery) -> object:
         """The event in a delivery, or a list of them. Raises `BadEvent`."""

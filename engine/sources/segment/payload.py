@@ -6,7 +6,7 @@ https://segment.com/docs/connections/spec/common/ (fields), …/spec/ecommerce/v
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -219,7 +219,12 @@ class SegmentSource:
         return write_key(payload)
 
     def canonical(
-        self, value: bytes, key: bytes | None, received_at: int, fallback_id: str
+        self,
+        value: bytes,
+        key: bytes | None,
+        received_at: int,
+        fallback_id: str,
+        headers: Mapping[str, str] = {},
     ) -> tuple[bytes, bytes, Sequence[LeftOut]]:
         """Customer and canonical event of a payload on Kafka, and what could not be read of it."""
         return _of_record(value, key, received_at, fallback_id, received_at, self._limits)

@@ -42,6 +42,13 @@ DELIVERY: dict[str, Any] = {
 }
 
 
+#: By its specification; in binary form its attributes are headers, and the body is its data.
+CLOUDEVENTS: dict[str, Any] = {
+    "type": ["object", "array", "string", "number", "boolean", "null"],
+    "description": "CloudEvents as JSON: an event, a list of them, or the data, where headers have the rest.",
+}
+
+
 def call(name: str) -> dict[str, Any]:
     """The body of a call."""
     return {

@@ -1,5 +1,5 @@
-"""``POST /v1/contact-events/{source}``: what a contact centre sends, as its vendor sends it. A 2xx means that
-Kafka has what counts of it."""
+"""``POST /v1/contact-events/{source}``: what a contact centre sends, as its vendor sends it; ``POST /v1/events``:
+the same as CloudEvents. A 2xx means that Kafka has what counts of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.clock import wall_ms
 from engine.errors import BadEvent, NotAuthorised, NotFound
 from engine.events import LeftOut, Message
 from engine.identity.link import Link
-from engine.ports.sources import ContactSource, Delivery, Receipt
+from engine.ports.sources import CLOUDEVENTS, ContactSource, Delivery, Receipt
 from engine.settings import Settings
 from engine.web.api.events import BatchProblem, ItemError, ItemWarning
 from engine.web.api.sent_batches import SentBatches
@@ -77,7 +77,13 @@ class ContactEventRoutes:
 
     async def post(self, request: Request, caller: Principal) -> Response:
         """Take the events of one delivery; an invalid one does not stop the others."""
-        source = self._source(request)
+        return await self._take(self._source(request), request, caller)
+
+    async def events(self, request: Request, caller: Principal) -> Response:
+        """`post` for CloudEvents, at the address that is not a vendor's."""
+        return await self._take(self._services.contacts[CLOUDEVENTS], request, caller)
+
+    async def _take(self, source: ContactSource, request: Request, caller: Principal) -> Response:
         meter = self._services.meter
         try:
             body = await read_body(request, self._web.max_batch_bytes, self._bodies)

@@ -49,7 +49,7 @@ def table(
     """All routes of the API."""
     return (
         *_of_events(events),
-        _of_contacts(contacts),
+        *_of_contacts(contacts),
         *_of_decisions(decisions, outcomes),
         *_of_customers(customers, consent, cues),
         *_of_access(tickets, tokens),
@@ -106,9 +106,9 @@ def _of_events(events: EventRoutes) -> tuple[Route, ...]:
     )
 
 
-def _of_contacts(contacts: ContactEventRoutes) -> Route:
+def _of_contacts(contacts: ContactEventRoutes) -> tuple[Route, ...]:
     """What happens in the contact centre, in."""
-    return Route(
+    vendors = Route(
         "POST",
         "/v1/contact-events/{source}",
         contacts.post,
@@ -121,6 +121,15 @@ def _of_contacts(contacts: ContactEventRoutes) -> Route:
         refusal=BatchProblem,
         may_miss=True,
         basic=True,
+    )
+    summary = "CloudEvents 1.0 of the contact centre: binary, structured or in a batch"
+    return vendors, replace(
+        vendors,
+        path="/v1/events",
+        handler=contacts.events,
+        summary=summary,
+        body=call_shapes.CLOUDEVENTS,
+        may_miss=False,
     )
 
 
