@@ -34,15 +34,15 @@ def specialised(function: F) -> F:
 def in_turn(*steps: Any) -> Any:
     """A kernel part that calls `steps`, compiled functions of the same arguments, one after the other: a loop over
     a table that is unrolled before it is compiled."""
-    first, others = steps[0], steps[1:]
-    if not others:
-        return first
-    rest = in_turn(*others)
+    if len(steps) == 1:
+        return steps[0]
+    half = len(steps) // 2  # and not the first and the others: each level is compiled with all that it calls
+    first, then = in_turn(*steps[:half]), in_turn(*steps[half:])
 
     @specialised
     def call(*arguments):
         first(*arguments)
-        rest(*arguments)
+        then(*arguments)
 
     return call
 

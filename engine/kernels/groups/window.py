@@ -1,0 +1,298 @@
+"""Sliding windows of the second layout of a row: rings of panes for all events and for kinds of them, declared in
+tables from which fields, kernels and features follow.
+
+A ring holds the newest panes of one width, up to that of `window_at`, the latest event of any kind. A late event
+counts into its own pane while that is among them, a join adds panes to panes of the same time, and a pane that is
+full stays full (``min(sum, most)``). So the group is a function of the set of events, in whatever order or rows
+they came. A window is the newest panes of a ring, the one that still fills included: its true length is less than
+its name by at most one pane.
+
+Events are counted as they come: an order or a contact that is sent twice, under two message ids, counts twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.kernels.catalogue import Entry, spoken
+from engine.kernels.jit import in_turn, kernel, specialised
+from engine.kernels.money import hundredths
+from engine.kernels.row_limits import U2_MAX
+from engine.kernels.units import DAY, HOUR, SECOND
+from engine.kernels.wire import Kind
+
+#: What a pane holds, by its type; hundredths as long as they are exact as a float64.
+_MOST = {"u1": 0xFF, "u2": U2_MAX, "i8": 2**53}
+
+
+class Width(NamedTuple):
+    """Panes of `ms` of event time, of which a ring has `panes`."""
+
+    ms: int
+    panes: int
+
+
+WIDTHS = {
+    "5s": Width(5 * SECOND, 12),
+    "30s": Width(30 * SECOND, 12),
+    "150s": Width(150 * SECOND, 24),
+    "1h": Width(HOUR, 24),
+    "1d": Width(DAY, 32),
+    "4w": Width(28 * DAY, 13),
+}
+
+#: A window's name, which is its length: of which panes it is, and of how many.
+LENGTHS = {
+    "1m": ("5s", 12),
+    "5m": ("30s", 10),
+    "1h": ("150s", 24),
+    "24h": ("1h", 24),
+    "7d": ("1d", 7),
+    "30d": ("1d", 30),
+    "52w": ("4w", 13),
+}
+
+
+class Windowed(NamedTuple):
+    """What is counted: events of `kinds`, or their money. Features are called ``<feature>_<length>``."""
+
+    feature: str
+    meaning: str
+    kinds: tuple[int, ...]
+    is_money: bool = False
+
+
+ALL = Windowed("events.count", "events", tuple(range(256)))
+VIEWS = Windowed(
+    "views.count", "pages, lists and items viewed", (Kind.PAGE_VIEWED, Kind.LIST_VIEWED, Kind.ITEM_VIEWED)
+)
+SEARCHES = Windowed("searches.count", "searches", (Kind.SEARCHED,))
+CART_ADDS = Windowed("cart_adds.count", "times something was put into the cart", (Kind.CART_ADDED,))
+ORDERS = Windowed("orders.count", "order events", (Kind.ORDER_COMPLETED,))
+CONTACTS = Windowed("contacts.count", "contacts begun", (Kind.CONTACT_STARTED,))
+TROUBLES = Windowed(
+    "troubles.count",
+    "orders refunded or cancelled, and contacts given up",
+    (Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.CONTACT_ABANDONED),
+)
+VALUE = Windowed("orders.value", "value of order events", (Kind.ORDER_COMPLETED,), is_money=True)
+
+
+class Rings(NamedTuple):
+    """One field of the row: a ring of one width for each of some things that are counted, of panes of one type.
+    What is money is in hundredths."""
+
+    field: str
+    width: str
+    type: str
+    counted: tuple[Windowed, ...]
+
+
+_ODD = (
+    Rings("window_value_4w", "4w", "i8", (VALUE,)),
+    Rings("window_5s", "5s", "u2", (ALL,)),
+    Rings("window_30s", "30s", "u2", (ALL,)),
+    Rings("window_150s", "150s", "u2", (ALL,)),
+    Rings("window_1h", "1h", "u2", (ALL,)),
+    Rings("window_1d", "1d", "u2", (ALL,)),
+    Rings("window_4w", "4w", "u2", (ALL, VIEWS, ORDERS)),
+    Rings("window_kinds_30s", "30s", "u1", (VIEWS,)),
+)
+#: Each of whole words, and behind a whole word: most of these rings are all 0, and take no room in the store then.
+_WHOLE = (
+    Rings("window_kinds_150s", "150s", "u1", (VIEWS, SEARCHES, TROUBLES)),
+    Rings("window_kinds_1h", "1h", "u1", (CART_ADDS,)),
+    Rings("window_kinds_1d", "1d", "u1", (VIEWS, SEARCHES, CART_ADDS, ORDERS, CONTACTS, TROUBLES)),
+)
+RINGS = (*_ODD, *_WHOLE)
+
+
+def _fields(rings: tuple[Rings, ...]) -> list[tuple[str, str, tuple[int, ...]]]:
+    return [(of.field, of.type, (len(of.counted), WIDTHS[of.width].panes)) for of in rings]
+
+
+FIELDS = [
+    ("window_at", "i8"),
+    *_fields(_ODD),
+    ("window_spare", "u1", (-np.dtype(_fields(_ODD)).itemsize % 8,)),
+    *_fields(_WHOLE),
+]
+
+
+def _lengths(of: Rings) -> list[int]:
+    """In panes, of the windows over this width."""
+    return [panes for width, panes in LENGTHS.values() if width == of.width]
+
+
+ENTRIES = tuple(
+    Entry(
+        f"{counted.feature}_{length}",
+        "currency" if counted.is_money else "",
+        f"{counted.meaning} in the last {spoken(length)}",
+    )
+    for of in RINGS
+    for length, (width, _) in LENGTHS.items()
+    if width == of.width
+    for counted in of.counted
+)
+
+
+def _firsts() -> Iterator[int]:
+    """Of the features of each of `RINGS`, the first one's place."""
+    return accumulate((len(_lengths(of)) * len(of.counted) for of in RINGS), initial=0)
+
+
+def _marks(of: Rings) -> Any:
+    """For each kind a bit for each of the rings that it counts in."""
+    marks = np.zeros(256, np.uint8)
+    for place, counted in enumerate(of.counted):
+        marks[list(counted.kinds)] |= 1 << place
+    return marks
+
+
+@kernel
+def _clear(rings, place, count):
+    """Empty `count` panes (fewer than a ring has) behind the one at `place`, which are another time's."""
+    for _ in range(count):
+        place = place + 1 if place + 1 < rings.shape[1] else 0
+        for k in range(rings.shape[0]):
+            rings[k, place] = 0
+
+
+@kernel
+def _add(rings, others, place, count, most):
+    """Add `count` panes from `place` on, going back in time, to those of the same places."""
+    for _ in range(count):
+        for k in range(rings.shape[0]):
+            rings[k, place] = min(np.int64(rings[k, place]) + np.int64(others[k, place]), most)
+        place = place - 1 if place > 0 else rings.shape[1] - 1
+
+
+@kernel
+def _total(panes, place, count):
+    """The sum of `count` panes, from `place` on, going back in time."""
+    found = np.int64(0)
+    for i in range(place, max(place - count, -1), -1):
+        found += panes[i]
+    for i in range(panes.shape[0] - 1, panes.shape[0] - 1 - (count - place - 1), -1):
+        found += panes[i]
+    return found
+
+
+def _moving(of: Rings) -> Any:
+    """A part that makes room for the pane of `at`, which is later than ``row.window_at``."""
+    field, (width, size) = of.field, WIDTHS[of.width]
+
+    @specialised
+    def move(row, at):
+        newest = row.window_at // width
+        later = at // width - newest
+        if later >= size:
+            row[field][:, :] = 0
+        elif later > 0:
+            _clear(row[field], newest % size, later)
+
+    return move
+
+
+def _counting(of: Rings) -> Any:
+    """A part that counts an event, which is not later than ``row.window_at``."""
+    field, (width, size), most = of.field, WIDTHS[of.width], _MOST[of.type]
+    marks, rings, is_money = _marks(of), len(of.counted), of.counted[0].is_money
+
+    @specialised
+    def count(row, at, kind, amount):
+        mark, pane = marks[kind], at // width
+        if mark == 0 or pane <= row.window_at // width - size:
+            return
+        one, place = amount if is_money else 1, pane % size
+        for k in range(rings):
+            if mark >> k & 1:
+                row[field][k, place] = min(np.int64(row[field][k, place]) + one, most)
+
+    return count
+
+
+def _joining(of: Rings) -> Any:
+    """A part that adds what another row, which has no later event, has in panes that are not over."""
+    field, (width, size), most = of.field, WIDTHS[of.width], _MOST[of.type]
+
+    @specialised
+    def join(into, other):
+        newest = other.window_at // width
+        count = size - (into.window_at // width - newest)
+        if count > 0:
+            _add(into[field], other[field], newest % size, count, most)
+
+    return join
+
+
+@kernel
+def _read_rings(rings, newest, current, lengths, unit, wanted, out, place):
+    """Read windows of `lengths` panes (int64, L) as of the pane `current`, each of all rings, into `out` from
+    `place` on: those whose bit `wanted` has, the lowest first."""
+    size, last = rings.shape[1], min(newest, current)
+    for i in range(lengths.shape[0]):
+        count = last - max(current - lengths[i], newest - size)
+        for k in range(rings.shape[0]):
+            if wanted & np.uint64(1):
+                out[place] = _total(rings[k], last % size, count) / unit if count > 0 else 0.0
+            wanted >>= np.uint64(1)
+            place += 1
+
+
+def _reading(of: Rings, first: int) -> Any:
+    """A part that reads all windows of a field into the places from ``start + first`` on."""
+    field, width, unit = of.field, WIDTHS[of.width].ms, 100.0 if of.counted[0].is_money else 1.0
+    lengths, shift = np.array(_lengths(of), np.int64), np.uint64(first)
+
+    @specialised
+    def read(row, now, wanted, out, start):
+        rings, newest = row[field], row.window_at // width
+        _read_rings(rings, newest, now // width, lengths, unit, wanted >> shift, out, start + first)
+
+    return read
+
+
+_move = in_turn(*map(_moving, RINGS))
+_count = in_turn(*map(_counting, RINGS))
+_join = in_turn(*map(_joining, RINGS))
+_read = in_turn(*map(_reading, RINGS, _firsts()))
+
+
+@kernel
+def _move_to(row, at):
+    """Let `at` be the latest event's time, if it is."""
+    if at > row.window_at:
+        _move(row, at)
+        row.window_at = at
+
+
+@kernel
+def apply_window(row, event):
+    """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
+    _move_to(row, event.at)
+    _count(row, event.at, event.kind, hundredths(event.value))
+
+
+@kernel
+def join_window(into, other):
+    """Add the events of another row."""
+    _move_to(into, other.window_at)
+    _join(into, other)
+
+
+@kernel
+def read_window(row, now, out, start):
+    """Fill `out` (float64) from the place `start` on with the features of `ENTRIES`, in their order."""
+    _read(row, now, np.uint64(2**64 - 1), out, start)
+
+
+@kernel
+def read_wanted_window(row, now, wanted, out, start):
+    """`read_window` of the features whose bits `wanted` (uint64) has, the lowest for the first of `ENTRIES`."""
+    _read(row, now, wanted, out, start)
