@@ -42,6 +42,7 @@ COUNTED: tuple[Counted, ...] = (
 FIELDS = [
     ("life_first_at", "i8"),
     ("life_last_at", "i8"),
+    ("life_unsigned_at", "i8"),  # when the last event happened whose writer is not known (0: none)
     ("life_count", "u4", (len(COUNTED),)),
     ("life_anonymous", "u4"),  # events that named the customer by an anonymous id alone
 ]
@@ -63,6 +64,8 @@ def apply_life(row, event):
     if place >= 0:
         row.life_count[place] = _sum(row.life_count[place], 1)
     row.life_anonymous = _sum(row.life_anonymous, event.anonymous != 0)
+    if event.signed == 0:
+        row.life_unsigned_at = max(row.life_unsigned_at, event.at)
 
 
 @kernel
@@ -73,6 +76,7 @@ def join_life(into, other):
     for place in range(len(COUNTED)):
         into.life_count[place] = _sum(into.life_count[place], other.life_count[place])
     into.life_anonymous = _sum(into.life_anonymous, other.life_anonymous)
+    into.life_unsigned_at = max(into.life_unsigned_at, other.life_unsigned_at)
 
 
 @kernel

@@ -1,6 +1,6 @@
 """The newest 32 events of a customer, in the order in which they happened.
 
-They are the timeline, and what a session is rebuilt from. A function of the set of events, always: which are kept,
+They are the timeline, and kind a session is rebuilt from. A function of the set of events, always: which are kept,
 where each lies, and when the newest activity was that had to leave. Events of one millisecond are ordered by kind,
 then by what else is kept of them, so that ids are not needed: those that are alike in all of it may change places.
 
@@ -32,16 +32,10 @@ FIELDS = [
     ("recent_value", "u4", (RECENT,)),  # hundredths, the lower 32 bits
     ("recent_ms", "u2", (RECENT,)),  # milliseconds within the second
     ("recent_value_high", "u2", (RECENT,)),  # the bits above: none below 42,949,672.96
-    ("recent_what", "u1", (RECENT,)),  # kind and signature: `what_of`
+    ("recent_kind", "u1", (RECENT,)),
 ]
 
 ENTRIES = (Entry("customer.events", "", "events ever seen"),)
-
-
-@kernel
-def what_of(event):
-    """Kind and signature in one number, which orders by kind."""
-    return np.int64(event.kind) << 1 | np.int64(event.signed != 0)
 
 
 @kernel
@@ -71,7 +65,7 @@ def value_of(row, place):
 @kernel
 def apply_recent(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
-    insert(row, event.at, what_of(event), hundredths(event.value), item_of(event), category_of(event))
+    insert(row, event.at, np.int64(event.kind), hundredths(event.value), item_of(event), category_of(event))
 
 
 @kernel
@@ -81,7 +75,7 @@ def join_recent(into, other):
     for rank in range(count):
         place = place_of(other, rank)
         value, item, category = value_of(other, place), other.recent_item[place], other.recent_category[place]
-        insert(into, at_of(other, place), np.int64(other.recent_what[place]), value, item, category)
+        insert(into, at_of(other, place), np.int64(other.recent_kind[place]), value, item, category)
     into.recent_left_at = max(into.recent_left_at, other.recent_left_at)
     _pass_over(into, other.recent_total - count)
 
@@ -93,35 +87,35 @@ def read_recent(row, now, out, index):
 
 
 @kernel
-def is_newest(row, at, what, value, item, category):
+def is_newest(row, at, kind, value, item, category):
     """Whether an event would follow all that are kept."""
     return row.recent_total == 0 or not _follows(
-        row, (row.recent_total - 1) & _PLACE, at, what, value, item, category
+        row, (row.recent_total - 1) & _PLACE, at, kind, value, item, category
     )
 
 
 @kernel
-def insert(row, at, what, value, item, category):
+def insert(row, at, kind, value, item, category):
     """Put an event where it belongs, in place of the oldest if there are `RECENT`."""
     count, newer = kept(row), 0
     while newer < count and _follows(
-        row, (row.recent_total - 1 - newer) & _PLACE, at, what, value, item, category
+        row, (row.recent_total - 1 - newer) & _PLACE, at, kind, value, item, category
     ):
         newer += 1
     if newer == RECENT:
-        _leave(row, at, what)
+        _leave(row, at, kind)
         _pass_over(row, 1)
         return
     place = row.recent_total & _PLACE
     if count == RECENT:
-        _leave(row, at_of(row, place), np.int64(row.recent_what[place]))
+        _leave(row, at_of(row, place), np.int64(row.recent_kind[place]))
     row.recent_total += 1
     for _ in range(newer):
         _copy(row, (place - 1) & _PLACE, place)
         place = (place - 1) & _PLACE
     row.recent_s[place] = at // SECOND - EARLIEST_S
     row.recent_ms[place] = at % SECOND
-    row.recent_what[place] = what
+    row.recent_kind[place] = kind
     row.recent_value[place] = value & 0xFFFFFFFF
     row.recent_value_high[place] = value >> 32
     row.recent_item[place] = item
@@ -129,13 +123,13 @@ def insert(row, at, what, value, item, category):
 
 
 @kernel
-def _follows(row, place, at, what, value, item, category):
+def _follows(row, place, at, kind, value, item, category):
     """Whether the event at `place` comes after another."""
     own = at_of(row, place)
     if own != at:
         return own > at
-    if row.recent_what[place] != what:
-        return row.recent_what[place] > what
+    if row.recent_kind[place] != kind:
+        return row.recent_kind[place] > kind
     if value_of(row, place) != value:
         return value_of(row, place) > value
     if row.recent_item[place] != item:
@@ -144,9 +138,9 @@ def _follows(row, place, at, what, value, item, category):
 
 
 @kernel
-def _leave(row, at, what):
+def _leave(row, at, kind):
     """An event that is not kept, or no longer."""
-    if is_activity(what >> 1):
+    if is_activity(kind):
         row.recent_left_at = max(row.recent_left_at, at)
 
 
@@ -154,7 +148,7 @@ def _leave(row, at, what):
 def _copy(row, source, place):
     row.recent_s[place] = row.recent_s[source]
     row.recent_ms[place] = row.recent_ms[source]
-    row.recent_what[place] = row.recent_what[source]
+    row.recent_kind[place] = row.recent_kind[source]
     row.recent_value[place] = row.recent_value[source]
     row.recent_value_high[place] = row.recent_value_high[source]
     row.recent_item[place] = row.recent_item[source]
@@ -168,7 +162,7 @@ def _pass_over(row, events):
     for _ in range(events & _PLACE):
         _turn(row.recent_s)
         _turn(row.recent_ms)
-        _turn(row.recent_what)
+        _turn(row.recent_kind)
         _turn(row.recent_value)
         _turn(row.recent_value_high)
         _turn(row.recent_item)

@@ -23,7 +23,7 @@ import numpy as np
 from engine.kernels.elapsed import since
 from engine.kernels.entry import SESSION, Entry
 from engine.kernels.groups.activity import is_activity
-from engine.kernels.groups.recent import insert, is_newest, join_recent, what_of
+from engine.kernels.groups.recent import insert, is_newest, join_recent
 from engine.kernels.groups.session_number import joined_number
 from engine.kernels.groups.session_steps import SAME_VIEW_MS, beginning, go_on, rebuild
 from engine.kernels.groups.session_sum import add, is_over, take
@@ -43,7 +43,6 @@ FIELDS = [
     ("session_max_price", "i8"),  # hundredths
     ("session_number", "u4"),
     ("session_events", "u4"),
-    ("session_signed", "u4"),  # of its events: whose writer is known
     ("session_pages", "u4"),
     ("session_items", "u4"),
     ("session_pause_ms", "u4"),
@@ -57,7 +56,7 @@ FIELDS = [
     ("session_category_count", "u1"),
     ("session_item_count", "u1"),
     ("session_view", "u1"),  # the last view: `session_steps.PAIRED`, `PAGE` or `PRODUCT`
-    ("session_spare", "u1"),
+    ("session_spare", "u1", (5,)),
 ]
 
 _BURST_S = BURST_GAP_MS // SECOND
@@ -96,20 +95,20 @@ ENTRIES = (
 def apply_session(row, event, other):
     """Add one `event` (`decode.COLUMNS`) to the session and to the recent events, wherever in time it lies;
     `other` is a row to work with, whatever it holds."""
-    at, what, value = event.at, what_of(event), hundredths(event.value)
+    at, kind, value = event.at, np.int64(event.kind), hundredths(event.value)
     item, category = item_of(event), category_of(event)
-    active = is_activity(event.kind)
+    active = is_activity(kind)
     late = active and at <= row.session_last
-    if late and not is_newest(row, at, what, value, item, category):
+    if late and not is_newest(row, at, kind, value, item, category):
         other.recent_total = other.recent_left_at = 0
         other.session_number = other.session_last = 0
-        insert(other, at, what, value, item, category)
-        go_on(other, at, what, value, item, category)
+        insert(other, at, kind, value, item, category)
+        go_on(other, at, kind, value, item, category)
         join_session(row, other)
         return
-    insert(row, at, what, value, item, category)
+    insert(row, at, kind, value, item, category)
     if active:
-        go_on(row, at, what, value, item, category)
+        go_on(row, at, kind, value, item, category)
 
 
 @kernel

@@ -37,7 +37,7 @@ def _begun(row, start):
     count, last = 0, row.recent_left_at
     for rank in range(kept(row)):
         place = place_of(row, rank)
-        if is_activity(row.recent_what[place] >> 1):
+        if is_activity(row.recent_kind[place]):
             at = at_of(row, place)
             count += at >= start and at - last > SESSION_GAP_MS
             last = at
@@ -57,7 +57,7 @@ def _begun_in_both(one, other, start):
         else:
             row, place = other, place_of(other, k)
             k += 1
-        if is_activity(row.recent_what[place] >> 1):
+        if is_activity(row.recent_kind[place]):
             at = at_of(row, place)
             if at >= start:
                 count += at - last > SESSION_GAP_MS

@@ -18,7 +18,7 @@ PAIRED, PAGE, PRODUCT = 0, 1, 2  # the last view: both, or what has not met the 
 
 
 @kernel
-def go_on(row, at, what, value, item, category):
+def go_on(row, at, kind, value, item, category):
     """Begin the next session, or go on with the present one, by an activity that follows all others."""
     if at - row.session_last > SESSION_GAP_MS:
         begin(row, at)
@@ -26,8 +26,6 @@ def go_on(row, at, what, value, item, category):
     row.session_pause_ms = max(np.int64(row.session_pause_ms), at - row.session_last)
     row.session_last = at
     row.session_events += 1
-    row.session_signed += what & 1
-    kind = what >> 1
     if kind == Kind.PAGE_VIEWED or kind == Kind.ITEM_VIEWED or kind == Kind.LIST_VIEWED:
         _view(row, at, PAGE if kind == Kind.PAGE_VIEWED else PRODUCT)
     if kind == Kind.ITEM_VIEWED:
@@ -51,7 +49,7 @@ def go_on(row, at, what, value, item, category):
 def begin(row, at):
     row.session_started = row.session_last = at
     row.session_view_at = row.session_struggled_at = row.session_max_price = 0
-    row.session_events = row.session_signed = row.session_pages = row.session_items = 0
+    row.session_events = row.session_pages = row.session_items = 0
     row.session_pause_ms = 0
     row.session_burst_run = row.session_bursts = 0
     row.session_reviews = row.session_searches = row.session_searches_alone = row.session_cart_adds = 0
@@ -114,7 +112,7 @@ def beginning(row):
     first, later = -1, np.int64(0)
     for rank in range(kept(row) - 1, -1, -1):
         place = place_of(row, rank)
-        if not is_activity(row.recent_what[place] >> 1):
+        if not is_activity(row.recent_kind[place]):
             continue
         at = at_of(row, place)
         if first >= 0 and later - at > SESSION_GAP_MS:
@@ -129,10 +127,10 @@ def rebuild(row, first):
     begin(row, at_of(row, place_of(row, first)))
     for rank in range(first, kept(row)):
         place = place_of(row, rank)
-        what = np.int64(row.recent_what[place])
-        if is_activity(what >> 1):
+        kind = np.int64(row.recent_kind[place])
+        if is_activity(kind):
             value, item, category = value_of(row, place), row.recent_item[place], row.recent_category[place]
-            go_on(row, at_of(row, place), what, value, item, category)
+            go_on(row, at_of(row, place), kind, value, item, category)
 
 
 @kernel

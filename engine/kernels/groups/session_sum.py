@@ -49,7 +49,6 @@ def add(into, other):
 @kernel
 def _add_counts(into, other):
     into.session_events = capped_sum(into.session_events, other.session_events, U4_MAX)
-    into.session_signed = capped_sum(into.session_signed, other.session_signed, U4_MAX)
     into.session_pages = capped_sum(into.session_pages, other.session_pages, U4_MAX)
     into.session_items = capped_sum(into.session_items, other.session_items, U4_MAX)
     into.session_bursts = capped_sum(into.session_bursts, other.session_bursts, U2_MAX)

@@ -40,7 +40,6 @@ class Did(NamedTuple):
 
     at: int
     kind: Kind
-    signed: bool = False
     value: int = 0
     item: int = 0
     category: int = 0
@@ -50,7 +49,7 @@ def columns(events: Sequence[Did]) -> NDArray[np.void]:
     """As the kernels get them."""
     out = np.zeros(len(events), COLUMNS)
     for got, event in zip(out, events, strict=True):
-        got["at"], got["kind"], got["signed"], got["value"] = event.at, event.kind, event.signed, event.value / 100
+        got["at"], got["kind"], got["value"] = event.at, event.kind, event.value / 100
         got["item"], got["item_check"] = event.item >> 32, event.item & 0xFFFFFFFF
         got["category"], got["category_check"] = event.category >> 32, event.category & 0xFFFFFFFF
     return out
@@ -144,7 +143,6 @@ def state(events: Sequence[Did]) -> dict[str, Any]:
         "session_started": session[0].at,
         "session_last": session[-1].at,
         "session_events": len(session),
-        "session_signed": sum(event.signed for event in session),
         "session_pages": len(times),
         "session_items": len(items),
         "session_pause_ms": max((other.at - one.at for one, other in pairwise(session)), default=0),

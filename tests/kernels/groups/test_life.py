@@ -26,14 +26,16 @@ IDS = 32
 
 Row = NDArray[np.void]
 
-EVENTS = st.lists(st.tuples(st.integers(DAY, 10 * DAY), st.sampled_from(Kind), st.booleans()), max_size=20)
+EVENTS = st.lists(
+    st.tuples(st.integers(DAY, 10 * DAY), st.sampled_from(Kind), st.booleans(), st.booleans()), max_size=20
+)
 CHANCE = st.integers(0, 2**32).map(Random)
 
 
-def folded(events: Sequence[tuple[int, Kind, bool]]) -> Row:
+def folded(events: Sequence[tuple[int, Kind, bool, bool]]) -> Row:
     rows, columns = np.zeros(1, LIFE), np.zeros(len(events), COLUMNS)
-    for column, (at, kind, anonymous) in zip(columns, events, strict=True):
-        column["at"], column["kind"], column["anonymous"] = at, kind, anonymous
+    for column, (at, kind, anonymous, signed) in zip(columns, events, strict=True):
+        column["at"], column["kind"], column["anonymous"], column["signed"] = at, kind, anonymous, signed
         life.apply_life(rows[0], column)
     return rows
 
@@ -46,15 +48,18 @@ def test_the_groups_are_whole_words_without_padding(layout: np.dtype[np.void]) -
 
 
 @given(EVENTS, CHANCE)
-def test_a_life_is_its_events_in_any_order_and_split(events: list[tuple[int, Kind, bool]], chance: Random) -> None:
+def test_a_life_is_its_events_in_any_order_and_split(
+    events: list[tuple[int, Kind, bool, bool]], chance: Random
+) -> None:
     row = folded(chance.sample(events, len(events)))
     at = chance.randint(0, len(events))
     into, other = folded(events[:at]), folded(events[at:])
     life.join_life(into[0], other[0])
     assert into.tobytes() == row.tobytes()
-    kinds, times = Counter(kind for _, kind, _ in events), [at for at, *_ in events]
+    kinds, times = Counter(kind for _, kind, *_ in events), [at for at, *_ in events]
     assert (row["life_first_at"][0], row["life_last_at"][0]) == (min(times, default=0), max(times, default=0))
-    assert row["life_anonymous"][0] == sum(anonymous for *_, anonymous in events)
+    assert row["life_anonymous"][0] == sum(anonymous for _, _, anonymous, _ in events)
+    assert row["life_unsigned_at"][0] == max((at for at, *_, signed in events if not signed), default=0)
     out = np.full(len(life.ENTRIES), -77.0)
     life.read_life(row[0], 20 * DAY, out, INDEX)
     known = {entry.name: value for entry, value in zip(life.ENTRIES, out.tolist(), strict=True)}
@@ -64,7 +69,7 @@ def test_a_life_is_its_events_in_any_order_and_split(events: list[tuple[int, Kin
 
 
 def test_a_count_stays_at_the_largest_that_it_holds() -> None:
-    row = folded([(DAY, Kind.SEARCHED, True)])
+    row = folded([(DAY, Kind.SEARCHED, True, True)])
     row["life_count"] = row["life_anonymous"] = 2**32 - 1
     other = row.copy()
     life.join_life(row[0], other[0])

@@ -63,7 +63,6 @@ DID = st.builds(
     Did,
     st.sampled_from((*STEPS, GAP + 1)),
     st.sampled_from(KINDS),
-    st.booleans(),
     st.sampled_from(VALUES),
     st.sampled_from(ITEMS),
     st.sampled_from(CATEGORIES),
@@ -85,8 +84,8 @@ def many(chance: Random, ends: float, least: int = 1, most: int = 100) -> list[D
     steps = []
     for _ in range(chance.randint(least, most)):
         step = GAP + 1 if chance.random() < ends else chance.choice(STEPS[:-2])
-        what = chance.choice(KINDS), chance.random() < 0.5
-        steps.append(Did(step, *what, chance.choice(VALUES), chance.choice(ITEMS), chance.choice(CATEGORIES)))
+        kind = chance.choice(KINDS)
+        steps.append(Did(step, kind, chance.choice(VALUES), chance.choice(ITEMS), chance.choice(CATEGORIES)))
     return dated(steps)
 
 
@@ -129,10 +128,10 @@ def kept(row: Row) -> list[Did]:
     one, found = row[0], []
     for rank in range(min(int(one["recent_total"]), KEPT)):
         place = recent.place_of(one, rank)
-        what = int(one["recent_what"][place])
+        kind = Kind(one["recent_kind"][place])
         item, category = int(one["recent_item"][place]), int(one["recent_category"][place])
         at, value = recent.at_of(one, place), recent.value_of(one, place)
-        found.append(Did(at, Kind(what >> 1), bool(what & 1), value, item, category))
+        found.append(Did(at, kind, value, item, category))
     return found
 
 
@@ -359,7 +358,7 @@ def test_a_session_from_before_them_keeps_to_the_bounds(chance: Random) -> None:
         return
     row, right = fields(joined(folded(one), folded(other))), state(events)
 
-    for name in ("events", "signed", "items", "reviews", "searches", "cart_adds", "max_price", "started", "last"):
+    for name in ("events", "items", "reviews", "searches", "cart_adds", "max_price", "started", "last"):
         assert row[f"session_{name}"] == right[f"session_{name}"], name
     assert row["session_pause_ms"] >= right["session_pause_ms"]
     assert row["session_searches_alone"] <= right["session_searches"]
