@@ -73,7 +73,9 @@ class Effect(enum.StrEnum):
 
 class KeyChange(msgspec.Struct, frozen=True):
     """The key's next ``marker``; ``mails`` of its row to ``marker.to``, which it then has no more; ``history``;
-    and whether it owes ``marker.to`` that history (``KEEP``)."""
+    and whether it owes ``marker.to`` that history (``KEEP``): by name, whatever its marker says when it is sent. A
+    debt that went to whom the marker names then would take the history of a key that opened, and was closed by an
+    unsigned link since, where no signed link leads."""
 
     effect: Effect
     marker: Marker

@@ -38,6 +38,7 @@ class Rules(NamedTuple):
     history_in_merge: bool = False
     keep_once: bool = False
     forget_had: bool = False
+    debt_follows_marker: bool = False
 
 
 SOUND = Rules()
@@ -65,7 +66,7 @@ class Row(NamedTuple):
     features: tuple[str, ...] = ()
     rest: tuple[str, ...] = ()
     merged: frozenset[str] = frozenset()
-    owes: bool = False
+    owes: frozenset[CustomerId] = frozenset()  # to whom its history is still to be sent
 
     def joined(self, parts: Parts, features: Sequence[str], rest: Sequence[str]) -> Row:
         return self._replace(
@@ -275,7 +276,7 @@ class World:
         self.met[change.effect] += 1
         batch.rows[key] = row.without(change.mails)._replace(
             marker=change.marker,
-            owes=change.owes or row.owes,
+            owes=row.owes | {change.marker.to} if change.owes else row.owes,
             merged=frozenset() if change.mails & Parts.FEATURES else row.merged,
         )
         if change.history is not HistoryTurn.STAYS:
@@ -290,7 +291,7 @@ class World:
             yield change.marker.to, "merge", carried, change.mails, (key,)
         if change.owes and self.rules.history_in_merge:
             given = self.store[batch.partition].given.get(key, frozenset())
-            batch.rows[key] = batch.rows[key]._replace(owes=False)
+            batch.rows[key] = batch.rows[key]._replace(owes=frozenset())
             yield change.marker.to, "keep", given, Parts.REST, (key,)
 
     def produce(self, mail: Sequence[Record], fail: float) -> bool:
@@ -333,12 +334,15 @@ class World:
             return
         row = lane.rows[owing]
         self.lanes[p] = None
-        if row.marker.phase is Phase.MERGED and not (self.rules.keep_once and crash):
+        to = owed = min(row.owes)
+        if self.rules.debt_follows_marker:
+            to = row.marker.to
+        if to and not (self.rules.keep_once and crash):
             given = self.store[p].given.get(owing, frozenset())
-            keep = Record("keep", row.marker.to, given, Parts.REST, (owing,))
+            keep = Record("keep", to, given, Parts.REST, (owing,))
             if not self.produce([keep], crash) or self.r.random() < crash:
                 return
-        rows = {**lane.rows, owing: row._replace(owes=False)}
+        rows = {**lane.rows, owing: row._replace(owes=row.owes - {owed})}
         batch = Batch(p, lane.epoch, lane.next, lane.next, rows, lane.post, [], [])
         if self.commit(batch):
             self.keep_lane(batch)
