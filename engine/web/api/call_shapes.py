@@ -42,10 +42,10 @@ DELIVERY: dict[str, Any] = {
 }
 
 
-#: By its specification; in binary form its attributes are headers, and the body is its data.
+#: In binary form the attributes are headers, and the body is the data, of whatever media type.
 CLOUDEVENTS: dict[str, Any] = {
-    "type": ["object", "array", "string", "number", "boolean", "null"],
-    "description": "CloudEvents as JSON: an event, a list of them, or the data, where headers have the rest.",
+    "type": ["object", "array"],
+    "description": "A CloudEvent as JSON, a list of them, or the data of one whose attributes are headers.",
 }
 
 
