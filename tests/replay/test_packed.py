@@ -120,6 +120,7 @@ def test_a_run_of_its_own_gets_ids_of_its_own(tmp_path: Path) -> None:
         (["ann", event_of(_7=-1)], "bad_number: quantity"),
         (["ann", event_of(_7=1 << 32)], "bad_number: quantity"),
         (["ann", event_of(_5="c" * (packed.MOST_WORDS + 1))], "too_large"),
+        *((["ann", event_of(**{f"_{place}": 1 << 63})], "malformed") for place in (8, 10, 11, 12)),
         (["ann", event_of(_13=[""])], "malformed: contact"),
         (["ann", event_of(_13=["c" * (MAX_ID_BYTES + 1)])], "malformed: contact"),
         (["ann", event_of(_13=["c-1", 1, "q" * packed.MOST_WORDS])], "too_large"),

@@ -110,6 +110,8 @@ def _check(event: Event) -> None:
     Raises `BadEvent`."""
     if event.version != WIRE_VERSION:
         raise BadEvent("malformed", f"{event.version}, {WIRE_VERSION} is known", "version")
+    if max(event.received_at, event.engine_at, event.trust, event.anonymous) >= 1 << 63:
+        raise BadEvent("malformed", "a whole number has more than 63 bits")
     if event.kind not in KINDS:
         raise BadEvent("unknown_type", f"{event.kind} is no kind of event", "kind")
     if not 0 < _size(event.id, "id") <= MAX_ID_BYTES:
