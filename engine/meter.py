@@ -96,6 +96,9 @@ METRICS: dict[str, Metric] = {
         Metric("stream_deadletters", "counter", "reason", "", "records that went to the dead-letter topic"),
         Metric("stream_warned", "counter", "reason", "", "records applied without what could not be read of them"),
         Metric("stream_customers", "counter", "", "", "new customers"),
+        Metric(
+            "stream_erased", "counter", "", "", "events without effect, since their customer was erased after them"
+        ),
         Metric("freshness_seconds", "histogram", "", "seconds", "event received to its row committed"),
         Metric("row_seconds", "histogram", "", "seconds", "event received to its row changed in memory"),
         Metric(

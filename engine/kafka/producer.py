@@ -17,7 +17,7 @@ from engine.events import Message, Outcome
 from engine.kafka.dead_letters import dead_letter_record
 from engine.kafka.reach import unreachable
 from engine.kafka.security import client_options
-from engine.ports.kafka import AuditEntry, DeadLetter, Mail
+from engine.ports.kafka import AuditEntry, DeadLetter, LogPlace, Mail
 from engine.ports.meter import Meter
 from engine.post.seal import SIGNATURE_HEADER
 from engine.settings import Kafka
@@ -116,6 +116,18 @@ class KafkaLog:
         await self._send(
             [_Record(topic, message.customer.encode(), self._encode(message.event)) for message in messages]
         )
+
+    async def publish_one(self, message: Message) -> LogPlace:
+        """Write an event; returns once Kafka has acknowledged it. Raises `Unavailable`."""
+        if self._producer is None:
+            raise Unavailable("the connection to Kafka is not open")
+        topic, value = self._settings.events_topic, self._encode(message.event)
+        try:
+            ack = await self._producer.send(topic, value, message.customer.encode())
+            place = await asyncio.wait_for(ack, ACK_TIMEOUT_S)
+        except (KafkaError, TimeoutError) as error:
+            raise Unavailable(f"Kafka has not acknowledged it: {error!r}") from error
+        return LogPlace(topic, place.partition, place.offset)
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         """Write an outcome; returns once Kafka has acknowledged it. Raises `Unavailable`."""

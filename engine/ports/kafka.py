@@ -98,6 +98,8 @@ class AuditAction(enum.StrEnum):
     """What was read, or opened to be read."""
 
     CUSTOMER_READ = "customer.read"
+    CUSTOMER_EXPORTED = "customer.exported"
+    CUSTOMER_ERASED = "customer.erased"
     DECISION_MADE = "decision.made"
     DECISION_READ = "decision.read"
     CUES_READ = "cues.read"  # a stream was opened
@@ -114,11 +116,22 @@ class AuditEntry(msgspec.Struct, frozen=True, rename="camel", gc=False):
     at: int
 
 
+class LogPlace(msgspec.Struct, frozen=True):
+    """Where a record lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+
 class EventLog(Protocol):
     """Kafka, as the API and replays write to it."""
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """Returns once Kafka has acknowledged all; raises `Unavailable` or `Overloaded`."""
+
+    async def publish_one(self, message: Message) -> LogPlace:
+        """Returns once Kafka has acknowledged it; where it lies. Raises `Unavailable`."""
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         """Returns once Kafka has acknowledged it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Protocol
 
 import msgspec
@@ -64,6 +65,25 @@ class CustomerConsent(msgspec.Struct, frozen=True, gc=False):
     statement: ConsentStatement
 
 
+class Erasure(msgspec.Struct, frozen=True, gc=False):
+    """A customer of whom nothing is to be left, nor anything to come of what happened until ``at`` (epoch ms).
+    ``cues`` are the ids in the partition's cue stream of what was sent to them."""
+
+    customer: bytes
+    at: int
+    cues: Sequence[bytes] = ()
+
+    @property
+    def digest(self) -> str:
+        """Under which it is remembered."""
+        return digest_of(self.customer)
+
+
+def digest_of(customer: bytes) -> str:
+    """A hash of a customer's id: 32 hexadecimal digits."""
+    return blake2b(customer, digest_size=16).hexdigest()
+
+
 class Timers(msgspec.Struct, frozen=True):
     """Changed timers of one commit: customers and when each is due (epoch ms; 0 = no timer any more)."""
 
@@ -79,7 +99,7 @@ class Commit(msgspec.Struct, frozen=True):
     ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
     `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
     `engine.post.ledger.Ledger`. ``traits`` are words about customers. ``consents`` are kept after the cues are
-    written.
+    written, and those ``erased`` go last.
     """
 
     partition: int
@@ -95,6 +115,7 @@ class Commit(msgspec.Struct, frozen=True):
     post: Mapping[str, str] = {}
     traits: Sequence[TraitChange] = ()
     consents: Sequence[CustomerConsent] = ()
+    erased: Sequence[Erasure] = ()
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -162,6 +183,16 @@ class StreamStore(Protocol):
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
+
+    async def tombstones(self, partition: int) -> Mapping[str, int]:
+        """Those who were erased, as `digest_of` makes them, and when (epoch ms)."""
+
+    async def drop_tombstones(self, partition: int, digests: Sequence[str]) -> None:
+        """Remember these no longer."""
+
+    async def cues_of(self, partition: int, customer: bytes) -> list[bytes]:
+        """The ids of all cues of the customer that the partition's cue stream has. Sees every commit answered
+        before it."""
 
     async def intake(self, partition: int) -> Intake:
         """What is kept of whether its records are taken."""

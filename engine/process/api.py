@@ -90,6 +90,7 @@ def _services(
         log=process.log,
         decisions=guard,
         consents=store,
+        held=store,
         cues=store,
         stats=store,
         sent=store,

@@ -39,6 +39,7 @@ from engine.store.commands import Commands
 from engine.store.consents import state_consents
 from engine.store.counts import Counts
 from engine.store.cue_arguments import write_cues
+from engine.store.erasures import erase
 from engine.store.functions.library import TRAITS
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
@@ -124,12 +125,12 @@ class StreamCommands(Commands):
             raise Fenced(f"partition {commit.partition} is at {replies[1].decode()}")
         if broken := next(filter(_is_error, self._without_broken_tallies(commit, done)), None):
             raise self._connection.fail(str(broken))
-        taken: list[list[int]] = done[-1 - bool(commit.consents)] if commit.cues else []
+        taken: list[list[int]] = done[-1 - _behind(commit)] if commit.cues else []
         return taken
 
     def _without_broken_tallies(self, commit: Commit, done: Sequence[Any]) -> list[Any]:
         """The replies without those of tallies that hold no number: these are logged once and stay as they are."""
-        end = len(done) - bool(commit.cues) - bool(commit.consents)
+        end = len(done) - bool(commit.cues) - _behind(commit)
         begin = end - len(commit.tallies)
         for name, reply in zip(commit.tallies, done[begin:end], strict=True):
             if _is_error(reply):
@@ -143,7 +144,7 @@ class StreamCommands(Commands):
         return customers
 
     def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
-        """Its commands, each in parts. Cues and consents come last, and so do their replies."""
+        """Its commands, each in parts. Cues, consents and erasures come last, and so do their replies."""
         partition, position = commit.partition, self._keys.position[commit.partition]
         yield (self._watch[partition],)
         yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)
@@ -163,6 +164,8 @@ class StreamCommands(Commands):
         if commit.consents:
             histories = self._keys.history_prefix[partition]
             yield (state_consents([(histories + one.customer, one.statement) for one in commit.consents]),)
+        for erasure in commit.erased:
+            yield (erase(self._keys.tombstones[partition], erasure),)
         yield (_EXEC,)
 
 
@@ -179,6 +182,11 @@ def whole(text: bytes | None, otherwise: int) -> int:
     """A whole number as Redis stores it, 0 where there is none; `otherwise` for anything else."""
     text = b"0" if text is None else text
     return int(text) if text.isdigit() and len(text) <= DIGITS else otherwise
+
+
+def _behind(commit: Commit) -> int:
+    """How many commands follow the cues."""
+    return bool(commit.consents) + len(commit.erased)
 
 
 def _is_error(reply: Any) -> bool:

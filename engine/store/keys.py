@@ -30,6 +30,10 @@ key                    type    content
 ``{p7}:i:<month>:<s or u>:<customer>``  set  ids linked to the customer in that month (months since year 0),
                                by signed or unsigned links: digests of 8 bytes, at most
                                ``identity.links_per_month``; kept 62 days
+``{p7}:j:<day>:<customer>``  list  ids of the decisions and cues of the customer that were recorded on
+                               that day (days since 1970); kept two days after the last
+``{p7}:e``             hash    who was erased: `engine.ports.stream_store.digest_of` the customer -> epoch ms until
+                               which what happened counts no more; 400 days
 ``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.stream_store.Pause`, ``let``: the offset
                                below which an operator lets all records pass
 ``{p7}:a``             string  what its worker reports, JSON of `engine.ports.health.WorkerReport`; kept 4 s
@@ -98,7 +102,9 @@ class RedisKeys:
         self.cues = each("q")
         self.reports = each("a")
         self.tallies = each("n")
+        self.recorded_prefix = each("j:")
         self.learned = each("m")
+        self.tombstones = each("e")
         self.taught_prefix = each("k:")
 
     def of_customer(self, customer: bytes) -> int:

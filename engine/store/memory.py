@@ -18,7 +18,16 @@ from engine.ports.cue_store import CueEntry, TakenCue
 from engine.ports.decision_store import Reservation, Taking
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.offer_history import View
-from engine.ports.stream_store import UNCONSENTED, Commit, CueCandidate, CueChoice, Intake, Pause, Position
+from engine.ports.stream_store import (
+    UNCONSENTED,
+    Commit,
+    CueCandidate,
+    CueChoice,
+    Erasure,
+    Intake,
+    Pause,
+    Position,
+)
 from engine.ports.traits import Trait, TraitWord
 from engine.store.cue_entries import StreamPosition, entry, parse
 from engine.store.keys import DAY_S, RECENT_CUES, RedisKeys
@@ -41,6 +50,8 @@ class _Partition:
     post: dict[str, str] = field(default_factory=dict)
     rows: dict[bytes, bytes] = field(default_factory=dict)
     traits: dict[bytes, dict[str, TraitWord]] = field(default_factory=dict)
+    recorded: defaultdict[bytes, list[str]] = field(default_factory=lambda: defaultdict(list))  # decisions
+    tombstones: dict[str, int] = field(default_factory=dict)
     histories: defaultdict[bytes, OfferHistory] = field(default_factory=lambda: defaultdict(OfferHistory))
     decisions: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     timers: dict[bytes, int] = field(default_factory=dict)
@@ -117,6 +128,8 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
         for one in commit.consents:
             part.histories[one.customer].state(one.statement)
+        for erasure in commit.erased:
+            self._erase(part, erasure)
         part.tallies.update(commit.tallies)
         part.tallies.update(
             cues=sum(len(written) for written, _ in taken),
@@ -129,6 +142,32 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         timers = self._partitions[partition].timers.items()
         ready = sorted((due, customer) for customer, due in timers if due <= until)
         return [customer for _, customer in ready[:limit]]
+
+    def _erase(self, part: _Partition, erasure: Erasure) -> None:
+        customer = erasure.customer
+        for kept in (part.rows, part.histories, part.traits, part.timers, part.recent_cues):
+            kept.pop(customer, None)
+        for name in part.recorded.pop(customer, ()):
+            part.decisions.pop(name, None)
+        self.forget_sent(customer)
+        self.forget_links(customer)
+        part.cues = deque((cue for cue in part.cues if cue[1] != customer), part.cues.maxlen)
+        part.tombstones[erasure.digest] = max(erasure.at, part.tombstones.get(erasure.digest, 0))
+
+    async def tombstones(self, partition: int) -> dict[str, int]:
+        return dict(self._partitions[partition].tombstones)
+
+    async def drop_tombstones(self, partition: int, digests: Sequence[str]) -> None:
+        for digest in digests:
+            self._partitions[partition].tombstones.pop(digest, None)
+
+    async def cues_of(self, partition: int, customer: bytes) -> list[bytes]:
+        cues = self._partitions[partition].cues
+        return [f"{at.ms}-{at.seq}".encode() for at, owner, _ in cues if owner == customer]
+
+    async def recorded(self, customer: CustomerId) -> list[str]:
+        name = customer.encode()
+        return list(self._partitions[self._keys.of_customer(name)].recorded.get(name, ()))
 
     async def intake(self, partition: int) -> Intake:
         return self._partitions[partition].intake
@@ -167,7 +206,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         part = self._partitions[partition]
         if taken.record:
             reason = msgspec.msgpack.encode(without)
-            self._keep(part, taken.decision_id, taken.record[:-1] + reason if without else taken.record)
+            self._keep(part, customer, taken.decision_id, taken.record[:-1] + reason if without else taken.record)
         at = self._next_position(partition)
         part.cues.append((at, customer, taken.payload))
         part.recent_cues.setdefault(customer, deque(maxlen=RECENT_CUES)).append((at, taken.payload))
@@ -180,7 +219,8 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         self._newest = StreamPosition(newest.ms if same else now, newest.seq + 1 if same else 0, partition)
         return self._newest
 
-    def _keep(self, part: _Partition, decision_id: str, record: bytes) -> None:
+    def _keep(self, part: _Partition, customer: bytes, decision_id: str, record: bytes) -> None:
+        part.recorded[customer].append(decision_id)
         part.decisions[decision_id] = (self._wall() + DAY_S * 1_000, record)
 
     # decisions
@@ -199,7 +239,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
     def _reserve(self, part: _Partition, reservation: Reservation) -> list[Taking]:
         customer = reservation.customer.encode()
         history = part.histories[customer].settled(reservation.at)
-        self._keep(part, reservation.decision_id, reservation.record)
+        self._keep(part, customer, reservation.decision_id, reservation.record)
         taken = [history.give(candidate, reservation.at) for candidate in reservation.candidates]
         if Taking.TAKEN in taken:
             part.histories[customer] = history

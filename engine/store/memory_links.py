@@ -24,3 +24,7 @@ class MemoryLinks:
             return False
         known.add(link.lower)
         return True
+
+    def forget_links(self, customer: bytes) -> None:
+        """None were counted of them."""
+        self._linked = {key: known for key, known in self._linked.items() if key[0].encode() != customer}

@@ -31,6 +31,10 @@ class MemorySent:
             batches.append(ids)
             self._sent[customer] = (self._wall() + SENT_KEPT_S * 1_000, batches)
 
+    def forget_sent(self, customer: bytes) -> None:
+        """Nothing was sent of them."""
+        self._sent = {name: sent for name, sent in self._sent.items() if name.encode() != customer}
+
     def _kept(self, customer: CustomerId) -> deque[bytes]:
         until, batches = self._sent.get(customer, (0, deque[bytes]()))
         return batches if until > self._wall() else deque(maxlen=SENT_BATCHES)

@@ -8,6 +8,7 @@ from engine.store.commits import StreamCommands
 from engine.store.consents import ConsentCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
+from engine.store.erasures import ErasureCommands
 from engine.store.intakes import IntakeCommands
 from engine.store.lessons import LessonCommands
 from engine.store.links import LinkCommands
@@ -24,6 +25,7 @@ class RedisStore(
     IntakeCommands,
     DecisionCommands,
     ConsentCommands,
+    ErasureCommands,
     CueCommands,
     StatsCommands,
     SentCommands,

@@ -15,7 +15,7 @@ from engine.decisions.policy import Policy
 from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
 from engine.ports.meter import Meter
-from engine.ports.stream_store import UNCONSENTED, Commit, CueChoice, CustomerConsent, StreamStore, Timers
+from engine.ports.stream_store import UNCONSENTED, Commit, CueChoice, CustomerConsent, Erasure, StreamStore, Timers
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
 
@@ -31,6 +31,7 @@ _TALLIED = {
     "stream_forwarded": "forwarded",
     "stream_tombstones": "tombstones",
     "stream_customers": "customers",
+    "stream_erased": "erased",
 }
 
 
@@ -66,6 +67,7 @@ class CommitSender:
         event_ids: NDArray[np.uint64] = NO_IDS,
         post: Mapping[str, str] = NO_POST,
         consents: Sequence[CustomerConsent] = (),
+        erased: Sequence[Erasure] = (),
     ) -> PreparedCommit:
         """A commit of the rows `touched` and the offset `end`; activations become cues.
 
@@ -88,6 +90,7 @@ class CommitSender:
             connection=state.connection,
             post=post,
             consents=consents,
+            erased=erased,
         )
         state.next = end
         return PreparedCommit(commit, received)

@@ -17,10 +17,10 @@ from engine.ports import record_headers
 from engine.ports.kafka import DeadLetter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import CLOUDEVENTS, DEFAULT_SOURCE, SOURCE_HEADER, RecordSource, Sources
-from engine.ports.stream_store import CustomerConsent
+from engine.ports.stream_store import Erasure
 from engine.post.letter import Letter, letter_in
 from engine.post.seal import Seal
-from engine.stream.instructions import UNSIGNED, instruction_in
+from engine.stream.instructions import UNSIGNED, Instruction, instruction_in
 
 NO_SEAL = Seal()
 _NONE: NDArray[np.int64] = np.zeros(0, np.int64)
@@ -61,7 +61,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     forward_came_in: NDArray[np.int64] = _NONE
     letters: Mapping[int, Letter] = {}
     repeated: NDArray[np.int64] = _NONE
-    instructions: Mapping[int, CustomerConsent] = {}
+    instructions: Mapping[int, Instruction] = {}
 
     @property
     def records(self) -> int:
@@ -71,12 +71,15 @@ class DecodedBatch(msgspec.Struct, frozen=True):
 
     @property
     def cuts(self) -> list[int]:
-        """Behind which events (positions) a commit has to end: what an instruction changes holds from there on."""
+        """Before which events (positions) a commit has to begin anew: what an instruction changes holds from there
+        on, and an erasure has a commit of its own."""
         if not self.instructions:
             return []
-        return (np.flatnonzero(self.events["status"] == kernels.INSTRUCTION) + 1).tolist()
+        places = np.flatnonzero(self.events["status"] == kernels.INSTRUCTION).tolist()
+        erasures = [i for i in places if isinstance(self.instructions.get(int(self.offsets[i])), Erasure)]
+        return [*(i + 1 for i in places), *(i for i in erasures if i)]
 
-    def instructed(self, start: int, stop: int) -> list[CustomerConsent]:
+    def instructed(self, start: int, stop: int) -> list[Instruction]:
         """The instructions among ``events[start:stop]``."""
         if not self.instructions:
             return []
@@ -185,10 +188,10 @@ def _instructed(
     elsewhere: NDArray[np.bool_],
     faults: dict[int, BadEvent],
     warned: Counter[str],
-) -> dict[int, CustomerConsent]:
+) -> dict[int, Instruction]:
     """The instructions among the events that are ours, by offset, which change no row; `faults` gets why others
     are none, and `warned` counts those for which nobody vouches: they have no effect."""
-    found: dict[int, CustomerConsent] = {}
+    found: dict[int, Instruction] = {}
     ours = (events["status"] == kernels.OK) & (events["kind"] >= FIRST_INSTRUCTION_KIND) & ~elsewhere
     for i in np.flatnonzero(ours).tolist():
         record = records[i]

@@ -36,7 +36,8 @@ class HeldCommits:
         except Unavailable:
             for state, _ in self._commits:
                 state.failed = True
-        for state, commit in self._commits:
+        commits, self._commits, self._mail = self._commits, [], []
+        for state, commit in commits:
             await state.room()
             if state.live:
                 committer.send(state, commit)

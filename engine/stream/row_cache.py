@@ -68,6 +68,13 @@ class RowCache:
             self._words[slots[known]] = found
             self._unseen[slots[known]] = False
 
+    def forget(self, customer: bytes) -> None:
+        """The customer is one never seen, if there is a row here."""
+        slot = self._slots.get(customer)
+        if slot is not None:
+            self._words[slot] = BLANK
+            self.timers[slot], self._unseen[slot] = 0, True
+
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
         """The customers whose rows are in `slots`."""
         names = self._customers

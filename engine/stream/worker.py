@@ -17,7 +17,6 @@ from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.errors import LostLog, Unavailable
 from engine.kernels.advance import APPLIED, DUPLICATE
-from engine.kernels.chunks import chunk_end
 from engine.kernels.timers import CALLED
 from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter
@@ -25,14 +24,17 @@ from engine.ports.meter import Meter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import Sources
 from engine.ports.stats_store import StatsStore
-from engine.ports.stream_store import CustomerConsent, StreamStore
+from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore
 from engine.settings import Stream
 from engine.stream.commit import NO_POST, CommitSender, PreparedCommit
+from engine.stream.commit_ends import commit_ends
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
+from engine.stream.erasures import Erasures
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.held_commits import HeldCommits
+from engine.stream.instructions import split
 from engine.stream.intake import IntakeCheck
 from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
@@ -79,6 +81,7 @@ class Worker:
         self._intake = IntakeCheck(settings, store, meter)
         self._office = office or PostOffice(store, meter, partitions)
         self._dictionary = NameDictionary(stats)
+        self._erasures = Erasures(store, clock.now_ms)
 
     @property
     def states(self) -> Mapping[int, PartitionState]:
@@ -112,6 +115,7 @@ class Worker:
         ours = [state for p in fetched if (state := self.states.get(p)) and state.live]
         await self._intake.look(ours)
         await self._office.look(ours)
+        await self._erasures.look(ours)
         again: dict[int, int] = {}
         work: list[tuple[PartitionState, DecodedBatch, PostChanges]] = []
         for partition, records in fetched.items():
@@ -189,15 +193,26 @@ class Worker:
             return
         self._dictionary.write(batch)
         slots, start = state.cache.locate(batch.customers), 0
-        for stop in self._commit_ends(slots, len(state.cache.rows), batch.cuts):
+        for stop in commit_ends(slots, len(state.cache.rows), self._settings.rows_per_commit, batch.cuts):
             await state.room()
             if not state.live:
                 return
             end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
             first, counts = state.next, batch.counts(state.next, end)
             fields, mail = changes.fields_within(first, end), changes.mail_within(first, end)
-            stated = batch.instructed(start, stop)
-            commit = self._chunk(state, slots[start:stop], batch.events[start:stop], counts, end, fields, stated)
+            stated, erased = split(batch.instructed(start, stop))
+            if erased and not await self._may_erase(state, held):
+                return
+            found = [await self._erasures.with_cues(state, one) for one in erased]
+            if not state.live:
+                return
+            counts["erased"] = self._erasures.keep_out(state, batch, start, stop)
+            stated = self._erasures.consents(state, stated)
+            commit = self._chunk(
+                state, slots[start:stop], batch.events[start:stop], counts, end, fields, stated, found
+            )
+            for one in found:
+                self._erasures.done(state, one)
             if mail or held.holds(state):
                 held.add(state, commit, mail)
             else:
@@ -205,14 +220,11 @@ class Worker:
             start = stop
         state.watermark = max(state.watermark, batch.watermark)
 
-    def _commit_ends(self, slots: NDArray[np.int32], capacity: int, cuts: Sequence[int]) -> list[int]:
-        """Where to split the events, so that no commit has too many rows, and each of `cuts` ends one."""
-        most, ends = self._settings.rows_per_commit, []
-        if len(slots) > most:
-            stamps, stop = np.zeros(capacity, np.int64), 0
-            while (stop := chunk_end(slots, stop, most, stamps)) < len(slots):
-                ends.append(stop)
-        return sorted({*ends, *cuts, len(slots)})
+    async def _may_erase(self, state: PartitionState, held: HeldCommits) -> bool:
+        """Let all that was before be committed: what is erased must be there to be found."""
+        if held.holds(state):
+            await held.deliver(self._office, self._committer)
+        return state.live
 
     def _chunk(
         self,
@@ -223,6 +235,7 @@ class Worker:
         end: int,
         post: Mapping[str, str],
         stated: Sequence[CustomerConsent],
+        erased: Sequence[Erasure],
     ) -> PreparedCommit:
         """Run the kernels over the events of one commit."""
         evaluator, policy = self._in_use()
@@ -238,7 +251,7 @@ class Worker:
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
         ids = events["id"]
         return self._committer.prepare(
-            state, evaluator, policy, touched, activations, tallies, end, received, ids, post, stated
+            state, evaluator, policy, touched, activations, tallies, end, received, ids, post, stated, erased
         )
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:

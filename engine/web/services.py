@@ -13,6 +13,7 @@ from engine.ports.consent_store import ConsentStore
 from engine.ports.cue_store import CueStore
 from engine.ports.decision_store import DecisionStore
 from engine.ports.health import SystemHealth
+from engine.ports.held_store import HeldStore
 from engine.ports.kafka import EventLog
 from engine.ports.lesson_store import LessonStore
 from engine.ports.meter import Meter
@@ -40,6 +41,7 @@ class Services:
     log: EventLog
     decisions: DecisionStore
     consents: ConsentStore
+    held: HeldStore
     cues: CueStore
     stats: StatsStore
     sent: SentStore

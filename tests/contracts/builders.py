@@ -11,7 +11,7 @@ from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
 from engine.ports.decision_store import Candidate, Reservation, Taking
-from engine.ports.stream_store import Commit, CueCandidate, CueChoice, CustomerConsent, Timers
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, CustomerConsent, Erasure, Timers
 from engine.ports.traits import Trait, TraitChange, TraitWord
 from engine.store.cue_entries import StreamPosition, parse
 from engine.store.memory import MemoryStore
@@ -53,6 +53,7 @@ def change(
     post: Mapping[str, str] | None = None,
     traits: Sequence[TraitChange] = (),
     consents: Sequence[CustomerConsent] = (),
+    erased: Sequence[Erasure] = (),
 ) -> Commit:
     rows, timers = rows or {}, timers or {}
     return Commit(
@@ -68,6 +69,7 @@ def change(
         post=post or {},
         traits=traits,
         consents=consents,
+        erased=erased,
     )
 
 

@@ -30,6 +30,8 @@ OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
 
 #: Address -> the scope it needs (None: nothing), its body, and the status for whoever has the scope.
 NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
+    # first, before anything is held
+    ("GET", "/v1/customers/{id}/export"): (Scope.CUSTOMERS_READ, None, 404),
     **{
         ("POST", f"/v1/{call}"): (Scope.EVENTS_WRITE, EVENT, 200)
         for call in ("track", "identify", "page", "screen", "group", "alias", "t", "i", "p", "s", "g", "a")
@@ -43,6 +45,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),
     ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
+    ("DELETE", "/v1/customers/{id}"): (Scope.CUSTOMERS_ERASE, None, 202),
     ("PUT", "/v1/customers/{id}/consent"): (Scope.CUSTOMERS_WRITE, CONSENT, 200),
     ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
     ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),

@@ -24,7 +24,7 @@ from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.placeholder_ids import WORDS
 from engine.ports.health import SystemHealth
-from engine.ports.kafka import AuditEntry
+from engine.ports.kafka import AuditEntry, LogPlace
 from engine.ports.link_store import LinkStore
 from engine.ports.sent_store import SentStore
 from engine.ports.stream_store import Commit, CueCandidate, CueChoice, Timers
@@ -105,6 +105,12 @@ class MemoryLog:
             raise self.fault
         self.messages.extend(messages)
 
+    async def publish_one(self, message: Message) -> LogPlace:
+        await self.publish([message])
+        return LogPlace(
+            "cueline.events", partition_of(message.customer.encode(), PARTITIONS), len(self.messages) - 1
+        )
+
     async def publish_audit(self, entries: Sequence[AuditEntry]) -> None:
         if self.fault is not None:
             raise self.fault
@@ -155,6 +161,7 @@ class Process:
             log=self.log,
             decisions=self.store,
             consents=self.store,
+            held=self.store,
             cues=self.store,
             stats=self.store,
             sent=self.sent or self.store,

@@ -33,7 +33,7 @@ from engine.events import (
 )
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from engine.ports.clock import ClockAnchor
-from engine.ports.kafka import AuditEntry
+from engine.ports.kafka import AuditEntry, LogPlace
 from engine.replay import segment_payload as payload
 from engine.replay.advice import on_error
 from engine.replay.http_sender import HttpSender
@@ -71,6 +71,9 @@ class Kafka:
         for _ in range(int(self._rng.integers(0, 5))):
             await asyncio.sleep(0)
         self.messages.extend(messages)
+
+    async def publish_one(self, message: Message) -> LogPlace:
+        raise AssertionError("a replay erases nobody")
 
     async def publish_outcome(self, outcome: Outcome) -> None:
         raise NotImplementedError

@@ -19,7 +19,7 @@ from engine.ports.decision_store import Candidate
 from engine.ports.health import WorkerReport
 from engine.ports.lesson_store import LessonBound
 from engine.ports.link_store import CountedLink
-from engine.ports.stream_store import CustomerConsent, Pause
+from engine.ports.stream_store import CustomerConsent, Erasure, Pause
 from engine.process.doctor.redis import of_redis
 from engine.settings import Redis, Settings
 from engine.store.keys import RedisKeys
@@ -51,7 +51,8 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     at = await store.position(PARTITION)
     await store.post(PARTITION)
     await store.read(PARTITION, [name])
-    cues = [choice(CUSTOMER, candidate(CUSTOMER, cap=(1, 1_000), name=f"{PARTITION}-cue"))]
+    recorded = candidate(CUSTOMER, cap=(1, 1_000), name=f"{PARTITION}-cue")
+    cues = [choice(CUSTOMER, msgspec.structs.replace(recorded, record=b"record"))]
     rows, tallies = {name: b"row"}, {"events": 1}
     await store.commit(
         change(at.epoch, at.offset, at.offset + 1, rows=rows, timers={name: 5}, cues=cues, tallies=tallies)
@@ -71,12 +72,16 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     await store.propensities()
     await store.report({PARTITION: WorkerReport("one", 1, 1, 0, ())}, store.connections)
     await store.clock()
+    found = await store.cues_of(PARTITION, name)
+    await store.commit(change(at.epoch, at.offset + 2, at.offset + 3, erased=[Erasure(name, NOW, found)]))
+    await store.drop_tombstones(PARTITION, [*await store.tombstones(PARTITION)])
 
 
 async def api(redis: Redis, store: RedisStore) -> None:
     """Decisions, cues, pages, health, callers' keys and quotas, repeats of batches."""
     await store.views([CUSTOMER])
     await store.reserve([reservation(CUSTOMER, Candidate("chat", 1, 1_000))])
+    await store.recorded(CUSTOMER)
     await store.state_consents(CUSTOMER, [ConsentStatement("marketing", "email", ConsentState.GRANTED, NOW)])
     await store.decision(DECISION)
     await store.traits(CUSTOMER)

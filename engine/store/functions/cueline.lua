@@ -142,6 +142,14 @@ local function fits(args, c, slots, offers)
   return any
 end
 
+-- Keep the record of a decision or cue for a day, and that it is the customer's: by days, so that lists end by themselves.
+local function keep_record(tag, customer, decision, record)
+  redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S)
+  local own = tag .. 'j:' .. math.floor(redis.call('TIME')[1] / DAY_S) .. ':' .. customer
+  redis.call('RPUSH', own, decision)
+  redis.call('EXPIRE', own, 2 * DAY_S)
+end
+
 local function write_cue(keys, tag, customer, decision, payload, record, length)
   local id = redis.call('XADD', keys[1], 'MAXLEN', '~', length, '*', 'customer', customer, 'cue', payload)
   local cue = id .. ' ' .. payload
@@ -150,7 +158,7 @@ local function write_cue(keys, tag, customer, decision, payload, record, length)
   redis.call('LTRIM', recent, 0, RECENT_CUES - 1)
   redis.call('EXPIRE', recent, DAY_S)
   redis.call('SPUBLISH', keys[1], cue)
-  if record ~= '' then redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S) end
+  if record ~= '' then keep_record(tag, customer, decision, record) end
 end
 
 -- The record with the offers that consent kept back in place of its last field, which is an empty array.
@@ -228,7 +236,8 @@ local function reserve(keys, args)
   local answers, arg = {}, 1
   for i = 1, #keys, 2 do
     local at, first, wanted = tonumber(args[arg]), arg + 3, tonumber(args[arg + 2])
-    redis.call('SET', keys[i + 1], args[arg + 1], 'EX', DAY_S)
+    local tag, customer = string.match(keys[i], '^(.-)h:(.*)$$')
+    keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
     answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 4 * wanted - 1, at) or ''
     arg = first + 4 * wanted
   end
@@ -266,6 +275,30 @@ local function consent(keys, args)
     end
   end
   return changed
+end
+
+-- KEYS: the tombstones. ARGV: a customer, its digest, until when what happened counts no more, and the ids of its cues
+-- in the stream. Nothing of it is left.
+local function erase(keys, args)
+  local tag, customer = string.sub(keys[1], 1, -2), args[1]
+  local today = math.floor(redis.call('TIME')[1] / DAY_S)
+  for day = today - 2, today do
+    local own = tag .. 'j:' .. day .. ':' .. customer
+    for _, decision in ipairs(redis.call('LRANGE', own, 0, -1)) do
+      redis.call('UNLINK', tag .. 'd:' .. decision, tag .. 'l:' .. decision)
+    end
+    redis.call('UNLINK', own)
+  end
+  for _, kind in ipairs({'c:', 'h:', 'p:', 'r:', 'b:'}) do redis.call('UNLINK', tag .. kind .. customer) end
+  local month = 1970 * 12 + math.floor(today / 30.436875) -- of the links that were counted, give or take one
+  for counted = month - 4, month + 2 do
+    redis.call('UNLINK', tag .. 'i:' .. counted .. ':s:' .. customer, tag .. 'i:' .. counted .. ':u:' .. customer)
+  end
+  redis.call('ZREM', tag .. 't', customer)
+  for i = 4, #args do redis.call('XDEL', tag .. 'q', args[i]) end
+  local before = tonumber(redis.call('HGET', keys[1], args[2])) or 0
+  redis.call('HSET', keys[1], args[2], string.format('%.0f', math.max(before, tonumber(args[3]))))
+  return 1
 end
 
 -- Add `by` to a learned count, and to what the key `ledger` taught in that hour ('': nobody is held to it).
@@ -414,6 +447,7 @@ redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_taken', taken)
 redis.register_function('${LIBRARY}_consent', consent)
+redis.register_function('${LIBRARY}_erase', erase)
 redis.register_function('${LIBRARY}_learn', learn)
 redis.register_function('${LIBRARY}_name', name)
 redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)

@@ -12,11 +12,12 @@ from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 from engine.traits import MOST_TRAITS
 
-LIBRARY = "cueline_13"
+LIBRARY = "cueline_14"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
 CONSENT = f"{LIBRARY}_consent"
+ERASE = f"{LIBRARY}_erase"
 LEARN = f"{LIBRARY}_learn"
 NAME = f"{LIBRARY}_name"
 ADMIT_LESSON = f"{LIBRARY}_admit_lesson"

@@ -17,6 +17,7 @@ from engine.web.api.customers import Customer, CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, EventRoutes
 from engine.web.api.health import DeploymentHealth, Health, HealthRoutes
+from engine.web.api.leaving import CustomerExport, ErasureReceipt, LeavingRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.route import STREAM, Parameter, Route
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
@@ -40,6 +41,7 @@ def table(
     outcomes: OutcomeRoutes,
     customers: CustomerRoutes,
     consent: ConsentRoutes,
+    leaving: LeavingRoutes,
     cues: CueRoutes,
     rules: RulebookRoutes,
     tokens: TokenRoutes,
@@ -52,6 +54,7 @@ def table(
         *_of_contacts(contacts),
         *_of_decisions(decisions, outcomes),
         *_of_customers(customers, consent, cues),
+        *_of_leaving(leaving),
         *_of_access(tickets, tokens),
         *_of_operation(rules, health),
     )
@@ -223,6 +226,30 @@ def _of_customers(customers: CustomerRoutes, consent: ConsentRoutes, cues: CueRo
             parameters=(_ONE, *_RESUMED, _TICKET),
             callers="allowed",
             stream=stream_of_agent,
+        ),
+    )
+
+
+def _of_leaving(leaving: LeavingRoutes) -> tuple[Route, ...]:
+    """What is held of a customer, and that nothing is any more."""
+    return (
+        Route(
+            "DELETE",
+            "/v1/customers/{id}",
+            leaving.erase,
+            "Erase a customer: the answer is a receipt",
+            Scope.CUSTOMERS_ERASE,
+            answer=ErasureReceipt,
+            status=202,
+        ),
+        Route(
+            "GET",
+            "/v1/customers/{id}/export",
+            leaving.export,
+            "All that is held of a customer",
+            Scope.CUSTOMERS_READ,
+            answer=CustomerExport,
+            may_miss=True,
         ),
     )
 

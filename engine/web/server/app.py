@@ -19,6 +19,7 @@ from engine.web.api.customers import CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import EventRoutes
 from engine.web.api.health import HealthRoutes
+from engine.web.api.leaving import LeavingRoutes
 from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
@@ -95,6 +96,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         OutcomeRoutes(services, admission, lessons, web, places.events),
         CustomerRoutes(services, audit),
         ConsentRoutes(services, web, places.events),
+        LeavingRoutes(services, audit),
         cues,
         RulebookRoutes(services),
         TokenRoutes(tokens, web, services.placeholders, places.pages, audit),

@@ -1,0 +1,99 @@
+"""Erasure in the store: every key of the customer goes, in the commit, and no other's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+import redis
+
+from engine.consent import ConsentState, ConsentStatement
+from engine.customer_id import customer_id
+from engine.ports.decision_store import Candidate
+from engine.ports.link_store import CountedLink
+from engine.ports.stream_store import Erasure, digest_of
+from engine.store.redis import RedisStore
+from tests.contracts.builders import TAKEN, AnyStore, candidate, change, choice, customers_of, reservation
+
+
+async def fill(store: AnyStore) -> tuple[int, list[str]]:
+    """Let the store have all kinds of keys of two customers; the epoch, and the customers."""
+    names = customers_of(1, 2)
+    epoch = (await store.claim(1)).epoch
+    for place, name in enumerate(names):
+        sale = msgspec.structs.replace(candidate(name, "sale", name=f"1-cue{place}"), record=b"\x90")
+        await store.commit(
+            change(
+                epoch, place, place + 1, rows={name.encode(): b"row"}, timers={name.encode(): 5},
+                cues=[choice(name, sale)], tallies={"events": 1},
+            )
+        )  # fmt: skip
+        wanted = reservation(name, Candidate("chat", 1, 1_000), name=f"d{place}")
+        assert await store.reserve([wanted]) == [[TAKEN]]
+        statement = ConsentStatement("marketing", "web", ConsentState.GRANTED, 5)
+        await store.state_consents(name, [statement])
+        await store.begin_batch(b"batch", [name])
+        await store.end_batch(b"batch", {name: b"ids"})
+    return epoch, list(names)
+
+
+async def test_nothing_is_left_of_one_and_all_of_the_other(store: AnyStore) -> None:
+    epoch, (gone, other) = await fill(store)
+    cues = await store.cues_of(1, gone.encode())
+    assert len(cues) == 1
+    await store.commit(change(epoch, 2, 3, erased=[Erasure(gone.encode(), 77, cues)]))
+    left, kept = await store.views(customers_of(1, 2))
+    assert (left.row, left.history) == (None, {})
+    assert (kept.row, set(kept.history)) == (b"row", {"sale", "chat", "!marketing/web"})
+    records = [await store.decision(f"1-{name}{place}") for name in ("cue", "d") for place in (0, 1)]
+    assert [record is None for record in records] == [True, False, True, False]
+    one, two = customers_of(1, 2)
+    assert [len(await store.since(name, "")) for name in (one, two)] == [0, 1]
+    assert [entry.cue.customer for entry in await store.newest(9)] == [other]
+    assert await store.due(1, 99, 9) == [other.encode()]
+    assert await store.begin_batch(b"next", [one, two]) == [b"", b"ids"]
+    assert await store.tombstones(1) == {digest_of(gone.encode()): 77}
+
+
+async def test_the_later_of_two_erasures_counts_and_it_can_be_forgotten(store: AnyStore) -> None:
+    epoch, (gone, _) = await fill(store)
+    for place, at in enumerate((99, 55)):
+        await store.commit(change(epoch, 2 + place, 3 + place, erased=[Erasure(gone.encode(), at)]))
+    assert await store.tombstones(1) == {digest_of(gone.encode()): 99}
+    await store.drop_tombstones(1, [])
+    await store.drop_tombstones(1, [digest_of(gone.encode()), "unknown"])
+    assert [await store.tombstones(partition) for partition in (1, 2)] == [{}, {}]
+
+
+async def test_what_comes_after_the_commit_of_an_erasure_is_answered_as_ever(store: AnyStore) -> None:
+    """Cues, an erasure and tallies in one commit: each reply is taken for what it is."""
+    epoch, (gone, other) = await fill(store)
+    commit = change(
+        epoch, 2, 3, cues=[choice(other)], erased=[Erasure(gone.encode(), 7), Erasure(b"nobody", 8)],
+        tallies={"events": 2},
+    )  # fmt: skip
+    assert await store.commit(commit) == [[0]]
+    assert (await store.tallies())["events"] == 4
+
+
+async def test_no_key_of_redis_names_who_was_erased(redis_store: RedisStore, look: redis.Redis) -> None:
+    epoch, (gone, other) = await fill(redis_store)
+    now = datetime.now(UTC)
+    months = [now.year * 12 + now.month - back for back in (0, 1, 2)]
+    linked = [CountedLink(customer_id("x"), customers_of(1, 1)[0], month, bool(month % 2)) for month in months]
+    await redis_store.count_links(linked, 9)
+    named = [key for key in look.keys("*") if gone.encode() in key]
+    assert len(named) >= 6
+    cues = await redis_store.cues_of(1, gone.encode())
+    await redis_store.commit(change(epoch, 2, 3, erased=[Erasure(gone.encode(), 77, cues)]))
+    assert [key for key in look.keys("*") if gone.encode() in key] == []
+    assert [key for key in look.keys("*") if other.encode() in key]
+    for key in look.keys("{p1}:d:*"):
+        assert key in (b"{p1}:d:1-cue1", b"{p1}:d:1-d1")
+
+
+async def test_cues_are_found_through_many_pages(redis_store: RedisStore, look: redis.Redis) -> None:
+    for place in range(1_201):
+        look.xadd("{p2}:q", {"customer": f"c{place % 3}", "cue": "{}"}, id=f"{1 + place}-0")
+    assert len(await redis_store.cues_of(2, b"c1")) == 400
+    assert len(await redis_store.cues_of(2, b"c0")) == 401
