@@ -5,7 +5,17 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from engine.access import CLIENT_KINDS, KeyRecord, Scope, Trust, faults_of, hash_of, kinds_of, make_key
+from engine.access import (
+    CLIENT_KINDS,
+    SERVER_KINDS,
+    KeyRecord,
+    Scope,
+    Trust,
+    faults_of,
+    hash_of,
+    kinds_of,
+    make_key,
+)
 from engine.kernels.wire import Kind
 from engine.web.auth.keys import KeyRing
 
@@ -93,7 +103,8 @@ def test_which_events_a_key_may_write() -> None:
     contacts = {kind for kind in Kind if 30 <= kind <= 41}
     assert len(contacts) == 12
     assert kinds(Trust.PUBLIC, Scope.EVENTS_WRITE) == CLIENT_KINDS
-    assert CLIENT_KINDS.isdisjoint({*contacts, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED})
+    assert CLIENT_KINDS.isdisjoint({*contacts, *SERVER_KINDS})
+    assert {Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED} == SERVER_KINDS
     assert {Kind.ORDER_COMPLETED, Kind.ITEM_VIEWED, Kind.OTHER} <= CLIENT_KINDS
     assert kinds(Trust.SECRET, Scope.EVENTS_WRITE) == frozenset(Kind) - contacts
     assert kinds(Trust.SECRET, Scope.EVENTS_WRITE, Scope.CONTACTS_WRITE) == frozenset(Kind)
