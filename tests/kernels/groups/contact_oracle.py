@@ -135,7 +135,9 @@ def contacts_of(events: Iterable[Told]) -> list[Known]:
     """Each contact, the one heard of last first."""
     found: dict[int, Known] = {}
     for event in events:
-        if event.kind < 30 or (event.kind == Kind.CONTACT_OUTCOME and event.channel == ContactChannel.EMAIL):
+        if not Kind.CONTACT_STARTED <= event.kind <= Kind.CONTACT_SURVEYED:
+            continue
+        if event.kind == Kind.CONTACT_OUTCOME and event.channel == ContactChannel.EMAIL:
             continue
         if not event.contact and event.kind not in (Kind.CONTACT_STARTED, *ENDS):
             continue
