@@ -1,0 +1,82 @@
+"""The second layout of a row: a head, and groups of fields, each of which is a module of `engine.kernels.groups`.
+
+Every time is event time in epoch milliseconds (0: never). Every group is whole words and its fields lie by falling
+width, so no byte is padding; a row of zeros is a customer never seen, but for the version. Equal states are equal
+bytes: all groups but the ids of messages and the indicators are functions of the set of a customer's events,
+within the bounds that each module states.
+
+*One join.* `join` adds one row to another: two ids of one customer, or one late event.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from engine.kernels.groups import (
+    category,
+    contact,
+    indicator,
+    item,
+    life,
+    message_id,
+    order,
+    recent,
+    session,
+    trait,
+    window,
+)
+from engine.kernels.jit import in_turn, kernel
+
+VERSION = 2
+
+HEAD = [("version", "u1"), ("active_count", "u1"), ("spare", "u1", (6,))]
+
+
+class Group(NamedTuple):
+    """Some fields, and what adds an event (None: another group's does) and another row's fields."""
+
+    fields: list[Any]
+    apply: Any
+    join: Any
+
+
+#: In the order of the row. The session adds to the recent events, and keeps both in step.
+GROUPS = (
+    Group(life.FIELDS, life.apply_life, life.join_life),
+    Group(window.FIELDS, window.apply_window, window.join_window),
+    Group(recent.FIELDS, None, None),
+    Group(session.FIELDS, None, session.join_session),
+    Group(indicator.FIELDS, None, indicator.join_indicator),
+    Group(message_id.FIELDS, None, message_id.join_message_id),
+    Group(order.FIELDS, order.apply_order, order.join_order),
+    Group(contact.FIELDS, contact.apply_contact, contact.join_contact),
+    Group(item.FIELDS, item.apply_item, item.join_item),
+    Group(category.FIELDS, category.apply_category, category.join_category),
+    Group(trait.FIELDS, None, trait.join_trait),
+)
+
+ROW = np.dtype([*HEAD, *(field for group in GROUPS for field in group.fields)])
+
+ROW_BYTES: int = ROW.itemsize
+
+_apply = in_turn(*(group.apply for group in GROUPS if group.apply))
+_join = in_turn(*(group.join for group in GROUPS if group.join))
+
+
+@kernel
+def apply(row, event, other):
+    """Change `row` (one `ROW`) by `event` (one `decode.COLUMNS` record), wherever in time it lies; `other` is a
+    row to work with, whatever it holds."""
+    row.version = VERSION
+    session.apply_session(row, event, other)
+    _apply(row, event)
+
+
+@kernel
+def join(into, other):
+    """Add the row `other` to `into`; it stays as it is."""
+    if other.recent_total > 0:
+        into.version = VERSION
+        _join(into, other)
