@@ -25,6 +25,7 @@ from engine.kernels.wire import MAX_VALUE as MAX_VALUE
 from engine.kernels.wire import WIRE_VERSION as WIRE_VERSION
 from engine.kernels.wire import ContactChannel as ContactChannel
 from engine.kernels.wire import Kind as Kind
+from engine.traits import TraitValue
 
 #: Before the contact's id: the customer of a contact of whom nobody says who it is.
 UNKNOWN_CUSTOMER = "contact:"
@@ -59,6 +60,15 @@ class CartLine(msgspec.Struct, frozen=True, array_like=True, gc=False):
     amount: int
 
 
+class Traits(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is said of the customer: ``values`` by name, at most `engine.traits.MOST_TRAITS` (None: it is taken
+    back); whose word it is (``rank``: 0 anybody's, 1 the visitor's own, 2 a server's), and ``by`` which key."""
+
+    rank: int = 0
+    by: str = ""
+    values: dict[str, TraitValue] = {}
+
+
 class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the fifteen places of an event's short array have no room for: an array in the last of them, to which
     later releases append. Readers pass over what they do not know of it; those of before pass over all of it.
@@ -67,12 +77,14 @@ class More(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is what it is to them. ``thousandths``: how much of a piece was put into the cart or taken out, where that is
     not a whole number of pieces (0: it is, `Event.quantity`); value times quantity is what it is worth in both
     cases. ``lines``, at most 15: all that is in the cart, of the kinds CART_VIEWED and CHECKOUT_STARTED; what was
-    added or removed together, of CART_ADDED and CART_REMOVED.
+    added or removed together, of CART_ADDED and CART_REMOVED. ``traits``: of the kinds IDENTIFIED, GROUPED and
+    TRAITS_SET.
     """
 
     kind: int = 0
     thousandths: int = 0
     lines: tuple[CartLine, ...] = ()
+    traits: Traits | None = None
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):

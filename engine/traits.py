@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-MOST_TRAITS = 16  # of one event, and of one customer
-MAX_NAME_BYTES = 64
-MAX_TEXT_BYTES = 256  # of a value
+from engine.kernels.wire import MAX_TRAIT_NAME_BYTES, MAX_TRAIT_TEXT_BYTES, MAX_TRAITS
+
+MOST_TRAITS = MAX_TRAITS  # of one event, and of one customer
 
 #: A membership in a segment or list is a trait whose name begins so, true or false.
 MEMBER = "member:"
@@ -19,12 +19,16 @@ TraitValue = str | int | float | bool | None
 
 
 def is_name(text: str) -> bool:
-    """Whether a trait may be called so: printable, without blanks around it, at most `MAX_NAME_BYTES` of UTF-8.
+    """Whether a trait may be called so: printable, no blanks around it, at most `MAX_TRAIT_NAME_BYTES` of UTF-8.
 
     >>> [is_name(text) for text in ("plan", "member:vip", "", " plan", "a\\nb", "x" * 65)]
     [True, True, False, False, False, False]
     """
-    return 0 < len(text.encode(errors="replace")) <= MAX_NAME_BYTES and text.isprintable() and text == text.strip()
+    return (
+        0 < len(text.encode(errors="replace")) <= MAX_TRAIT_NAME_BYTES
+        and text.isprintable()
+        and text == text.strip()
+    )
 
 
 def fault_of(value: object) -> str:
@@ -54,4 +58,4 @@ def _fault_of_text(value: str) -> str:
         size = len(value.encode())
     except UnicodeEncodeError:
         return "not UTF-8"
-    return f"longer than {MAX_TEXT_BYTES} bytes" if size > MAX_TEXT_BYTES else ""
+    return f"longer than {MAX_TRAIT_TEXT_BYTES} bytes" if size > MAX_TRAIT_TEXT_BYTES else ""

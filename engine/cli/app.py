@@ -14,6 +14,7 @@ from engine.cli.api import api
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.execution import load_settings
+from engine.cli.imports import import_
 from engine.cli.replay import command as replay_command
 from engine.cli.resume import resume
 from engine.cli.work import work
@@ -46,6 +47,7 @@ async def _open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
 
 for command in (api, work, resume, doctor, demo):
     app.command()(command)
+app.command("import")(import_)
 app.command("replay")(replay_command(_open_target, logged))
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")

@@ -26,6 +26,7 @@ from engine.kernels.wire import FIRST_CONTACT_KIND, Kind
 
 # what became of an event
 BAD, APPLIED, DUPLICATE = 0, 1, 2
+NOTED = 3  # it says something of the customer, and changes no row
 
 count_in_windows = counting(RINGS)
 
@@ -57,8 +58,8 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
 
     ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N), ``rules`` and ``scratch``
     (`evaluate.Rules`, `evaluate.Scratch`; `engine.stream.evaluator` makes both), ``outcomes`` (uint8, N) gets BAD,
-    APPLIED or DUPLICATE, ``activations`` (`evaluate.ACTIVATION`, M) what became active, in order. Returns (next
-    event, activations written): call again from the next event on when it is below N, which happens when
+    APPLIED, DUPLICATE or NOTED, ``activations`` (`evaluate.ACTIVATION`, M) what became active, in order. Returns
+    (next event, activations written): call again from the next event on when it is below N, which happens when
     `activations` is full.
     """
     activated = 0
@@ -68,6 +69,9 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
         event = events[i]
         outcomes[i] = BAD
         if event.status != OK:
+            continue
+        if event.kind == Kind.TRAITS_SET:
+            outcomes[i] = NOTED
             continue
         row = rows[slots[i]]
         if seen(row, event.id):

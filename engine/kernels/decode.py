@@ -94,6 +94,8 @@ COLUMNS = np.dtype(
         ("category_start", "i4"),
         ("category_length", "i4"),
         ("lines_start", "i4"),
+        ("traits_start", "i4"),
+        ("traits_length", "i4"),
         ("kind", "u1"),
         ("stated", "u1"),
         ("lines", "u1"),
@@ -176,6 +178,7 @@ def _event(data, at, end, came_in, i, out):
     if fields > 13 and at >= 0:
         at = contact(data, at, end, out)
     out.stated = out.thousandths = out.lines = out.lines_start = 0
+    out.traits_start = out.traits_length = 0
     if fields > 14 and at >= 0:
         at = more(data, at, end, out)
     if at < 0 or (fields <= 15 and at != end):

@@ -57,7 +57,8 @@ def contact(data, at, end, out):
 def more(data, at, end, out):
     """The position behind an event's `engine.events.More` or nil, -1 where it is neither. `out` (`decode.COLUMNS`)
     gets its kind (``stated``, 0 for none), its thousandths, and how many lines lie where, `OUT_OF_BOUNDS` where a
-    number is. What is appended to it is passed over."""
+    number is, and where its traits lie (``traits_length`` 0: nowhere), whatever they are. What is appended to it
+    is passed over."""
     if at >= end:
         return -1
     if data[at] == NIL:
@@ -73,9 +74,11 @@ def more(data, at, end, out):
         thousandths, at = integer(data, at, end)
     if places > 2 and at >= 0:
         at = _lines(data, at, end, out)
-    for _ in range(3, places):
+    for place in range(3, places):
         if at >= 0:
-            at = passed_over(data, at, end)
+            before, at = at, passed_over(data, at, end)
+            if place == 3 and at >= 0 and data[before] != NIL:
+                out.traits_start, out.traits_length = before, at - before
     if 0 <= thousandths <= MAX_THOUSANDTHS:
         out.thousandths = thousandths
     else:

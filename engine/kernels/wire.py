@@ -19,6 +19,9 @@ MAX_QUANTITY = 0xFFFFFFFF
 MAX_AMOUNT = 100_000_000_000_000  # `MAX_VALUE` in hundredths
 MAX_THOUSANDTHS = 0xFFFFFFFF  # of a piece
 MAX_LINES = 15  # of a cart, in one event
+MAX_TRAITS = 16  # of one event, and of one customer
+MAX_TRAIT_NAME_BYTES = 64
+MAX_TRAIT_TEXT_BYTES = 256  # of a value
 
 EARLIEST_S = 946_684_800  # 2000-01-01 UTC: nothing we serve is older
 EARLIEST_MS = EARLIEST_S * 1_000
@@ -50,6 +53,7 @@ class Kind(enum.IntEnum):
     IDENTIFIED = 20
     GROUPED = 21
     ALIASED = 22
+    TRAITS_SET = 24
     CONTACT_STARTED = 30
     CONTACT_CONNECTED = 31
     CONTACT_ENDED = 32

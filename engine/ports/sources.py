@@ -52,9 +52,10 @@ class Source(RecordSource, Protocol):
         sent_at: object = None,
         fallback_id: str = "",
         trust: int = 0,
+        by: str = "",
     ) -> Message:
         """The event in one payload; `received_at` is wall time and `now` engine time (epoch ms), `trust` as of
-        `engine.events.Event`."""
+        `engine.events.Event`, `by` the id of the key, or `engine.access.VISITORS`."""
 
     def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
         """The payloads of a batch, and when it was sent, as the sender states it."""

@@ -50,9 +50,15 @@ class HttpSender:
     async def send(self, messages: Sequence[Message]) -> Sent:
         """Send in order, in as many requests as the API's limit requires; returns when Kafka has them."""
         calls, refused = _calls(messages)
+        refused.extend(await self.send_calls(calls))
+        return Sent(len(messages) - len(refused), len(refused), tuple(refused))
+
+    async def send_calls(self, calls: Sequence[bytes]) -> list[str]:
+        """Send Segment calls (JSON) in order; returns why some were refused, each beginning with a code."""
+        refused: list[str] = []
         for body in payload.batches(calls, self._batch_bytes):
             refused.extend(_refusals(await self._until_accepted(body)))
-        return Sent(len(messages) - len(refused), len(refused), tuple(refused))
+        return refused
 
     async def _until_accepted(self, body: bytes) -> httpx.Response:
         retried = attempts("a batch", (Overloaded, Unavailable), patience_s=self._patience_s, first_s=FIRST_S)

@@ -48,8 +48,9 @@ class CustomerProfile(msgspec.Struct, frozen=True):
     timeline: tuple[Moment, ...]
 
 
-def profile_of(row: bytes, now: int) -> CustomerProfile:
-    """The stored `row` as of `now` (epoch ms). Raises `BadState` for a version we do not know."""
+def profile_of(row: bytes | None, now: int) -> CustomerProfile:
+    """The stored `row` as of `now` (epoch ms); None: of a customer without events. Raises `BadState` for a
+    version we do not know."""
     rows = read([row])
     vector = np.empty((1, FEATURES))
     read_many(rows, np.full(1, now), vector)

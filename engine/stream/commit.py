@@ -16,6 +16,7 @@ from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
 from engine.ports.meter import Meter
 from engine.ports.stream_store import UNCONSENTED, Commit, CueChoice, CustomerConsent, Erasure, StreamStore, Timers
+from engine.ports.traits import TraitChange
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
 
@@ -68,12 +69,14 @@ class CommitSender:
         post: Mapping[str, str] = NO_POST,
         consents: Sequence[CustomerConsent] = (),
         erased: Sequence[Erasure] = (),
+        traits: Sequence[TraitChange] = (),
     ) -> PreparedCommit:
         """A commit of the rows `touched` and the offset `end`; activations become cues.
 
         It must be sent in its turn, or the partition has failed. ``received`` (wall ms) is when the applied events
         were received, for the freshness metric; ``event_ids`` are the hashes of the ids of the events that
-        `activations` counts; ``post`` are the fields of the ledger that change; ``consents`` come after the cues.
+        `activations` counts; ``post`` are the fields of the ledger that change; ``consents`` come after the cues;
+        ``traits`` are words about customers.
         """
         cache = state.cache
         changed = touched[evaluator.timers(cache.rows, touched, cache.timers)]
@@ -91,6 +94,7 @@ class CommitSender:
             post=post,
             consents=consents,
             erased=erased,
+            traits=traits,
         )
         state.next = end
         return PreparedCommit(commit, received)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.errors import LostLog, Unavailable
-from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
 from engine.kernels.timers import CALLED
 from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter
@@ -25,6 +25,7 @@ from engine.ports.records import FetchedRecords
 from engine.ports.sources import Sources
 from engine.ports.stats_store import StatsStore
 from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore
+from engine.ports.traits import TraitChange
 from engine.settings import Stream
 from engine.stream.commit import NO_POST, CommitSender, PreparedCommit
 from engine.stream.commit_ends import commit_ends
@@ -41,6 +42,7 @@ from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
 from engine.stream.post_office import PostOffice
 from engine.stream.row_loader import RowLoader
+from engine.stream.traits import traits_in
 
 TIMERS_AT_ONCE = 512
 NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
@@ -208,9 +210,8 @@ class Worker:
                 return
             counts["erased"] = self._erasures.keep_out(state, batch, start, stop)
             stated = self._erasures.consents(state, stated)
-            commit = self._chunk(
-                state, slots[start:stop], batch.events[start:stop], counts, end, fields, stated, found
-            )
+            events, traits = batch.events[start:stop], traits_in(batch, start, stop)
+            commit = self._chunk(state, slots[start:stop], events, counts, end, fields, stated, found, traits)
             for one in found:
                 self._erasures.done(state, one)
             if mail or held.holds(state):
@@ -236,6 +237,7 @@ class Worker:
         post: Mapping[str, str],
         stated: Sequence[CustomerConsent],
         erased: Sequence[Erasure],
+        traits: Sequence[TraitChange],
     ) -> PreparedCommit:
         """Run the kernels over the events of one commit."""
         evaluator, policy = self._in_use()
@@ -243,7 +245,7 @@ class Worker:
         outcomes, activations = evaluator.advance(rows, slots, events)
         touched = state.cache.touched(slots, outcomes)
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
-        applied = outcomes == APPLIED
+        applied = (outcomes == APPLIED) | (outcomes == NOTED)
         tallies["applied"] = int(np.count_nonzero(applied))
         tallies["duplicates"] += int(np.count_nonzero(outcomes == DUPLICATE))
         tallies["customers"] = state.cache.mark_seen(touched)
@@ -251,7 +253,19 @@ class Worker:
         self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
         ids = events["id"]
         return self._committer.prepare(
-            state, evaluator, policy, touched, activations, tallies, end, received, ids, post, stated, erased
+            state,
+            evaluator,
+            policy,
+            touched,
+            activations,
+            tallies,
+            end,
+            received,
+            ids,
+            post,
+            stated,
+            erased,
+            traits,
         )
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:

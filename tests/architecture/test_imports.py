@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "events": {
         "customer_id",
         "kernels",
+        "traits",
     },  # wire.py: what compiled code must know lies where its cache sees it change
     "consent": {"errors", "events"},
     "settings": {"access", "consent", "errors", "events"},
@@ -51,7 +52,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "placeholder_ids": {"errors"},
     "retry": {"errors"},
     "steps": set(),
-    "traits": set(),
+    "traits": {"kernels"},
     # columns of records, as compiled code lays them out, and the name of a header
     "ports": {"access", "consent", "customer_id", "errors", "events", "kernels", "post", "traits"},
     "clock": {"ports"},

@@ -47,6 +47,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
     ("DELETE", "/v1/customers/{id}"): (Scope.CUSTOMERS_ERASE, None, 202),
     ("PUT", "/v1/customers/{id}/consent"): (Scope.CUSTOMERS_WRITE, CONSENT, 200),
+    ("PUT", "/v1/customers/{id}"): (Scope.CUSTOMERS_WRITE, {"traits": {"plan": "gold"}}, 200),
     ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
     ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),
     ("POST", "/v1/stream-tickets"): (Scope.CUES_READ, {"customerId": "ann"}, 200),

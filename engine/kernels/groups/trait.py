@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.big_endian import big_endian
 from engine.kernels.entry import Entry
 from engine.kernels.groups.slots import move, place_of, room
 from engine.kernels.hashing import hash64
 from engine.kernels.jit import kernel
+from engine.kernels.messagepack import integer, number, text
+from engine.kernels.wire import MAX_TRAIT_NAME_BYTES, MAX_TRAIT_TEXT_BYTES, MAX_TRAITS
 
-TRAITS = 16
+TRAITS = MAX_TRAITS
 
 ANYBODY, VISITOR, SERVER = range(3)  # ranks of who says it
 REMOVED, NUMBER, WORD, VERSION = range(4)  # types of a value
@@ -92,6 +95,12 @@ def coded_text(data, start, length):
 
 
 @kernel
+def rank_among(stated, signed):
+    """Who says it: whoever is not known to have written the event is `ANYBODY`."""
+    return stated if signed and VISITOR <= stated <= SERVER else ANYBODY
+
+
+@kernel
 def set_trait(row, name, mark, value):
     """Let what was said of `name` (its hash, not 0) with `mark` count, if it is the last word."""
     place = place_of(row.trait_name, name)
@@ -109,6 +118,64 @@ def set_trait(row, name, mark, value):
         row.trait_name[place] = name
     row.trait_mark[place] = mark
     row.trait_value[place] = value
+
+
+@kernel
+def apply_trait(row, event, data):
+    """Let the traits of an `event` (`decode.COLUMNS`) count, wherever in time it lies. `data` (uint8) holds them
+    where its ``traits_start`` says, as `engine.events.Traits`; from the first that is none on they say nothing."""
+    at, end = np.int64(event.traits_start), np.int64(event.traits_start + event.traits_length)
+    if event.traits_length == 0 or not 0x93 <= data[at] <= 0x9F:
+        return
+    stated, at = integer(data, at + 1, end)
+    if at >= 0:
+        at = text(data, at, end)[2]
+    count, at = _entries(data, at, end)
+    rank, said = rank_among(stated, event.signed != 0), 0
+    for _ in range(count):
+        start, length, at = text(data, at, end)
+        if at < 0:
+            return
+        kind, value, at = _coded(data, at, end)
+        if at < 0:
+            return
+        if 0 < length <= MAX_TRAIT_NAME_BYTES and kind >= 0 and said < TRAITS:
+            set_trait(row, hash64(data, start, length), mark_of(rank, event.at, kind), value)
+            said += 1
+
+
+@kernel
+def _entries(data, at, end):
+    """(entries of the map at `at`, next position); none where there is no map."""
+    if at < 0 or at >= end:
+        return 0, -1
+    if 0x80 <= data[at] <= 0x8F:
+        return np.int64(data[at] & 0x0F), at + 1
+    if data[at] == 0xDE and at + 3 <= end:
+        return np.int64(big_endian(data, at + 1, 2)), at + 3
+    return 0, -1
+
+
+@kernel
+def _coded(data, at, end):
+    """(type, value, next position) of a trait's value; type -1: none that can be kept, position -1: no value."""
+    if at >= end:
+        return -1, np.uint64(0), -1
+    tag = data[at]
+    if tag == 0xC0:
+        return REMOVED, np.uint64(0), at + 1
+    if tag == 0xC2 or tag == 0xC3:
+        return NUMBER, number_bits(np.float64(tag == 0xC3)), at + 1
+    start, length, after = text(data, at, end)
+    if after >= 0:
+        if length > MAX_TRAIT_TEXT_BYTES:
+            return -1, np.uint64(0), after
+        kind, value = coded_text(data, start, length)
+        return kind, np.uint64(value), after
+    found, after = number(data, at, end)
+    if after < 0:
+        return -1, np.uint64(0), -1
+    return (NUMBER if np.isfinite(found) else -1), number_bits(found), after
 
 
 @kernel

@@ -55,7 +55,7 @@ CORRECTIONS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_U
 ORDERS = CORRECTIONS | {Kind.CHECKOUT_STARTED, Kind.ORDER_COMPLETED}
 WHOLE_CARTS = frozenset({Kind.CART_VIEWED, Kind.CHECKOUT_STARTED})  # with `products` they state all that is in it
 #: Kinds that workers of before do not know, and what these take their events for.
-AS_BEFORE: dict[Kind, Kind] = {Kind.ORDER_UPDATED: Kind.OTHER}
+AS_BEFORE: dict[Kind, Kind] = {Kind.ORDER_UPDATED: Kind.OTHER, Kind.TRAITS_SET: Kind.IDENTIFIED}
 
 ITEMS = frozenset(
     {Kind.ITEM_VIEWED, Kind.REVIEW_READ, Kind.CART_ADDED, Kind.CART_REMOVED, Kind.WISHLISTED, Kind.SHARED}

@@ -13,7 +13,7 @@ import msgspec
 
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
-from engine.events import WIRE_VERSION, Event, Kind, LeftOut, Message, Name
+from engine.events import WIRE_VERSION, Event, Kind, LeftOut, Message, Name, Traits
 from engine.sources.segment.batch import read_batch, write_key
 from engine.sources.segment.commerce import AS_BEFORE, NOTHING, Content, Properties, kind_of, with_true_kind
 from engine.sources.segment.content import content
@@ -23,6 +23,7 @@ from engine.sources.segment.lines import category
 from engine.sources.segment.misspelt import meant
 from engine.sources.segment.names import StatedIds
 from engine.sources.segment.names import names as names_in
+from engine.sources.segment.traits import kind_with, membership, traits_of, with_traits
 from engine.sources.segment.values import leave_out, text
 from engine.sources.times import AGE_MS, engine_time, epoch_ms, happened_at, kept, within
 from engine.sources.tolerant_json import decode
@@ -52,6 +53,7 @@ class _Payload(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     original_timestamp: Any = None
     sent_at: Any = None
     category: Any = None
+    traits: Any = None
     properties: Properties | None = None
 
 
@@ -81,13 +83,14 @@ def message(
     fallback_id: str = "",
     fallback_customer: object = None,
     trust: int = 0,
+    by: str = "",
 ) -> Message:
     """The event in `payload` (JSON), and its customer.
 
     `received_at` is wall time and `now` engine time (epoch ms). `call` is the call when the address
     named it, else `type` says. `sent_at` is the batch's, for events without their own. The fallbacks
-    replace a missing messageId and missing ids. What cannot be read and is not needed is left out. Raises
-    `BadEvent`.
+    replace a missing messageId and missing ids. `trust` and `by` say who wrote it. What cannot be read and is not
+    needed is left out. Raises `BadEvent`.
     """
     left_out: list[LeftOut] = []
     body: _Payload
@@ -99,6 +102,8 @@ def message(
     known, anonymous = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
     about = _content(kind, body, limits.placeholders, left_out)
     names = _names(payload, kind, body, known, anonymous, limits, left_out) if limits.identification else ()
+    traits = _traits(kind, body, trust, by, left_out)
+    kind = kind_with(traits, kind)
     return Message(
         customer_id(known),
         Event(
@@ -116,7 +121,7 @@ def message(
             trust,
             int(anonymous),
             about.contact,
-            with_true_kind(kind, about.more),
+            with_traits(with_true_kind(kind, about.more), traits),
         ),
         tuple(left_out),
         names,
@@ -196,6 +201,7 @@ class SegmentSource:
         sent_at: object = None,
         fallback_id: str = "",
         trust: int = 0,
+        by: str = "",
     ) -> Message:
         """The event in one payload."""
         return message(
@@ -207,6 +213,7 @@ class SegmentSource:
             sent_at=sent_at,
             fallback_id=fallback_id,
             trust=trust,
+            by=by,
         )
 
     def batch(self, payload: bytes) -> tuple[Sequence[msgspec.Raw], object]:
@@ -266,6 +273,12 @@ def _content(kind: Kind, body: _Payload, placeholders: frozenset[str], left_out:
     if kind is Kind.PAGE_VIEWED and not about.category and body.category is not None:
         return Content(category=category(body.category, "category", left_out))
     return about
+
+
+def _traits(kind: Kind, body: _Payload, trust: int, by: str, left_out: list[LeftOut]) -> Traits | None:
+    if kind is Kind.IDENTIFIED:
+        return traits_of(body.traits, trust, by, left_out)
+    return membership(text(body.group_id, "groupId"), trust, by) if kind is Kind.GROUPED else None
 
 
 def _at(body: _Payload, sent_at: object, now: int, limits: Limits, left_out: list[LeftOut]) -> int:

@@ -14,6 +14,7 @@ from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent
 from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
+from engine.traits import TraitValue
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
@@ -55,6 +56,16 @@ class Identities(TypedDict):
     customerId: str
 
 
+class KnownTrait(TypedDict):
+    """What was said last of one trait or membership (``member:…``): the value, since when (epoch ms), and by which
+    key."""
+
+    name: str
+    value: TraitValue
+    since: int
+    by: str
+
+
 class Customer(TypedDict):
     """The answer. Times are epoch ms; ``offersGiven`` says when each offer was given."""
 
@@ -69,6 +80,7 @@ class Customer(TypedDict):
     timeline: Sequence[TimelineEvent]
     offersGiven: Mapping[str, Sequence[int]]
     consent: Sequence[StatedConsent]
+    traits: Sequence[KnownTrait]
     identities: Identities
 
 
@@ -80,12 +92,13 @@ class CustomerRoutes:
         self._audit = audit
 
     async def get(self, request: Request, caller: Principal) -> Response:
-        """Features with unit and meaning, active indicators, the last events."""
+        """Features with unit and meaning, active indicators, the last events, traits."""
         services = self._services
         customer = asked_for(named(request), "id", services.placeholders)
         (view,) = await services.decisions.views([customer])
-        if view.row is None:
-            raise NotFound("no event of this customer has been seen", "id")
+        traits = await services.stats.traits(customer)
+        if view.row is None and not traits:
+            raise NotFound("nothing of this customer has been seen", "id")
         now = services.clock.now_ms()
         profile = profile_of(view.row, now)
         self._audit.note(caller, AuditAction.CUSTOMER_READ, customer)
@@ -97,12 +110,13 @@ class CustomerRoutes:
                 revision=services.rulebook().revision,
                 firstAt=profile.first_at,
                 lastAt=profile.last_at,
-                stalenessMs=max(now - profile.last_at, 0),
+                stalenessMs=max(now - profile.last_at, 0) if profile.last_at else 0,
                 features=profile.features,
                 indicators=self._active(profile),
                 timeline=[_of_timeline(moment, known) for moment in profile.timeline],
                 offersGiven=view.offers_given(now),
                 consent=list(map(_of_consent, view.consents())),
+                traits=[KnownTrait(name=t.name, value=t.value, since=t.since, by=t.by) for t in traits],
                 identities=Identities(customerId=customer),
             )
         )

@@ -9,10 +9,10 @@ from uuid import uuid4
 import msgspec
 from blacksheep import Request, Response
 
-from engine.access import Scope
+from engine.access import VISITORS, Scope
 from engine.clock import wall_ms
 from engine.errors import BadEvent
-from engine.events import Message
+from engine.events import Kind, Message
 from engine.identity.link import Link
 from engine.settings import Web
 from engine.web.api.sent_batches import SentBatches
@@ -196,13 +196,23 @@ class EventRoutes:
         try:
             message = services.source.message(
                 payload, wall_ms(), services.clock.now_ms(), call=call, sent_at=sent_at,
-                fallback_id=uuid4().hex, trust=int(caller.signed),
+                fallback_id=uuid4().hex, trust=int(caller.signed), by=author(caller),
             )  # fmt: skip
-            caller.require_event(message.event.true_kind, message.customer)
+            caller.require_event(_asked_for(message.event.true_kind), message.customer)
             return services.links.read(message, caller.vouches_for)
         except BadEvent as fault:
             services.meter.add("events_rejected", label=fault.code)
             raise
+
+
+def author(caller: Principal) -> str:
+    """Who says what a caller says: a key by its id, visitors without their names."""
+    return VISITORS if caller.visitor else caller.id
+
+
+def _asked_for(kind: int) -> int:
+    """The kind that a key must be allowed: of traits that of the call that brought them."""
+    return Kind.IDENTIFIED if kind == Kind.TRAITS_SET else kind
 
 
 def _nothing_taken(errors: list[ItemError]) -> Response:

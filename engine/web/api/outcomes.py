@@ -123,11 +123,12 @@ def moment(stated: int | datetime | None, record: DecisionRecord, now: int) -> i
     `BadRequest` beyond a day."""
     if stated is None:
         return now
-    at = _epoch_ms(stated) if isinstance(stated, datetime) else stated
+    at = epoch_ms(stated) if isinstance(stated, datetime) else stated
     if not record.at - AHEAD_MS <= at <= now + AHEAD_MS:
         raise BadRequest("before the decision, or in the future", "at")
     return min(max(at, record.at), max(now, record.at))
 
 
-def _epoch_ms(stated: datetime) -> int:
+def epoch_ms(stated: datetime) -> int:
+    """A time without an offset is UTC."""
     return round((stated if stated.tzinfo else stated.replace(tzinfo=UTC)).timestamp() * 1_000)

@@ -22,6 +22,7 @@ from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.route import STREAM, Parameter, Route
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
 from engine.web.api.stream_tickets import Ticket, TicketRequest, TicketRoutes
+from engine.web.api.traits import TraitRoutes, TraitsAnswer, TraitsRequest
 from engine.web.api.visitor_tokens import Token, TokenRequest, TokenRoutes
 from engine.web.push.event_streams import CueRoutes, stream_of_agent, stream_of_customer
 
@@ -42,6 +43,7 @@ def table(
     customers: CustomerRoutes,
     consent: ConsentRoutes,
     leaving: LeavingRoutes,
+    traits: TraitRoutes,
     cues: CueRoutes,
     rules: RulebookRoutes,
     tokens: TokenRoutes,
@@ -53,7 +55,7 @@ def table(
         *_of_events(events),
         *_of_contacts(contacts),
         *_of_decisions(decisions, outcomes),
-        *_of_customers(customers, consent, cues),
+        *_of_customers(customers, traits, consent, cues),
         *_of_leaving(leaving),
         *_of_access(tickets, tokens),
         *_of_operation(rules, health),
@@ -179,7 +181,9 @@ def _of_decisions(decisions: DecisionRoutes, outcomes: OutcomeRoutes) -> tuple[R
     )
 
 
-def _of_customers(customers: CustomerRoutes, consent: ConsentRoutes, cues: CueRoutes) -> tuple[Route, ...]:
+def _of_customers(
+    customers: CustomerRoutes, traits: TraitRoutes, consent: ConsentRoutes, cues: CueRoutes
+) -> tuple[Route, ...]:
     """What is known of a customer, and cues as they come."""
     return (
         Route(
@@ -191,6 +195,16 @@ def _of_customers(customers: CustomerRoutes, consent: ConsentRoutes, cues: CueRo
             answer=Customer,
             callers="allowed",
             may_miss=True,
+        ),
+        Route(
+            "PUT",
+            "/v1/customers/{id}",
+            traits.put,
+            "Set traits and memberships of a customer; what is not named stays",
+            Scope.CUSTOMERS_WRITE,
+            body=TraitsRequest,
+            answer=TraitsAnswer,
+            bulkhead="events",
         ),
         Route(
             "PUT",

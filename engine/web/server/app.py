@@ -27,6 +27,7 @@ from engine.web.api.route import Route
 from engine.web.api.routes import metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
 from engine.web.api.stream_tickets import TicketRoutes
+from engine.web.api.traits import TraitRoutes
 from engine.web.api.visitor_tokens import TokenRoutes
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.authenticator import Authenticator
@@ -97,6 +98,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         CustomerRoutes(services, audit),
         ConsentRoutes(services, web, places.events),
         LeavingRoutes(services, audit),
+        TraitRoutes(services, admission, web, places.events),
         cues,
         RulebookRoutes(services),
         TokenRoutes(tokens, web, services.placeholders, places.pages, audit),
