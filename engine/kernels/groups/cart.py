@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.catalogue import CART, Entry
-from engine.kernels.features import since
+from engine.kernels.elapsed import since
+from engine.kernels.entry import CART, Entry
 from engine.kernels.groups.cart_contents import add_up
 from engine.kernels.groups.cart_items import clear, fold, include
 from engine.kernels.groups.order import newest_order
