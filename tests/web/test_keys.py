@@ -101,14 +101,21 @@ def test_which_events_a_key_may_write() -> None:
         return kinds_of(KeyRecord("k", RECORD.hash, trust, scopes, (), named))
 
     contacts = {kind for kind in Kind if 30 <= kind <= 41}
+    consents = {Kind.CONSENT_REVOKED, Kind.CONSENT_GRANTED, Kind.CONSENT_CONFIRMED}
+    erasure = {Kind.ERASED}
     assert len(contacts) == 12
     assert kinds(Trust.PUBLIC, Scope.EVENTS_WRITE) == CLIENT_KINDS
-    assert CLIENT_KINDS.isdisjoint({*contacts, *SERVER_KINDS})
-    assert {Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED} == SERVER_KINDS
+    assert CLIENT_KINDS.isdisjoint({*contacts, *consents, *erasure, *SERVER_KINDS})
+    assert {
+        Kind.ORDER_REFUNDED,
+        Kind.ORDER_CANCELLED,
+        Kind.ORDER_UPDATED,
+        Kind.TRAITS_SET,
+    } == SERVER_KINDS
     assert {Kind.ORDER_COMPLETED, Kind.ITEM_VIEWED, Kind.OTHER} <= CLIENT_KINDS
-    assert kinds(Trust.SECRET, Scope.EVENTS_WRITE) == frozenset(Kind) - contacts
-    assert kinds(Trust.SECRET, Scope.EVENTS_WRITE, Scope.CONTACTS_WRITE) == frozenset(Kind)
-    assert kinds(Trust.SECRET, Scope.ADMIN) == frozenset(Kind)
+    assert kinds(Trust.SECRET, Scope.EVENTS_WRITE) == frozenset(Kind) - contacts - consents - erasure
+    assert kinds(Trust.SECRET, Scope.EVENTS_WRITE, Scope.CONTACTS_WRITE) == frozenset(Kind) - erasure
+    assert kinds(Trust.SECRET, Scope.ADMIN) == frozenset(Kind) - erasure
     assert kinds(Trust.PUBLIC, Scope.EVENTS_WRITE, named=("contact_started",)) == {Kind.CONTACT_STARTED}
 
 
