@@ -6,7 +6,6 @@ drives it (`apply`, `fire_timers`); only commits in flight run concurrently.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -17,7 +16,6 @@ from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.errors import LostLog, Unavailable
 from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
-from engine.kernels.timers import CALLED
 from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter
 from engine.ports.meter import Meter
@@ -33,18 +31,18 @@ from engine.stream.decode import DecodedBatch, decode
 from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
 from engine.stream.erasures import Erasures
-from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.held_commits import HeldCommits
 from engine.stream.instructions import split
 from engine.stream.intake import IntakeCheck
 from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
+from engine.stream.policy_in_use import PolicyInUse
 from engine.stream.post_office import PostOffice
 from engine.stream.row_loader import RowLoader
+from engine.stream.timer_round import TimerRound
 from engine.stream.traits import traits_in
 
-TIMERS_AT_ONCE = 512
 NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
 
 #: Sends (partition, dead letters, records for other partitions); returns once Kafka has them.
@@ -69,7 +67,7 @@ class Worker:
         office: PostOffice | None = None,
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
-        self._use: tuple[IndicatorEvaluator, Policy] | None = None
+        self._in_use = PolicyInUse()
         self._committer = CommitSender(store, meter, currency)
         self._settings = settings
         self._topic = topic
@@ -84,6 +82,7 @@ class Worker:
         self._office = office or PostOffice(store, meter, partitions)
         self._dictionary = NameDictionary(stats)
         self._erasures = Erasures(store, clock.now_ms)
+        self._timers = TimerRound(store, meter, self._rows, self._committer, self._in_use)
 
     @property
     def states(self) -> Mapping[int, PartitionState]:
@@ -92,10 +91,7 @@ class Worker:
 
     def use(self, policy: Policy) -> None:
         """Take `policy` into use; a commit in flight finishes with the one it began with."""
-        evaluator = self._use[0] if self._use else None
-        if evaluator is None or evaluator.rulebook is not policy.rulebook:
-            evaluator = IndicatorEvaluator(policy.rulebook)
-        self._use = (evaluator, policy)
+        self._in_use.take(policy)
 
     async def follow_store(self) -> None:
         """Take over what changed in the store beside the stream: to be called once a second. Raises `Unavailable`,
@@ -168,16 +164,11 @@ class Worker:
 
     async def _store_post(self, state: PartitionState, offset: int, fields: Mapping[str, str]) -> None:
         """Commit `offset` and `fields` of the ledger alone: they are stored then, or the partition has failed."""
-        evaluator, policy = self._in_use()
+        evaluator, policy = self._in_use.get()
         nothing = evaluator.nothing
         commit = self._committer.prepare(state, evaluator, policy, NO_SLOTS, nothing, {}, offset, post=fields)
         self._committer.send(state, commit)
         await state.drained()
-
-    def _in_use(self) -> tuple[IndicatorEvaluator, Policy]:
-        if self._use is None:
-            raise RuntimeError("no policy is in use: call `use` first")
-        return self._use
 
     async def _divert(self, state: PartitionState, batch: DecodedBatch) -> None:
         """Write dead letters and misplaced events to Kafka before the offset passes them."""
@@ -240,7 +231,7 @@ class Worker:
         traits: Sequence[TraitChange],
     ) -> PreparedCommit:
         """Run the kernels over the events of one commit."""
-        evaluator, policy = self._in_use()
+        evaluator, policy = self._in_use.get()
         rows, began = state.cache.rows, time.perf_counter()
         outcomes, activations = evaluator.advance(rows, slots, events)
         touched = state.cache.touched(slots, outcomes)
@@ -277,26 +268,10 @@ class Worker:
         self._gauge(caught_up)
         now, lateness = self._clock.now_ms(), self._settings.lateness_ms
         self.owned.check_connection()
-        states = [state for state in self.states.values() if state.live]
-        until = {
-            partition: (now if caught_up(partition) else min(now, state.watermark)) - lateness
-            for partition, state in self.states.items()
-        }
-        replies = await asyncio.gather(
-            *(self._store.due(state.partition, until[state.partition], TIMERS_AT_ONCE) for state in states),
-            return_exceptions=True,
+        live = [state for state in self.states.values() if state.live]
+        await self._timers.fire(
+            live, lambda one: (now if caught_up(one.partition) else min(now, one.watermark)) - lateness
         )
-        due: list[tuple[PartitionState, list[bytes]]] = []
-        for state, reply in zip(states, replies, strict=True):
-            if isinstance(reply, Unavailable):
-                state.failed = True
-            elif isinstance(reply, BaseException):
-                raise reply
-            elif reply:
-                due.append((state, reply))
-        await self._rows.load(due)
-        for state, customers in due:
-            await self._fire(state, customers, until[state.partition])
 
     def _gauge(self, caught_up: Callable[[int], bool]) -> None:
         """Set the gauges: rows cached, holes in the mail, and the age of the lag, at most that of the newest
@@ -305,15 +280,3 @@ class Worker:
         behind = [state.newest_record_at for state in self.states.values() if not caught_up(state.partition)]
         self._meter.set("lag_seconds", max(wall_ms() - min(behind), 0) / 1_000 if behind else 0)
         self._meter.set("arena_rows", sum(len(state.cache) for state in self.states.values()))
-
-    async def _fire(self, state: PartitionState, customers: Sequence[bytes], until: int) -> None:
-        await state.room()
-        if not state.live:
-            return
-        evaluator, policy = self._in_use()
-        slots = state.cache.locate(customers)
-        state.cache.timers[slots] = CALLED
-        activations = evaluator.fire(state.cache.rows, slots, until)
-        self._meter.add("timers_fired", len(slots))
-        commit = self._committer.prepare(state, evaluator, policy, slots, activations, {}, state.next)
-        self._committer.send(state, commit)
