@@ -57,7 +57,7 @@ VISITOR_SCOPES = PUBLIC_SCOPES | {Scope.DECISIONS}
 #: Kinds of event that a public key may not write unless its record names them: only the company's own systems
 #: know of them.
 SERVER_KINDS = frozenset({Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED, Kind.TRAITS_SET})
-#: The contact centre's, and consent: the contact centre tells it, too.
+#: The contact centre's, and consent, which its sources write, too.
 CONTACT_KINDS = frozenset(kind for kind in Kind if kind >= FIRST_CONTACT_KIND) - {Kind.ERASED}
 EVENT_KINDS = frozenset(Kind) - {Kind.ERASED}  # an erasure has a call and a scope of its own
 CLIENT_KINDS = EVENT_KINDS - SERVER_KINDS - CONTACT_KINDS

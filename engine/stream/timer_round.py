@@ -11,7 +11,7 @@ from engine.ports.meter import Meter
 from engine.ports.stream_store import StreamStore
 from engine.stream.commit import CommitSender
 from engine.stream.partition_state import PartitionState
-from engine.stream.policy_in_use import PolicyInUse
+from engine.stream.prepared_policy import PreparedPolicy
 from engine.stream.row_loader import RowLoader
 
 TIMERS_AT_ONCE = 512
@@ -21,7 +21,7 @@ class TimerRound:
     """Fires what is due in the partitions of one worker."""
 
     def __init__(
-        self, store: StreamStore, meter: Meter, rows: RowLoader, committer: CommitSender, in_use: PolicyInUse
+        self, store: StreamStore, meter: Meter, rows: RowLoader, committer: CommitSender, in_use: PreparedPolicy
     ) -> None:
         self._store = store
         self._meter = meter

@@ -37,8 +37,8 @@ from engine.stream.intake import IntakeCheck
 from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
 from engine.stream.partition_state import PartitionState
-from engine.stream.policy_in_use import PolicyInUse
 from engine.stream.post_office import PostOffice
+from engine.stream.prepared_policy import PreparedPolicy
 from engine.stream.row_loader import RowLoader
 from engine.stream.timer_round import TimerRound
 from engine.stream.traits import traits_in
@@ -67,7 +67,7 @@ class Worker:
         office: PostOffice | None = None,
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
-        self._in_use = PolicyInUse()
+        self._in_use = PreparedPolicy()
         self._committer = CommitSender(store, meter, currency)
         self._settings = settings
         self._topic = topic

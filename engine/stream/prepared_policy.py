@@ -6,7 +6,7 @@ from engine.decisions.policy import Policy
 from engine.stream.evaluator import IndicatorEvaluator
 
 
-class PolicyInUse:
+class PreparedPolicy:
     """One at a time."""
 
     def __init__(self) -> None:
