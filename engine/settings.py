@@ -290,7 +290,8 @@ class Identity(Section):
 
     links: bool = Field(False, description="announce which ids are one customer's; needs post.on and a secret")
     secret: SecretStr = Field(
-        SecretStr(""), description="under which e-mail addresses and phone numbers are hashed; never changed"
+        SecretStr(""),
+        description="under which e-mail addresses, phone numbers and who was erased are hashed; never changed",
     )
     region: str = Field("", description="country (DE) of phone numbers without one; none: they are left out")
     regions: dict[str, str] = Field(default_factory=dict, description="the same of single sources, by name")

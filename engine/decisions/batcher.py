@@ -123,6 +123,7 @@ class DecisionBatcher:
         views = await self._store.views([asked.request.customer for asked in batch])
         pairs = self._decide(batch, views)
         await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
+        self._fall_back([asked for asked, decision in pairs if decision.erased], Reason.STATE_UNAVAILABLE)
         answered, since = [], []
         for asked, decision in pairs:
             if not asked.answer.done():
@@ -149,7 +150,7 @@ class DecisionBatcher:
         results = decide_many(policy, requests, rows, [view.given(now) for _, view in pairs], now)
         last, names = rows["last_at"].tolist(), self._names(requests, now)
         return [
-            (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0))
+            (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0, at))
             for (asked, _), result, name, at in zip(pairs, results, names, last, strict=True)
         ]
 

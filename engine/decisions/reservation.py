@@ -22,6 +22,8 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     result: FunnelResult
     decision_id: str
     staleness_ms: int
+    row_at: int = 0  # when the newest event of its row happened
+    erased: bool = False  # the customer was, while it was made: nothing is left that it rests on
     _asked: tuple[int, ...] | None = None  # the offers asked for; None: all that it gives
 
     @property
@@ -41,6 +43,7 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
             self.result.now,
             tuple([candidates[offer] for offer in self._wanted]),
             encode_record(record),
+            self.row_at,
         )
 
     def answer(self, currency: str) -> Answer:
@@ -50,6 +53,7 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     def refused(self, taken: Sequence[Taking]) -> bool:
         """Record which of the requested offers were taken; True when some were not and it must reserve again (if
         only to correct the record)."""
+        self.erased = Taking.ERASED in taken
         wanted = list(zip(self._wanted, taken, strict=True))
         capped = [offer for offer, had in wanted if had == Taking.CAPPED]
         unconsented = [offer for offer, had in wanted if had == Taking.UNCONSENTED]

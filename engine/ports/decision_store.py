@@ -18,6 +18,7 @@ class Taking(enum.IntEnum):
     CAPPED = 0
     TAKEN = 1
     UNCONSENTED = 2
+    ERASED = 3  # the customer was erased since, and nothing was stored
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +34,9 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 class Reservation(msgspec.Struct, frozen=True, gc=False):
     """Take each of `candidates` for a customer whose cap and consents allow it.
 
-    ``record`` is stored under the decision's id for a day, for outcomes and look-ups.
+    ``record`` is stored under the decision's id for a day, for outcomes and look-ups. ``row_at`` is when
+    the newest event of the row happened that it rests on (epoch ms, 0: no row): nothing is stored for a customer
+    who was erased after that.
     """
 
     customer: CustomerId
@@ -41,6 +44,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     at: int
     candidates: tuple[Candidate, ...]
     record: bytes
+    row_at: int = 0
 
 
 class DecisionStore(Protocol):
@@ -51,7 +55,7 @@ class DecisionStore(Protocol):
 
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         """Check and take every candidate of each, one after the other, atomically per customer, in one
-        round trip. Stores each record."""
+        round trip. Stores each record, unless its customer was erased."""
 
     async def decision(self, decision_id: str) -> bytes | None:
         """The record of a decision, None when unknown or older than a day."""

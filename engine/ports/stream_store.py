@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import blake2b
 from typing import Protocol
 
 import msgspec
@@ -72,16 +71,6 @@ class Erasure(msgspec.Struct, frozen=True, gc=False):
     customer: bytes
     at: int
     cues: Sequence[bytes] = ()
-
-    @property
-    def digest(self) -> str:
-        """Under which it is remembered."""
-        return digest_of(self.customer)
-
-
-def digest_of(customer: bytes) -> str:
-    """A hash of a customer's id: 32 hexadecimal digits."""
-    return blake2b(customer, digest_size=16).hexdigest()
 
 
 class Timers(msgspec.Struct, frozen=True):
@@ -185,7 +174,7 @@ class StreamStore(Protocol):
         """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
 
     async def tombstones(self, partition: int) -> Mapping[str, int]:
-        """Those who were erased, as `digest_of` makes them, and when (epoch ms)."""
+        """Those who were erased, as `engine.identity.erased_ids` names them, and when (epoch ms)."""
 
     async def drop_tombstones(self, partition: int, digests: Sequence[str]) -> None:
         """Remember these no longer."""

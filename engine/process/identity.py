@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from engine.errors import BadSettings
+from engine.identity.erased_ids import ErasedIds
 from engine.identity.identification import Identification
 from engine.settings import Settings
 
@@ -28,6 +29,11 @@ def identification_of(settings: Settings) -> Identification | None:
         return None
     secret = identity.secret.get_secret_value().encode()
     return Identification(secret, identity.region, identity.regions, identity.shared)
+
+
+def erased_ids_of(settings: Settings) -> ErasedIds:
+    """How it is remembered who was erased."""
+    return ErasedIds(settings.identity.secret.get_secret_value())
 
 
 def faults_of_identity(settings: Settings, followed: bool = FOLLOWED) -> Iterator[str]:

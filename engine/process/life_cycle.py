@@ -16,6 +16,7 @@ from engine.errors import CuelineError
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
 from engine.meter import PrometheusMeter
+from engine.process.identity import erased_ids_of
 from engine.process.learned_counts import LearnedCounts
 from engine.process.policy_in_use import PolicyInUse
 from engine.process.replay_clock import follow_clock
@@ -35,7 +36,8 @@ class Process:
         self.settings = settings
         self.meter = PrometheusMeter()
         self.clock = EngineClock()
-        self.store = RedisStore(settings.redis, settings.kafka.partitions)
+        self.erased_ids = erased_ids_of(settings)
+        self.store = RedisStore(settings.redis, settings.kafka.partitions, self.erased_ids)
         self.log = KafkaLog(settings.kafka, self.meter)
         self.stop = asyncio.Event()
         self.failure: BaseException | None = None

@@ -78,6 +78,7 @@ def _worker(process: Process, seal: Seal) -> Worker:
         sources(limits, configured_contacts(settings, limits)),
         settings.rules.currency,
         office,
+        process.erased_ids,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.identity.erased_ids import ErasedIds
 from engine.settings import Redis
 from engine.store.connection import Connection
 from engine.store.functions.library import ensure
@@ -12,6 +13,8 @@ from engine.store.keys import RedisKeys
 
 class Commands:
     """Base of the groups. Nothing is connected before the first call."""
+
+    _erased_ids = ErasedIds()
 
     def __init__(self, settings: Redis, partitions: int) -> None:
         self._settings = settings

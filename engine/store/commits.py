@@ -163,9 +163,10 @@ class StreamCommands(Commands):
             yield write_cues(keys, self._settings.cue_stream_length, commit.cues)
         if commit.consents:
             histories = self._keys.history_prefix[partition]
-            yield (state_consents([(histories + one.customer, one.statement) for one in commit.consents]),)
+            stated = [(one.customer, histories + one.customer, one.statement) for one in commit.consents]
+            yield (state_consents(self._erased_ids, stated),)
         for erasure in commit.erased:
-            yield (erase(self._keys.tombstones[partition], erasure),)
+            yield (erase(self._keys.tombstones[partition], self._erased_ids.digest(erasure.customer), erasure),)
         yield (_EXEC,)
 
 

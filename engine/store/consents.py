@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from engine.consent import ConsentStatement
 from engine.customer_id import CustomerId
+from engine.identity.erased_ids import ErasedIds
 from engine.store.commands import Commands
 from engine.store.functions.library import CONSENT
 from engine.store.resp import pack
@@ -19,11 +20,14 @@ class ConsentCommands(Commands):
             return 0
         name = customer.encode()
         key = self._keys.history_prefix[self._keys.of_customer(name)] + name
-        changed: int = await self._connection.call(state_consents([(key, one) for one in statements]))
+        stated = [(name, key, one) for one in statements]
+        changed: int = await self._connection.call(state_consents(self._erased_ids, stated))
         return changed
 
 
-def state_consents(stated: Sequence[tuple[bytes, ConsentStatement]]) -> bytes:
-    """One call for statements, each with the key of its customer's history."""
-    values = [value for _, one in stated for value in (one.name, int(one.state) + 1, one.at)]
-    return pack(("FCALL", CONSENT, len(stated), *(key for key, _ in stated), *values))
+def state_consents(erased_ids: ErasedIds, stated: Sequence[tuple[bytes, bytes, ConsentStatement]]) -> bytes:
+    """One call for statements, each with its customer and the key of that one's history."""
+    values: list[object] = []
+    for customer, _, one in stated:
+        values += (one.name, int(one.state) + 1, one.at, erased_ids.digest(customer))
+    return pack(("FCALL", CONSENT, len(stated), *(key for _, key, _ in stated), *values))

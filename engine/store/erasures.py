@@ -52,6 +52,6 @@ def _owner(fields: Sequence[bytes]) -> bytes | None:
     return dict(zip(fields[::2], fields[1::2], strict=True)).get(b"customer")
 
 
-def erase(key: bytes, erasure: Erasure) -> bytes:
-    """The call that erases; ``key`` is that of the tombstones."""
-    return pack(("FCALL", ERASE, 1, key, erasure.customer, erasure.digest, erasure.at, *erasure.cues))
+def erase(key: bytes, digest: str, erasure: Erasure) -> bytes:
+    """The call that erases; ``key`` is that of the tombstones, ``digest`` under what it is remembered."""
+    return pack(("FCALL", ERASE, 1, key, erasure.customer, digest, erasure.at, *erasure.cues))

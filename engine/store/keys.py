@@ -32,7 +32,7 @@ key                    type    content
                                ``identity.links_per_month``; kept 62 days
 ``{p7}:j:<day>:<customer>``  list  ids of the decisions and cues of the customer that were recorded on
                                that day (days since 1970); kept two days after the last
-``{p7}:e``             hash    who was erased: `engine.ports.stream_store.digest_of` the customer -> epoch ms until
+``{p7}:e``             hash    who was erased, as `engine.identity.erased_ids` names them -> epoch ms until
                                which what happened counts no more; 400 days
 ``{p7}:p``             hash    ``pause``: JSON of the newest `engine.ports.stream_store.Pause`, ``let``: the offset
                                below which an operator lets all records pass

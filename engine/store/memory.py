@@ -9,6 +9,7 @@ from engine.clock import wall_ms
 from engine.consent import ConsentStatement
 from engine.customer_id import CustomerId
 from engine.errors import Fenced, Unavailable
+from engine.identity.erased_ids import ErasedIds
 from engine.ports.decision_store import Reservation, Taking
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.offer_history import View
@@ -44,8 +45,10 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         cue_stream_length: int = 10_000,
         wall: Callable[[], int] = wall_ms,
         words_kept: int = 500_000,
+        erased_ids: ErasedIds | None = None,
     ) -> None:
         self._keys = RedisKeys(partitions)
+        self._erased_ids = erased_ids or ErasedIds()
         self._partitions = [Partition(cues=deque(maxlen=cue_stream_length)) for _ in range(partitions)]
         super().__init__(wall)
         self._words_kept = words_kept
@@ -94,7 +97,7 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
         for one in commit.consents:
-            part.histories[one.customer].state(one.statement)
+            self._state(one.customer, one.statement)
         for erasure in commit.erased:
             self._erase(part, erasure)
             self.forget_sent(erasure.customer)
@@ -147,6 +150,9 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
 
     def _reserve(self, part: Partition, reservation: Reservation) -> list[Taking]:
         customer = reservation.customer.encode()
+        erased = self._erased_until(customer)
+        if reservation.at <= erased or 0 < reservation.row_at <= erased:
+            return [Taking.ERASED] * len(reservation.candidates)
         history = part.histories[customer].settled(reservation.at)
         self._keep(part, customer, reservation.decision_id, reservation.record)
         taken = [history.give(candidate, reservation.at) for candidate in reservation.candidates]
@@ -155,9 +161,12 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         return taken
 
     async def state_consents(self, customer: CustomerId, statements: Sequence[ConsentStatement]) -> int:
-        name = customer.encode()
-        history = self._of(name).histories[name]
-        return sum([history.state(statement) for statement in statements])
+        return sum([self._state(customer.encode(), statement) for statement in statements])
+
+    def _state(self, customer: bytes, statement: ConsentStatement) -> bool:
+        if statement.at <= self._erased_until(customer):
+            return False
+        return self._of(customer).histories[customer].state(statement)
 
     async def decision(self, decision_id: str) -> bytes | None:
         partition = self._keys.of_decision(decision_id)

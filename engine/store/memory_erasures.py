@@ -21,7 +21,8 @@ class MemoryErasures(MemoryPartitions):
         for name in part.recorded.pop(customer, ()):
             part.decisions.pop(name, None)
         part.cues = deque((cue for cue in part.cues if cue[1] != customer), part.cues.maxlen)
-        part.tombstones[erasure.digest] = max(erasure.at, part.tombstones.get(erasure.digest, 0))
+        digest = self._erased_ids.digest(customer)
+        part.tombstones[digest] = max(erasure.at, part.tombstones.get(digest, 0))
 
     async def tombstones(self, partition: int) -> dict[str, int]:
         return dict(self._partitions[partition].tombstones)

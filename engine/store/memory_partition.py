@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from engine.identity.erased_ids import ErasedIds
 from engine.ports.health import WorkerReport
 from engine.ports.stream_store import Intake, Position
 from engine.ports.traits import TraitWord
@@ -42,9 +43,13 @@ class MemoryPartitions:
     _keys: RedisKeys
     _partitions: list[Partition]
     _wall: Callable[[], int]
+    _erased_ids: ErasedIds
 
     def _of(self, customer: bytes) -> Partition:
         return self._partitions[self._keys.of_customer(customer)]
+
+    def _erased_until(self, customer: bytes) -> int:
+        return self._of(customer).tombstones.get(self._erased_ids.digest(customer), 0)
 
     def _keep(self, part: Partition, customer: bytes, decision_id: str, record: bytes) -> None:
         """Keep the record of a decision or cue for a day."""

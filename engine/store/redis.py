@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from engine.errors import Unavailable
+from engine.identity.erased_ids import ErasedIds
+from engine.settings import Redis
 from engine.store.access_keys import KeyCommands
 from engine.store.commits import StreamCommands
 from engine.store.consents import ConsentCommands
@@ -36,12 +38,17 @@ class RedisStore(
     TicketCommands,
     WorkerReportCommands,
 ):
-    """The store's every protocol, made by ``RedisStore(settings.redis, partitions)``.
+    """The store's every protocol, made by ``RedisStore(settings.redis, partitions)``; ``erased_ids`` names those
+    who were erased, in all processes alike.
 
     Connects at `open`, or with the first command, and again after an outage; the function library is loaded
     where it is missing. Every method raises `Unavailable` when Redis does not answer within
     ``settings.timeout_s``. Belongs to the event loop that uses it first.
     """
+
+    def __init__(self, settings: Redis, partitions: int, erased_ids: ErasedIds | None = None) -> None:
+        super().__init__(settings, partitions)
+        self._erased_ids = erased_ids or ErasedIds()
 
     async def open(self) -> None:
         """Connect now; raises `Unavailable` when Redis is not there."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-import msgspec
 import numpy as np
 
 from engine.errors import Unavailable
+from engine.identity.erased_ids import ErasedIds
 from engine.kernels.decode import OK, TOMBSTONE
-from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore, digest_of
+from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore
 from engine.stream.decode import DecodedBatch
 from engine.stream.partition_state import PartitionState
 
@@ -21,9 +21,10 @@ KEPT_MS = 400 * 86_400_000
 class Erasures:
     """Erases in the log's order, and keeps out what comes late."""
 
-    def __init__(self, store: StreamStore, now: Callable[[], int]) -> None:
+    def __init__(self, store: StreamStore, now: Callable[[], int], ids: ErasedIds) -> None:
         self._store = store
         self._now = now
+        self._ids = ids
 
     async def look(self, states: Iterable[PartitionState]) -> None:
         """Read the tombstones that are not known, and drop those that are over; where the store is away the
@@ -36,7 +37,7 @@ class Erasures:
             elif isinstance(tombstones, BaseException):
                 raise tombstones
             else:
-                state.erased = tombstones
+                state.erased, state.erased_at = tombstones, max(tombstones.values(), default=0)
 
     async def _read(self, state: PartitionState) -> dict[str, int]:
         kept = await self._store.tombstones(state.partition)
@@ -49,30 +50,43 @@ class Erasures:
         returns how many."""
         if not state.erased:
             return 0
-        events, until = batch.events[start:stop], state.erased.get
-        erased = np.array([until(digest_of(one), 0) for one in batch.customers[start:stop]], np.int64)
-        out = (events["status"] == OK) & (events["at"] <= erased)
+        events = batch.events[start:stop]
+        early = (events["status"] == OK) & (events["at"] <= state.erased_at)  # hardly any, so few hashes
+        out = [
+            i
+            for i in np.flatnonzero(early).tolist()
+            if events["at"][i] <= self._until(state, batch.customers[start + i])
+        ]
         events["status"][out] = TOMBSTONE
-        return int(np.count_nonzero(out))
+        return len(out)
 
     def consents(self, state: PartitionState, stated: Sequence[CustomerConsent]) -> list[CustomerConsent]:
         """Those of `stated` that were not said before their customer was erased."""
-        until = (state.erased or {}).get
-        return [one for one in stated if one.statement.at > until(digest_of(one.customer), 0)]
+        return [one for one in stated if one.statement.at > self._until(state, one.customer)]
 
-    async def with_cues(self, state: PartitionState, erasure: Erasure) -> Erasure:
-        """`erasure` with what the cue stream has of the customer; where the store is away the partition has
-        failed. Every commit before it must have been sent."""
+    def _until(self, state: PartitionState, customer: bytes) -> int:
+        erased = state.erased or {}
+        return max(erased.get(digest, 0) for digest in self._ids.digests(customer))
+
+    async def prepared(self, state: PartitionState, erasure: Erasure) -> Erasure:
+        """`erasure` with what the cue stream has of the customer, and of all that the row has; where the store is
+        away the partition has failed. Every commit before it must have been sent.
+
+        What is erased may have happened, by another process's clock, after the erasure was asked for. It counts
+        until then: so all of a row happened before its erasure or after it, and a reservation can see which.
+        """
         await state.drained()
         try:
             cues = await self._store.cues_of(state.partition, erasure.customer)
         except Unavailable:
             state.failed = True
             return erasure
-        return msgspec.structs.replace(erasure, cues=cues)
+        newest = state.cache.newest_at(erasure.customer)
+        return Erasure(erasure.customer, max(erasure.at, newest), cues)
 
     def done(self, state: PartitionState, erasure: Erasure) -> None:
         """Forget the customer in memory, once the commit is made."""
         state.cache.forget(erasure.customer)
-        known = state.erased if state.erased is not None else {}
-        state.erased = {**known, erasure.digest: max(erasure.at, known.get(erasure.digest, 0))}
+        known, digest = state.erased or {}, self._ids.digest(erasure.customer)
+        state.erased = {**known, digest: max(erasure.at, known.get(digest, 0))}
+        state.erased_at = max(state.erased_at, erasure.at)

@@ -37,6 +37,7 @@ class PartitionState:
         self.pause: Pause | None = None  # why no records are taken for now
         self.ledger: Ledger | None = None  # of its post, None: not known yet
         self.erased: dict[str, int] | None = None  # who was erased (digests), until when; None: not known yet
+        self.erased_at = 0  # the latest of these
         self.checked = (0, 0)  # records and dead letters since the last were checked
         self.watermark = 0  # largest event time applied, epoch ms
         self.newest_record_at = wall_ms()  # Kafka timestamp of the newest record handled; none yet: now

@@ -75,6 +75,11 @@ class RowCache:
             self._words[slot] = BLANK
             self.timers[slot], self._unseen[slot] = 0, True
 
+    def newest_at(self, customer: bytes) -> int:
+        """When the newest event of the customer's row happened (epoch ms); 0: none is here."""
+        slot = self._slots.get(customer)
+        return 0 if slot is None else int(self.rows["last_at"][slot])
+
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
         """The customers whose rows are in `slots`."""
         names = self._customers

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.errors import LostLog, Unavailable
+from engine.identity.erased_ids import ErasedIds
 from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
 from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter
@@ -65,6 +66,7 @@ class Worker:
         sources: Sources,
         currency: str = "€",
         office: PostOffice | None = None,
+        erased_ids: ErasedIds | None = None,
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
         self._in_use = PreparedPolicy()
@@ -81,7 +83,7 @@ class Worker:
         self._intake = IntakeCheck(settings, store, meter)
         self._office = office or PostOffice(store, meter, partitions)
         self._dictionary = NameDictionary(stats)
-        self._erasures = Erasures(store, clock.now_ms)
+        self._erasures = Erasures(store, clock.now_ms, erased_ids or ErasedIds())
         self._timers = TimerRound(store, meter, self._rows, self._committer, self._in_use)
 
     @property
@@ -196,7 +198,7 @@ class Worker:
             stated, erased = split(batch.instructed(start, stop))
             if erased and not await self._may_erase(state, held):
                 return
-            found = [await self._erasures.with_cues(state, one) for one in erased]
+            found = [await self._erasures.prepared(state, one) for one in erased]
             if not state.live:
                 return
             counts["erased"] = self._erasures.keep_out(state, batch, start, stop)

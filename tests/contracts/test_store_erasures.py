@@ -5,15 +5,28 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 import redis
 
 from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import customer_id
-from engine.ports.decision_store import Candidate
+from engine.identity.erased_ids import ErasedIds
+from engine.ports.decision_store import Candidate, Taking
 from engine.ports.link_store import CountedLink
-from engine.ports.stream_store import Erasure, digest_of
+from engine.ports.stream_store import Erasure
+from engine.settings import Redis
+from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
-from tests.contracts.builders import TAKEN, AnyStore, candidate, change, choice, customers_of, reservation
+from tests.contracts.builders import (
+    PARTITIONS,
+    TAKEN,
+    AnyStore,
+    candidate,
+    change,
+    choice,
+    customers_of,
+    reservation,
+)
 
 
 async def fill(store: AnyStore) -> tuple[int, list[str]]:
@@ -52,16 +65,16 @@ async def test_nothing_is_left_of_one_and_all_of_the_other(store: AnyStore) -> N
     assert [entry.cue.customer for entry in await store.newest(9)] == [other]
     assert await store.due(1, 99, 9) == [other.encode()]
     assert await store.begin_batch(b"next", [one, two]) == [b"", b"ids"]
-    assert await store.tombstones(1) == {digest_of(gone.encode()): 77}
+    assert await store.tombstones(1) == {ErasedIds().digest(gone.encode()): 77}
 
 
 async def test_the_later_of_two_erasures_counts_and_it_can_be_forgotten(store: AnyStore) -> None:
     epoch, (gone, _) = await fill(store)
     for place, at in enumerate((99, 55)):
         await store.commit(change(epoch, 2 + place, 3 + place, erased=[Erasure(gone.encode(), at)]))
-    assert await store.tombstones(1) == {digest_of(gone.encode()): 99}
+    assert await store.tombstones(1) == {ErasedIds().digest(gone.encode()): 99}
     await store.drop_tombstones(1, [])
-    await store.drop_tombstones(1, [digest_of(gone.encode()), "unknown"])
+    await store.drop_tombstones(1, [ErasedIds().digest(gone.encode()), "unknown"])
     assert [await store.tombstones(partition) for partition in (1, 2)] == [{}, {}]
 
 
@@ -97,3 +110,54 @@ async def test_cues_are_found_through_many_pages(redis_store: RedisStore, look: 
         look.xadd("{p2}:q", {"customer": f"c{place % 3}", "cue": "{}"}, id=f"{1 + place}-0")
     assert len(await redis_store.cues_of(2, b"c1")) == 400
     assert len(await redis_store.cues_of(2, b"c0")) == 401
+
+
+BEFORE, AT, AFTER = 76, 77, 78
+
+
+@pytest.mark.parametrize(
+    ("at", "row_at", "stored"),
+    [(AFTER, 0, True), (AFTER, AFTER, True), (AT, 0, False), (AFTER, AT, False), (AFTER, BEFORE, False)],
+)
+async def test_a_decision_that_rests_on_what_was_erased_is_not_stored(
+    store: AnyStore, at: int, row_at: int, stored: bool
+) -> None:
+    """It was made while the erasure was committed: nothing of it may lie there afterwards."""
+    epoch, (gone, other) = await fill(store)
+    await store.commit(change(epoch, 2, 3, erased=[Erasure(gone.encode(), AT)]))
+    chat, free = Candidate("chat", 1, 1_000), Candidate("free", 0, 0)
+    late = [
+        msgspec.structs.replace(reservation(name, *offers, at=at, name=f"late{i}"), row_at=row_at)
+        for i, (name, offers) in enumerate(((gone, (chat, free)), (other, (free,)), (gone, ())))
+    ]
+    expected = [[TAKEN, TAKEN] if stored else [Taking.ERASED] * 2, [TAKEN], []]
+    assert await store.reserve(late) == expected
+    records = [await store.decision(f"1-late{i}") for i in range(3)]
+    assert [record is not None for record in records] == [stored, True, stored]
+    view, _ = await store.views(customers_of(1, 2))
+    assert bool(view.history) == stored
+    assert bool(await store.recorded(customer_id(gone))) == stored
+
+
+async def test_what_was_stated_before_an_erasure_is_not_kept_after_it(store: AnyStore) -> None:
+    epoch, (gone, other) = await fill(store)
+    await store.commit(change(epoch, 2, 3, erased=[Erasure(gone.encode(), AT)]))
+    stated = [ConsentStatement("marketing", "email", ConsentState.GRANTED, at) for at in (BEFORE, AT)]
+    assert await store.state_consents(customer_id(gone), stated) == 0
+    assert (await store.views(customers_of(1, 2)))[0].history == {}
+    assert await store.state_consents(customer_id(other), stated) == 2
+    later = ConsentStatement("marketing", "email", ConsentState.REVOKED, AFTER)
+    assert await store.state_consents(customer_id(gone), [*stated, later]) == 1
+
+
+async def test_with_a_secret_tombstones_are_keyed(store_settings: Redis | None) -> None:
+    ids = ErasedIds("a deployment's secret")
+    store: AnyStore = MemoryStore(PARTITIONS, erased_ids=ids)
+    if store_settings:
+        store = RedisStore(store_settings, PARTITIONS, ids)
+    epoch, (gone, _) = await fill(store)
+    await store.commit(change(epoch, 2, 3, erased=[Erasure(gone.encode(), AT)]))
+    assert await store.tombstones(1) == {ids.digest(gone.encode()): AT}
+    assert ids.digest(gone.encode()) != ErasedIds().digest(gone.encode())
+    assert await store.reserve([reservation(gone, Candidate("chat", 1, 1_000), at=AT)]) == [[Taking.ERASED]]
+    await store.close()

@@ -18,7 +18,7 @@ from engine.errors import BadState, Unavailable
 from engine.meter import PrometheusMeter
 from engine.ports.decision_store import Reservation, Taking
 from engine.ports.offer_history import View
-from engine.ports.stream_store import Commit, Timers
+from engine.ports.stream_store import Commit, Erasure, Timers
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.settings import Kafka, Redis, Settings, Web
@@ -75,6 +75,26 @@ class SilentStore(MemoryStore):
     async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
         self.reserved += len(reservations)
         return await super().reserve(reservations)
+
+
+class Overtaken:
+    """A store in which an erasure is committed between a decision's reading and its reserving."""
+
+    def __init__(self, store: Store, customer: str, until: int) -> None:
+        self._store = store
+        self._erasure = Erasure(customer.encode(), until)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
+        partition = RedisKeys(PARTITIONS).of_customer(self._erasure.customer)
+        at = await self._store.claim(partition)
+        erased = [self._erasure]
+        await self._store.commit(
+            Commit(partition, at.epoch, at.offset, at.offset, [], [], Timers([], []), [], {}, erased=erased)
+        )
+        return await self._store.reserve(reservations)
 
 
 class AwayStore(MemoryStore):
@@ -150,6 +170,21 @@ async def test_a_cap_holds_whoever_asks_at_the_same_time(store: Store) -> None:
     late = await ask(at, explain=True)
     assert ids(late) == ["guide", "newsletter"]
     assert {one.offer_id for one in late.suppressed if one.code == "cap_period"} == {"cart-help", "chat"}
+
+
+async def test_a_decision_that_an_erasure_overtakes_falls_back_and_leaves_nothing(store: Store) -> None:
+    await put(store, BUSY_ROW, "ada", "bob")
+    row_at, meter = NOW - 1_000, PrometheusMeter()
+    at = batcher(Overtaken(store, "ada", row_at), meter)
+    ada, bob, nobody = await asyncio.gather(ask(at), ask(at, "bob"), ask(at, "nobody"))
+    assert (ada.fallback, bob.fallback, nobody.fallback) == (True, False, False)
+    assert meter.value("decision_fallbacks", "runtime.state_unavailable") == 1
+    views = await store.views([customer_id("ada"), customer_id("bob")])
+    assert (views[0].row, views[0].history) == (None, {})
+    assert views[1].history
+    assert await store.recorded(customer_id("ada")) == []
+    assert await at.recall(ada.decision_id) is None
+    assert await at.recall(bob.decision_id) is not None
 
 
 async def test_looking_counts_nothing_and_is_not_logged(store: Store) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
-from engine.ports.stream_store import Commit, digest_of
+from engine.identity.erased_ids import ErasedIds
+from engine.ports.stream_store import Commit
 from engine.state.profile import profile_of
 from engine.store.memory import MemoryStore
 from tests.stream.fetched import fetched
@@ -96,11 +97,16 @@ def test_what_is_left_is_a_fold_of_what_counts(happened: list[Happened], ends: l
 
 def counted(happened: list[Happened], place: int) -> bool:
     """Whether the record at `place` counts in the end, by the plain rule: it came in behind its customer's last
-    erasure, and happened after every one."""
-    event = happened[place]
-    mine = [(i, one) for i, one in enumerate(happened) if one.customer == event.customer]
-    erased = [(i, one.second) for i, one in mine if one.kind is Kind.ERASED]
-    return event.kind is not Kind.ERASED and all(i < place and event.second > second for i, second in erased)
+    erasure, and happened after all that was erased."""
+    mine = [(i, one) for i, one in enumerate(happened) if one.customer == happened[place].customer]
+    until, newest, counts = -1, -1, set[int]()
+    for i, one in mine:
+        if one.kind is Kind.ERASED:
+            until, newest, counts = max(until, newest, one.second), -1, set()
+        elif one.second > until:
+            counts.add(i)
+            newest = max(newest, -1 if one.kind is Kind.CONSENT_GRANTED else one.second)
+    return place in counts
 
 
 VIEWS = [Happened(CUSTOMER, Kind.SEARCHED, second) for second in range(6)]
@@ -125,7 +131,7 @@ async def test_nothing_of_the_customer_is_left_and_others_keep_theirs() -> None:
     assert {entry.cue.customer for entry in await store.newest(99)} == {OTHER.decode()}
     assert [await store.decision(entry.cue.decision_id) for entry in cued] == [None] * len(cued)
     assert CUSTOMER not in await store.due(1, 2**52, 9)
-    assert await store.tombstones(1) == {digest_of(CUSTOMER): START + 9 * SECOND}
+    assert await store.tombstones(1) == {ErasedIds().digest(CUSTOMER): START + 9 * SECOND}
 
 
 async def test_who_comes_back_is_new_and_what_comes_late_is_counted_out() -> None:
@@ -144,6 +150,28 @@ async def test_an_erasure_that_nobody_vouches_for_erases_nothing() -> None:
     records = [*log(VIEWS), KafkaRecord(6, event, CUSTOMER, START + 3_600_000)]
     await apply(store, records, [], set())
     assert await store.read(1, [CUSTOMER]) != [None]
+
+
+async def test_what_was_erased_happened_before_it_whatever_clock_said_so() -> None:
+    """A decision that is under way is told by its row: nothing of one that was erased is after the erasure."""
+    store = MemoryStore(PARTITIONS)
+    ahead = Happened(CUSTOMER, Kind.SEARCHED, 9)
+    setting = await apply(store, log([ahead, Happened(CUSTOMER, Kind.ERASED, 5), ahead]), [], set())
+    assert await store.tombstones(1) == {ErasedIds().digest(CUSTOMER): START + 9 * SECOND}
+    assert await store.read(1, [CUSTOMER]) == [None]
+    assert setting.meter.value("stream_erased") == 1
+
+
+async def test_erasures_of_before_the_secret_are_known_with_it() -> None:
+    store = MemoryStore(PARTITIONS)
+    setting = await apply(store, log([*VIEWS, Happened(CUSTOMER, Kind.ERASED, 9)]), [], set())
+    setting.erased_ids = ErasedIds("a secret")
+    setting.worker = setting.another()
+    await setting.worker.owned.own([1])
+    late = log([*VIEWS, Happened(CUSTOMER, Kind.ERASED, 9), Happened(CUSTOMER, Kind.SEARCHED, 8)])[7:]
+    await setting.worker.apply(fetched({1: late}))
+    await setting.worker.owned.drain()
+    assert await store.read(1, [CUSTOMER]) == [None]
 
 
 async def test_a_lost_erasure_is_made_again() -> None:

@@ -15,6 +15,7 @@ from engine.customer_id import customer_id
 from engine.decisions.policy import make_policy
 from engine.errors import Fenced, LostLog, Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
+from engine.identity.erased_ids import ErasedIds
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports.clock import ClockAnchor
@@ -80,6 +81,7 @@ class Setting:
             PrometheusMeter(),
         )
         self.clock = EngineClock()
+        self.erased_ids = ErasedIds()
         self.clock.anchor = ClockAnchor(START, 0, 0)
         self.worker = self.another(**settings)
 
@@ -94,6 +96,7 @@ class Setting:
             self.meter,
             self.side_output,
             sources(),
+            erased_ids=self.erased_ids,
         )
         worker.use(make_policy(RULEBOOK, {}))
         return worker

@@ -229,16 +229,29 @@ local function take_each(key, args, first, last, at)
   return taken
 end
 
+-- Until when what happened to the customer counts no more, whose digest that is: 0 for who was not erased.
+local function erased_until(tag, digest)
+  return tonumber(redis.call('HGET', tag .. 'e', digest)) or 0
+end
+
 -- KEYS: history and decision key of each reservation.
--- ARGV: of each: at, record, number of candidates, and of each candidate: offer, max, period, consents that it needs.
--- Returns a string for each reservation, one digit a candidate.
+-- ARGV: of each: at, record, the customer's digest, when the row's newest event happened (0: no row), number of
+-- candidates, and of each candidate: offer, max, period, consents that it needs.
+-- Returns a string for each reservation, one digit a candidate. Of a customer who was erased since the row was read
+-- nothing is written, and each digit is 3: whatever lies in a row happened before its erasure or after it.
 local function reserve(keys, args)
   local answers, arg = {}, 1
   for i = 1, #keys, 2 do
-    local at, first, wanted = tonumber(args[arg]), arg + 3, tonumber(args[arg + 2])
+    local at, row_at = tonumber(args[arg]), tonumber(args[arg + 3])
+    local first, wanted = arg + 5, tonumber(args[arg + 4])
     local tag, customer = string.match(keys[i], '^(.-)h:(.*)$$')
-    keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
-    answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 4 * wanted - 1, at) or ''
+    local erased = erased_until(tag, args[arg + 2])
+    if at <= erased or row_at > 0 and row_at <= erased then
+      answers[#answers + 1] = string.rep('3', wanted)
+    else
+      keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
+      answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 4 * wanted - 1, at) or ''
+    end
     arg = first + 4 * wanted
   end
   return answers
@@ -259,15 +272,15 @@ local function taken(keys, args)
 end
 
 -- KEYS: a history of each statement. ARGV: of each the consent's name, which of its times (1: revoked, 2: granted,
--- 3: confirmed), and when it was stated. The newest time is kept, so order and repeats do no harm. Returns how many
--- changed something.
+-- 3: confirmed), when it was stated, and the customer's digest. The newest time is kept, so order and repeats do no
+-- harm; what was stated before an erasure is not. Returns how many changed something.
 local function consent(keys, args)
   local changed = 0
   for i, key in ipairs(keys) do
-    local name, which, at = args[3 * i - 2], tonumber(args[3 * i - 1]), tonumber(args[3 * i])
+    local name, which, at = args[4 * i - 3], tonumber(args[4 * i - 2]), tonumber(args[4 * i - 1])
     local history = load_history(key)
     local times = history[name] or {0, 0, 0}
-    if times[which] < at then
+    if times[which] < at and at > erased_until(string.match(key, '^(.-)h:'), args[4 * i]) then
       times[which] = at
       history[name] = times
       save_history(key, history)
