@@ -13,6 +13,7 @@ from engine.cli import bench, keys, lessons, rules, sources
 from engine.cli.api import api
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
+from engine.cli.erase import erase
 from engine.cli.execution import load_settings
 from engine.cli.imports import import_
 from engine.cli.replay import command as replay_command
@@ -45,7 +46,7 @@ async def _open_target(where: ReplayDestination) -> AsyncIterator[ReplayTarget]:
         yield target
 
 
-for command in (api, work, resume, doctor, demo):
+for command in (api, work, resume, erase, doctor, demo):
     app.command()(command)
 app.command("import")(import_)
 app.command("replay")(replay_command(_open_target, logged))

@@ -12,6 +12,7 @@ from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.erasures import ErasureCommands
 from engine.store.intakes import IntakeCommands
+from engine.store.leftovers import LeftoverCommands
 from engine.store.lessons import LessonCommands
 from engine.store.links import LinkCommands
 from engine.store.quotas import QuotaCommands
@@ -28,6 +29,7 @@ class RedisStore(
     DecisionCommands,
     ConsentCommands,
     ErasureCommands,
+    LeftoverCommands,
     CueCommands,
     StatsCommands,
     SentCommands,

@@ -467,10 +467,10 @@ def _log_of(deployment: Deployment, name: str) -> str:
     return "".join(file.read_text() for file in (deployment.folder / "logs").glob(f"{name}*.log"))
 
 
-async def cueline(deployment: Deployment, command: str) -> tuple[int | None, str, str]:
+async def cueline(deployment: Deployment, *command: str) -> tuple[int | None, str, str]:
     """A command of the deployment until it ends: exit code, output, errors."""
     process = await asyncio.create_subprocess_exec(
-        *[sys.executable, "-m", "engine", command],
+        *[sys.executable, "-m", "engine", *command],
         env={**os.environ, **deployment.environment(), "CUELINE_STREAM__METRICS_PORT": "0"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 
+from engine.clock import wall_ms
 from engine.errors import Unavailable
 from engine.events import Kind
 from engine.kernels.partition import partition_of
@@ -20,7 +21,9 @@ async def test_a_receipt_names_the_offset_of_the_erasure() -> None:
         again = await api.delete("/v1/customers/ann", headers=HEADERS)
     receipt = {"customerId": "ann", "erasedUntil": NOW, "topic": "cueline.events"}
     receipt["partition"] = partition_of(b"ann", PARTITIONS)
-    assert (answer.status_code, answer.json()) == (202, {**receipt, "offset": 0})
+    said = answer.json()
+    assert abs(said.pop("recordedAt") - wall_ms()) < 60_000
+    assert (answer.status_code, said) == (202, {**receipt, "offset": 0})
     assert again.json()["offset"] == 1
     one = made.log.messages[0]
     assert (one.customer, one.event.kind, one.event.at, one.event.trust) == ("ann", Kind.ERASED, NOW, 1)

@@ -115,7 +115,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
 
 
 async def operator(redis: Redis, store: RedisStore) -> None:
-    """`cueline doctor`, `cueline keys`, `cueline lessons`, `cueline resume`, a replay's clock."""
+    """`cueline doctor`, `cueline erase`, `cueline keys`, `cueline lessons`, `cueline resume`, a replay's clock."""
     findings, _ = await of_redis(Settings.model_validate({"redis": redis.model_dump()}))
     if bad := [finding.detail for finding in findings if not finding.good]:
         raise Unavailable("\n".join(bad))
@@ -128,6 +128,7 @@ async def operator(redis: Redis, store: RedisStore) -> None:
     await store.let_pass(PARTITION, 7)
     await store.propensities()
     assert await store.forget_lessons(KEY, NOW - 1)
+    assert len((await store.held_after(CUSTOMER, NOW, NOW)).left) >= 4
     await store.set_clock(ClockAnchor(1, 0, 1))
     await store.set_clock(None)
 
@@ -151,8 +152,11 @@ async def everything(user: str, redis: Redis) -> None:
 
 
 async def decided(redis: Redis) -> None:
-    """Reserve the decision that an outcome is of, and learn another outcome of it."""
+    """Reserve the decision that an outcome is of, and learn another outcome of it. The customer has a timer, too,
+    and a cue."""
     store = RedisStore(redis, PARTITIONS)
+    name, epoch = CUSTOMER.encode(), (await store.claim(PARTITION)).epoch
+    await store.commit(change(epoch, 0, 1, timers={name: 5}, cues=[choice(CUSTOMER, candidate(CUSTOMER, "sale"))]))
     await store.reserve([reservation(CUSTOMER)])
     await store.learn(msgspec.structs.replace(ACCEPTED, offer_id="other"), True)
     await store.close()

@@ -13,7 +13,7 @@ from engine.clock import wall_ms
 from engine.customer_id import CustomerId
 from engine.errors import NotFound
 from engine.events import WIRE_VERSION, Cue, Event, Kind, Message
-from engine.ports.kafka import AuditAction
+from engine.ports.kafka import AuditAction, EventLog
 from engine.ports.offer_history import Consent
 from engine.ports.traits import Trait
 from engine.state.profile import profile_of
@@ -28,7 +28,8 @@ MOST_CUES = 1_000
 
 class ErasureReceipt(msgspec.Struct, frozen=True, rename="camel"):
     """That the erasure is in the log, and where: ``topic``, ``partition``, ``offset``. What happened until
-    ``erased_until`` (epoch ms) has no effect any more. Once the workers have applied that offset nothing of the
+    ``erased_until`` (epoch ms) has no effect any more; ``recorded_at`` is when it was asked for (epoch ms of the
+    wall). Once the workers have applied that offset nothing of the
     customer is in Redis, and records about them lie before that offset alone, until the topics' retention ends."""
 
     customer_id: str
@@ -36,6 +37,7 @@ class ErasureReceipt(msgspec.Struct, frozen=True, rename="camel"):
     topic: str
     partition: int
     offset: int
+    recorded_at: int = 0
 
 
 class CustomerExport(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,9 +69,8 @@ class LeavingRoutes:
         """Write the erasure to the log; the customer's worker makes it."""
         services = self._services
         customer, now = _customer(request, services), services.clock.now_ms()
-        place = await services.log.publish_one(erasure_of(customer, now))
+        receipt = await erase_in_log(services.log, customer, now)
         self._audit.note(caller, AuditAction.CUSTOMER_ERASED, customer)
-        receipt = ErasureReceipt(customer, now, place.topic, place.partition, place.offset)
         return replies.json(receipt, 202)
 
     async def export(self, request: Request, caller: Principal) -> Response:
@@ -105,10 +106,13 @@ class LeavingRoutes:
         )
 
 
-def erasure_of(customer: CustomerId, now: int) -> Message:
-    """The record that erases `customer`, and what happened until `now` (engine time, epoch ms)."""
-    event = Event(WIRE_VERSION, int(Kind.ERASED), now, uuid4().hex, received_at=wall_ms(), engine_at=now, trust=1)
-    return Message(customer, event)
+async def erase_in_log(log: EventLog, customer: CustomerId, now: int) -> ErasureReceipt:
+    """Write the record that erases `customer`, and what happened until `now` (engine time, epoch ms); its worker
+    does the rest. Raises `Unavailable`."""
+    wall = wall_ms()
+    event = Event(WIRE_VERSION, int(Kind.ERASED), now, uuid4().hex, received_at=wall, engine_at=now, trust=1)
+    place = await log.publish_one(Message(customer, event))
+    return ErasureReceipt(customer, now, place.topic, place.partition, place.offset, wall)
 
 
 def _customer(request: Request, services: Services) -> CustomerId:

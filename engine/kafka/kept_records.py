@@ -1,0 +1,111 @@
+"""Which topics still hold records of before an erasure, and when their retention has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndTimestamp
+
+from engine.errors import Unavailable
+from engine.kafka.security import client_options
+from engine.kafka.topics import CLEANUP, DAY_MS, RETENTION
+from engine.ports.kafka import LogPlace
+from engine.settings import Kafka
+
+PATIENCE_S = 30.0
+SEGMENT = "segment.ms"
+SEGMENT_MS = 7 * DAY_MS  # Kafka's own default
+
+
+class KeptTopic(msgspec.Struct, frozen=True, rename="camel"):
+    """Whether a topic still holds records of before the erasure, of the customer or of others. ``retention_ends``
+    (epoch ms) is when the newest of them has been kept long enough, ``gone_by`` when the broker has deleted it at
+    the latest, since it deletes whole segments; None: never, or nobody knows, and ``detail`` says why."""
+
+    topic: str
+    holds: bool
+    retention_ends: int | None
+    gone_by: int | None
+    detail: str = ""
+
+
+async def kept_before(kafka: Kafka, place: LogPlace, at: int) -> list[KeptTopic]:
+    """What of each of the deployment's topics is from before the record at `place`, written `at` (wall, epoch ms).
+    Raises `Unavailable`."""
+    names = [kafka.events_topic, kafka.outcomes_topic, kafka.deadletters_topic, kafka.audit_topic]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            holds = await _holding(kafka, names, place, at)
+            configs = await _configs(kafka, [*holds])
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unavailable(f"Kafka does not say what it keeps: {error!r}") from error
+    return [kept(name, holds[name], configs.get(name, {}), at) for name in names if name in holds]
+
+
+def kept(topic: str, holds: bool, configs: Mapping[str, str], at: int) -> KeptTopic:
+    """What `configs` of a topic say of records that were written until `at`.
+
+    >>> kept("t", True, {"retention.ms": "5", "segment.ms": "2"}, 100)
+    KeptTopic(topic='t', holds=True, retention_ends=105, gone_by=107, detail='')
+    """
+    policy, retention = configs.get(CLEANUP, "delete"), configs.get(RETENTION, "")
+    if "delete" not in policy:
+        return KeptTopic(topic, holds, None, None, f"{CLEANUP} is {policy}: records are kept for good")
+    if not retention.lstrip("-").isdigit():
+        return KeptTopic(topic, holds, None, None, f"the broker does not say its {RETENTION}")
+    if int(retention) < 0:
+        return KeptTopic(topic, holds, None, None, f"{RETENTION} is {retention}: records are kept for good")
+    segment = configs.get(SEGMENT, "")
+    ends = at + int(retention)
+    return KeptTopic(topic, holds, ends, ends + (int(segment) if segment.isdigit() else SEGMENT_MS))
+
+
+async def _holding(kafka: Kafka, names: Sequence[str], place: LogPlace, at: int) -> dict[str, bool]:
+    """Of the topics that are there: whether their log begins before the erasure."""
+    consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False)
+    try:
+        await consumer.start()
+        known = await consumer.topics()
+        found: dict[str, bool] = {}
+        for name in (one for one in names if one in known):
+            partitions = consumer.partitions_for_topic(name) or set()
+            of_customer = name in (kafka.events_topic, kafka.outcomes_topic) and place.partition in partitions
+            asked = [TopicPartition(name, place.partition)] if of_customer else []
+            asked = asked or [TopicPartition(name, one) for one in partitions]
+            begins = await consumer.beginning_offsets(asked)
+            if name == place.topic:
+                found[name] = any(begin < place.offset for begin in begins.values())
+                continue
+            ends = await consumer.end_offsets(asked)
+            later = await consumer.offsets_for_times(dict.fromkeys(asked, at))
+            found[name] = any(begins[tp] < _border(later.get(tp), ends[tp], at) for tp in asked)
+        return found
+    finally:
+        await consumer.stop()
+
+
+def _border(later: OffsetAndTimestamp | None, end: int, at: int) -> int:
+    """The first offset whose record is not from before `at`. tansu names the last one where there is none."""
+    return end if later is None or later.timestamp < at else int(later.offset)
+
+
+async def _configs(kafka: Kafka, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Topic -> its configuration, as far as we may see it."""
+    admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(PATIENCE_S * 1_000))
+    try:
+        await admin.start()
+        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    finally:
+        await admin.close()
+    return {
+        resource[3]: {entry[0]: entry[1] for entry in resource[4] if entry[1]}
+        for answer in answers
+        for resource in answer.resources
+        if resource[0] == 0
+    }

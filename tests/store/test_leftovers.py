@@ -1,0 +1,134 @@
+"""The search for what is left of a customer: every kind of key is found, and none that is another's or newer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import msgspec
+import pytest
+import redis
+
+from engine.consent import ConsentState, ConsentStatement
+from engine.customer_id import CustomerId, customer_id
+from engine.decisions.record import RECORD_VERSION, DecisionRecord, encode_record
+from engine.ports.decision_store import Candidate
+from engine.ports.link_store import CountedLink
+from engine.ports.stream_store import Erasure
+from engine.ports.traits import TraitChange
+from engine.settings import Redis
+from engine.state.row_codec import blank
+from engine.store.leftovers import WRITTEN_BEHIND_MS
+from engine.store.redis import RedisStore
+from tests.contracts.builders import PARTITIONS, candidate, change, choice, customers_of, reservation, word
+from tests.services import Valkey
+
+ANN, BOB = customers_of(1, 2)
+ERASED = 1_000
+KINDS = {
+    "row", "offer history and consent", "traits", "newest cues", "that large batches were sent",
+    "list of decisions and cues", "count of links", "record of a decision or cue", "timer", "cue",
+}  # fmt: skip
+
+
+@pytest.fixture
+async def store(valkey: Valkey) -> AsyncIterator[RedisStore]:
+    opened = RedisStore(Redis(url=valkey.url, timeout_s=20), PARTITIONS)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def look(valkey: Valkey) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(valkey.url, protocol=2) as client:
+        yield client
+
+
+async def live(store: RedisStore, customer: CustomerId, at: int, batches: bool = True) -> None:
+    """All that is kept of what a customer did at `at`, of each kind; what does not say when it was written without
+    `batches` not."""
+    name, position = customer.encode(), await store.claim(1)
+    row = blank(1)
+    row["first_at"] = row["last_at"] = at
+    record = encode_record(DecisionRecord(RECORD_VERSION, customer, "web", at, "r", (), (), b""))
+    cue = msgspec.structs.replace(candidate(customer, "sale", at=at, name=f"1-cue-{customer}-{at}"), record=record)
+    await store.commit(
+        change(
+            position.epoch, position.offset, position.offset + 1, rows={name: row.tobytes()}, timers={name: at},
+            cues=[choice(customer, cue, at=at)], traits=[TraitChange(name, [word("plan", "gold", at, since=at)])],
+        )
+    )  # fmt: skip
+    wanted = reservation(customer, Candidate("chat", 0, 0), at=at, name=f"d-{customer}-{at}", record=record)
+    await store.reserve([wanted])
+    await store.state_consents(customer, [ConsentStatement("marketing", "web", ConsentState.GRANTED, at)])
+    if batches:
+        await store.end_batch(b"batch", {customer: b"ids"})
+        await store.count_links([CountedLink(customer_id("x"), customer, 24_000, True)], 9)
+
+
+async def erase(store: RedisStore) -> None:
+    position = await store.claim(1)
+    cues = await store.cues_of(1, ANN.encode())
+    at = position.offset
+    await store.commit(change(position.epoch, at, at + 1, erased=[Erasure(ANN.encode(), ERASED, cues)]))
+
+
+def now(look: redis.Redis) -> int:
+    return int(look.time()[0]) * 1_000
+
+
+async def test_each_kind_is_found_and_no_other_customers(store: RedisStore, look: redis.Redis) -> None:
+    await live(store, BOB, ERASED)
+    nothing = await store.held_after(ANN, ERASED, now(look))
+    assert (nothing.left, nothing.since, nothing.remembered_until) == ([], 0, 0)
+    await live(store, ANN, ERASED)
+    found = await store.held_after(ANN, ERASED, now(look))
+    # the timer is that of a row, which is found
+    assert {one.what for one in found.left} == KINDS - {"timer"}
+    assert found.offset == 2
+    endless = {one.what for one in found.left if one.ends_in_s is None}
+    assert endless == {"row", "offer history and consent", "traits", "cue"}
+    look.unlink(f"{{p1}}:c:{ANN}")
+    assert {one.what for one in (await store.held_after(ANN, ERASED, now(look))).left} == KINDS - {"row"}
+    assert BOB not in " ".join(one.key for one in found.left)
+
+
+async def test_nothing_is_left_of_who_was_erased(store: RedisStore, look: redis.Redis) -> None:
+    await live(store, ANN, ERASED, batches=False)
+    await live(store, BOB, ERASED)
+    await erase(store)
+    found = await store.held_after(ANN, ERASED, now(look))
+    assert (found.left, found.since, found.remembered_until) == ([], 0, ERASED)
+    other = await store.held_after(BOB, ERASED, now(look))
+    assert len(other.left) >= len(KINDS) - 1
+
+
+async def test_who_came_back_is_counted_and_not_left(store: RedisStore, look: redis.Redis) -> None:
+    await live(store, ANN, ERASED)
+    await erase(store)
+    await live(store, ANN, ERASED + 1)
+    long_ago = now(look) - WRITTEN_BEHIND_MS - 60_000
+    found = await store.held_after(ANN, ERASED, long_ago)
+    assert found.left == []
+    assert found.since >= len(KINDS)
+    # what does not say of when it is, and was written with the erasure, may be of before
+    just_now = await store.held_after(ANN, ERASED, now(look))
+    assert {one.what for one in just_now.left} == {
+        "that large batches were sent", "count of links", "list of decisions and cues",
+    }  # fmt: skip
+
+
+async def test_keys_of_kinds_to_come_and_what_cannot_be_read_are_found(
+    store: RedisStore, look: redis.Redis
+) -> None:
+    look.set(f"{{p1}}:zz:{ANN}", "?")
+    look.set(f"{{p1}}:c:{ANN}", b"\xff no row")
+    look.set("{p1}:d:1-broken", b"no record")
+    look.set(f"{{p2}}:zz:{ANN}", "another partition's")
+    found = await store.held_after(ANN, ERASED, now(look))
+    assert {one.what for one in found.left} == {"key of kind zz", "row"}
+
+
+async def test_all_pages_of_keys_are_looked_at(store: RedisStore, look: redis.Redis) -> None:
+    look.mset({f"{{p1}}:l:{i}": "" for i in range(5_000)})
+    await live(store, ANN, ERASED, batches=False)
+    assert {one.what for one in (await store.held_after(ANN, ERASED, now(look))).left} >= {"row", "traits"}
