@@ -109,6 +109,11 @@ class Stream(Section):
     lost_log: Literal["stop", "restart"] = Field(
         "stop", description="when the topic begins again below what was applied: stop, or resume from there"
     )
+    sweep_per_second: int = Field(
+        400,
+        ge=0,
+        description="stored keys that each worker looks at, to delete rows idle for more than 400 days; 0: none",
+    )
     clock: Literal["wall", "replay"] = Field("wall", description="replay: follow the clock a replay sets in Redis")
     metrics_port: int = Field(9109, ge=0, le=65_535, description="0 picks a free one")
 

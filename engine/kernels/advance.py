@@ -14,6 +14,7 @@ from engine.kernels.cart import apply_to_cart
 from engine.kernels.contacts import apply_contact
 from engine.kernels.decode import OK
 from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
+from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
 from engine.kernels.history import remember
 from engine.kernels.jit import kernel
 from engine.kernels.orders import apply_order
@@ -74,6 +75,11 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
             outcomes[i] = NOTED
             continue
         row = rows[slots[i]]
+        if is_forgotten(row, event):  # before all else: what was deleted knows no ids either
+            activated = evaluate_silence(
+                row, slots[i], row.last_at + FORGOTTEN_AFTER_MS + 1, rules, scratch, activations, activated
+            )
+            forget(rows, slots[i])
         if seen(row, event.id):
             outcomes[i] = DUPLICATE
             continue

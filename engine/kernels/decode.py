@@ -76,6 +76,7 @@ COLUMNS = np.dtype(
         ("id", "u8"),
         ("at", "i8"),
         ("received_at", "i8"),
+        ("came_in", "i8"),  # the record's time, or the engine's that the event brings: the measure of `at`
         ("value", "f8"),
         ("contact", "u8"),  # 0: no contact, or one without an id
         ("contact_queue", "u8"),
@@ -203,6 +204,7 @@ def _event(data, at, end, came_in, i, out):
     out.id = hash64(data, id_start, id_length)
     out.at = min(moment, came_in[i])
     out.received_at = max(received_at, 0)
+    out.came_in = came_in[i]
     out.value = value
     item, category = hash64(data, item_start, item_length), hash64(data, category_start, category_length)
     out.item, out.item_check = upper(item), np.uint32(item)

@@ -8,6 +8,7 @@ import numpy as np
 
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read, read_wanted
+from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import Program, match
 from engine.kernels.provenance import SIGNED, provenance_at
@@ -121,7 +122,8 @@ def next_due(values, at, timers):
 
 @kernel
 def evaluate_silence(row, slot, until, rules, scratch, activations, activated):
-    """Evaluate `row` at each threshold that silence crosses before `until`."""
+    """Evaluate `row` at each threshold that silence crosses before `until`, and before it is forgotten."""
+    until = min(until, row.last_at + FORGOTTEN_AFTER_MS + 1)
     while row.silence_due != 0 and row.silence_due < until:
         signed = (row.provenance & SIGNED) != 0
         activated = evaluate(row, slot, -1, row.silence_due, 0, signed, rules, scratch, activations, activated)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.kernels.evaluate import is_active, next_due
 from engine.kernels.features import read_wanted
+from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import match
 
@@ -12,9 +15,11 @@ CALLED = -1  # a timer that fired just now
 
 @kernel
 def _next_activation(row, rules, scratch):
-    """When silence will next activate an indicator of `row`; 0: never."""
+    """When silence will next activate an indicator of `row`; 0: never, or not before it is forgotten."""
     codes, due = rules.codes, row.silence_due
     while due != 0:
+        if due > row.last_at + FORGOTTEN_AFTER_MS:
+            return np.int64(0)
         read_wanted(row, due, rules.wanted, scratch.values)
         match(scratch.values, rules.program, scratch.truth, scratch.holds)
         for i in range(codes.shape[0]):

@@ -88,7 +88,7 @@ class Commit(msgspec.Struct, frozen=True):
     ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
     `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
     `engine.post.ledger.Ledger`. ``traits`` are words about customers. ``consents`` are kept after the cues are
-    written, and those ``erased`` go last.
+    written, and those ``erased`` go last. The rows of those ``forgotten`` are deleted.
     """
 
     partition: int
@@ -105,6 +105,7 @@ class Commit(msgspec.Struct, frozen=True):
     traits: Sequence[TraitChange] = ()
     consents: Sequence[CustomerConsent] = ()
     erased: Sequence[Erasure] = ()
+    forgotten: Sequence[bytes] = ()
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -172,6 +173,10 @@ class StreamStore(Protocol):
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         """Customers whose timer is due at or before `until` (epoch ms), soonest first."""
+
+    async def rows_from(self, cursor: int, count: int) -> tuple[int, Mapping[int, Sequence[bytes]]]:
+        """Some customers who have rows, by partition: of about `count` keys from `cursor` on, 0 at the beginning;
+        and the next cursor, 0 at the end. One whose row was there all the time is found in between; some twice."""
 
     async def tombstones(self, partition: int) -> Mapping[str, int]:
         """Those who were erased, as `engine.identity.erased_ids` names them, and when (epoch ms)."""

@@ -25,6 +25,7 @@ changes costs more than a row: 2-4 µs of Redis and 1.2 of the worker, so move o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -42,6 +43,8 @@ from engine.store.cue_arguments import write_cues
 from engine.store.erasures import erase
 from engine.store.functions.library import TRAITS
 from engine.store.resp import CustomerKeys, mget, mset, pack
+
+_ROWS, _ROW = "{p*}:c:*", re.compile(rb"\{p(\d{1,4})\}:c:(.*)", re.DOTALL)
 
 NO_EPOCH = -1  # none that was ever issued
 _OF_THE_POSITION = (b"epoch", b"offset", b"refused")  # its other fields are the post's
@@ -116,6 +119,14 @@ class StreamCommands(Commands):
         replies = await self._connection.pipe(b"".join(parts), len(parts)) if parts else []
         return list(chain.from_iterable(replies))
 
+    async def rows_from(self, cursor: int, count: int) -> tuple[int, dict[int, list[bytes]]]:
+        next_cursor, keys = await self._connection.call(pack(("SCAN", cursor, "MATCH", _ROWS, "COUNT", count)))
+        found: dict[int, list[bytes]] = {}
+        for key in keys:
+            if (named := _ROW.fullmatch(key)) and int(named[1]) < self._keys.partitions:
+                found.setdefault(int(named[1]), []).append(named[2])
+        return int(next_cursor), found
+
     async def commit(self, commit: Commit) -> list[list[int]]:
         commands = list(self._transaction(commit))
         frame = b"".join(chain.from_iterable(commands))
@@ -152,6 +163,9 @@ class StreamCommands(Commands):
         yield (pack(("HSET", position, "offset", commit.offset, *chain.from_iterable(commit.post.items()))),)
         if commit.customers:
             yield mset(self._row_keys[partition], commit.customers, commit.rows)
+        if commit.forgotten:
+            prefix = self._keys.row_prefix[partition]
+            yield (pack(("UNLINK", *(prefix + customer for customer in commit.forgotten))),)
         if commit.traits:
             yield (_write_traits(self._keys.traits_prefix[partition], commit.traits),)
         for command in _set_timers(self._keys.timers[partition], commit.timers):

@@ -56,9 +56,9 @@ key                    type    content
 ``cueline:quota:<day>``  hash  id of a key -> what it has spent on that day; kept two days
 =====================  ======  ==================================================================
 
-Rows have no time to live in this version: memory grows with the customers ever seen. A history keeps the
-newest `HISTORY` times of an offer (more when the offer's cap needs them) and no limit in age, since a cap
-may have any period.
+Rows are deleted when they are idle for more than 400 days (`engine.stream.sweep`). A history keeps the newest
+`HISTORY` times of an offer (more when the offer's cap needs them) and no limit in age, since a cap may have any
+period.
 """
 
 from __future__ import annotations

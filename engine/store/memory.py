@@ -93,6 +93,8 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
         part.post.update(commit.post)
         for change in commit.traits:
             remember(part.traits.setdefault(change.customer, {}), change.words)
+        for customer in commit.forgotten:
+            part.rows.pop(customer, None)
         part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
@@ -109,6 +111,13 @@ class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryL
             cues_unconsented=sum(bool(without) and not written for written, without in taken),
         )
         return [written or [UNCONSENTED] * bool(without) for written, without in taken]
+
+    async def rows_from(self, cursor: int, count: int) -> tuple[int, Mapping[int, Sequence[bytes]]]:
+        kept = [(number, name) for number, part in enumerate(self._partitions) for name in sorted(part.rows)]
+        found: dict[int, list[bytes]] = {}
+        for number, name in kept[cursor : cursor + count]:
+            found.setdefault(number, []).append(name)
+        return (cursor + count if cursor + count < len(kept) else 0), found
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         timers = self._partitions[partition].timers.items()

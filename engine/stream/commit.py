@@ -33,6 +33,7 @@ _TALLIED = {
     "stream_tombstones": "tombstones",
     "stream_customers": "customers",
     "stream_erased": "erased",
+    "stream_forgotten": "forgotten",
 }
 
 

@@ -41,6 +41,7 @@ from engine.stream.partition_state import PartitionState
 from engine.stream.post_office import PostOffice
 from engine.stream.prepared_policy import PreparedPolicy
 from engine.stream.row_loader import RowLoader
+from engine.stream.sweep import Sweep, newest_came_in
 from engine.stream.timer_round import TimerRound
 from engine.stream.traits import traits_in
 
@@ -84,6 +85,7 @@ class Worker:
         self._office = office or PostOffice(store, meter, partitions)
         self._dictionary = NameDictionary(stats)
         self._erasures = Erasures(store, clock.now_ms, erased_ids or ErasedIds())
+        self._sweep = Sweep(store, self._committer, clock.now_ms, settings.sweep_per_second)
         self._timers = TimerRound(store, meter, self._rows, self._committer, self._in_use)
 
     @property
@@ -213,6 +215,7 @@ class Worker:
                 self._committer.send(state, commit)
             start = stop
         state.watermark = max(state.watermark, batch.watermark)
+        state.came_in = max(state.came_in, newest_came_in(batch.events))
 
     async def _may_erase(self, state: PartitionState, held: HeldCommits) -> bool:
         """Let all that was before be committed: what is erased must be there to be found."""
@@ -274,6 +277,7 @@ class Worker:
         await self._timers.fire(
             live, lambda one: (now if caught_up(one.partition) else min(now, one.watermark)) - lateness
         )
+        await self._sweep.go_on(self.states, time.monotonic())
 
     def _gauge(self, caught_up: Callable[[int], bool]) -> None:
         """Set the gauges: rows cached, holes in the mail, and the age of the lag, at most that of the newest

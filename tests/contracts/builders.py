@@ -54,6 +54,7 @@ def change(
     traits: Sequence[TraitChange] = (),
     consents: Sequence[CustomerConsent] = (),
     erased: Sequence[Erasure] = (),
+    forgotten: Sequence[bytes] = (),
 ) -> Commit:
     rows, timers = rows or {}, timers or {}
     return Commit(
@@ -70,6 +71,7 @@ def change(
         traits=traits,
         consents=consents,
         erased=erased,
+        forgotten=forgotten,
     )
 
 

@@ -12,8 +12,9 @@ import pytest
 from engine.clock import wall_ms
 from engine.errors import Fenced, Unavailable
 from engine.kernels.row import ROW_BYTES
+from engine.ports.decision_store import Candidate
 from engine.ports.stream_store import Commit, Position, Timers
-from tests.contracts.builders import AnyStore, change, choice, customers_of
+from tests.contracts.builders import AnyStore, change, choice, customers_of, reservation
 
 
 async def test_an_untouched_partition_stands_at_nought(store: AnyStore) -> None:
@@ -192,3 +193,46 @@ async def test_epochs_are_wall_times_so_that_a_store_that_came_back_older_gives_
 ) -> None:
     before = wall_ms()
     assert before - 1_000 <= (await store.claim(1)).epoch <= wall_ms() + 1_000
+
+
+async def rows_in(store: AnyStore, count: int) -> dict[int, set[bytes]]:
+    """All customers who have rows, by partition, found `count` keys at a time."""
+    found: dict[int, set[bytes]] = {}
+    cursor, begun = 0, False
+    while cursor or not begun:
+        cursor, some = await store.rows_from(cursor, count)
+        begun = True
+        for partition, customers in some.items():
+            found.setdefault(partition, set()).update(customers)
+    return found
+
+
+@pytest.mark.parametrize("count", [1, 7, 1_000])
+async def test_all_rows_are_found_some_at_a_time(store: AnyStore, count: int) -> None:
+    assert await rows_in(store, count) == {}
+    wanted = {partition: {name.encode() for name in customers_of(partition, 12)} for partition in (0, 2)}
+    wanted[2].add(b"a:b\nc")
+    for partition, names in wanted.items():
+        epoch = (await store.claim(partition)).epoch
+        rows, timers = dict.fromkeys(names, b"row"), dict.fromkeys(names, 5)
+        await store.commit(change(epoch, 0, 1, partition=partition, rows=rows, timers=timers))
+        await store.reserve([reservation(customers_of(partition, 20)[-1], Candidate("chat", 0, 0))])
+    assert await rows_in(store, count) == wanted
+
+
+async def test_rows_are_forgotten_with_their_timers_and_nothing_else(store: AnyStore) -> None:
+    one, two = customers_of(1, 2)
+    epoch = (await store.claim(1)).epoch
+    rows, timers = dict.fromkeys((one.encode(), two.encode()), b"row"), {one.encode(): 5, two.encode(): 6}
+    await store.commit(change(epoch, 0, 1, rows=rows, timers=timers))
+    await store.reserve([reservation(one, Candidate("chat", 0, 0))])
+    gone = change(epoch, 1, 1, timers={one.encode(): 0}, forgotten=[one.encode()], tallies={"forgotten": 1})
+    assert await store.commit(gone) == []
+    assert await store.read(1, [one.encode(), two.encode()]) == [None, b"row"]
+    assert await store.due(1, 9, 9) == [two.encode()]
+    (view,) = await store.views([one])
+    assert (view.row, set(view.history)) == (None, {"chat"})
+    assert (await store.tallies())["forgotten"] == 1
+    with pytest.raises(Fenced):
+        await store.commit(change(epoch, 0, 0, forgotten=[two.encode()]))
+    assert await store.read(1, [two.encode()]) == [b"row"]

@@ -36,6 +36,7 @@ class Happening:
     order: int = 0
     signed: int = 0
     anonymous: int = 0
+    came_in: int = 0
 
 
 def rulebook(**indicators: str) -> Rulebook:
@@ -52,6 +53,7 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
         got["item"], got["category"] = event.item, event.category
         got["value"], got["quantity"], got["order"] = event.value, event.quantity, event.order
         got["signed"], got["anonymous"] = event.signed, event.anonymous
+        got["came_in"] = event.came_in or event.at
     return out
 
 

@@ -59,6 +59,7 @@ async def worker(redis: Redis, store: RedisStore) -> None:
     )
     await store.commit(change(at.epoch, at.offset + 1, at.offset + 1, traits=too_many_traits(CUSTOMER)))
     await store.due(PARTITION, 10, 10)
+    await store.rows_from(0, 10)
     stated = CustomerConsent(name, ConsentStatement("marketing", "web", ConsentState.REVOKED, NOW))
     await store.commit(change(at.epoch, at.offset + 1, at.offset + 2, timers={name: 0}, consents=[stated]))
     await store.intake(PARTITION)

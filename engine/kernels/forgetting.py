@@ -1,0 +1,37 @@
+"""Customers who did nothing for very long: their next event finds a row as of somebody never seen.
+
+How long is measured by when the event came in, as its record has it, and not by when it happened: a late one finds
+the row forgotten, too. So a row may be deleted once records are that much newer, and no event shows that it was.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels.jit import kernel
+from engine.kernels.row import ROW
+from engine.kernels.units import DAY
+
+#: The longest that a row is kept without an event. It is the age, too, up to which events are taken over HTTP.
+FORGOTTEN_AFTER_MS = 400 * DAY
+
+_BLANK = np.zeros(1, ROW)
+
+
+@kernel
+def is_forgotten(row, event):
+    """Whether `event` (`decode.COLUMNS`) came in more than `FORGOTTEN_AFTER_MS` after the row's newest.
+
+    A record that claims to be that much newer than its event has no time to go by: its clock is wrong, or it is in
+    another unit. Then the event's own counts.
+    """
+    moment = event.at
+    if event.came_in > moment and event.came_in - moment <= FORGOTTEN_AFTER_MS:
+        moment = event.came_in
+    return row.last_at != 0 and moment - row.last_at > FORGOTTEN_AFTER_MS
+
+
+@kernel
+def forget(rows, slot):
+    """Make ``rows[slot]`` (`ROW`) that of somebody never seen."""
+    rows[slot] = _BLANK[0]
