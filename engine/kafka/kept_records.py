@@ -41,8 +41,8 @@ async def kept_before(kafka: Kafka, place: LogPlace, at: int) -> list[KeptTopic]
     names = [kafka.events_topic, kafka.outcomes_topic, kafka.deadletters_topic, kafka.audit_topic]
     try:
         async with asyncio.timeout(PATIENCE_S):
-            holds = await _holding(kafka, names, place, at)
-            configs = await _configs(kafka, [*holds])
+            found, configs = await _topics(kafka, names)
+            holds = await _holding(kafka, found, place, at)
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(f"Kafka does not say what it keeps: {error!r}") from error
     return [kept(name, holds[name], configs.get(name, {}), at) for name in names if name in holds]
@@ -66,28 +66,25 @@ def kept(topic: str, holds: bool, configs: Mapping[str, str], at: int) -> KeptTo
     return KeptTopic(topic, holds, ends, ends + (int(segment) if segment.isdigit() else SEGMENT_MS))
 
 
-async def _holding(kafka: Kafka, names: Sequence[str], place: LogPlace, at: int) -> dict[str, bool]:
-    """Of the topics that are there: whether their log begins before the erasure."""
+async def _holding(kafka: Kafka, found: Mapping[str, Sequence[int]], place: LogPlace, at: int) -> dict[str, bool]:
+    """Of the topics (and their partitions) that are there: whether their log begins before the erasure."""
     consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False)
+    holds: dict[str, bool] = {}
     try:
         await consumer.start()
-        known = await consumer.topics()
-        found: dict[str, bool] = {}
-        for name in (one for one in names if one in known):
-            partitions = consumer.partitions_for_topic(name) or set()
-            of_customer = name in (kafka.events_topic, kafka.outcomes_topic) and place.partition in partitions
-            asked = [TopicPartition(name, place.partition)] if of_customer else []
-            asked = asked or [TopicPartition(name, one) for one in partitions]
+        for name, partitions in found.items():
+            by_customer = name in (kafka.events_topic, kafka.outcomes_topic) and place.partition in partitions
+            asked = [TopicPartition(name, one) for one in ([place.partition] if by_customer else partitions)]
             begins = await consumer.beginning_offsets(asked)
             if name == place.topic:
-                found[name] = any(begin < place.offset for begin in begins.values())
+                holds[name] = any(begin < place.offset for begin in begins.values())
                 continue
             ends = await consumer.end_offsets(asked)
             later = await consumer.offsets_for_times(dict.fromkeys(asked, at))
-            found[name] = any(begins[tp] < _border(later.get(tp), ends[tp], at) for tp in asked)
-        return found
+            holds[name] = any(begins[tp] < _border(later.get(tp), ends[tp], at) for tp in asked)
     finally:
         await consumer.stop()
+    return holds
 
 
 def _border(later: OffsetAndTimestamp | None, end: int, at: int) -> int:
@@ -95,17 +92,22 @@ def _border(later: OffsetAndTimestamp | None, end: int, at: int) -> int:
     return end if later is None or later.timestamp < at else int(later.offset)
 
 
-async def _configs(kafka: Kafka, names: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Topic -> its configuration, as far as we may see it."""
+async def _topics(kafka: Kafka, names: Sequence[str]) -> tuple[dict[str, list[int]], dict[str, dict[str, str]]]:
+    """Of those that are there, topic -> partitions, and its configuration, as far as we may see it. Lists all,
+    because asking for one by name may create it."""
     admin = AIOKafkaAdminClient(**client_options(kafka), request_timeout_ms=int(PATIENCE_S * 1_000))
     try:
         await admin.start()
-        answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+        listed = {topic["topic"]: topic["partitions"] for topic in await admin.describe_topics()}
+        found = {name: [one["partition"] for one in listed[name]] for name in names if name in listed}
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
+        answers = await admin.describe_configs(asked) if asked else []
     finally:
         await admin.close()
-    return {
+    configs = {
         resource[3]: {entry[0]: entry[1] for entry in resource[4] if entry[1]}
         for answer in answers
         for resource in answer.resources
         if resource[0] == 0
     }
+    return found, configs
