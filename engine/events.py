@@ -222,10 +222,10 @@ class Outcome(msgspec.Struct, frozen=True, rename="camel", gc=False):
 class Cue(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """An action pushed because an indicator was activated.
 
-    ``at`` is the event time of the activation, ``expires_at`` the end of its lifetime (both epoch ms);
-    ``received_at`` is the wall time at which its event was received (0: an inactivity timer). ``say_web`` is what
-    a website says instead of `say`; None: the same. ``anonymous``: an anonymous id alone names the
-    customer. ``signed``: who wrote the event behind it is known (`Event.trust`); of silence, all of the session's.
+    ``at`` is the event time of the activation, ``expiresAt`` the end of its lifetime (both epoch ms);
+    ``receivedAt`` is the wall time at which its event was received (0: an inactivity timer). ``sayWeb`` is what
+    a website says instead of ``say``; None: the same. ``anonymous``: an anonymous id alone names the
+    customer. ``signed``: who wrote the event behind it is known; of silence, all of the session's.
     """
 
     customer: CustomerId

@@ -11,7 +11,7 @@ from engine.traits import TraitValue
 
 class Trait(msgspec.Struct, frozen=True, gc=False):
     """What was said last of one name: the value (None: it was taken back), ``since`` when (epoch ms), and by whom:
-    the id of a key, `engine.traits.VISITOR`, or nothing where it is not known."""
+    the id of a key, ``visitor``, or nothing where it is not known."""
 
     name: str
     value: TraitValue

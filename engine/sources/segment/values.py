@@ -81,10 +81,10 @@ def _number(value: Any, field: str) -> float | None:
 
 
 def leave_out(fault: BadEvent, left_out: list[LeftOut]) -> None:
-    """Note in `left_out` what of an event could not be read and was not needed."""
-    note = LeftOut(fault.code, fault.field, fault.detail)
-    if len(left_out) < MAX_LEFT_OUT and note not in left_out:
-        left_out.append(note)
+    """Note in `left_out` what of an event could not be read and was not needed; once of what is read twice."""
+    known = any(one.reason == fault.code and one.field == fault.field for one in left_out)
+    if len(left_out) < MAX_LEFT_OUT and not known:
+        left_out.append(LeftOut(fault.code, fault.field, fault.detail))
 
 
 def side_text(value: object, field: str, left_out: list[LeftOut]) -> str:

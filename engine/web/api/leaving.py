@@ -28,7 +28,7 @@ MOST_CUES = 1_000
 
 class ErasureReceipt(msgspec.Struct, frozen=True, rename="camel"):
     """That the erasure is in the log, and where: ``topic``, ``partition``, ``offset``. What happened until
-    ``erased_until`` (epoch ms) has no effect any more; ``recorded_at`` is when it was asked for (epoch ms of the
+    ``erasedUntil`` (epoch ms) has no effect any more; ``recordedAt`` is when it was asked for (epoch ms of the
     wall). Once the workers have applied that offset nothing of the
     customer is in Redis, and records about them lie before that offset alone, until the topics' retention ends."""
 

@@ -41,7 +41,7 @@ class TraitsRequest(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_
 
 
 class TraitsAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """The traits and memberships that were taken; ``at`` is epoch ms, ``message_id`` that of their event."""
+    """The traits and memberships that were taken; ``at`` is epoch ms, ``messageId`` that of their event."""
 
     customer_id: str
     message_id: str

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from engine.events import ContactChannel, Kind
 from engine.kernels import decode
-from engine.kernels.groups import contact
 from engine.kernels.groups.contact import apply_contact
 from engine.kernels.groups.contact_features import INDEX, read_contact
 from tests.kernels.builders import DAY, HOUR, MINUTE, SECOND
+from tests.kernels.groups.rows import CONTACTS as ROW
 
-ROW = np.dtype([*contact.FIELDS, ("session_struggled_at", "i8")])
 EARLIEST = (
     Kind.CONTACT_STARTED,
     Kind.CONTACT_IN_IVR,

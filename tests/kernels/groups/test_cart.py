@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from engine.events import CartLine, Event, Kind, More
 from engine.kernels.groups import cart, order
 from engine.kernels.hashing import hash64
+from tests.kernels.groups.rows import ORDERS_AND_CARTS as ROW
 from tests.kernels.values import decoded
 
-ROW = np.dtype([*order.FIELDS, *cart.FIELDS])
 INDEX: Any = namedtuple("Index", [entry.name.replace(".", "_") for entry in cart.ENTRIES])(
     *range(len(cart.ENTRIES))
 )

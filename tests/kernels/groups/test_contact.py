@@ -20,7 +20,6 @@ from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from tests.kernels.builders import DAY, HOUR, MINUTE, SECOND, START
 from tests.kernels.groups.contact_oracle import (
     EARLIEST,
-    ROW,
     Told,
     columns,
     contacts_of,
@@ -29,6 +28,7 @@ from tests.kernels.groups.contact_oracle import (
     folded,
     starts_of,
 )
+from tests.kernels.groups.rows import CONTACTS as ROW
 
 KINDS = [kind for kind in Kind if kind >= Kind.CONTACT_STARTED]  # and some behind the contact centre's
 BEGIN = [Kind.CONTACT_STARTED, Kind.CONTACT_QUEUED]
@@ -73,7 +73,7 @@ def joined(into: list[Told], other: list[Told]) -> bytes:
 
 
 def test_a_group_is_whole_words_and_nothing_is_all_zeros() -> None:
-    size = ROW.itemsize - 8
+    size = np.dtype(contact.FIELDS).itemsize
     assert (size, size % 8) == (920, 0)
     assert all(name.startswith("contact_") for name in np.dtype(contact.FIELDS).names or ())
     assert folded([Told(START, Kind.PAGE_VIEWED, 1, NAMES[0])]).tobytes() == bytes(ROW.itemsize)

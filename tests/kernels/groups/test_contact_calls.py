@@ -22,16 +22,12 @@ from engine.kernels.groups.contact import KEPT, apply_contact
 from engine.kernels.groups.contact_starts import STARTS
 from engine.kernels.groups.contact_state import wait_of
 from engine.kernels.recent_ids import seen
-from engine.kernels.row import RECENT_IDS
 from tests.kernels.builders import DAY
 from tests.kernels.groups.contact_oracle import features
+from tests.kernels.groups.rows import CONTACTS as ROW
 from tests.kernels.values import decoded
 from tests.sources.test_real_calls import END, calls, identity, taken
 
-ROW = np.dtype(
-    [*contact.FIELDS, ("session_struggled_at", "i8"), ("recent_id", "u8", (RECENT_IDS,)), ("id_next", "u1")],
-    align=True,
-)
 CONTACT = list(np.dtype(contact.FIELDS).names or ())
 ENTRIES = [name for name in CONTACT if name != "contact_starts" and not name.endswith("_before")]
 REPEATED_WITHIN = 20  # events: a row remembers the newest 32

@@ -11,7 +11,8 @@ import pytest
 
 from engine.kernels.groups.contact import apply_contact
 from engine.sources.segment.payload import message
-from tests.kernels.groups.contact_oracle import ROW, features
+from tests.kernels.groups.contact_oracle import features
+from tests.kernels.groups.rows import CONTACTS as ROW
 from tests.kernels.values import decoded
 
 NOW = 1_700_000_000_000

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from engine.kernels.decode import COLUMNS
 from engine.kernels.groups import order
 from engine.kernels.wire import Kind
+from tests.kernels.groups.rows import ORDERS_AND_CARTS as ROW
 
-ROW = np.dtype(order.FIELDS)
 INDEX: Any = namedtuple("Index", [entry.name.replace(".", "_") for entry in order.ENTRIES])(
     *range(len(order.ENTRIES))
 )
@@ -162,7 +162,8 @@ def test_beyond_the_newest_the_sums_are_exact_of_orders_that_nothing_corrects(
 
 
 def test_the_group_takes_whole_words() -> None:
-    assert ROW.itemsize == np.dtype(order.FIELDS, align=True).itemsize == 65 * 8
+    fields = np.dtype(order.FIELDS)
+    assert fields.itemsize == np.dtype(order.FIELDS, align=True).itemsize == 65 * 8
 
 
 HOUR = 3_600_000

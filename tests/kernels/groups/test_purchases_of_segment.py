@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from engine.kernels.groups import cart, order
+from tests.kernels.groups.rows import ORDERS_AND_CARTS as ROW
 from tests.kernels.values import decoded
 from tests.sources.payloads import NOW, read, track
 
-ROW = np.dtype([*order.FIELDS, *cart.FIELDS])
 NAMES = [entry.name for entry in (*order.ENTRIES, *cart.ENTRIES)]
 INDEX: Any = namedtuple("Index", [name.replace(".", "_") for name in NAMES])(*range(len(NAMES)))
 

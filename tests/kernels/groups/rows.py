@@ -1,0 +1,17 @@
+"""The rows on which groups are tested, one layout for all tests of a kernel: where one begins as another does,
+numba would call what is compiled for the shorter with the longer, and warns of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.kernels.groups import cart, contact, order
+from engine.kernels.row import RECENT_IDS
+
+ORDERS_AND_CARTS = np.dtype([*order.FIELDS, *cart.FIELDS])
+
+#: With what contacts read of a session, and the ids by which a worker drops what was sent again.
+CONTACTS = np.dtype(
+    [*contact.FIELDS, ("session_struggled_at", "i8"), ("recent_id", "u8", (RECENT_IDS,)), ("id_next", "u1")],
+    align=True,
+)
