@@ -118,7 +118,8 @@ async def test_events_are_taken_from_all_pages(api: httpx.AsyncClient, address: 
 
 async def test_nothing_else_is_for_pages_of_other_origins(api: httpx.AsyncClient) -> None:
     for address in NEEDED.keys() - set(OPENED) - set(EVENTS):
-        assert (await preflight(api, address, DESK)).status_code == 405
+        asked = await preflight(api, address, DESK)  # the same path may be open by another method
+        assert asked.status_code == 405 or address[0] not in asked.headers["access-control-allow-methods"]
         headers = {"origin": DESK, "x-api-key": ADMIN}
         answer = await api.request(address[0], address[1].replace("{id}", "ann"), headers=headers)
         assert NAMED.isdisjoint(answer.headers)

@@ -59,7 +59,7 @@ def test_a_row_of_a_later_release_is_refused_and_not_cut(row: list[int]) -> None
         WordSparse(VERSION, len(row) - 1).read([by_hand(row)])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None)
 @given(tables(), st.data())
 def test_damaged_rows_are_refused_or_are_other_rows(table: list[list[int]], data: st.DataObject) -> None:
     """Whatever is taken for a row is stored in that form alone: nothing is read that was not written so."""
