@@ -10,6 +10,8 @@ from engine.kernels.wire import MAX_CUSTOMER_BYTES
 #: A customer's id: 1 to `MAX_CUSTOMER_BYTES` bytes of UTF-8. Made by `customer_id`, and by nothing else.
 CustomerId = NewType("CustomerId", str)
 
+NO_CUSTOMER = CustomerId("")  # where there is none
+
 
 def customer_id(text: str, field: str = "customerId") -> CustomerId:
     """`text` as a customer's id. Raises `BadEvent` that names `field` and does not quote the text.

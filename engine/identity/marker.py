@@ -11,11 +11,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from engine.customer_id import CustomerId
+from engine.customer_id import NO_CUSTOMER, CustomerId
 from engine.events import Rank
 from engine.identity.link import Link, LinkTrust
-
-NOBODY = CustomerId("")
 
 
 class Phase(enum.IntEnum):
@@ -48,7 +46,7 @@ class Marker(msgspec.Struct, frozen=True, array_like=True):
     that is alone the trust of the links that contradicted each other."""
 
     phase: Phase = Phase.OPEN
-    to: CustomerId = NOBODY
+    to: CustomerId = NO_CUSTOMER
     trust: LinkTrust = LinkTrust.UNSIGNED
     since: int = 0
 

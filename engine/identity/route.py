@@ -9,9 +9,9 @@ import enum
 
 import msgspec
 
-from engine.customer_id import CustomerId
+from engine.customer_id import NO_CUSTOMER, CustomerId
 from engine.identity.link import LinkTrust
-from engine.identity.marker import NOBODY, OPEN, Marker, Parts, Phase
+from engine.identity.marker import OPEN, Marker, Parts, Phase
 
 MOST_HOPS = 8  # of what may open a marker
 MOST_KEEP_HOPS = 64  # of what may not
@@ -32,7 +32,7 @@ class Passage(msgspec.Struct, frozen=True):
 
     here: Parts
     on: Parts = Parts.NOTHING
-    to: CustomerId = NOBODY
+    to: CustomerId = NO_CUSTOMER
     path: tuple[str, ...] = ()
     marker: Marker = OPEN
     turn: Turn = Turn.NONE

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from engine.clock import EngineClock, wall_ms
-from engine.customer_id import CustomerId
+from engine.customer_id import customer_id
 from engine.kafka.kept_records import KeptTopic, kept_before
 from engine.kafka.producer import KafkaLog
 from engine.kafka.topics import make_topics, topics_of
@@ -80,8 +80,8 @@ async def opened(settings: Settings) -> AsyncIterator[RedisStore]:
 
 
 async def verify(settings: Settings, receipt: ErasureReceipt) -> Verification:
-    """Look through Redis and the topics. Raises `Unavailable`."""
-    customer, at = CustomerId(receipt.customer_id), receipt.recorded_at or receipt.erased_until
+    """Look through Redis and the topics. Raises `Unavailable`, `BadEvent` for a receipt of nobody."""
+    customer, at = customer_id(receipt.customer_id), receipt.recorded_at or receipt.erased_until
     async with opened(settings) as store:
         held = await store.held_after(customer, receipt.erased_until, at)
     place = LogPlace(receipt.topic, receipt.partition, receipt.offset)
