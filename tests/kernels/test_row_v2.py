@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from engine.kernels import row_v2
 from engine.kernels.decode import COLUMNS
 from engine.kernels.groups import indicator, message_id
 from engine.kernels.wire import Kind
+
+#: No process writes such rows yet, so their kernels are compiled here, all groups in one.
+pytestmark = pytest.mark.slow
 
 Row = NDArray[np.void]
 START = 1_700_000_000_000
