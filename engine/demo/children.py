@@ -35,4 +35,4 @@ def describe(change: Change) -> str:
     if change.planned:
         return f"{change.name}: ended on purpose, is started again"
     tail = "".join(f"\n  {line}" for line in change.said[-LINES:])
-    return f"{change.name}: died ({change.detail}), is started again{'; it said:' if tail else ''}{tail}"
+    return f"{change.name}: died ({change.detail}), is started again{'; its log ends:' if tail else ''}{tail}"

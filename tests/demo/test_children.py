@@ -21,7 +21,7 @@ def test_a_death_is_said_with_its_reason_and_counted_unless_it_was_wanted() -> N
     assert children.restarts == 2
     assert said == [
         "worker: ready",
-        "worker: died (exit code 1), is started again; it said:\n"
+        "worker: died (exit code 1), is started again; its log ends:\n"
         "  b\n  starting \\[rows]\n  LostLog the log continues at offset 3",
         "worker: ended on purpose, is started again",
         "worker: died (not ready within 60 s), is started again",

@@ -107,8 +107,10 @@ class ContactEventRoutes:
         name = (request.route_values or {}).get("source") or ""
         source = self._services.contacts.get(name)
         if source is None:
-            known = ", ".join(sorted(self._services.contacts))
-            raise NotFound(f"no such source; there are {known or 'none'}", "source")
+            known = ", ".join(sorted(self._services.contacts)) or "none"
+            raise NotFound(
+                f"no such source; there are {known}. New mapping files are read at the next start", "source"
+            )
         return source
 
     def _delivery(self, request: Request, body: bytes) -> Delivery:
