@@ -22,7 +22,8 @@ def rank_of(trust: int, by: str) -> int:
 
 
 def traits_of(found: object, trust: int, by: str, left_out: list[LeftOut]) -> Traits | None:
-    """The traits that can be kept, None where there are none; `left_out` gets the others."""
+    """The traits that can be kept, None where there are none; `left_out` gets the others. Objects and lists are
+    passed over: the published form has some (an address, a company), so a call that brings them is right."""
     if found is None:
         return None
     if not isinstance(found, dict):
@@ -31,6 +32,8 @@ def traits_of(found: object, trust: int, by: str, left_out: list[LeftOut]) -> Tr
         return None
     values: dict[str, TraitValue] = {}
     for name, value in found.items():
+        if isinstance(value, dict | list):
+            continue
         if fault := _fault(name, value, len(values)):
             leave_out(fault, left_out)
         else:
