@@ -46,8 +46,14 @@ class Side(msgspec.Struct, frozen=True):
             "XDG_CACHE_HOME": cache,
             "CUELINE_KAFKA__IDEMPOTENT": "false",
             "CUELINE_RULES__DIRECTORY": str(self.rules),
+            **self._mappings(),
             **settings,
         }
+
+    def _mappings(self) -> dict[str, str]:
+        """Its own mapping files, where it has some: another commit's may say what it does not know."""
+        files = self.folder / "config" / "sources"
+        return {"CUELINE_CONTACTS__MAPPINGS": str(files)} if files.exists() else {}
 
 
 class ProcessSample(msgspec.Struct, frozen=True):

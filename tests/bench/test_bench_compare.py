@@ -80,6 +80,13 @@ async def test_turns_alternate_and_pairs_belong_together() -> None:
     assert [(ours.cpu_seconds, theirs.cpu_seconds) for ours, theirs in found] == [(1, 2), (4, 3), (5, 6)]
 
 
+def test_each_side_reads_mapping_files_of_its_own(tmp_path: Path) -> None:
+    side = Side("this", tmp_path, Path(), Path())
+    assert "CUELINE_CONTACTS__MAPPINGS" not in side.environment({})
+    (files := tmp_path / "config" / "sources").mkdir(parents=True)
+    assert side.environment({})["CUELINE_CONTACTS__MAPPINGS"] == str(files)
+
+
 def seen(*samples: tuple[float, float]) -> Sequence[ProcessSample]:
     return [ProcessSample(*sample) for sample in samples]
 
