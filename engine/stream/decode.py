@@ -193,6 +193,8 @@ def _instructed(
     are none, and `warned` counts those for which nobody vouches: they have no effect."""
     found: dict[int, Instruction] = {}
     ours = (events["status"] == kernels.OK) & (events["kind"] >= FIRST_INSTRUCTION_KIND) & ~elsewhere
+    if not ours.any():
+        return found
     for i in np.flatnonzero(ours).tolist():
         record = records[i]
         key, value = (data[record[name] : record[name] + record[f"{name}_length"]] for name in ("key", "value"))
@@ -243,6 +245,8 @@ def _canonical(
 def _external(fetched: FetchedRecords, status: NDArray[np.uint8]) -> NDArray[np.int64]:
     """The places of records that a source reads: JSON, and CloudEvents in binary form, whose value may be
     anything, or nothing."""
+    if not status.any():  # as nearly always: all are ours
+        return _NONE
     found = status == kernels.JSON
     odd = (status == kernels.MALFORMED) | (status == kernels.TOMBSTONE)
     for i in np.flatnonzero(odd & (fetched.columns["headers_length"] > 1)).tolist():
