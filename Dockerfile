@@ -1,7 +1,7 @@
 # One image for every process: `docker build -t cueline .`, then `api` (the default), `work`, `doctor`, `rules check` …
 # Not in it: the broker and Valkey of `cueline demo`, and the benchmarks.
-# A tag can move. To build twice from the same base, name its digest: README.md, Production.
-ARG PYTHON_IMAGE=python:3.12-slim
+# By digest, since a tag can move. A newer base: README.md, Production.
+ARG PYTHON_IMAGE=python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 FROM ${PYTHON_IMAGE} AS packages
 WORKDIR /app
