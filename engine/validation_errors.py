@@ -1,8 +1,14 @@
-"""msgspec's validation errors in plain words; they name the field only in their text."""
+"""What msgspec raises, and its validation errors in plain words; they name the field only in their text."""
 
 from __future__ import annotations
 
 import re
+
+import msgspec
+
+#: All that msgspec raises for bytes that others wrote. Only the first is its own: the second comes of a text that
+#: is not UTF-8, the third of arrays within arrays, also where nobody reads them.
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 _FIELD = re.compile(r"Object (?:missing required|contains unknown) field `(.*)`", re.DOTALL)
 _TYPES = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")

@@ -16,6 +16,7 @@ from engine.customer_id import CustomerId
 from engine.errors import BadState
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.sparse import pack_many
+from engine.validation_errors import UNREADABLE
 
 RECORD_VERSION = 1
 
@@ -102,7 +103,7 @@ def read_record(stored: bytes) -> DecisionRecord:
     """The record in `stored`. Raises `BadState` when it is none of ours."""
     try:
         record = _decode(stored)
-    except msgspec.MsgspecError as fault:
+    except UNREADABLE as fault:
         raise BadState(f"a stored decision cannot be read: {fault}") from None
     if record.version != RECORD_VERSION:
         raise BadState(f"a stored decision is of version {record.version}")

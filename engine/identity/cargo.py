@@ -8,6 +8,7 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.identity.marker import Parts
+from engine.validation_errors import UNREADABLE
 
 
 class CargoKind(enum.IntEnum):
@@ -44,7 +45,7 @@ def cargo_in(body: bytes) -> Cargo:
         return PLAIN
     try:
         found = _read(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadEvent("malformed", "the letter's body is no cargo") from None
     if not Parts.NOTHING < found.parts <= Parts.ALL:
         raise BadEvent("malformed", "the letter brings no part of a customer that is known")

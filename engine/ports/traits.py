@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.traits import TraitValue
+from engine.validation_errors import UNREADABLE
 
 
 class Trait(msgspec.Struct, frozen=True, gc=False):
@@ -51,7 +52,7 @@ def read(name: str, kept: bytes) -> Trait | None:
     """The trait in what is kept; None for what is none."""
     try:
         value, since, by = _content(kept[ORDER + PLACE + 1 :])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     return Trait(name, value, since, by)
 

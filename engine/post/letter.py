@@ -11,6 +11,7 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.events import Event
+from engine.validation_errors import UNREADABLE
 
 PLACE = 15  # of the letter among an event's fields
 ENGINE_AT = 10
@@ -66,7 +67,7 @@ def letter_in(value: bytes) -> Letter:
     """Of an event that has one. Raises `BadEvent`."""
     try:
         letter = _read(_fields(value)[PLACE])
-    except (IndexError, msgspec.DecodeError, RecursionError):
+    except (IndexError, *UNREADABLE):
         raise BadEvent("malformed", "the event's last field is no letter") from None
     if min(letter.sender, letter.era, letter.previous) < 0 or letter.previous >= letter.number:
         raise BadEvent("malformed", "the letter's numbers contradict one another")

@@ -9,6 +9,7 @@ import msgspec
 
 from engine.events import Cue
 from engine.ports.cue_store import CueEntry
+from engine.validation_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +62,6 @@ def entry(at: StreamPosition, payload: bytes) -> CueEntry | None:
     """The stored cue; None (and a warning in the log) when it is not one of ours."""
     try:
         return CueEntry(at.public, _decode(payload))
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         log.warning("cue %s skipped: %s", at.public, error)
         return None

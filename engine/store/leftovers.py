@@ -24,6 +24,7 @@ from engine.state.row_codec import read as read_rows
 from engine.store.commands import Commands
 from engine.store.keys import DAY_S
 from engine.store.resp import pack
+from engine.validation_errors import UNREADABLE
 
 KEYS_AT_ONCE = 1_000
 ENTRIES_AT_ONCE = 500
@@ -175,7 +176,7 @@ def _names(key: bytes, customer: bytes) -> str:
 def _readable(record: bytes | None) -> DecisionRecord | None:
     try:
         return None if record is None else _record(record)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
 
 
@@ -183,5 +184,5 @@ def _moment(cue: bytes) -> int:
     """When what a cue is about happened; 0 where it cannot be read, which may be at any time."""
     try:
         return _cue(cue).at
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return 0

@@ -13,6 +13,7 @@ from engine.consent import ConsentState, ConsentStatement, purpose_of
 from engine.errors import BadEvent
 from engine.events import CHANNELS, Event, Kind
 from engine.ports.stream_store import CustomerConsent, Erasure
+from engine.validation_errors import UNREADABLE
 
 #: What a record instructs.
 Instruction = CustomerConsent | Erasure
@@ -40,7 +41,7 @@ def instruction_in(customer: bytes, value: bytes, at: int) -> Instruction:
     """What the event `value` of a `customer` instructs, as of `at` (epoch ms). Raises `BadEvent`."""
     try:
         event = _decode(value)
-    except msgspec.MsgspecError as fault:
+    except UNREADABLE as fault:
         raise BadEvent("malformed", f"an instruction: {fault}") from None
     if event.trust != 1:
         raise BadEvent(UNSIGNED, "its writer is not known", "trust")

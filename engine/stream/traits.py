@@ -12,6 +12,7 @@ from engine.kernels.decode import OK
 from engine.ports.traits import TraitChange, TraitWord
 from engine.state.traits import words_of
 from engine.stream.decode import DecodedBatch
+from engine.validation_errors import UNREADABLE
 
 _read = msgspec.msgpack.Decoder(Traits).decode
 
@@ -33,5 +34,5 @@ def traits_in(batch: DecodedBatch, start: int, stop: int) -> list[TraitChange]:
 def _words(said: bytes, at: int, signed: bool) -> Sequence[TraitWord]:
     try:
         return words_of(_read(said), at, signed)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return ()

@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 
 import msgpack
+import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from engine.events import AHEAD_MS, EARLIEST_MS, LATEST_MS
+from engine.events import AHEAD_MS, EARLIEST_MS, LATEST_MS, CartLine, Contact, Event, Kind, More, Traits
 from engine.kafka.record_batches import read_batches
 from engine.ports.records import FetchedRecords, as_columns
 from engine.ports.sources import SOURCE_HEADER
@@ -84,6 +85,61 @@ async def test_any_record_is_accounted_for(
         assert letter.reason
         assert letter.detail
     assert tallies.get("tombstones", 0) == sum(value is None for _, _, value, _ in made)
+
+
+DEEP = [b"\x91" * 20_000 + b"\xc0", b"\x81\xc0" * 10_000 + b"\xc0"]  # arrays in arrays, maps in maps
+ODD = [b"\xa1\xff", b"\xc1", b"\xdb\xff\xff\xff\xff", b"\xcf" + b"\xff" * 8, b"\xd6\xff\xff\xff\xff\xff", *DEEP]
+
+
+def whole(kind: Kind) -> Event:
+    """One that has something in every place; the purpose and channel of a consent among them."""
+    traits = Traits(2, "key", {"a": "b", "c": 1.5})
+    more = More(int(kind), 300, (CartLine("tea", 300, 600),), traits)
+    contact = Contact("c-1", 1, "queue", "agent", "reason")
+    return Event(1, int(kind), START, "id", "marketing", "email", 2.5, 1, START, "o", 0, 1, 0, contact, more)
+
+
+def fields_of(value: bytes) -> list[bytes]:
+    """The fields of an array, as they are written."""
+    return [bytes(part) for part in msgspec.msgpack.decode(value, type=list[msgspec.Raw])]
+
+
+def written(fields: list[bytes]) -> bytes:
+    return bytes([0x90 | len(fields)]) + b"".join(fields)
+
+
+@given(
+    st.sampled_from(Kind),
+    st.lists(st.tuples(st.integers(2, 14), st.none() | st.integers(0, 5), st.sampled_from(ODD)), max_size=3),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=2),
+)
+@example(Kind.ERASED, [(4, None, b"\xa1\xff")], [])  # texts that are not UTF-8, of an instruction
+@example(Kind.CONSENT_GRANTED, [(5, None, b"\xa1\xff")], [])
+@example(Kind.CONSENT_GRANTED, [(3, None, b"\xa1\xff")], [])
+@example(Kind.ERASED, [(14, 4, DEEP[0])], [])  # deep where nobody reads
+@example(Kind.CONSENT_REVOKED, [(14, 4, DEEP[1])], [])
+@example(Kind.IDENTIFIED, [(14, 3, b"\x94\x02\xa1k\x81\xa1a\xa1b" + DEEP[0])], [])  # and behind traits
+@example(Kind.PAGE_VIEWED, [(14, 3, b"\x94\x02\xa1k\x81\xa1a\xa1b" + DEEP[1])], [])
+async def test_an_event_that_was_whole_ends_no_worker(
+    kind: Kind, changed: list[tuple[int, int | None, bytes]], overwritten: list[tuple[int, int]]
+) -> None:
+    """Of each kind one with a place (or one of a place's own) that holds something else, and some other bytes."""
+    made = fields_of(msgspec.msgpack.encode(whole(kind)))
+    fields = [*made]
+    for place, inner, odd in changed:
+        parts = fields_of(made[place]) if made[place][0] & 0xF0 == 0x90 and inner is not None else []
+        fields[place] = written([*parts[:inner], odd, *parts[inner + 1 :]]) if parts and inner is not None else odd
+    value = bytearray(written(fields))
+    for at, byte in overwritten:
+        value[at % len(value)] = byte
+    setting = Setting(dead_letter_ratio=1)
+    await setting.worker.owned.own([1])
+    await setting.worker.apply(fetched({1: [KafkaRecord(0, bytes(value)), KafkaRecord(1, event(1))]}))
+    await setting.worker.owned.drain()
+    assert (await setting.store.position(1)).offset == 2
+    tallies = await setting.store.tallies()
+    assert tallies["events"] == 2
+    assert tallies.get("applied", 0) >= 1
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b" ", b"\r\n\t", b"\xef\xbb\xbf\n"])

@@ -13,6 +13,7 @@ import msgspec
 from engine.access import hash_of
 from engine.errors import NotAuthorised
 from engine.ports.access_store import TICKET_KEPT_S, TicketStore
+from engine.validation_errors import UNREADABLE
 from engine.web.auth.principal import Principal
 
 _BYTES = 32
@@ -63,5 +64,5 @@ def _read(kept: bytes) -> _Grant | None:
     """None for what another release may have kept: its holder asks again."""
     try:
         return _decode(kept)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
