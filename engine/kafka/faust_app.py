@@ -10,18 +10,24 @@ import faust
 import msgspec
 from faust.types import ProcessingGuarantee
 
-from engine.errors import BadEvent, Unavailable
-from engine.events import REWARDS, Outcome
+from engine.errors import BadEvent, BadReply, Unavailable
+from engine.events import LATEST_MS, REWARDS, Outcome
 from engine.kafka.consumer import BatchTransport
 from engine.kafka.producer import KafkaLog
 from engine.kafka.security import faust_options
 from engine.ports.kafka import DeadLetter, LagMonitor, MicroBatchHandler
 from engine.retry import attempts
 from engine.settings import Kafka
+from engine.validation_errors import UNREADABLE
 
 log = logging.getLogger("cueline.worker")
 
 RECORDS_A_FETCH = 64_000
+
+#: How often an outcome is tried again that Redis answers with an error: within half a minute. Every one of them
+#: breaks the connection, of all partitions.
+ATTEMPTS = 8
+REFUSED = "refused_by_store"  # the reason of its dead letter then
 
 #: Counts an outcome as success, failure or neither; False when it had been counted.
 Learn = Callable[[Outcome, bool | None], Awaitable[bool]]
@@ -95,20 +101,32 @@ async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) ->
     if message.value is None:
         kafka_log.count_tombstone()
         return
+    refusals = 0
     async for attempt in attempts("an outcome", Unavailable):
         with attempt:
             try:
                 outcome = read_outcome(message.value)
-            except BadEvent as fault:
-                letter = DeadLetter(fault.code, fault.detail, message.offset, message.key, message.value)
-                await kafka_log.dead_letter(topic, message.partition, letter)
-            else:
                 await learn(outcome, REWARDS.get(outcome.outcome))
+            except BadReply as fault:  # or else those behind it would wait for ever
+                refusals += 1
+                if refusals <= ATTEMPTS:
+                    raise
+                await _bury(message, topic, kafka_log, REFUSED, str(fault))
+            except BadEvent as fault:
+                await _bury(message, topic, kafka_log, fault.code, str(fault))
+
+
+async def _bury(message: Any, topic: str, kafka_log: KafkaLog, reason: str, detail: str) -> None:
+    letter = DeadLetter(reason, detail, message.offset, message.key, message.value)
+    await kafka_log.dead_letter(topic, message.partition, letter)
 
 
 def read_outcome(value: bytes | None) -> Outcome:
     """The outcome in a record of the outcomes topic (JSON). Raises `BadEvent`, whatever the bytes are."""
     try:
-        return msgspec.json.decode(value or b"", type=Outcome)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        outcome = msgspec.json.decode(value or b"", type=Outcome)
+    except UNREADABLE as error:
         raise BadEvent("malformed", str(error)) from None
+    if not 0 <= outcome.received_at <= LATEST_MS:
+        raise BadEvent("bad_time", "epoch milliseconds are needed, or 0", "receivedAt")
+    return outcome

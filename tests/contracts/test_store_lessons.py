@@ -77,6 +77,16 @@ async def test_a_success_replaces_a_failure_whoever_reported_it(store: AnyStore)
     assert await store.propensities() == {("chat", "web"): Lessons(0, 0, 0, 0)}
 
 
+@pytest.mark.parametrize("at", [-1, -HOUR_MS - 1, 0, 2**62])
+async def test_it_replaces_a_failure_of_any_hour(store: AnyStore, at: int) -> None:
+    """Others may write outcomes to the topic, and an error of Redis would break the connection of all."""
+    await store.reserve([reservation(customers_of(2, 1)[0])])
+    for what, success in ((OutcomeName.IGNORED, False), (OutcomeName.ACCEPTED, True)):
+        said = msgspec.structs.replace(outcome("2-x", what=what), key="shop", trust=1, received_at=at)
+        assert await store.learn(said, success)
+    assert await store.propensities() == {("chat", "web"): Lessons(1, 0)}
+
+
 async def test_a_keys_lessons_are_taken_back_from_an_hour_on(store: AnyStore) -> None:
     await taught(store, "a", True, at=NOW - 25 * HOUR_MS)
     await taught(store, "b", True, at=NOW - HOUR_MS)

@@ -326,8 +326,8 @@ local function withdraw_failure(outcomes, learned, arm)
   local prefix = arm .. '|f>'
   for _, member in ipairs(redis.call('SMEMBERS', outcomes)) do
     if string.sub(member, 1, #prefix) == prefix then
-      local field, hour, ledger = string.match(string.sub(member, #prefix + 1), '^(%a+)|(%d+)|(.*)$$')
-      return teach(learned, ledger, hour, arm .. '|' .. field, -1)
+      local field, hour, ledger = string.match(string.sub(member, #prefix + 1), '^(%a+)|(-?%d+)|(.*)$$')
+      if field then return teach(learned, ledger, hour, arm .. '|' .. field, -1) end
     end
   end
   count(learned, arm .. '|f', -1) -- counted by a release that did not note where
