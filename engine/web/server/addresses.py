@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from blacksheep import Request
@@ -13,6 +14,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 UNKNOWN = "unknown"
 _MOST_HOPS = 16  # of X-Forwarded-For that are read
 _MOST_BYTES = 1_024
+#: A hop with its port, or in brackets, as Azure's gateways and some of AWS's load balancers write it.
+_WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 _IPV6_PREFIX = 64  # what one household or host is given (RFC 6177): whoever has it has 2^64 addresses
 
 
@@ -32,13 +35,14 @@ class ClientAddresses:
         if self._proxies and self._trusts(peer):
             headers = request.get_headers(b"x-forwarded-for")
             forwarded = b",".join(headers)[-_MOST_BYTES:].decode(errors="replace")
-            peer = self._behind(peer, forwarded.split(",")[-_MOST_HOPS:])
+            hops = [hop for part in forwarded.split(",") if (hop := part.strip())]
+            peer = self._behind(peer, hops[-_MOST_HOPS:])
         return _bucket(peer)
 
     def _behind(self, peer: str, hops: Sequence[str]) -> str:
         """The last hop that is no trusted proxy; what is no address is not believed."""
         for hop in reversed(hops):
-            if _address(named := hop.strip()) is None:
+            if _address(named := _without_port(hop)) is None:
                 break
             peer = named
             if not self._trusts(peer):
@@ -48,6 +52,11 @@ class ClientAddresses:
     def _trusts(self, text: str) -> bool:
         address = _address(text)
         return address is not None and any(address in proxy for proxy in self._proxies)
+
+
+def _without_port(hop: str) -> str:
+    found = _WITH_PORT.fullmatch(hop)
+    return found[1] or found[2] if found else hop
 
 
 @functools.lru_cache(maxsize=4_096)
