@@ -124,6 +124,22 @@ async def test_a_visitor_reports_on_what_it_was_given_alone(process: Process, ap
     assert [outcome.customer for outcome in process.log.outcomes] == ["ann"]
 
 
+@pytest.mark.parametrize("padding", [0, 4_000])  # claims of others' make a token long
+@pytest.mark.parametrize("beside", [b"1", b"NaN", b'"\n"', b'"\xff"'])
+async def test_a_token_in_a_body_is_read_in_whatever_json(
+    process: Process, api: httpx.AsyncClient, beside: bytes, padding: int
+) -> None:
+    token = visitor_token(groups="g" * padding).encode()
+    event = b'{"type":"track","userId":"ann","event":"Product Viewed","context":{"x":%b}}' % beside
+    for path, body in (
+        ("track", event[:-1] + b',"writeKey":"%b"}'),
+        ("batch", b'{"batch":[' + event + b'],"writeKey":"%b"}'),
+    ):
+        answer = await api.post(f"/v1/{path}", content=body % token)
+        assert (answer.status_code, answer.json()["accepted"]) == (200, 1)
+    assert [message.event.trust for message in process.log.messages] == [1, 1]
+
+
 async def test_what_a_visitor_writes_of_itself_is_signed(process: Process, api: httpx.AsyncClient) -> None:
     token = visitor_token(anonymousIds=["v-1"])
     bearer = {"authorization": f"Bearer {token}"}

@@ -23,6 +23,7 @@ from engine.sources.segment.limits import Limits
 from engine.sources.segment.logged import logged
 from engine.sources.segment.payload import UNFORESEEN, canonical, message
 from engine.sources.times import TRAVEL_MS
+from engine.web.auth.visitor_tokens import MOST_BYTES as LONGEST_TOKEN
 from tests.kernels.values import decoded as columns
 
 NOW = 1_700_000_000_000
@@ -417,6 +418,12 @@ def test_what_is_no_batch_is_refused(payload: bytes, code: str, field: str) -> N
 def test_the_write_key_may_lie_in_the_body() -> None:
     assert write_key(b'{"writeKey":"abc","x":[1]}') == "abc"
     assert write_key(b'{"writeKey":7}') == write_key(b"{") == write_key(b"[]") == ""
+
+
+@pytest.mark.parametrize("beside", [b"1", b"NaN"])
+def test_a_key_is_as_long_as_a_visitor_token_may_be(beside: bytes) -> None:
+    for size, found in ((LONGEST_TOKEN, LONGEST_TOKEN), (LONGEST_TOKEN + 1, 0)):
+        assert len(write_key(b'{"x":%b,"writeKey":"%b"}' % (beside, b"k" * size))) == found
 
 
 def test_segments_own_examples_are_taken_or_refused_by_name(data: Path) -> None:

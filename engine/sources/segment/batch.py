@@ -27,8 +27,9 @@ class _Key(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 _BATCH = msgspec.json.Decoder(SegmentBatch)
 _KEY = msgspec.json.Decoder(_Key)
 _TEXT = msgspec.json.Decoder(str)
-_KEY_BYTES = 2_048  # quotes and escapes included
-_WRITTEN_KEY = re.compile(rb'"writeKey"\s*+:\s*+"([^"\\]{1,256})"')
+_LONGEST_KEY = 8_192  # bytes: that of a visitor token, which may stand in place of a key
+_KEY_BYTES = _LONGEST_KEY + len('""')
+_WRITTEN_KEY = re.compile(rb'"writeKey"\s*+:\s*+"([^"\\]{1,%d})"' % _LONGEST_KEY)
 
 
 def read_batch(payload: bytes, limits: Limits = LIMITS) -> SegmentBatch:
