@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.events import Kind
+from engine.events import AHEAD_MS, EARLIEST_MS, Kind
 from engine.sources.segment.values import MAX_LEFT_OUT
 from engine.sources.times import DAY
 from tests.sources.payloads import NOW, left_out, read, refusal, track
@@ -154,6 +154,24 @@ def test_the_timestamp_serves_for_an_original_one_that_cannot_be_read() -> None:
     assert (made.event.at, left_out(made)) == (NOW - HOUR, [("bad_time", "originalTimestamp")])
     assert read(track(timestamp=NOW - HOUR, originalTimestamp="")).event.at == NOW - HOUR
     assert read(track(timestamp="")).event.at == NOW
+
+
+ZEROS = ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", 0, -5, "0", EARLIEST_MS - 1, NOW + AHEAD_MS + 1]
+
+
+@pytest.mark.parametrize("zero", [*ZEROS, "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("sent", [None, NOW])
+def test_and_for_one_that_can_be_no_time(zero: object, sent: int | None) -> None:
+    """Go's zero, PHP's, or the end of all times: the time of another field is there."""
+    made = read(track(timestamp=NOW - HOUR, originalTimestamp=zero, sentAt=sent))
+    assert (made.event.at, left_out(made)) == (NOW - HOUR, [("bad_time", "originalTimestamp")])
+    for other in (None, "soon", "", False):
+        assert refusal(track(timestamp=other, originalTimestamp=zero)) == ("bad_time", "originalTimestamp")
+
+
+@pytest.mark.parametrize("at", [EARLIEST_MS, NOW - 400 * DAY - 1])
+def test_but_not_for_one_that_was_so_long_ago(at: int) -> None:
+    assert refusal(track(timestamp=NOW, originalTimestamp=at)) == ("bad_time", "originalTimestamp")
 
 
 @pytest.mark.parametrize("stated", ["2023-11-14T21:13:20z", "2023-11-14t21:13:20z", "2023-11-14T21:13:20.000z"])

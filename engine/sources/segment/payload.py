@@ -13,7 +13,7 @@ import msgspec
 
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
-from engine.events import WIRE_VERSION, Event, Kind, LeftOut, Message, Name, Traits
+from engine.events import AHEAD_MS, WIRE_VERSION, Event, Kind, LeftOut, Message, Name, Traits
 from engine.sources.segment.batch import read_batch, write_key
 from engine.sources.segment.commerce import AS_BEFORE, NOTHING, Content, Properties, kind_of, with_true_kind
 from engine.sources.segment.content import content
@@ -294,6 +294,10 @@ def _at(body: _Payload, sent_at: object, now: int, limits: Limits, left_out: lis
             sent = _sent(body.sent_at, left_out)
         if sent is None and sent_at is not None:
             sent = _sent(sent_at, left_out)
+    if original is not None and field == "originalTimestamp":
+        possible = range(limits.earliest_ms, now + AHEAD_MS + 1)
+        if original not in possible and happened_at(original, sent, now) not in possible:
+            original, field = _instead(original, body, left_out)
     try:
         return _kept(happened_at(original, sent, now), now, limits, field)
     except BadEvent:
@@ -322,6 +326,19 @@ def _original(body: _Payload, left_out: list[LeftOut]) -> tuple[int | None, str]
         if stated is None:
             raise fault
         leave_out(fault, left_out)
+    return stated, "timestamp"
+
+
+def _instead(original: int, body: _Payload, left_out: list[LeftOut]) -> tuple[int, str]:
+    """The timestamp, where it states a time, beside an originalTimestamp that can be none: a zero, or one years
+    ahead."""
+    try:
+        stated = epoch_ms(body.timestamp, "timestamp")
+    except BadEvent:
+        stated = None
+    if stated is None:
+        return original, "originalTimestamp"
+    leave_out(BadEvent("bad_time", "before 2000, or ahead of now", "originalTimestamp"), left_out)
     return stated, "timestamp"
 
 
