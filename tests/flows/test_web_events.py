@@ -278,6 +278,13 @@ async def test_no_other_encoding_is_taken(api: httpx.AsyncClient, coding: str, s
         assert answer.headers["accept-encoding"] == "gzip"
 
 
+@pytest.mark.parametrize("coding", ["GZip", "x-gzip", "gzip,", " , identity, gzip"])
+async def test_gzip_may_be_written_in_several_ways(process: Process, api: httpx.AsyncClient, coding: str) -> None:
+    headers = {**WRITER, "content-encoding": coding}
+    assert (await api.post("/v1/track", content=PACKED, headers=headers)).status_code == 200
+    assert len(process.log.messages) == 1
+
+
 async def test_a_batch_may_hold_2500_events(process: Process, api: httpx.AsyncClient) -> None:
     item = {"type": "page", "userId": "a"}
     answer = await api.post("/v1/batch", json={"batch": [item] * 2_500}, headers=WRITER)

@@ -42,10 +42,11 @@ def _is_gzip(request: Request) -> bool:
     stated = request.get_headers(b"content-encoding")
     if not stated:
         return False
-    coding = b",".join(stated).decode(errors="replace").strip().lower()
-    if coding not in ("", "identity", "gzip"):
+    listed = (coding.strip() for coding in b",".join(stated).decode(errors="replace").lower().split(","))
+    codings = [coding for coding in listed if coding not in ("", "identity")]
+    if codings and codings not in (["gzip"], ["x-gzip"]):  # two names of one (RFC 9110, 8.4.1.3)
         raise WrongEncoding("only gzip, or none, is taken")
-    return coding == "gzip"
+    return bool(codings)
 
 
 def unpack(body: bytes, limit: int) -> bytes:
