@@ -130,6 +130,25 @@ async def test_a_key_of_a_website_is_for_that_website(
     assert (in_head.status_code, in_body.status_code) == (status, status)
 
 
+@pytest.mark.parametrize(
+    ("shown", "in_body", "status"),
+    [
+        ([("x-api-key", ADMIN), ("authorization", "Bearer nobody's")], "nobody's", 200),
+        ([("x-api-key", "nobody's"), ("authorization", f"Bearer {ADMIN}")], ADMIN, 401),
+        ([("x-api-key", ""), ("authorization", f"Bearer {ADMIN}")], "nobody's", 200),
+        ([("authorization", f"Bearer {ADMIN}"), ("authorization", "Bearer nobody's")], "nobody's", 200),
+        ([("authorization", "Bearer nobody's"), ("authorization", f"Bearer {ADMIN}")], ADMIN, 401),
+        ([("authorization", "Bearer nobody's")], ADMIN, 401),
+        ([], ADMIN, 200),
+    ],
+)
+async def test_of_keys_in_several_places_one_is_looked_at(
+    api: httpx.AsyncClient, shown: list[tuple[str, str]], in_body: str, status: int
+) -> None:
+    answer = await api.post("/v1/track", json={**EVENT, "writeKey": in_body}, headers=shown)
+    assert answer.status_code == status
+
+
 async def test_an_event_says_whether_its_writer_is_known(process: Process, api: httpx.AsyncClient) -> None:
     for key in (PUBLIC, WRITE, key_for(Scope.EVENTS_WRITE), ADMIN):
         await api.post("/v1/track", json=EVENT, headers={"x-api-key": key})

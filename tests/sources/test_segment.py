@@ -421,6 +421,21 @@ def test_the_write_key_may_lie_in_the_body() -> None:
 
 
 @pytest.mark.parametrize("beside", [b"1", b"NaN"])
+def test_of_a_field_that_is_there_twice_the_last_counts(beside: bytes) -> None:
+    twice = b'{"type":"track","x":%b,"userId":"bob","userId":"ann","event":"a","event":"Product Viewed"}' % beside
+    made = message(twice, NOW, NOW, fallback_id="m")
+    assert (made.customer, made.event.kind) == ("ann", Kind.ITEM_VIEWED)
+    first, last = b'{"userId":"bob"}', b'{"userId":"ann","x":%b}' % beside
+    for begin in (b"[]", b"[%b]" % first, b"[%b,%b]" % (first, last)):
+        batch = read_batch(b'{"batch":%b,"sentAt":1,"batch":[%b],"sentAt":2}' % (begin, last))
+        assert [b"ann" in bytes(one) for one in batch.batch] == [True]
+        assert batch.sent_at == 2
+    keys = b'{"batch":[{"writeKey":"events"}],"x":%b,"writeKey":"first","writeKey":"last"}' % beside
+    assert write_key(keys) == "last"
+    assert write_key(keys[:-1] + b',"name":"writeKey"}') != ""
+
+
+@pytest.mark.parametrize("beside", [b"1", b"NaN"])
 def test_a_key_is_as_long_as_a_visitor_token_may_be(beside: bytes) -> None:
     for size, found in ((LONGEST_TOKEN, LONGEST_TOKEN), (LONGEST_TOKEN + 1, 0)):
         assert len(write_key(b'{"x":%b,"writeKey":"%b"}' % (beside, b"k" * size))) == found

@@ -43,14 +43,16 @@ def read_batch(payload: bytes, limits: Limits = LIMITS) -> SegmentBatch:
 
 
 def _decode(payload: bytes) -> SegmentBatch:
-    """The batch; where it is no JSON that msgspec takes, its events are cut out of it first."""
+    """The batch; where it is no JSON that msgspec takes, its events are cut out of it first. Of several the last
+    counts, as in all JSON."""
     try:
         return _BATCH.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         envelope, items = array_items(payload, b"batch")
     if items is None:
         return decode(_BATCH, payload, len(payload))
-    return SegmentBatch([msgspec.Raw(item) for item in items], decode(_BATCH, envelope, len(envelope)).sent_at)
+    read = decode(_BATCH, envelope, len(envelope))
+    return read if read.batch else SegmentBatch([msgspec.Raw(item) for item in items], read.sent_at)
 
 
 def write_key(payload: bytes) -> str:
@@ -59,7 +61,8 @@ def write_key(payload: bytes) -> str:
     try:
         key = _KEY.decode(payload).write_key
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        found = _WRITTEN_KEY.search(payload)
+        last = max(payload.rfind(b'"writeKey"'), 0)  # as in all JSON; behind those that events have of their own
+        found = _WRITTEN_KEY.match(payload, last) or _WRITTEN_KEY.search(payload)
         return found[1].decode(errors="replace") if found else ""
     if len(memoryview(key)) > _KEY_BYTES:
         return ""
