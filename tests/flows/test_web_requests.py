@@ -159,6 +159,25 @@ async def test_a_body_whose_length_is_in_doubt_is_refused(
     assert process.log.messages == []
 
 
+@pytest.mark.parametrize(
+    "chunk", [b"z\r\n", b"-1\r\n", b"5\n{1234\r\n", b"5\r\n{12345\r\n", b"f" * 17 + b"\r\n", b'1;a="\r\n']
+)
+@pytest.mark.parametrize("before", [b"", b"2\r\n{}\r\n"])
+async def test_chunks_in_doubt_are_refused(
+    process: Process, api: httpx.AsyncClient, chunk: bytes, before: bytes
+) -> None:
+    async with line(api, TRACK + CHUNKED + before + chunk + b"0\r\n\r\n" + LIVE + b"\r\n") as (reader, _):
+        status, refusal = await answered(reader)
+        assert (status, refusal["code"]) == (400, "bad_request")
+        assert await hung_up(reader)
+    async with line(api, TRACK + CHUNKED + before) as (reader, writer):  # and where its handler has read of it
+        assert (await api.get("/health/live")).status_code == 200
+        writer.write(chunk)
+        assert (await answered(reader))[0] == 400
+        assert await hung_up(reader)
+    assert process.log.messages == []
+
+
 async def test_http_1_0_has_no_chunks(process: Process, api: httpx.AsyncClient) -> None:
     async with line(api, TRACK.replace(b"/1.1", b"/1.0") + CHUNKED + CHUNKS) as (reader, _):
         status, refusal = await answered(reader)

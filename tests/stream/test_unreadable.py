@@ -139,7 +139,7 @@ async def test_an_event_that_was_whole_ends_no_worker(
     assert (await setting.store.position(1)).offset == 2
     tallies = await setting.store.tallies()
     assert tallies["events"] == 2
-    assert tallies.get("applied", 0) >= 1
+    assert tallies.get("applied", 0) + tallies.get("erased", 0) >= 1  # the event behind it
 
 
 @pytest.mark.parametrize("before", [b"\xef\xbb\xbf", b" ", b"\r\n\t", b"\xef\xbb\xbf\n"])

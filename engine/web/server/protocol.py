@@ -227,13 +227,17 @@ class Protocol(TimedProtocol):
             self.transport.close()
 
     def _refuse(self, error: BadRequest) -> None:
-        """Respond with `error` and close; or close behind the response in progress, if it can end."""
+        """Respond with `error` and close; or close behind the response in progress, if it can end. A handler that
+        waits for its body is answered for, where it has not begun to respond."""
         if not self._answering:
             if not self.transport.is_closing():
                 self.transport.write(raw(error))
             self.transport.close()
         elif self.cycle.more_body and not isinstance(self.app, Refusal):
-            self.transport.close()  # its handler waits for a body that will never be complete
+            if not self.cycle.response_started and not self.transport.is_closing():
+                self.transport.write(raw(error))
+            self.cycle.disconnected = True  # its handler waits for a body that will never be complete
+            self.transport.close()
         else:
             self._ending, self.cycle.keep_alive = True, False
 
