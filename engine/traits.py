@@ -34,23 +34,18 @@ def is_name(text: str) -> bool:
 def fault_of(value: object) -> str:
     """Why `value` can be no trait's; empty when it can.
 
-    >>> fault_of("gold"), fault_of(None), fault_of(float("nan"))
-    ('', '', 'a finite number is needed')
+    >>> fault_of("gold"), fault_of(None), fault_of(float("nan")), fault_of(1 << 64)
+    ('', '', 'a finite number is needed', 'a whole number has at most 64 bits')
     """
     if value is None or isinstance(value, bool):
         return ""
     if isinstance(value, str):
         return _fault_of_text(value)
-    if isinstance(value, int | float):
-        return "" if _is_finite(value) else "a finite number is needed"
+    if isinstance(value, int):  # as MessagePack has them, and so an event on Kafka
+        return "" if -1 << 63 <= value < 1 << 64 else "a whole number has at most 64 bits"
+    if isinstance(value, float):
+        return "" if math.isfinite(value) else "a finite number is needed"
     return "a text, a number, true, false or null is needed"
-
-
-def _is_finite(value: float) -> bool:
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
 
 
 def _fault_of_text(value: str) -> str:

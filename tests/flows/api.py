@@ -103,6 +103,8 @@ class MemoryLog:
         await self.open.wait()
         if self.fault is not None:
             raise self.fault
+        for message in messages:  # as Kafka's log does, which not every value survives
+            msgspec.msgpack.encode(message.event)
         self.messages.extend(messages)
 
     async def publish_one(self, message: Message) -> LogPlace:

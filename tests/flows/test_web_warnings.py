@@ -98,6 +98,19 @@ async def test_a_number_of_310_digits_is_a_400_that_names_the_field(
     assert (answer["accepted"], answer["errors"][0]["field"]) == (1, "timestamp")
 
 
+@pytest.mark.parametrize("number", [10**310, 1 << 64, -(1 << 63) - 1])
+async def test_nor_does_one_among_traits_lose_anything(
+    process: Process, api: httpx.AsyncClient, number: int
+) -> None:
+    """It is more than Kafka's form of an event can hold."""
+    told = b'{"type":"identify","userId":"ann","traits":{"plan":"gold","size":%d}}' % number
+    assert (await api.post("/v1/identify", content=told, headers=WRITER)).status_code == 200
+    answer = (await api.post("/v1/batch", content=b'{"batch":[%b,%b]}' % (told, told), headers=WRITER)).json()
+    assert (answer["accepted"], answer["errors"]) == (2, [])
+    assert [(one["reason"], one["field"]) for one in answer["warnings"]] == [("bad_field", "traits.size")] * 2
+    assert len(process.log.messages) == 3
+
+
 async def test_nan_in_one_event_stops_no_other(process: Process, api: httpx.AsyncClient) -> None:
     event = b'{"type":"track","anonymousId":"b1","messageId":"n%d","event":"Product Viewed","properties":{%b}}'
     unread, read = event % (2, b'"price":1,"weight":NaN'), event % (3, b'"price":NaN')

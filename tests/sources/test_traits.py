@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from engine.access import VISITORS
-from engine.events import Kind, Message
+from engine.events import Event, Kind, Message
 from engine.sources.segment.payload import message
 from engine.traits import MOST_TRAITS
 
@@ -28,6 +29,13 @@ def values(traits: object, **more: Any) -> object:
 def test_values_are_kept_as_they_come() -> None:
     said = {"plan": "gold", "age": 30, "score": 1.5, "vip": True, "gone": None, "größe": "L", "empty": ""}
     assert values(said) == said
+
+
+@pytest.mark.parametrize("number", [(1 << 64) - 1, -1 << 63, 1e308, 5e-324, -0.0])
+def test_a_number_that_an_event_can_hold_is_kept(number: float) -> None:
+    event = made({"plan": number}).event
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) == event
+    assert values({"plan": number}) == {"plan": number}
 
 
 @pytest.mark.parametrize(
@@ -53,6 +61,8 @@ def test_without_traits_it_is_an_event_as_before(traits: object) -> None:
     [
         ({"plan": "x" * 257}, "too_large", "traits.plan"),
         ({"plan": 10**400}, "bad_field", "traits.plan"),
+        ({"plan": 1 << 64}, "bad_field", "traits.plan"),
+        ({"plan": -(1 << 63) - 1}, "bad_field", "traits.plan"),
         ({"": 1}, "bad_field", "traits"),
         ({"x" * 65: 1}, "bad_field", "traits"),
         ({"a\nb": 1}, "bad_field", "traits"),
