@@ -333,6 +333,7 @@ async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_
         b'{"type":"track","event":"Product Viewed","userId":"json-customer","messageId":"j1",'
         b'"timestamp":"2023-11-14T22:13:20Z","properties":{"product_id":"p1","price":12.5}}'
     )
+    consent = encode([1, 61, START, "x10", "marketing", "email", 0, 1, 0, "", 0, 1, 0, None])
     bad: list[tuple[str, bytes | None, bytes | None]] = [
         ("malformed", b"customer-1", b"\xff\xff"),
         ("malformed", b"customer-1", b'{"type": "track"'),
@@ -346,6 +347,8 @@ async def test_what_cannot_be_applied_becomes_a_dead_letter_with_its_reason_and_
         ("missing_customer", None, encode([1, 1, START, "x7"])),
         ("bad_field", b"\xff\xfe", encode([1, 1, START, "x8"])),
         ("missing_customer", None, b'{"type":"track","event":"Product Viewed","messageId":"j2"}'),
+        ("malformed", b"customer-1", b"\x95" + encode([1, 61, START, "x9"])[1:] + b"\xa1\xff"),  # no UTF-8
+        ("malformed", b"customer-1", b"\x9f" + consent[1:] + b"\x95\x00\x00\x90\xc0" + b"\x91" * 9_999 + b"\xc0"),
     ]
     large = b"\xff" * 1_040_000  # with the headers of its origin, more than a producer may send
     producer = AIOKafkaProducer(bootstrap_servers=deployment.kafka.brokers)
