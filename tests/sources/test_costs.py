@@ -13,6 +13,7 @@ from engine.ports.sources import Delivery
 from engine.sources.array_items import array_items
 from engine.sources.contacts.condition import pattern
 from engine.sources.segment.batch import write_key
+from engine.sources.segment.written_amounts import amount
 from engine.sources.tolerant_json import repaired
 from tests.sources.contacts import RECEIPT, SHIPPED, mapped
 
@@ -112,3 +113,17 @@ def test_patterns_and_paths_go_forward_only() -> None:
 
     read = [cost(lambda one: list(source.events(Delivery(one), RECEIPT)), body(size)) for size in (SMALL, LARGE)]
     assert read[1] < MOST * read[0]
+
+
+@pytest.mark.parametrize("inside", [" ", "\u00a0", "'", ",", ".", "1", "1 ", "1,", " €", "k"])
+@pytest.mark.parametrize("end", ["x", "€", ""])
+def test_no_amount_costs_much_more_than_another(inside: str, end: str) -> None:
+    """An event has room for hundreds of them."""
+    written = f"1{inside * 62}"[: 64 - len(end)] + end
+    assert cost(many_amounts, written.encode()) < 40 * cost(many_amounts, "1 234,50 €".encode())
+
+
+def many_amounts(written: bytes) -> None:
+    text = written.decode()
+    for _ in range(100):
+        amount(text)

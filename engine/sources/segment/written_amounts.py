@@ -10,7 +10,9 @@ _CODES = (
 )
 _CURRENCY = rf"(?:(?:{_CODES}|[A-Z]{{0,3}}[€$£¥₹₽₩₺₴₪₫₱฿₦₸₼₾]|kr\.?|zł|Kč|Ft|Fr\.)[ \u00a0\u202f\u2009]*)?"
 _GROUP = r"[ \u00a0\u202f\u2009'’]"
-_AMOUNT = re.compile(rf"{_CURRENCY}(?P<digits>[0-9][0-9.,'’ \u00a0\u202f\u2009]*?)\s*{_CURRENCY}", re.IGNORECASE)
+#: The digits end with one, and blanks behind them are taken once: so no text costs much more than another.
+_DIGITS = r"[0-9](?:[0-9.,'’ \u00a0\u202f\u2009]*[0-9])?"
+_AMOUNT = re.compile(rf"{_CURRENCY}(?P<digits>{_DIGITS})\s*+{_CURRENCY}", re.IGNORECASE)
 _LONGEST = 64  # characters
 
 #: Thousands and decimals in the ways that leave no doubt, of digits whose spaces and apostrophes are commas or
