@@ -49,13 +49,13 @@ class IntakeCheck:
             return False
         counts = batch.counts(max(batch.first, state.intake.let_below), batch.end)
         records, dead = state.checked[0] + counts["events"], state.checked[1] + counts["deadletters"]
+        why = batch.dead[-1].detail if batch.dead else state.last_fault
         if records >= self._settings.dead_letter_window:
             if self._too_many(records, dead):
-                last = batch.dead[-1].detail if batch.dead else "earlier"
-                await self._pause(state, Pause(state.next, records, dead, last))
+                await self._pause(state, Pause(state.next, records, dead, why))
                 return False
             records, dead = 0, 0
-        state.checked = records, dead
+        state.checked, state.last_fault = (records, dead), why
         return True
 
     async def _pause(self, state: PartitionState, pause: Pause) -> None:

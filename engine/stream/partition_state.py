@@ -39,6 +39,7 @@ class PartitionState:
         self.erased: dict[str, int] | None = None  # who was erased (digests), until when; None: not known yet
         self.erased_at = 0  # the latest of these
         self.checked = (0, 0)  # records and dead letters since the last were checked
+        self.last_fault = ""  # why the last dead letter could not be applied
         self.watermark = 0  # largest event time applied, epoch ms
         self.came_in = 0  # the newest time at which one of them came in, by its record, epoch ms
         self.newest_record_at = wall_ms()  # Kafka timestamp of the newest record handled; none yet: now
