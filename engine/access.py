@@ -62,15 +62,19 @@ CONTACT_KINDS = frozenset(kind for kind in Kind if kind >= FIRST_CONTACT_KIND) -
 EVENT_KINDS = frozenset(Kind) - {Kind.ERASED}  # an erasure has a call and a scope of its own
 CLIENT_KINDS = EVENT_KINDS - SERVER_KINDS - CONTACT_KINDS
 
-HOW_ORIGINS_ARE_WRITTEN = "write https://shop.example: small letters, no path, no port 443 (or 80 of http)"
+HOW_ORIGINS_ARE_WRITTEN = (
+    "write https://shop.example: small letters, each website by itself without *, other letters as browsers send "
+    "them (xn--…), no path, no port 443 (or 80 of http)"
+)
 
 #: Who stands in audits and lessons without a key of its own.
 DEMO_PAGE, VISITORS = "demo-page", "visitor-tokens"
 
 _HASH = re.compile(r"sha256:[0-9a-f]{64}")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
-_ORIGIN = re.compile(r"https?://[^/\s?#@A-Z]+")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
 _USUAL_PORT = re.compile(r"http://[^/]*:80|https://[^/]*:443")
+_LAST_PORT = 65_535
 
 
 class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
@@ -121,8 +125,9 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
         if not is_origin(origin):
             yield f"origins: {origin!r} is no origin; {HOW_ORIGINS_ARE_WRITTEN}"
     for kind in record.kinds:
-        if kind.upper() not in Kind.__members__:
-            yield f"kinds: {kind!r} is no kind of event; they are {', '.join(one.name.lower() for one in Kind)}"
+        if Kind.__members__.get(kind.upper()) not in EVENT_KINDS:
+            known = ", ".join(one.name.lower() for one in sorted(EVENT_KINDS))
+            yield f"kinds: {kind!r} is no kind of event that a key writes; they are {known}"
     if not 0 <= record.rate < math.inf:
         yield "rate: 0 or more requests a second"
     if record.quota < 0:
@@ -132,7 +137,8 @@ def faults_of(record: KeyRecord) -> Iterator[str]:
 def is_origin(text: str) -> bool:
     """Whether `text` is an origin, as browsers state it: scheme, host in small letters, and a port unless it is
     the scheme's."""
-    return _ORIGIN.fullmatch(text) is not None and _USUAL_PORT.fullmatch(text) is None
+    found = _ORIGIN.fullmatch(text)
+    return found is not None and int(found[1] or 0) <= _LAST_PORT and _USUAL_PORT.fullmatch(text) is None
 
 
 def kinds_of(record: KeyRecord) -> frozenset[Kind]:

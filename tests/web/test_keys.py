@@ -76,7 +76,14 @@ def test_the_store_adds_and_takes_away_and_the_settings_win() -> None:
         ({"origins": ("shop.example",)}, "origins"),
         ({"origins": ("https://shop.example/",)}, "origins"),
         ({"origins": ("*",)}, "origins"),
+        ({"origins": ("https://*.shop.example",)}, "origins"),
+        ({"origins": ("https://bücher.example",)}, "origins"),  # a browser sends xn--bcher-kva.example
+        ({"origins": ('https://a"b.example',)}, "origins"),
+        ({"origins": ("https://shop.example:65536",)}, "origins"),
+        ({"origins": ("https://shop.example:",)}, "origins"),
+        ({"origins": ("https://shop.example:0443",)}, "origins"),
         ({"kinds": ("item_viewed", "page")}, "kinds"),
+        ({"kinds": ("erased",)}, "kinds"),
         ({"rate": -1.0}, "rate"),
     ],
 )
@@ -89,6 +96,9 @@ def test_a_record_that_is_right_has_no_fault() -> None:
     for good in (
         RECORD,
         msgspec.structs.replace(RECORD, id="a" * 64),
+        msgspec.structs.replace(
+            RECORD, origins=("http://[::1]:8080", "https://a_b.c-d.example:65535", "http://10.0.0.1")
+        ),
         KeyRecord(
             "w", RECORD.hash, Trust.PUBLIC, (Scope.EVENTS_WRITE,), ("https://a.b:8443",), ("searched",), 0.5
         ),
