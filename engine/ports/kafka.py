@@ -103,6 +103,7 @@ class AuditAction(enum.StrEnum):
     DECISION_MADE = "decision.made"
     DECISION_READ = "decision.read"
     CUES_READ = "cues.read"  # a stream was opened
+    CONSENT_STATED = "consent.stated"  # the answer says all that holds
     TOKEN_MADE = "token.made"  # for a visitor, whose cues and decisions its holder may read
 
 

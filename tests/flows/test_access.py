@@ -213,6 +213,10 @@ async def test_every_read_is_audited(process: Process) -> None:
         token = {"userId": "ann", "anonymousIds": ["v-1"], "scope": "decisions"}
         await api.post("/v1/visitor-tokens", json=token, headers={"x-api-key": key_for(Scope.TOKENS_WRITE)})
         await api.post("/v1/visitor-tokens", json={**token, "seconds": 0}, headers=reader)
+        stated = {"consent": [{"channel": "email", "state": "revoked"}]}
+        await api.put(
+            "/v1/customers/ann/consent", json=stated, headers={"x-api-key": key_for(Scope.CUSTOMERS_WRITE)}
+        )
         process.app.end_streams()
     assert [(one.who, one.what, one.whom) for one in process.log.audited] == [
         (ADMIN, "decision.made", "ann"),
@@ -220,6 +224,7 @@ async def test_every_read_is_audited(process: Process) -> None:
         ("secret-key-with-customers.read", "customer.read", "ann"),
         ("secret-key-with-tokens.write", "token.made", "ann"),
         ("secret-key-with-tokens.write", "token.made", "v-1"),
+        ("secret-key-with-customers.write", "consent.stated", "ann"),
     ]
 
 

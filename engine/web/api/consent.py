@@ -15,9 +15,11 @@ from engine.customer_id import CustomerId
 from engine.errors import BadEvent, BadRequest
 from engine.events import EARLIEST_MS, WIRE_VERSION, Event, Kind, Message
 from engine.json_bodies import read_json
+from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent
 from engine.settings import Web
 from engine.web.api.customers import asked_for
+from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
 from engine.web.server.bulkheads import Bulkhead
@@ -71,8 +73,9 @@ _decode = msgspec.json.Decoder(ConsentRequest).decode
 class ConsentRoutes:
     """Consent, as the company's own systems state it."""
 
-    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead) -> None:
+    def __init__(self, services: Services, web: Web, bulkhead: Bulkhead, audit: AuditTrail) -> None:
         self._services = services
+        self._audit = audit
         self._limit = web.max_event_bytes
         self._bulkhead = bulkhead
 
@@ -87,6 +90,7 @@ class ConsentRoutes:
             await services.log.publish([_message(customer, one, now) for one in statements])
             await services.consents.state_consents(customer, statements)
             (view,) = await services.decisions.views([customer])
+            self._audit.note(caller, AuditAction.CONSENT_STATED, customer)
         return replies.json(ConsentAnswer(customer, view.consents()))
 
 

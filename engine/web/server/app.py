@@ -96,7 +96,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         DecisionRoutes(services, web, places.decisions, audit),
         OutcomeRoutes(services, admission, lessons, web, places.events),
         CustomerRoutes(services, audit),
-        ConsentRoutes(services, web, places.events),
+        ConsentRoutes(services, web, places.events, audit),
         LeavingRoutes(services, audit),
         TraitRoutes(services, admission, web, places.events),
         cues,
