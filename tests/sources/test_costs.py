@@ -16,6 +16,7 @@ from engine.sources.segment.batch import write_key
 from engine.sources.segment.written_amounts import amount
 from engine.sources.tolerant_json import repaired
 from tests.sources.contacts import RECEIPT, SHIPPED, mapped
+from tests.sources.payloads import read
 
 SMALL, LARGE = 16_000, 4 * 16_000
 MOST = 9  # times; what grows with the square of its size costs 16
@@ -127,3 +128,19 @@ def many_amounts(written: bytes) -> None:
     text = written.decode()
     for _ in range(100):
         amount(text)
+
+
+@pytest.mark.parametrize("line", [b"{}", b'{"a":0}', b'{"price":null}'])
+@pytest.mark.parametrize("event", ["Checkout Started", "Cart Viewed", "Order Completed", "Product Added"])
+def test_lines_that_say_nothing_cost_no_more_than_those_that_do(event: str, line: bytes) -> None:
+    """Ten thousand of them fit into an event."""
+    begin = b'{"userId":"ann","messageId":"m1","event":"%b","properties":{"products":[' % event.encode()
+    nothing, priced = (
+        begin + b",".join([one] * (30_000 // (len(one) + 1))) + b"]}}" for one in (line, b'{"price":1}')
+    )
+    assert read(nothing, call="track").event.id == "m1"
+    assert cost(read_track, nothing) < 2 * cost(read_track, priced)
+
+
+def read_track(payload: bytes) -> None:
+    read(payload, call="track")
