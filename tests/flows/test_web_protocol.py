@@ -108,6 +108,16 @@ async def test_a_few_bytes_after_an_answer_hold_no_connection(
         assert await hung_up(reader)
 
 
+@pytest.mark.parametrize("version", [b"2.0", b"0.9"])
+@pytest.mark.parametrize("method", [b"GET /health/live", b"POST /v1/decisions"])
+async def test_another_version_of_http_is_refused(api: httpx.AsyncClient, method: bytes, version: bytes) -> None:
+    said = b"%b HTTP/%b\r\nHost: x\r\nContent-Length: 0\r\n\r\n" % (method, version)
+    async with line(api, said) as (reader, _):
+        status, refusal = await answered(reader)
+        assert (status, refusal["code"]) == (505, "wrong_version")
+        assert await hung_up(reader)
+
+
 async def test_a_large_head_that_is_within_bounds_is_taken(api: httpx.AsyncClient) -> None:
     answer = await api.get("/health/live", headers={"x": "a" * (HEAD_BYTES - 1_024)})
     assert answer.status_code == 200

@@ -30,6 +30,7 @@ PROBLEMS: dict[int, tuple[str, dict[str, Any]]] = {
     431: ("The line and headers of the request are too large.", {}),
     500: ("A fault of ours; it is in the log.", {}),
     503: ("Too many requests are under way, or something behind the API is away.", _WAIT),
+    505: ("The request is of another version of HTTP than 1.1 and 1.0.", {}),
 }
 _PROBLEM_JSON = "application/problem+json"
 _SITE = {"description": "the page's site, where it may read this", "schema": {"type": "string"}}
@@ -65,7 +66,7 @@ def without_bodies(answers: Mapping[str, Any]) -> dict[str, Any]:
 
 def _statuses(route: Route) -> Iterator[int]:
     """Those of `PROBLEMS` that `route` may answer."""
-    yield from (400, 408, 431, 500)  # of every request, be it no HTTP
+    yield from (400, 408, 431, 500, 505)  # of every request, be it no HTTP
     if route.scopes:
         yield from (401, 403, 429)
     if route.body is not None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.errors import BadRequest
-from engine.web.server.problems import HeadTooLarge
+from engine.web.server.problems import HeadTooLarge, WrongVersion
 
 MOST_HEADERS = 1_000
+VERSIONS = ("1.1", "1.0")
 CHUNKED = -1
 
 _BLANK = 32  # the code of a space; a tab's is below
@@ -17,9 +18,11 @@ def body_length(headers: list[tuple[bytes, bytes]], version: Callable[[], str]) 
     """Bytes of the body that follows a head, `CHUNKED` where its chunks say so (RFC 9112, 6.3).
 
     `headers` have lower-case names; blanks behind their values, which belong to none (RFC 9110, 5.5), are taken
-    away. `version` is asked where it matters. Raises `BadRequest` and `HeadTooLarge`. (The parser has refused
-    lengths that are no numbers or contradict one another.)
+    away. `version` is that of its line. Raises `BadRequest`, `HeadTooLarge` and `WrongVersion`. (The parser has
+    refused lengths that are no numbers or contradict one another.)
     """
+    if (spoken := version()) not in VERSIONS:
+        raise WrongVersion(f"HTTP/{spoken} is not spoken here: HTTP/1.1 is")
     if len(headers) > MOST_HEADERS:
         raise too_many()
     for place, (name, value) in enumerate(headers):
@@ -27,12 +30,12 @@ def body_length(headers: list[tuple[bytes, bytes]], version: Callable[[], str]) 
             headers[place] = (name, value.rstrip(b" \t"))
     fields = dict(headers)
     if b"host" not in fields:
-        if version() != "1.0":
+        if spoken != "1.0":
             raise BadRequest("it is needed", "Host")
     elif len(fields) < len(headers) and sum(name == b"host" for name, _ in headers) > 1:
         raise BadRequest("it is given twice", "Host")
     if b"transfer-encoding" in fields:
-        return _chunked(fields[b"transfer-encoding"], version())
+        return _chunked(fields[b"transfer-encoding"], spoken)
     return int(fields.get(b"content-length", 0))
 
 

@@ -26,6 +26,10 @@ class HeadTooLarge(BadRequest):
     """A request's line and headers above the limit."""
 
 
+class WrongVersion(BadRequest):
+    """A version of HTTP that is not spoken here."""
+
+
 class TooSlow(BadRequest):
     """A head or body that does not arrive."""
 
@@ -54,6 +58,7 @@ STATUS: tuple[tuple[type[CuelineError], int, str, str], ...] = (
     (TooSlow, 408, "Too slow", "too_slow"),
     (TooLarge, 413, "Too large", "too_large"),
     (HeadTooLarge, 431, "Head too large", "head_too_large"),
+    (WrongVersion, 505, "HTTP version not supported", "wrong_version"),
     (WrongEncoding, 415, "Unsupported encoding", "wrong_encoding"),
     (BadEvent, 400, "Bad event", "malformed"),
     (BadRequest, 400, "Bad request", "bad_request"),
