@@ -133,7 +133,7 @@ class StreamCommands(Commands):
         replies = await self._connection.pipe(frame, len(commands), commit.connection)
         done = replies[-1]
         if done is None:
-            raise Fenced(f"partition {commit.partition} is at {replies[1].decode()}")
+            raise Fenced(f"partition {commit.partition} is at {replies[1].decode(errors='replace')}")
         if broken := next(filter(_is_error, self._without_broken_tallies(commit, done)), None):
             raise self._connection.fail(str(broken))
         taken: list[list[int]] = done[-1 - _behind(commit)] if commit.cues else []

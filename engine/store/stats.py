@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
+from typing import Any
 
+import hiredis
 import msgspec
 
 from engine.customer_id import CustomerId
+from engine.errors import BadState
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import CommitPoint
 from engine.ports.traits import Trait, read
@@ -18,6 +21,7 @@ from engine.store.counts import Counts
 from engine.store.functions.library import NAME
 from engine.store.keys import CLOCK, NAMES, NAMES_BEFORE, NAMES_BEGUN
 from engine.store.resp import pack
+from engine.validation_errors import UNREADABLE
 
 NAMED_AT_ONCE = 400  # about half a millisecond of Redis
 
@@ -37,7 +41,12 @@ class StatsCommands(Commands):
 
     async def clock(self) -> ClockAnchor | None:
         stored = await self._connection.call(pack(("GET", CLOCK)))
-        return msgspec.json.decode(stored, type=ClockAnchor) if stored else None
+        try:
+            return msgspec.json.decode(stored, type=ClockAnchor) if stored else None
+        except UNREADABLE:
+            raise BadState(
+                f"Redis holds no clock in {CLOCK.decode()}: delete it, or begin a replay, which sets it"
+            ) from None
 
     async def tallies(self) -> Mapping[str, int]:
         total: Counter[str] = Counter()
@@ -51,9 +60,9 @@ class StatsCommands(Commands):
         replies = await self._connection.pipe(self._progress, 4 * self._keys.partitions)
         return [*map(self._commit_point, self._keys.tallies, self._keys.position, replies[3::4])]
 
-    def _commit_point(
-        self, tallies: bytes, position: bytes, found: tuple[list[bytes | None], bytes | None]
-    ) -> CommitPoint:
+    def _commit_point(self, tallies: bytes, position: bytes, found: Sequence[Any]) -> CommitPoint:
+        if broken := next((part for part in found if isinstance(part, hiredis.ReplyError)), None):
+            raise self._connection.fail(f"{position.decode()} or {tallies.decode()}: {broken}")
         (settled, customers), offset = found
         one = self._counts.one
         return CommitPoint(

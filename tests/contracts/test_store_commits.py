@@ -8,12 +8,14 @@ import random
 import msgspec
 import numpy as np
 import pytest
+import redis
 
 from engine.clock import wall_ms
 from engine.errors import Fenced, Unavailable
 from engine.kernels.row import ROW_BYTES
 from engine.ports.decision_store import Candidate
 from engine.ports.stream_store import Commit, Position, Timers
+from engine.store.redis import RedisStore
 from tests.contracts.builders import AnyStore, change, choice, customers_of, reservation
 
 
@@ -236,3 +238,13 @@ async def test_rows_are_forgotten_with_their_timers_and_nothing_else(store: AnyS
     with pytest.raises(Fenced):
         await store.commit(change(epoch, 0, 0, forgotten=[two.encode()]))
     assert await store.read(1, [two.encode()]) == [b"row"]
+
+
+@pytest.mark.parametrize("offset", [b"rubbish", b"\xff"])
+async def test_a_commit_upon_what_is_no_offset_is_fenced(
+    redis_store: RedisStore, look: redis.Redis, offset: bytes
+) -> None:
+    at = await redis_store.claim(1)
+    look.hset("{p1}:o", "offset", offset)
+    with pytest.raises(Fenced):
+        await redis_store.commit(change(at.epoch, at.offset, at.offset + 1))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 import redis
 
-from engine.errors import Unavailable
+from engine.errors import BadState, Unavailable
 from engine.ports.clock import ClockAnchor
 from engine.ports.health import REPORT_KEPT_MS, CommitPoint, WorkerReport
 from engine.ports.stream_store import Commit, Timers
@@ -131,3 +131,21 @@ async def test_the_clock_is_set_and_given_back_to_the_wall(store: AnyStore) -> N
     assert await store.clock() == anchor
     await store.set_clock(None)
     assert await store.clock() is None
+
+
+@pytest.mark.parametrize("stored", [b"\x00", b"rubbish", b"\xff", b"[]", b'{"event_ms":"soon"}', b"[" * 5_000])
+async def test_what_is_no_clock_is_named(redis_store: RedisStore, look: redis.Redis, stored: bytes) -> None:
+    look.set("cueline:clock", stored)
+    with pytest.raises(BadState, match=r"^Redis holds no clock in cueline:clock: delete it"):
+        await redis_store.clock()
+
+
+@pytest.mark.parametrize("key", ["{p1}:n", "{p1}:o"])
+async def test_a_progress_of_another_type_is_named_and_waited_for(
+    redis_store: RedisStore, look: redis.Redis, key: str
+) -> None:
+    look.set(key, "rubbish")
+    with pytest.raises(Unavailable, match=r"\{p1\}:o or \{p1\}:n: WRONGTYPE"):
+        await redis_store.commit_points()
+    look.delete(key)
+    assert len(await redis_store.commit_points()) == PARTITIONS
