@@ -147,5 +147,13 @@ def test_whose_request_it_is(peer: str | None, forwarded: list[str], address: st
     assert ClientAddresses(["10.0.0.0/8"]).of(asked(peer, *forwarded)) == address
 
 
+@pytest.mark.parametrize("proxy", ["::ffff:10.0.0.0/104", "::ffff:0:0/96", "::ffff:10.0.0.1", "10.0.0.0/8"])
+def test_a_proxy_mapped_into_ipv6_is_believed_however_it_is_written(proxy: str) -> None:
+    for peer in ("10.0.0.1", "::ffff:10.0.0.1"):
+        assert ClientAddresses([proxy]).of(asked(peer, "198.51.100.7")) == "198.51.100.7"
+    if proxy != "::ffff:0:0/96":
+        assert ClientAddresses([proxy]).of(asked("11.0.0.1", "198.51.100.7")) == "11.0.0.1"
+
+
 def test_nobody_is_believed_by_default() -> None:
     assert ClientAddresses([]).of(asked("10.0.0.1", "198.51.100.7")) == "10.0.0.1"

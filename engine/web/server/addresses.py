@@ -16,6 +16,7 @@ _MOST_HOPS = 16  # of X-Forwarded-For that are read
 _MOST_BYTES = 1_024
 #: A hop with its port, or in brackets, as Azure's gateways and some of AWS's load balancers write it.
 _WITH_PORT = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")  # RFC 4291, 2.5.5.2
 _IPV6_PREFIX = 64  # what one household or host is given (RFC 6177): whoever has it has 2^64 addresses
 
 
@@ -27,7 +28,7 @@ class ClientAddresses:
     """
 
     def __init__(self, proxies: Sequence[str]) -> None:
-        self._proxies = tuple(ipaddress.ip_network(proxy) for proxy in proxies)
+        self._proxies = tuple(map(_network, proxies))
 
     def of(self, request: Request) -> str:
         """The client's IPv4 address, the /64 of an IPv6 one, or `UNKNOWN` (a Unix socket)."""
@@ -52,6 +53,15 @@ class ClientAddresses:
     def _trusts(self, text: str) -> bool:
         address = _address(text)
         return address is not None and any(address in proxy for proxy in self._proxies)
+
+
+def _network(text: str) -> Network:
+    """One of IPv4 mapped into IPv6 (``::ffff:10.0.0.0/104``) is that of IPv4, as `_address` has addresses."""
+    network = ipaddress.ip_network(text)
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        first, prefix = int(network.network_address) & 0xFFFF_FFFF, network.prefixlen - _MAPPED.prefixlen
+        return ipaddress.IPv4Network((first, prefix))
+    return network
 
 
 def _without_port(hop: str) -> str:
