@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
@@ -16,6 +17,7 @@ from engine.cli.output import print_json, table_by_id
 from engine.cli.store import in_store
 from engine.clock import wall_ms
 from engine.errors import BadSettings
+from engine.process.access import KEYS_EVERY_S
 from engine.settings import Settings
 from engine.web.auth.keys import configured_keys
 
@@ -23,6 +25,7 @@ app = typer.Typer(
     name="keys", help="Make, list and revoke the keys of those who call the API.", no_args_is_help=True
 )
 
+KNOWN_AFTER_S = 1.5 * KEYS_EVERY_S  # by each process, which then has it before whoever made it uses it
 DAY_MS = 86_400_000
 MOST_DAYS = 36_525
 
@@ -51,7 +54,7 @@ def create(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a key. It is shown once: what is kept is its digest."""
+    """Make a key. It is shown once, when it opens: what is kept is its digest."""
     with errors_as_exit_codes():
         key, now = make_key(trust), wall_ms()
         scopes = tuple(scope or (sorted(PUBLIC_SCOPES) if trust is Trust.PUBLIC else ()))
@@ -63,6 +66,7 @@ def create(
             raise BadSettings("\n".join(faults))
         if not only_print:
             _add(load_settings(config), record)
+            time.sleep(KNOWN_AFTER_S)
     if as_json:
         print_json({"key": key, "record": record})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import shlex
@@ -12,18 +13,24 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.access import hash_of
+from engine.cli import keys
 from engine.cli.app import app
-from engine.settings import Web
+from engine.clock import wall_ms
+from engine.process.access import follow_keys
+from engine.settings import Redis, Web
 from engine.settings_sources import read_settings
+from engine.store.redis import RedisStore
 from engine.web.auth.keys import KeyRing, configured_keys
 from tests.services import Valkey
 
 RUN = CliRunner()
+KNOWN_AFTER_S = keys.KNOWN_AFTER_S
 
 
 @pytest.fixture(autouse=True)
 def _deployment(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUELINE_REDIS__URL", valkey.url)
+    monkeypatch.setattr(keys, "KNOWN_AFTER_S", 0)  # nobody follows them here
 
 
 def ran(*arguments: str, code: int = 0) -> Any:
@@ -50,6 +57,17 @@ def test_a_key_is_shown_once_listed_without_it_and_revoked() -> None:
     assert key not in ran("list").stdout
     assert ran("revoke", "desk").stdout == "desk is revoked\n"
     assert listed() == []
+
+
+async def test_a_key_opens_once_it_is_shown(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "KNOWN_AFTER_S", KNOWN_AFTER_S)
+    ring, stop, store = KeyRing(()), asyncio.Event(), RedisStore(Redis(url=valkey.url), 16)
+    following = asyncio.ensure_future(follow_keys(ring, store, stop))
+    made = await asyncio.to_thread(ran, "create", "desk", "--trust", "secret", "--scope", "decisions")
+    assert ring.holder(made.stdout.strip().encode(), wall_ms()) is not None
+    stop.set()
+    await following
+    await store.close()
 
 
 @pytest.mark.parametrize(("size", "lines"), [(32, 1), (64, 2)])

@@ -62,6 +62,8 @@ def test_who_is_not_known_is_known_by_the_contact() -> None:
         message = taken(SHOP, with_(who=nobody))
         assert message.customer == "contact:c-1"
         assert [one.field for one in message.left_out] == ["who"]
+        message = taken(SHOP, with_(who=nobody, person={"id": "ann"}))
+        assert (message.customer, [one.field for one in message.left_out]) == ("ann", ["who"])
     assert taken(SHOP, with_(who="x" * 256)).customer == "x" * 256
 
 

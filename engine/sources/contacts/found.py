@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -43,10 +43,13 @@ class Payload:
 
     def find(self, paths: Sequence[Path]) -> Found:
         """The first of `paths` at which something stands: neither null nor an empty text."""
+        return next(self.all(paths), Found(None, ".".join(paths[0])) if paths else NOTHING)
+
+    def all(self, paths: Sequence[Path]) -> Iterator[Found]:
+        """What stands at each of `paths` at which something does."""
         for path in paths:
             if (value := self.at(path)) is not None:
-                return Found(value, ".".join(path))
-        return Found(None, ".".join(paths[0])) if paths else NOTHING
+                yield Found(value, ".".join(path))
 
     def at(self, path: Path) -> object:
         """What stands at `path`; None for nothing, null and an empty text."""

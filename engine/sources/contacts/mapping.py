@@ -111,6 +111,7 @@ def _facts(mapping: Mapping, kind: Kind, payload: Payload) -> Facts:
         kind=kind,
         contact=find(mapping.contact),
         customer=find(mapping.customer),
+        customer_else=tuple(payload.all(mapping.customer))[1:],
         id=find(mapping.id),
         time=find(mapping.time),
         channel=mapping.channel.of(payload),

@@ -42,12 +42,14 @@ _EVENT = msgspec.msgpack.Encoder()
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What a vendor states of one event: values as they came, and where. `id` is the vendor's own id of the event.
-    The contact's id gets `prefix` before it, where the vendor's are such as others have, too."""
+    `customer_else` counts where `customer` is no id. The contact's id gets `prefix` before it, where the vendor's
+    are such as others have, too."""
 
     source: str
     kind: Kind
     contact: Found
     customer: Found = NOTHING
+    customer_else: tuple[Found, ...] = ()
     id: Found = NOTHING
     time: Found = NOTHING
     channel: Channel = Channel.UNKNOWN
@@ -73,7 +75,7 @@ def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
     purpose, consented = _consent(facts)
     stated = epoch_ms(facts.time.value, facts.time.field)
     at = within(happened_at(stated, None, receipt.now), receipt.now, facts.time.field)
-    customer = _customer(facts.customer, contact.id, limits, left_out)
+    customer = _customer(facts, contact.id, limits, left_out)
     names = _names(customer, contact.id, facts, limits, left_out) if limits.identification else ()
     return Message(
         customer,
@@ -131,13 +133,14 @@ def _contact(facts: Facts, limits: Limits) -> str:
     return facts.prefix + found
 
 
-def _customer(found: Found, contact: str, limits: Limits, left_out: list[LeftOut]) -> CustomerId:
-    """Whom the vendor names; else one who is known by this contact alone."""
-    try:
-        if named := identifier(found.value, found.field, MAX_CUSTOMER_BYTES, limits.placeholders):
-            return customer_id(named, found.field)
-    except BadEvent as fault:
-        leave_out(fault, left_out)
+def _customer(facts: Facts, contact: str, limits: Limits, left_out: list[LeftOut]) -> CustomerId:
+    """Whom the vendor names: the first that is an id; else one who is known by this contact alone."""
+    for value, field in (facts.customer, *facts.customer_else):
+        try:
+            if named := identifier(value, field, MAX_CUSTOMER_BYTES, limits.placeholders):
+                return customer_id(named, field)
+        except BadEvent as fault:
+            leave_out(fault, left_out)
     return customer_id(UNKNOWN_CUSTOMER + contact)
 
 
