@@ -71,7 +71,7 @@ def fields_of(value: bytes) -> dict[str, object] | None:
     """The fields as msgpack-python reads them; None where it is no array of 4 or more in one of its two
     shorter forms, ends early or goes on."""
     unpacker = msgpack.Unpacker(
-        raw=False, unicode_errors="surrogateescape", strict_map_key=False, object_pairs_hook=list
+        raw=False, unicode_errors="surrogateescape", strict_map_key=False, object_pairs_hook=tuple
     )
     unpacker.feed(value)
     try:
