@@ -131,3 +131,24 @@ async def test_who_sends_no_more_gets_an_answer(app: Crowded, room: bool) -> Non
         answer = await reader.read()
         assert answer.startswith(GIVEN if room else REFUSED_AGAIN)
         assert answer.count(b"HTTP/1.1") == 1
+
+
+async def test_who_asked_during_the_rest_is_not_taken_for_idle(
+    app: Crowded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.web.server.load_shedding.REST_S", 0.3)
+    async with refused(app) as (server, (reader, writer)):
+        (one,) = protocols(server)
+        one.timeout_keep_alive_handler()  # the time is up since the last answer
+        app.places.leave()
+        writer.write(REFUSED)
+        await until(lambda: held(server) > 0)
+        one.timeout_keep_alive_handler()
+        assert await reader.readexactly(len(GIVEN)) == GIVEN
+
+
+async def test_who_asks_nothing_after_the_rest_is_idle(app: Crowded, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with refused(app) as (server, (reader, _)):
+        (one,) = protocols(server)
+        monkeypatch.setattr(one, "timeout_keep_alive", 0.01)
+        assert await reader.read() == b""  # disconnected

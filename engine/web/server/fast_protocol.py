@@ -35,10 +35,14 @@ class FastProtocol(Protocol):
         self._known_heads: KnownHeads = getattr(self.config.app, "known_heads", NO_HEADS)
         self._scope = {"type": "http", "client": self.client, "query_string": b""}
 
-    def _begin(self, data: bytes) -> None:
-        if self._resting:
+    def data_received(self, data: bytes) -> None:
+        """The next bytes, of any number of requests."""
+        if self._resting and not self._waiting:
             self._keep(data)
-            return
+        else:
+            super().data_received(data)
+
+    def _begin(self, data: bytes) -> None:
         end = data.find(END) + len(END)
         head = data[:end]
         known = self._known_heads.get(head) or self._known_heads.renew(head)
@@ -67,20 +71,27 @@ class FastProtocol(Protocol):
 
     def refuse(self, answer: bytes) -> None:
         """Send `answer` at once. (Called by `EarlyRefusal`.)"""
-        if not self.transport.is_closing():
-            self._cork.write_now(answer)
+        self._cork.write_now(answer)
 
     def go_on(self) -> None:
         """Take up what was asked meanwhile. (Called by `EarlyRefusal`.)"""
         self._resting = False
-        if not self._waiting or self.transport.is_closing():
-            return
-        if self.flow.holding:  # it is more than a request, or came in pieces
-            self._continue()
-            return
         data = self._waiting
-        self._keep(b"")
-        self._begin(data)
+        if self._cork.is_closing():
+            return
+        if not data:
+            self._idle()
+        elif self.flow.holding:  # it is more than a request, or came in pieces
+            self._continue()
+        else:
+            self._keep(b"")
+            self._begin(data)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Look again when the rest is over: something may have been asked. (Called by the event loop.)"""
+        self.timeout_keep_alive_task = None
+        if not self._resting:
+            super().timeout_keep_alive_handler()
 
     def _keep(self, data: bytes) -> None:
         """Hold `data`, and go on reading: most clients send no more before they have their answer."""
@@ -94,7 +105,6 @@ class FastProtocol(Protocol):
         self._resting = True
         if self._timeout is not None:
             self._clear_timeout()
-        self._idle()
 
     def _learn(self, data: bytes, head: bytes) -> None:
         """The next request with the `head` of `data` may go the fast path, if `data` is a request, and no more.
