@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 from collections.abc import Callable
@@ -45,7 +46,8 @@ async def _in_use(log: Path, times: int) -> None:
 
 
 class Asking:
-    """A client that asks every two milliseconds whether the process lives, in a thread of its own."""
+    """A client that asks every two milliseconds whether the process lives, in a thread of its own. Meanwhile this
+    process collects no garbage, which held that thread for 80 ms, as if it had been the other process."""
 
     def __init__(self, port: int) -> None:
         self._line = socket.create_connection((HOST, port))
@@ -54,11 +56,13 @@ class Asking:
         self._thread: asyncio.Future[None] | None = None
 
     def __enter__(self) -> Asking:
+        gc.disable()
         self._thread = asyncio.ensure_future(asyncio.to_thread(self._ask))
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over = True
+        gc.enable()
 
     def longest(self) -> float:
         """Seconds of the longest answer since the last call."""
