@@ -38,7 +38,9 @@ class BadEvent(CuelineError):
     """
 
     def __init__(self, code: str, detail: str, field: str = "") -> None:
-        super().__init__(f"{code}: {field + ': ' if field else ''}{detail}")
+        #: the detail behind its field, for where the code stands apart
+        self.sentence = f"{field}: {detail}" if field else detail
+        super().__init__(f"{code}: {self.sentence}")
         self.code = code
         self.detail = detail
         self.field = field

@@ -113,7 +113,7 @@ async def _learn(message: Any, topic: str, kafka_log: KafkaLog, learn: Learn) ->
                     raise
                 await _bury(message, topic, kafka_log, REFUSED, str(fault))
             except BadEvent as fault:
-                await _bury(message, topic, kafka_log, fault.code, str(fault))
+                await _bury(message, topic, kafka_log, fault.code, fault.sentence)
 
 
 async def _bury(message: Any, topic: str, kafka_log: KafkaLog, reason: str, detail: str) -> None:

@@ -305,7 +305,7 @@ def _damaged(fetched: FetchedRecords) -> list[DeadLetter]:
 
 def _dead(fetched: FetchedRecords, place: int, status: int, fault: BadEvent | None) -> DeadLetter:
     reason = fault.code if fault else kernels.REASONS[status]
-    detail = str(fault) if fault else kernels.DETAILS[status]
+    detail = fault.sentence if fault else kernels.DETAILS[status]
     offset = int(fetched.columns["offset"][place])
     key, value, source = fetched.key(place), fetched.value(place), fetched.source(place)
     headers = record_headers.of_cloudevent(fetched.headers(place))

@@ -63,11 +63,13 @@ async def test_a_key_opens_once_it_is_shown(valkey: Valkey, monkeypatch: pytest.
     monkeypatch.setattr(keys, "KNOWN_AFTER_S", KNOWN_AFTER_S)
     ring, stop, store = KeyRing(()), asyncio.Event(), RedisStore(Redis(url=valkey.url), 16)
     following = asyncio.ensure_future(follow_keys(ring, store, stop))
-    made = await asyncio.to_thread(ran, "create", "desk", "--trust", "secret", "--scope", "decisions")
-    assert ring.holder(made.stdout.strip().encode(), wall_ms()) is not None
-    stop.set()
-    await following
-    await store.close()
+    try:
+        made = await asyncio.to_thread(ran, "create", "desk", "--trust", "secret", "--scope", "decisions")
+        assert ring.holder(made.stdout.strip().encode(), wall_ms()) is not None
+    finally:
+        stop.set()
+        await following
+        await store.close()
 
 
 @pytest.mark.parametrize(("size", "lines"), [(32, 1), (64, 2)])

@@ -23,7 +23,7 @@ KEY = {"id": "shop", "hash": hash_of(LONG), "trust": "public", "scopes": ["cues:
 
 
 def faults(**web: Any) -> list[str]:
-    return list(faults_of_access(Web.model_validate(web)))
+    return list(faults_of_access(Settings(web=Web.model_validate(web))))
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def faults(**web: Any) -> list[str]:
         ({"write_keys": [LONG], "api_keys": [LONG]}, "web.write_keys and web.api_keys have a key in common"),
         ({"keys": [KEY, {**KEY, "hash": hash_of("another")}]}, "web.keys: the id shop is there twice"),
         ({"keys": [KEY, {**KEY, "id": "shop-2"}]}, "web.keys: one key is there twice"),
-        ({"keys": [KEY], "write_keys": [LONG]}, "web.write_keys and web.keys have a key in common"),
+        ({"keys": [KEY], "write_keys": [LONG]}, "web.keys and web.write_keys have a key in common"),
         ({"keys": [{**KEY, "scopes": ["admin"]}]}, "web.keys[0].scopes: a public key cannot have admin"),
         (
             {"api_keys": [SECRET], "token_keys": [TOKEN_KEY]},
@@ -51,6 +51,38 @@ def test_what_is_unsafe_is_said(web: dict[str, Any], said: str) -> None:
     assert fault.startswith(said)
     assert LONG not in fault
     assert SECRET not in fault
+
+
+SECRETS: dict[str, dict[str, Any]] = {
+    "contacts": {"secrets": [{"source": "chatwoot", "secret": SECRET}]},
+    "post": {"secrets": [{"id": "one", "secret": SECRET}]},
+    "identity": {"secret": SECRET},
+}
+NAMES = {"contacts": "contacts.secrets", "post": "post.secrets", "identity": "identity.secret"}
+
+
+@pytest.mark.parametrize("section", SECRETS)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("api_keys", [SECRET]), ("keys", [{**KEY, "hash": hash_of(SECRET)}]), ("token_keys", [TOKEN_KEY])],
+)
+def test_a_secret_is_no_key(section: str, name: str, value: Any) -> None:
+    settings = Settings.model_validate({section: SECRETS[section], "web": {name: value}})
+    (fault,) = faults_of_access(settings)
+    assert fault.startswith(f"web.{name} and {NAMES[section]} have a secret in common")
+    assert SECRET not in fault
+
+
+@pytest.mark.parametrize(("one", "other"), [("contacts", "post"), ("contacts", "identity"), ("post", "identity")])
+def test_a_secret_has_one_use(one: str, other: str) -> None:
+    (fault,) = faults_of_access(Settings.model_validate({name: SECRETS[name] for name in (one, other)}))
+    assert fault.startswith(f"{NAMES[one]} and {NAMES[other]} have a secret in common")
+
+
+def test_two_of_one_use_may_be_the_same() -> None:
+    """Two accounts at one vendor."""
+    secrets = [{"source": "chatwoot", "secret": SECRET}, {"source": "twilio", "secret": SECRET}]
+    assert list(faults_of_access(Settings.model_validate({"contacts": {"secrets": secrets}}))) == []
 
 
 def test_what_is_safe_is_not() -> None:

@@ -31,3 +31,19 @@ def test_a_proxy_that_nobody_named_makes_all_visitors_one(
 ) -> None:
     found = list(of_settings(Settings.model_validate({"web": web, "rates": rates})))
     assert [(one.name, one.state) for one in found] == [("web.trusted_proxies", "warning")] * warned
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("redis://redis:6379/0", False),
+        ("rediss://redis:6379/0", False),
+        ("rediss://redis:6379/0?ssl_cert_reqs=required", False),
+        ("rediss://redis:6379/0?ssl_cert_reqs=none", True),
+        ("rediss://redis:6379/0?ssl_check_hostname=false", True),
+        ("rediss://redis:6379/0?ssl_cert_reqs=nonsense", False),  # no such thing, which is said of Redis
+    ],
+)
+def test_tls_that_verifies_nothing_is_warned_of(url: str, warned: bool) -> None:
+    settings = Settings.model_validate({"redis": {"url": url}, "web": {"host": "127.0.0.1"}})
+    assert [(one.name, one.state) for one in of_settings(settings)] == [("redis.url", "warning")] * warned

@@ -84,6 +84,7 @@ async def test_any_record_is_accounted_for(
     for letter in setting.side_output.dead:
         assert letter.reason
         assert letter.detail
+        assert not letter.detail.startswith(f"{letter.reason}:")  # which stands apart
     assert tallies.get("tombstones", 0) == sum(value is None for _, _, value, _ in made)
 
 

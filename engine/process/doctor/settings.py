@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterable
 
+from engine.errors import BadSettings
 from engine.process.access import faults_of_access, is_loopback
 from engine.process.doctor.finding import Finding
-from engine.settings import Kafka, Settings
+from engine.settings import Kafka, Redis, Settings
+from engine.store.endpoint import endpoint
 
 
 def of_settings(settings: Settings) -> Iterable[Finding]:
@@ -14,8 +17,9 @@ def of_settings(settings: Settings) -> Iterable[Finding]:
     if settings.stream.clock == "replay":
         yield Finding("clock", "warning", "stream.clock is replay: the time is what the last replay set")
     yield from _readable_secrets(settings.kafka)
+    yield from _unverified(settings.redis)
     yield from _shared_address(settings)
-    yield from (Finding("web", "bad", fault) for fault in faults_of_access(settings.web))
+    yield from (Finding("web", "bad", fault) for fault in faults_of_access(settings))
 
 
 def _readable_secrets(kafka: Kafka) -> Iterable[Finding]:
@@ -28,6 +32,20 @@ def _readable_secrets(kafka: Kafka) -> Iterable[Finding]:
         yield Finding(
             "kafka.oauth_token_url", "warning", "begins with http://: the client's secret is sent as it is"
         )
+
+
+def _unverified(redis: Redis) -> Iterable[Finding]:
+    """TLS that a third party can take part in."""
+    try:
+        context = endpoint(redis).context
+    except BadSettings:  # found where Redis is looked at
+        return
+    if context and (context.verify_mode == ssl.CERT_NONE or not context.check_hostname):
+        yield Finding(
+            "redis.url", "warning",
+            "leaves the certificate or its name unverified, so anybody on the way can pose as Redis: leave out "
+            "what stands behind its ?, and name the authority in redis.ca_file",
+        )  # fmt: skip
 
 
 def _shared_address(settings: Settings) -> Iterable[Finding]:
