@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import redis.asyncio
 import uvloop
 from rich.console import Console
@@ -31,6 +32,7 @@ from engine.local.services import LocalServices
 from engine.rulebook.directory import load
 from engine.rulebook.model import Rulebook
 from engine.settings import Settings
+from engine.state.row_codec import as_words, write
 from engine.store.keys import RedisKeys
 from loadtest import people
 from loadtest.http_load import Load, closed_loop, connect, joined, post
@@ -177,11 +179,12 @@ async def _measure(
 
 async def fill(url: str, customers: Sequence[str]) -> None:
     """Write the rows to the store's keys."""
-    keys, rows = RedisKeys(Settings().kafka.partitions), people.rows(len(customers), wall_ms())
+    keys, made = RedisKeys(Settings().kafka.partitions), people.rows(len(customers), wall_ms())
+    rows = write(as_words(made), np.arange(len(made), dtype=np.int32))
     client = redis.asyncio.Redis.from_url(url)
     for start in range(0, len(customers), MSET_ROWS):
         some = zip(customers[start : start + MSET_ROWS], rows[start : start + MSET_ROWS], strict=True)
-        await client.mset({row_key(keys, name): row.tobytes() for name, row in some})
+        await client.mset({row_key(keys, name): bytes(row) for name, row in some})
     await client.aclose()
 
 

@@ -246,7 +246,7 @@ class _FaultRun:
         lost = doubled = 0
         for customer, sent in self._endless.sent.items():
             applied = disturbed.get(customer)
-            had = int(read([applied])["events"][0])
+            had = int(read([applied])["recent_total"][0])
             lost, doubled = lost + max(sent - had, 0), doubled + max(had - sent, 0)
         sent_once, sent_anew = await self._stage.cues(0), await self._stage.cues(1)
         recoveries = sorted(self._recoveries) or [0.0]

@@ -148,7 +148,7 @@ class DecisionBatcher:
             rows = read([view.row for _, view in pairs])
         requests = [asked.request for asked, _ in pairs]
         results = decide_many(policy, requests, rows, [view.given(now) for _, view in pairs], now)
-        last, names = rows["last_at"].tolist(), self._names(requests, now)
+        last, names = rows["life_last_at"].tolist(), self._names(requests, now)
         return [
             (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0, at))
             for (asked, _), result, name, at in zip(pairs, results, names, last, strict=True)

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.customer_id import CustomerId
+from engine.decisions.older_features import in_todays_order
 from engine.errors import BadState
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.sparse import pack_many
 from engine.validation_errors import UNREADABLE
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
+OLDER_VERSION = 1  # with the features of `older_features`
 
 
 class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,7 +66,8 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     def vector(self) -> NDArray[np.float64]:
         """The features as they were; NaN for those the catalogue has got since."""
-        return _unpack_features(self.features)
+        features = _unpack_features(self.features)
+        return in_todays_order(features) if self.version == OLDER_VERSION else features
 
 
 def pack_features(features: NDArray[np.float64]) -> list[bytes]:
@@ -105,6 +108,6 @@ def read_record(stored: bytes) -> DecisionRecord:
         record = _decode(stored)
     except UNREADABLE as fault:
         raise BadState(f"a stored decision cannot be read: {fault}") from None
-    if record.version != RECORD_VERSION:
+    if record.version not in (OLDER_VERSION, RECORD_VERSION):
         raise BadState(f"a stored decision is of version {record.version}")
     return record

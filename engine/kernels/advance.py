@@ -8,60 +8,28 @@ have ended was evaluated (timers wait for `lateness_ms` before they do).
 
 from __future__ import annotations
 
-import numpy as np
-
-from engine.kernels.cart import apply_to_cart
-from engine.kernels.contacts import apply_contact
 from engine.kernels.decode import OK
 from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
-from engine.kernels.history import remember
+from engine.kernels.groups.message_id import seen
 from engine.kernels.jit import kernel
-from engine.kernels.orders import apply_order
-from engine.kernels.provenance import apply_provenance
-from engine.kernels.recent_ids import seen
-from engine.kernels.row import VERSION
-from engine.kernels.session import apply_to_session
-from engine.kernels.windows import RINGS, counting
-from engine.kernels.wire import FIRST_CONTACT_KIND, Kind
+from engine.kernels.row import apply
+from engine.kernels.wire import FIRST_INSTRUCTION_KIND
 
 # what became of an event
 BAD, APPLIED, DUPLICATE = 0, 1, 2
-NOTED = 3  # it says something of the customer, and changes no row
-
-count_in_windows = counting(RINGS)
+NOTED = 3  # it is done beside the rows, and changes none
 
 
 @kernel
-def apply(row, event):
-    """Change `row` (one `ROW`) by `event` (one `decode.COLUMNS` record). Late events add, and reset nothing."""
-    at = event.at
-    row.version = VERSION
-    if row.first_at == 0 or at < row.first_at:
-        row.first_at = at
-    row.last_at = max(row.last_at, at)
-    row.events += 1
-    count_in_windows(row, at)
-    apply_to_session(row, event)
-    apply_provenance(row, event)
-    if event.kind == Kind.CART_ADDED or event.kind == Kind.CART_REMOVED:
-        apply_to_cart(row, event)
-    elif event.kind == Kind.ORDER_COMPLETED:
-        apply_order(row, event)
-    elif event.kind >= FIRST_CONTACT_KIND:
-        apply_contact(row, event.kind, at)
-    remember(row, event)
-
-
-@kernel
-def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
+def advance(rows, slots, events, start, data, rules, scratch, outcomes, activations):
     """Apply ``events[start:]`` in order, each to ``rows[slots[i]]``.
 
-    ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N), ``rules`` and ``scratch``
-    (`evaluate.Rules`, `evaluate.Scratch`; `engine.stream.evaluator` makes both), ``outcomes`` (uint8, N) gets BAD,
-    APPLIED, DUPLICATE or NOTED, ``activations`` (`evaluate.ACTIVATION`, M) what became active, in order. Returns
-    (next event, activations written): call again from the next event on when it is below N, which happens when
-    `activations` is full.
+    ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N) and ``data`` (uint8), which
+    these point into, ``rules`` and ``scratch`` (`evaluate.Rules`, `evaluate.Scratch`; `engine.stream.evaluator`
+    makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED, DUPLICATE or NOTED, ``activations``
+    (`evaluate.ACTIVATION`, M) what became active, in order. Returns (next event, activations written): call again
+    from the next event on when it is below N, which happens when `activations` is full.
     """
     activated = 0
     for i in range(start, events.shape[0]):
@@ -71,23 +39,23 @@ def advance(rows, slots, events, start, rules, scratch, outcomes, activations):
         outcomes[i] = BAD
         if event.status != OK:
             continue
-        if event.kind == Kind.TRAITS_SET:
+        if event.kind >= FIRST_INSTRUCTION_KIND:
             outcomes[i] = NOTED
             continue
         row = rows[slots[i]]
         if is_forgotten(row, event):  # before all else: what was deleted knows no ids either
             activated = evaluate_silence(
-                row, slots[i], row.last_at + FORGOTTEN_AFTER_MS + 1, rules, scratch, activations, activated
+                row, slots[i], row.life_last_at + FORGOTTEN_AFTER_MS + 1, rules, scratch, activations, activated
             )
             forget(rows, slots[i])
         if seen(row, event.id):
             outcomes[i] = DUPLICATE
             continue
         activated = evaluate_silence(row, slots[i], event.at, rules, scratch, activations, activated)
-        evaluated = row.last_at + np.int64(row.silence_ms)
-        apply(row, event)
+        evaluated = row.life_last_at + row.silence_ms
+        apply(row, event, scratch.row[0], data)
         # never before a moment that was evaluated: what is active since then would end, and be activated again
-        now = max(row.last_at, evaluated)
+        now = max(row.life_last_at, evaluated)
         activated = evaluate(
             row, slots[i], i, now, event.received_at, event.signed != 0, rules, scratch, activations, activated
         )

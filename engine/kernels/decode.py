@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.big_endian import big_endian
-from engine.kernels.hashing import hash64, upper
+from engine.kernels.hashing import hash64
 from engine.kernels.jit import kernel
 from engine.kernels.messagepack import LONG_ARRAY, integer, number, text
 from engine.kernels.nested import OUT_OF_BOUNDS, contact, more
@@ -82,13 +82,10 @@ COLUMNS = np.dtype(
         ("contact_queue", "u8"),
         ("contact_agent", "u8"),
         ("contact_reason", "u8"),
-        ("item", "u4"),
-        ("category", "u4"),
-        ("item_check", "u4"),
-        ("category_check", "u4"),
+        ("item", "u8"),  # 64-bit hashes, 0: none
+        ("category", "u8"),
+        ("order", "u8"),
         ("quantity", "u4"),
-        ("order", "u4"),
-        ("order_check", "u4"),
         ("thousandths", "u4"),
         ("item_start", "i4"),
         ("item_length", "i4"),
@@ -206,12 +203,10 @@ def _event(data, at, end, came_in, i, out):
     out.received_at = max(received_at, 0)
     out.came_in = came_in[i]
     out.value = value
-    item, category = hash64(data, item_start, item_length), hash64(data, category_start, category_length)
-    out.item, out.item_check = upper(item), np.uint32(item)
-    out.category, out.category_check = upper(category), np.uint32(category)
+    out.item = hash64(data, item_start, item_length)
+    out.category = hash64(data, category_start, category_length)
     out.quantity = quantity
-    order = hash64(data, order_start, order_length)
-    out.order, out.order_check = upper(order), np.uint32(order)
+    out.order = hash64(data, order_start, order_length)
     out.item_start = item_start
     out.item_length = item_length
     out.category_start = category_start

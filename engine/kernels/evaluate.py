@@ -7,13 +7,12 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.kernels.catalogue import FEATURES
-from engine.kernels.features import read, read_wanted
+from engine.kernels.features import Wanted, read, read_wanted
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
+from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import Program, match
-from engine.kernels.provenance import SIGNED, provenance_at
-from engine.kernels.row import ACTIVE
-from engine.kernels.row_limits import U4_MAX
+from engine.kernels.provenance import is_signed, provenance_at
 
 
 class TimerThresholds(NamedTuple):
@@ -31,7 +30,7 @@ class Rules(NamedTuple):
     program: Program
     codes: np.ndarray  #: uint32[I], under which rows keep them
     timers: TimerThresholds
-    wanted: np.ndarray  #: bool[FEATURES], those that program and timers name
+    wanted: Wanted  #: the features that program and timers name
 
 
 class Scratch(NamedTuple):
@@ -41,6 +40,7 @@ class Scratch(NamedTuple):
     truth: np.ndarray  #: uint64[W], of the program
     holds: np.ndarray  #: bool[I]
     active: np.ndarray  #: uint32[ACTIVE]
+    row: np.ndarray  #: ROW[1]
 
 
 #: One indicator that became active: the event's place in the batch (-1: in silence), the row, the indicator, the
@@ -101,7 +101,7 @@ def evaluate(row, slot, event, at, received_at, signed, rules, scratch, activati
     for i in range(count, row.active_count):
         row.active[i] = 0
     row.active_count = count
-    row.silence_ms = min(max(at - row.last_at, 0), U4_MAX)
+    row.silence_ms = max(at - row.life_last_at, 0)
     row.silence_due = next_due(scratch.values, at, rules.timers)
     return activated
 
@@ -123,10 +123,11 @@ def next_due(values, at, timers):
 @kernel
 def evaluate_silence(row, slot, until, rules, scratch, activations, activated):
     """Evaluate `row` at each threshold that silence crosses before `until`, and before it is forgotten."""
-    until = min(until, row.last_at + FORGOTTEN_AFTER_MS + 1)
+    until = min(until, row.life_last_at + FORGOTTEN_AFTER_MS + 1)
     while row.silence_due != 0 and row.silence_due < until:
-        signed = (row.provenance & SIGNED) != 0
-        activated = evaluate(row, slot, -1, row.silence_due, 0, signed, rules, scratch, activations, activated)
+        activated = evaluate(
+            row, slot, -1, row.silence_due, 0, is_signed(row), rules, scratch, activations, activated
+        )
     return activated
 
 

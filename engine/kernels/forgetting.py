@@ -28,7 +28,7 @@ def is_forgotten(row, event):
     moment = event.at
     if event.came_in > moment and event.came_in - moment <= FORGOTTEN_AFTER_MS:
         moment = event.came_in
-    return row.last_at != 0 and moment - row.last_at > FORGOTTEN_AFTER_MS
+    return row.life_last_at != 0 and moment - row.life_last_at > FORGOTTEN_AFTER_MS
 
 
 @kernel

@@ -8,19 +8,18 @@ from engine.kernels.jit import kernel
 
 
 @kernel
-def add_new(codes, checks, table, used, out):
-    """Put the hashes ``codes`` with their ``checks`` (both uint32, N) into `table` (uint64, a power of two long,
-    0: free), of which ``used[0]`` (int64) places are taken; `out` (int32, N) gets the places of those that were
-    new, each once. Returns how many.
+def add_new(codes, table, used, out):
+    """Put the hashes ``codes`` (uint64, N) into `table` (uint64, a power of two long, 0: free), of which
+    ``used[0]`` (int64) places are taken; `out` (int32, N) gets the places of those that were new, each once.
+    Returns how many.
 
-    Two words of one code differ in their checks, so each is new once. Code 0 is no word. A table that is three
-    quarters full is emptied first: words are written again then.
+    Code 0 is no word. A table that is three quarters full is emptied first: words are written again then.
     """
     mask, most, new = np.uint64(table.shape[0] - 1), table.shape[0] * 3 // 4, 0
     for i in range(codes.shape[0]):
         if codes[i] == 0:
             continue
-        key = np.uint64(codes[i]) << np.uint64(32) | np.uint64(checks[i])
+        key = codes[i]
         slot = key & mask
         while table[slot] != 0 and table[slot] != key:
             slot = (slot + np.uint64(1)) & mask

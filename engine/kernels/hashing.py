@@ -27,26 +27,11 @@ def hash64(data, start, length):
     return h if h != np.uint64(0) else np.uint64(1)
 
 
-@kernel
-def upper(h):
-    """The upper half of a `hash64`; never 0 but for no bytes."""
-    half = np.uint32(h >> np.uint64(32))
-    if half == np.uint32(0) and h != np.uint64(0):
-        return np.uint32(1)
-    return half
-
-
-@kernel
-def hash32(data, start, length):
-    """The `upper` half of the `hash64` of the same bytes."""
-    return upper(hash64(data, start, length))
-
-
 def word_hash(word: str) -> int:
-    """The 32-bit hash under which a row knows a category or item.
+    """The hash under which a row knows a category or item; 0 for none.
 
     >>> word_hash("tv"), word_hash("")
-    (2267575248, 0)
+    (9739161534919151965, 0)
     """
     data = word.encode()
-    return int(hash32(np.frombuffer(data, np.uint8), 0, len(data)))
+    return int(hash64(np.frombuffer(data, np.uint8), 0, len(data))) if data else 0

@@ -1,11 +1,12 @@
 """Where a row's content comes from: who named the customer, who vouches for the session, how old the cart is.
 
-Flags of one byte. 0 is the careful answer to each (a user's, nobody vouches, from before this session), so rows
-and events of before it existed need no other.
+Flags of one byte. 0 is the careful answer to each: a user's, nobody vouches, from before this session.
 """
 
 from __future__ import annotations
 
+from engine.kernels.groups.cart_contents import was_empty_since
+from engine.kernels.groups.order import newest_order
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import SESSION_GAP_MS
 
@@ -13,38 +14,31 @@ ANONYMOUS = 1  # every event named the customer by an anonymous id; once one nam
 SIGNED = 2  # who wrote the events of the session, all of them, is known; of a moment: who wrote its event
 NEW_CART = 4  # all that is in the cart was put there in the session
 
-_ALL = 0xFF
-
 
 @kernel
-def apply_provenance(row, event):
-    """Note who wrote `event` (one `decode.COLUMNS` record), which `row` and its session have counted."""
-    begun = row.session_events == 1 and event.at == row.session_started
-    if event.anonymous == 0:
-        row.provenance &= _ALL - ANONYMOUS
-    elif row.events == 1:
-        row.provenance |= ANONYMOUS
-    if event.signed == 0:
-        row.provenance &= _ALL - SIGNED
-    elif begun:
-        row.provenance |= SIGNED
-    if begun:
-        row.provenance &= _ALL - NEW_CART
-
-
-@kernel
-def date_cart(row, at, was_empty):
-    """Something was put into the cart, or taken out, at `at`."""
-    if at < row.session_started:
-        row.provenance &= _ALL - NEW_CART
-    elif was_empty:
-        row.provenance |= NEW_CART
+def is_signed(row):
+    """Whether it is known who wrote all that happened since the session began."""
+    return row.life_unsigned_at < row.session_started
 
 
 @kernel
 def provenance_at(row, now, signed):
-    """The flags of a moment: those of `row`, and whether its cause is signed. A session that is over is past."""
-    flags = row.provenance & (ANONYMOUS | NEW_CART)
-    if now - row.session_last > SESSION_GAP_MS:
-        flags &= ANONYMOUS
-    return flags | SIGNED if signed else flags
+    """The flags of `row` at a moment, and whether its cause is signed. A session that is over is past."""
+    flags = SIGNED if signed else 0
+    if row.recent_total > 0 and row.life_anonymous == row.recent_total:
+        flags |= ANONYMOUS
+    if row.session_started != 0 and now - row.session_last <= SESSION_GAP_MS and _is_new_cart(row):
+        flags |= NEW_CART
+    return flags
+
+
+@kernel
+def _is_new_cart(row):
+    """Whether the cart was changed in the session, and had nothing in it when that began, or since then. Of
+    changes that are kept as items alone nobody knows when they were: they count as old, unless nothing can be."""
+    began, ordered = row.session_started, newest_order(row)
+    if row.cart_changed < began:
+        return False
+    if max(row.cart_stated_at, ordered) >= began or row.life_first_at >= began:
+        return True
+    return was_empty_since(row, ordered, began)

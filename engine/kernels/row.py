@@ -1,106 +1,98 @@
-"""Row layout v1: the numeric state of one customer as one fixed-size little-endian record.
+"""Row layout v2: a head, and groups of fields, each of which is a module of `engine.kernels.groups`.
 
-Every time is event time in epoch milliseconds (0 = never). The record is stored in Redis as it lies in
-memory, so there is no encoding in between. Changing a field means a new ``VERSION``.
+Every time is event time in epoch milliseconds (0: never). Every group is whole words and its fields lie by falling
+width, so no byte is padding; a row of zeros is a customer never seen, but for the version. Equal states are equal
+bytes: all groups but the ids of messages and the indicators are functions of the set of a customer's events,
+within the bounds that each module states.
+
+*One join.* `join` adds one row to another: two ids of one customer, or one late event.
 """
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
-from engine.kernels.row_limits import BURST_GAP_MS as BURST_GAP_MS
-from engine.kernels.row_limits import BURST_VIEWS as BURST_VIEWS
-from engine.kernels.row_limits import ORDER_LINES_MS as ORDER_LINES_MS
-from engine.kernels.row_limits import SESSION_GAP_MS as SESSION_GAP_MS
-from engine.kernels.row_limits import SESSION_SET as SESSION_SET
-from engine.kernels.windows import RINGS
-from engine.kernels.wire import EARLIEST_S
+from engine.kernels.groups import (
+    cart,
+    category,
+    contact,
+    indicator,
+    item,
+    life,
+    message_id,
+    order,
+    recent,
+    session,
+    trait,
+    window,
+)
+from engine.kernels.jit import in_turn, kernel
+from engine.kernels.wire import Kind
 
-VERSION = 1
+VERSION = 2
 
-RING = 32  # last events kept
-RING_EPOCH_S = EARLIEST_S  # ring times are unsigned 32-bit seconds from here
-RECENT_IDS = 32  # per-customer memory of message ids: a repeat is seen within the last 32 applied events
-ACTIVE = 24  # indicators that may be active at the same time
+HEAD = [("version", "u1"), ("active_count", "u1"), ("spare", "u1", (6,))]
 
 
-def _in_whole_words(fields):
-    """The record of `fields`, filled up to words of eight bytes."""
-    spare = -np.dtype(fields).itemsize % 8
-    return np.dtype([*fields, *([("spare", "u1", (spare,))] if spare else [])], align=True)
+class Group(NamedTuple):
+    """Some fields, and what adds an event (None: another group's does) and another row's fields."""
+
+    fields: list[Any]
+    apply: Any
+    join: Any
+    reads: bool = False  # `apply` reads the batch's bytes, too
 
 
-#: Fields by falling width, so that none needs padding: every byte of a row means something, and equal
-#: states are equal bytes.
-ROW = _in_whole_words(
-    [
-        ("version", "u1"),
-        ("ring_next", "u1"),
-        ("id_next", "u1"),
-        ("session_category_count", "u1"),
-        ("session_item_count", "u1"),
-        ("active_count", "u1"),
-        ("contact_open", "u1"),
-        ("provenance", "u1"),  # flags of `engine.kernels.provenance`
-        # whole life
-        ("first_at", "i8"),
-        ("last_at", "i8"),  # largest event time seen
-        ("silence_due", "i8"),  # when a growing feature next reaches a threshold (0: none ahead)
-        # windows: number of the newest pane of each ring
-        *((ring.newest, "i8") for ring in RINGS),
-        # session
-        ("session_started", "i8"),
-        ("session_last", "i8"),
-        ("session_last_view", "i8"),
-        ("session_max_price", "f8"),
-        # cart
-        ("cart_changed", "i8"),
-        ("cart_value", "f8"),
-        # purchases
-        ("purchase_value", "f8"),
-        ("purchase_first", "i8"),
-        ("purchase_last", "i8"),
-        ("purchase_gap_mean", "f8"),  # days
-        ("purchase_gap_m2", "f8"),  # days^2, Welford's sum of squared deviations
-        # contact centre
-        ("contact_started", "i8"),
-        ("contact_previous", "i8"),
-        ("contact_ended", "i8"),
-        # deduplication: 64-bit hashes of message ids
-        ("recent_id", "u8", (RECENT_IDS,)),
-        # four bytes wide
-        ("events", "u4"),
-        ("late", "u4"),  # events older than the session they belong to
-        ("session_number", "u4"),
-        ("session_events", "u4"),
-        ("session_pages", "u4"),
-        ("session_items", "u4"),
-        ("session_pause_ms", "u4"),
-        ("cart_items", "u4"),
-        ("purchases", "u4"),
-        ("purchase_gaps", "u4"),  # gaps behind mean and m2; purchases that arrive late add none
-        ("contacts", "u4"),
-        ("purchase_order", "u4"),  # hash of the last order's id, 0 for one without
-        ("silence_ms", "u4"),  # how far beyond last_at the indicators were evaluated, in silence
-        ("session_category", "u4", (SESSION_SET,)),
-        ("session_item", "u4", (SESSION_SET,)),
-        ("active", "u4", (ACTIVE,)),  # indicators active now, by hash of their name
-        ("ring_at", "u4", (RING,)),  # seconds since RING_EPOCH_S
-        ("ring_item", "u4", (RING,)),
-        ("ring_category", "u4", (RING,)),
-        ("ring_value", "f4", (RING,)),
-        # two bytes wide
-        *((ring.field, "u2", (ring.panes,)) for ring in RINGS),
-        ("session_burst_run", "u2"),
-        ("session_bursts", "u2"),
-        ("session_reviews", "u2"),
-        ("session_searches", "u2"),
-        ("session_searches_alone", "u2"),  # searches since the last item view
-        ("session_cart_adds", "u2"),
-        ("session_category_views", "u2", (SESSION_SET,)),
-        # one byte wide
-        ("ring_kind", "u1", (RING,)),
-    ]
+#: In the order of the row. The session adds to the recent events, and keeps both in step; the cart reads orders.
+GROUPS = (
+    Group(life.FIELDS, life.apply_life, life.join_life),
+    Group(window.FIELDS, window.apply_window, window.join_window),
+    Group(recent.FIELDS, None, None),
+    Group(session.FIELDS, None, session.join_session),
+    Group(indicator.FIELDS, None, indicator.join_indicator),
+    Group(message_id.FIELDS, None, message_id.join_message_id),
+    Group(order.FIELDS, order.apply_order, order.join_order),
+    Group(cart.FIELDS, cart.apply_cart, cart.join_cart, reads=True),
+    Group(contact.FIELDS, contact.apply_contact, contact.join_contact),
+    Group(item.FIELDS, item.apply_item, item.join_item),
+    Group(category.FIELDS, category.apply_category, category.join_category),
+    Group(trait.FIELDS, trait.apply_trait, trait.join_trait, reads=True),
 )
 
+ROW = np.dtype([*HEAD, *(field for group in GROUPS for field in group.fields)])
+
 ROW_BYTES: int = ROW.itemsize
+
+_apply = in_turn(*(group.apply for group in GROUPS if group.apply and not group.reads))
+_apply_read = in_turn(*(group.apply for group in GROUPS if group.reads))
+_join = in_turn(*(group.join for group in GROUPS if group.join))
+
+
+@kernel
+def apply(row, event, other, data):
+    """Change `row` (one `ROW`) by `event` (one `decode.COLUMNS` record), wherever in time it lies; `other` is a
+    row to work with, whatever it holds, and `data` (uint8) what the event points into. What is said of a customer
+    is nothing that they did: it counts as traits alone."""
+    row.version = VERSION
+    if event.kind == Kind.TRAITS_SET:
+        trait.apply_trait(row, event, data)
+        return
+    session.apply_session(row, event, other)
+    _apply(row, event)
+    _apply_read(row, event, data)
+
+
+@kernel
+def join(into, other):
+    """Add the row `other` to `into`; it stays as it is. Indicators must be evaluated anew then, not before the
+    later moment to which those of either row were: ``life_last_at + silence_ms``."""
+    if other.recent_total > 0:
+        into.version = VERSION
+        evaluated = max(into.life_last_at + into.silence_ms, other.life_last_at + other.silence_ms)
+        _join(into, other)
+        into.silence_ms = max(evaluated - into.life_last_at, 0)
+    elif other.trait_name[0] != 0:
+        into.version = VERSION
+        trait.join_trait(into, other)

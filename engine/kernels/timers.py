@@ -18,7 +18,7 @@ def _next_activation(row, rules, scratch):
     """When silence will next activate an indicator of `row`; 0: never, or not before it is forgotten."""
     codes, due = rules.codes, row.silence_due
     while due != 0:
-        if due > row.last_at + FORGOTTEN_AFTER_MS:
+        if due > row.life_last_at + FORGOTTEN_AFTER_MS:
             return np.int64(0)
         read_wanted(row, due, rules.wanted, scratch.values)
         match(scratch.values, rules.program, scratch.truth, scratch.holds)

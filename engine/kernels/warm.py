@@ -10,70 +10,86 @@ from engine.kernels import (
     advance,
     big_endian,
     cache,
-    cart,
     chunks,
-    contacts,
     decode,
     evaluate,
     features,
+    forgetting,
     hash_set,
     hashing,
-    history,
     messagepack,
     nested,
-    orders,
     partition,
     predicates,
     provenance,
-    recent_ids,
     records,
-    session,
+    row_v1,
     sparse,
     timers,
-    windows,
+    word_sparse,
 )
 from engine.kernels import row as layout
 from engine.kernels.cache_directory import is_filled
 from engine.kernels.catalogue import FEATURES
+from engine.kernels.groups import (
+    activity,
+    cart,
+    cart_contents,
+    cart_items,
+    category,
+    contact,
+    contact_features,
+    contact_starts,
+    contact_state,
+    days,
+    indicator,
+    item,
+    life,
+    message_id,
+    order,
+    recent,
+    session,
+    session_number,
+    session_steps,
+    session_sum,
+    slots,
+    trait,
+    window,
+)
 
 _MODULES = (
-    advance,
-    big_endian,
-    cart,
-    chunks,
-    contacts,
-    decode,
-    evaluate,
-    features,
-    hash_set,
-    hashing,
-    history,
-    messagepack,
-    nested,
-    orders,
-    partition,
-    predicates,
-    provenance,
-    recent_ids,
-    records,
-    session,
-    sparse,
-    timers,
-    windows,
+    *(advance, big_endian, chunks, decode, evaluate, features, forgetting, hash_set, hashing),
+    *(
+        layout,
+        messagepack,
+        nested,
+        partition,
+        predicates,
+        provenance,
+        records,
+        row_v1,
+        sparse,
+        timers,
+        word_sparse,
+    ),
+    *(activity, cart, cart_contents, cart_items, category, contact, contact_features, contact_starts),
+    *(contact_state, days, indicator, item, life, message_id, order, recent, session, session_number),
+    *(session_steps, session_sum, slots, trait, window),
 )
 
 
 def warm_up() -> None:
     """Call each kernel with the types it is used with; what is compiled stays in the cache on disk."""
     rows = np.zeros(1, layout.ROW)
-    slots = np.zeros(1, np.int32)
+    places = np.zeros(1, np.int32)
     events = np.zeros(1, decode.COLUMNS)
     rules = _rules()
     scratch = evaluate.Scratch(
         np.zeros(FEATURES),
         np.zeros(1, np.uint64),
         np.zeros(1, np.bool_),
-        np.zeros(layout.ACTIVE, np.uint32),
+        np.zeros(indicator.ACTIVE, np.uint32),
+        np.zeros(1, layout.ROW),
     )
     activations = np.zeros(8, evaluate.ACTIVATION)
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
@@ -82,19 +98,25 @@ def warm_up() -> None:
     records.parse(data, batches, 0, data, data, fetched)
     decode.decode(data, fetched, np.zeros(1, np.int64), events)
     decode.place(data, fetched, 0, 1, events, np.zeros(1, np.bool_))
-    advance.advance(rows, slots, events, 0, rules, scratch, np.zeros(1, np.uint8), activations)
-    advance.fire(rows, slots, 0, 1, rules, scratch, activations)
-    timers.timers(rows, slots, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
-    advance.touched(slots, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
-    code = np.ones(1, np.uint32)
-    hash_set.add_new(code, code, np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
-    chunks.chunk_end(slots, 0, 1, np.zeros(1, np.int64))
+    advance.advance(rows, places, events, 0, data, rules, scratch, np.zeros(1, np.uint8), activations)
+    advance.fire(rows, places, 0, 1, rules, scratch, activations)
+    timers.timers(rows, places, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
+    advance.touched(places, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
+    hash_set.add_new(np.ones(1, np.uint64), np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
+    words = rows.view(np.uint64).reshape(1, -1)
+    ends, packed = np.zeros(1, np.int64), np.zeros(2 * words.shape[1], np.uint64)
+    word_sparse.pack_many(words, places, layout.VERSION, packed, ends)
+    chunks.chunk_end(places, 0, 1, np.zeros(1, np.int64))
     warm_up_decisions()
 
 
 def warm_up_decisions() -> None:
     """Those that decisions use, and no others: a process that only answers starts sooner."""
     rows = np.zeros(1, layout.ROW)
+    words = rows.view(np.uint64).reshape(1, -1)
+    packed, places = np.zeros(2, np.uint64), np.zeros(1, np.int32)
+    word_sparse.unpack_many(packed, np.ones(1, np.int64), layout.VERSION, words, places)
+    row_v1.upgrade_many(np.zeros(1, row_v1.OLD_ROW), rows)
     partition.partition_of(b"warm", 1)
     found = np.zeros((1, FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
@@ -116,7 +138,8 @@ def _rules() -> evaluate.Rules:
         np.zeros((1, 1), np.uint64),
     )
     thresholds = evaluate.TimerThresholds(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
-    return evaluate.Rules(program, np.zeros(1, np.uint32), thresholds, np.zeros(FEATURES, np.bool_))
+    wanted = features.wanted_of(np.zeros(FEATURES, np.bool_))
+    return evaluate.Rules(program, np.zeros(1, np.uint32), thresholds, wanted)
 
 
 def tally() -> tuple[int, int]:

@@ -113,12 +113,12 @@ def unpack(packed, start, end, version, words):
 
 
 @kernel
-def unpack_many(packed, ends, version, rows):
-    """`unpack` the stored rows that end at `ends` (int64, N) of `packed` into `rows` (uint64, N x W). Returns N,
-    or the place of the first that is none; those behind it are not read then."""
+def unpack_many(packed, ends, version, rows, slots):
+    """`unpack` the stored rows that end at `ends` (int64, N) of `packed` into ``rows[slots]`` (uint64, capacity
+    x W; int32, N). Returns N, or the place of the first that is none; those behind it are not read then."""
     start = 0
     for i in range(ends.shape[0]):
-        if not unpack(packed, start, ends[i], version, rows[i]):
+        if not unpack(packed, start, ends[i], version, rows[slots[i]]):
             return i
         start = ends[i]
     return ends.shape[0]

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 
 from engine.kernels.catalogue import INDEX
+from engine.kernels.groups import contact_features, window
 from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.explain import Clauses, Literal, clauses_of
 from engine.rulebook.model import Rulebook
 from engine.rulebook.timers import FEATURES, SESSION
 from engine.state.catalogue import BY_NAME
+
+#: They change in silence, and not by growing.
+RESTLESS = {entry.name for entry in (*window.ENTRIES, *contact_features.ENTRIES)}
 
 _NAMES = "|".join(re.escape(name) for name in sorted(BY_NAME, key=len, reverse=True))
 _BARE = re.compile(rf"(?<![\w.{{])(?:{_NAMES})(?![\w.]|:\w)")  # outside of braces
@@ -62,8 +66,8 @@ def _of_activation(clauses: Clauses, all_moments: set[float]) -> set[float] | No
     features = [FEATURES[feature] for one in literals for feature in (one.feature, one.other) if feature >= 0]
     if any(feature.grows_ms and feature.index != INDEX.idle_seconds for feature in features):
         return None
-    # windows and the hour change by themselves, and are looked at whenever any indicator's silence is over
-    restless = any(feature.name.startswith(("events.count_", "now.")) for feature in features)
+    # these change by themselves, and are looked at whenever any indicator's silence is over
+    restless = any(feature.name in RESTLESS or feature.name.startswith("now.") for feature in features)
     moments = all_moments if restless else _moments([clauses])
     if any(feature.index in SESSION for feature in features):
         moments = moments | {(SESSION_GAP_MS + 1) / 1_000}

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read_many
-from engine.kernels.row import RING, RING_EPOCH_S
+from engine.kernels.groups.recent import RECENT
+from engine.kernels.wire import EARLIEST_S
 from engine.state.catalogue import CATALOGUE
 from engine.state.row_codec import read
 
@@ -26,8 +27,8 @@ class Reading(TypedDict):
 
 
 class Moment(msgspec.Struct, frozen=True):
-    """One of the last events: when (epoch ms, to the second), `engine.events.Kind`, and the hashes under
-    which the row knows item and category (0: none)."""
+    """One of the last events: when (epoch ms; before version 2 of rows to the second), `engine.events.Kind`, and
+    the hashes under which the row knows item and category (0: none)."""
 
     at: int
     kind: int
@@ -38,7 +39,7 @@ class Moment(msgspec.Struct, frozen=True):
 
 class CustomerProfile(msgspec.Struct, frozen=True):
     """A row at a moment. ``active`` are the codes of the active indicators, ``timeline`` the last
-    events, newest first (of the same second: the later arrival). Times in epoch ms."""
+    events, newest first. Times in epoch ms."""
 
     first_at: int
     last_at: int
@@ -56,12 +57,12 @@ def profile_of(row: bytes | None, now: int) -> CustomerProfile:
     read_many(rows, np.full(1, now), vector)
     one = rows[0]
     return CustomerProfile(
-        int(one["first_at"]),
-        int(one["last_at"]),
-        int(one["events"]),
+        int(one["life_first_at"]),
+        int(one["life_last_at"]),
+        int(one["recent_total"]),
         _readings(vector[0]),
         frozenset(one["active"][: one["active_count"]].tolist()),
-        tuple(sorted(_timeline(one), key=lambda moment: -moment.at)),
+        tuple(_timeline(one)),
     )
 
 
@@ -83,16 +84,14 @@ def _known(value: float) -> float | None:
 
 
 def _timeline(row: np.void) -> Iterator[Moment]:
-    """From the newest arrival backwards; events may arrive late."""
-    newest = int(row["ring_next"]) - 1
-    for back in range(RING):
-        i = (newest - back) % RING
-        if row["ring_at"][i] == 0:
-            return
+    """From the newest event backwards: number n, in order of time, lies at place n % `RECENT`."""
+    total = int(row["recent_total"])
+    for number in range(total - 1, max(total - RECENT, 0) - 1, -1):
+        i = number % RECENT
         yield Moment(
-            (RING_EPOCH_S + int(row["ring_at"][i])) * 1_000,
-            int(row["ring_kind"][i]),
-            int(row["ring_item"][i]),
-            int(row["ring_category"][i]),
-            round(float(row["ring_value"][i]), 2),
+            (EARLIEST_S + int(row["recent_s"][i])) * 1_000 + int(row["recent_ms"][i]),
+            int(row["recent_kind"][i]),
+            int(row["recent_item"][i]),
+            int(row["recent_category"][i]),
+            (int(row["recent_value_high"][i]) << 32 | int(row["recent_value"][i])) / 100,
         )

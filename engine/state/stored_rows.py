@@ -1,7 +1,6 @@
-"""The two forms in which rows are stored: as they lie in memory, and word-sparse.
+"""The two forms in which rows were and are stored: as they lie in memory, and word-sparse.
 
-Each reads stored rows into words of memory (uint64, N x W) and writes such words; `engine.state.row_codec` says
-which version has which form.
+`engine.state.row_codec` says which version has which form.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadState
+from engine.kernels.row_v1 import OLD_ROW, OLD_VERSION, upgrade_many
 from engine.kernels.word_sparse import HEAD_BITS, head_words, pack_many, unpack_many
 
 WORD = 8  # bytes
@@ -21,28 +21,14 @@ WORD = 8  # bytes
 _PAST_THE_LAST = bytes(WORD)  # `unpack_many` looks one word ahead
 
 
-class Flat(msgspec.Struct, frozen=True):
-    """Rows of `words` words, stored as they lie in memory, whose first byte is the `version`."""
-
-    version: int
-    words: int
-
-    def read(self, stored: Sequence[bytes]) -> NDArray[np.uint64]:
-        """The words (N x `words`) of `stored` rows. Raises `BadState` for one of another size."""
-        size = WORD * self.words
-        for row in stored:
-            if len(row) != size:
-                raise BadState(f"a stored row of version {self.version} has {len(row)} bytes, not {size}")
-        # a bytearray, because kernels are compiled for arrays that can be written
-        return np.frombuffer(bytearray().join(stored), np.uint64).reshape(len(stored), self.words)
-
-    def write(self, rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryview]:
-        """The rows in `slots` of `rows` (words), copied once."""
-        if not len(slots):
-            return []
-        # as words 0.06 µs a row, where copying the same bytes as records took 0.97
-        block = rows.take(slots, axis=0).data.cast("B")
-        return [block[start : start + WORD * self.words] for start in range(0, len(block), WORD * self.words)]
+def read_older(stored: Sequence[bytes], rows: NDArray[np.void]) -> None:
+    """Fill `rows` (blank `ROW`, N) by `stored` rows of version 1, which were stored as they lay in memory. Raises
+    `BadState` for one of another size."""
+    for row in stored:
+        if len(row) != OLD_ROW.itemsize:
+            raise BadState(f"a stored row of version {OLD_VERSION} has {len(row)} bytes, not {OLD_ROW.itemsize}")
+    # a bytearray, because kernels are compiled for arrays that can be written
+    upgrade_many(np.frombuffer(bytearray().join(stored), OLD_ROW), rows)
 
 
 class WordSparse(msgspec.Struct, frozen=True):
@@ -55,18 +41,17 @@ class WordSparse(msgspec.Struct, frozen=True):
     version: int
     words: int
 
-    def read(self, stored: Sequence[bytes]) -> NDArray[np.uint64]:
-        """The words (N x `words`) of `stored` rows. Raises `BadState` if one is damaged, or has more words."""
+    def read(self, stored: Sequence[bytes], rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> None:
+        """Write the `stored` rows (N) over ``rows[slots]`` (words). Raises `BadState` if one is damaged, or has
+        more words: what those slots hold means nothing then."""
         for row in stored:
             if len(row) % WORD:
                 raise self._refused(row)
         packed = np.frombuffer(bytearray().join([*stored, _PAST_THE_LAST]), np.uint64)
         ends = np.cumsum([len(row) // WORD for row in stored], dtype=np.int64)
-        rows = np.empty((len(stored), self.words), np.uint64)
-        read = unpack_many(packed, ends, self.version, rows)
+        read = unpack_many(packed, ends, self.version, rows, slots)
         if read < len(stored):
             raise self._refused(stored[read])
-        return rows
 
     def write(self, rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryview]:
         """The rows in `slots` of `rows` (words), each as long as it needs."""

@@ -111,7 +111,7 @@ class LeftoverCommands(Commands):
     async def _row_times(self, key: bytes) -> Sequence[int]:
         row = await self._connection.call(pack(("GET", key)))
         try:
-            return [] if row is None else [int(read_rows([row])["first_at"][0])]
+            return [] if row is None else [int(read_rows([row])["life_first_at"][0])]
         except BadState:
             return [0]
 

@@ -46,9 +46,8 @@ class NameDictionary:
 
     def _new(self, batch: DecodedBatch, name: str) -> list[tuple[int, str]]:
         codes = np.ascontiguousarray(batch.events[name])
-        checks = np.ascontiguousarray(batch.events[f"{name}_check"])
         places = np.empty(len(codes), np.int32)
-        events = batch.events[places[: add_new(codes, checks, self._known, self._used, places)]]
+        events = batch.events[places[: add_new(codes, self._known, self._used, places)]]
         starts, lengths = events[f"{name}_start"], np.minimum(events[f"{name}_length"], _MOST_BYTES)
         words = (batch.data[start : start + size] for start, size in zip(starts.tolist(), lengths, strict=True))
         return [

@@ -8,12 +8,15 @@ from numpy.typing import NDArray
 from engine.kernels import advance as kernels
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.evaluate import ACTIVATION, Rules, Scratch, TimerThresholds
+from engine.kernels.features import wanted_of
+from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.predicates import Program
-from engine.kernels.row import ACTIVE
+from engine.kernels.row import ROW
 from engine.kernels.timers import timers
 from engine.rulebook.model import Rulebook
 
 LEAST_ACTIVATIONS = 1024
+NO_DATA = b"\0"  # an array of no bytes cannot be made of them
 
 
 def named_features(program: Program, thresholds: TimerThresholds) -> NDArray[np.bool_]:
@@ -32,12 +35,13 @@ class IndicatorEvaluator:
         program = rulebook.program.head(indicators)
         self.rulebook = rulebook
         thresholds = rulebook.timer_thresholds
-        self._rules = Rules(program, rulebook.codes, thresholds, named_features(program, thresholds))
+        self._rules = Rules(program, rulebook.codes, thresholds, wanted_of(named_features(program, thresholds)))
         self._scratch = Scratch(
             np.zeros(FEATURES),
             np.zeros(program.required.shape[1], np.uint64),
             np.zeros(indicators, np.bool_),
             np.zeros(ACTIVE, np.uint32),
+            np.zeros(1, ROW),
         )
         most_at_once = indicators * (len(thresholds.feature) + 1)
         self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * most_at_once), ACTIVATION)
@@ -48,15 +52,17 @@ class IndicatorEvaluator:
         return self._activations[:0]
 
     def advance(
-        self, rows: NDArray[np.void], slots: NDArray[np.int32], events: NDArray[np.void]
+        self, rows: NDArray[np.void], slots: NDArray[np.int32], events: NDArray[np.void], data: bytes = b""
     ) -> tuple[NDArray[np.uint8], NDArray[np.void]]:
-        """Apply `events` to ``rows[slots]``; returns what became of each, and what became active, in order."""
+        """Apply `events`, which point into `data`, to ``rows[slots]``; returns what became of each, and what
+        became active, in order."""
+        read = np.frombuffer(data or NO_DATA, np.uint8)
         outcomes = np.zeros(len(events), np.uint8)
         parts: list[NDArray[np.void]] = []
         start = 0
         while True:
             start, activated = kernels.advance(
-                rows, slots, events, start, self._rules, self._scratch, outcomes, self._activations
+                rows, slots, events, start, read, self._rules, self._scratch, outcomes, self._activations
             )
             if start == len(events) and not parts:
                 return outcomes, self._activations[:activated].copy()

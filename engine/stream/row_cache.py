@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.advance import touched
 from engine.kernels.row import ROW
-from engine.state.row_codec import BLANK, as_words, read, write
+from engine.state.row_codec import BLANK, as_words, read_into, write
 
 FIRST_CAPACITY = 1024
 GROWTH = 4  # times the capacity
@@ -53,20 +53,15 @@ class RowCache:
     def place(self, customers: Sequence[bytes], stored: Sequence[bytes | None]) -> None:
         """Add rows as read from the store (None: a customer never seen).
 
-        Raises `BadState`, and changes nothing, where one of them cannot be read.
+        Raises `BadState`, and adds none, where one of them cannot be read.
         """
-        known = [place for place, data in enumerate(stored) if data is not None]
-        found = as_words(read([stored[place] for place in known]))
         self._make_room(len(customers))
-        slots = self._taken(customers)
+        slots = self._next_slots(len(customers))
+        read_into(stored, self._words, slots)
+        self._take(customers, slots)
         self._used[slots] = self._tick
-        self._unseen[slots] = True
+        self._unseen[slots] = [data is None for data in stored]
         self.timers[slots] = 0
-        if len(known) < len(customers):
-            self._words[slots] = BLANK
-        if known:
-            self._words[slots[known]] = found
-            self._unseen[slots[known]] = False
 
     def forget(self, customer: bytes) -> None:
         """The customer is one never seen, if there is a row here."""
@@ -78,7 +73,7 @@ class RowCache:
     def newest_at(self, customer: bytes) -> int:
         """When the newest event of the customer's row happened (epoch ms); 0: none is here."""
         slot = self._slots.get(customer)
-        return 0 if slot is None else int(self.rows["last_at"][slot])
+        return 0 if slot is None else int(self.rows["life_last_at"][slot])
 
     def customers(self, slots: NDArray[np.int32]) -> list[bytes]:
         """The customers whose rows are in `slots`."""
@@ -102,17 +97,19 @@ class RowCache:
             self._unseen[slots] = False
         return new
 
-    def _taken(self, customers: Sequence[bytes]) -> NDArray[np.int32]:
-        """Slots for `customers`: empty ones first."""
+    def _next_slots(self, count: int) -> NDArray[np.int32]:
+        """Slots that nobody has: empty ones first."""
+        reused, first = self._free[:count], len(self._customers)
+        return np.array([*reused, *range(first, first + count - len(reused))], np.int32)
+
+    def _take(self, customers: Sequence[bytes], slots: NDArray[np.int32]) -> None:
+        """Give `customers` the `_next_slots`."""
         reused = self._free[: len(customers)]
         del self._free[: len(customers)]
         for slot, customer in zip(reused, customers, strict=False):
             self._customers[slot] = customer
-        first = len(self._customers)
         self._customers += customers[len(reused) :]
-        slots = [*reused, *range(first, len(self._customers))]
-        self._slots.update(zip(customers, slots, strict=True))
-        return np.array(slots, np.int32)
+        self._slots.update(zip(customers, slots.tolist(), strict=True))
 
     def _make_room(self, wanted: int) -> None:
         if len(self) + wanted > self.limit:

@@ -67,7 +67,7 @@ class Sweep:
             return
         try:
             stored = await self._store.read(state.partition, customers)
-            newest = read(stored)["last_at"].tolist()
+            newest = read(stored)["life_last_at"].tolist()
         except Unavailable:
             state.failed = True
             return
@@ -76,7 +76,7 @@ class Sweep:
         idle = [
             customer
             for customer, row, at in zip(customers, stored, newest, strict=True)
-            if row is not None and at < before
+            if row is not None and 0 < at < before  # of traits alone nobody knows how old they are
         ]
         await state.room()
         if idle and state.live:

@@ -206,7 +206,9 @@ class Worker:
             counts["erased"] = self._erasures.keep_out(state, batch, start, stop)
             stated = self._erasures.consents(state, stated)
             events, traits = batch.events[start:stop], traits_in(batch, start, stop)
-            commit = self._chunk(state, slots[start:stop], events, counts, end, fields, stated, found, traits)
+            commit = self._chunk(
+                state, slots[start:stop], events, batch.data, counts, end, fields, stated, found, traits
+            )
             for one in found:
                 self._erasures.done(state, one)
             if mail or held.holds(state):
@@ -228,6 +230,7 @@ class Worker:
         state: PartitionState,
         slots: NDArray[np.int32],
         events: NDArray[np.void],
+        data: bytes,
         tallies: dict[str, int],
         end: int,
         post: Mapping[str, str],
@@ -238,7 +241,7 @@ class Worker:
         """Run the kernels over the events of one commit."""
         evaluator, policy = self._in_use.get()
         rows, began = state.cache.rows, time.perf_counter()
-        outcomes, activations = evaluator.advance(rows, slots, events)
+        outcomes, activations = evaluator.advance(rows, slots, events, data)
         touched = state.cache.touched(slots, outcomes)
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
         applied = (outcomes == APPLIED) | (outcomes == NOTED)

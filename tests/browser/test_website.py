@@ -118,7 +118,7 @@ async def test_the_snippet_tells_listens_and_comes_back(
     )
     assert [message.customer for message in process.log.messages] == [visitor]
 
-    await process.know(visitor, events=1, last_at=process.clock.now)
+    await process.know(visitor, recent_total=1, life_last_at=process.clock.now)
     question = {"customerId": visitor, "channel": "web"}
     decision = (await api.post("/v1/decisions", json=question, headers={"x-api-key": ADMIN})).json()
     offer = decision["offers"][0]["offerId"]
@@ -155,7 +155,7 @@ async def test_an_event_source_shows_a_ticket_and_can_show_it_once(
 async def test_a_page_asks_for_its_own_visitors_offers_where_its_origin_is_allowed(
     process: Process, api: httpx.AsyncClient, page: Page, folder: Path
 ) -> None:
-    await process.know("ann", events=1, last_at=process.clock.now)
+    await process.know("ann", recent_total=1, life_last_at=process.clock.now)
     asked = [str(api.base_url).rstrip("/"), visitor_token()]
     assert await page.evaluate(DECIDE, asked) == ["newsletter"]
     with serving_files(folder) as stranger:

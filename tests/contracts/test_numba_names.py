@@ -72,8 +72,7 @@ def test_the_options_exist() -> None:
 
 
 def test_a_kernel_is_kept_and_a_function_of_elsewhere_is_not() -> None:
-    code = np.ones(1, np.uint32)
-    add_new(code, code, np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
+    add_new(np.ones(1, np.uint64), np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
     assert isinstance(add_new._cache, KernelCache)  # type: ignore[attr-defined]
     assert not isinstance(kernel(_elsewhere)._cache, KernelCache)  # type: ignore[attr-defined]
     assert Path(cache.__file__).parent == cache.FOLDER

@@ -46,10 +46,10 @@ def rows(*customers: dict[str, Any]) -> NDArray[np.void]:
     """Rows with the fields given, in a session that goes on at `NOW`."""
     made = blank(len(customers))
     for row, fields in zip(made, customers, strict=True):
-        row["session_started"] = row["session_last"] = row["last_at"] = NOW - 1_000
+        row["session_started"] = row["session_last"] = row["life_last_at"] = NOW - 1_000
         for name, value in fields.items():
             row[name] = value
     return made
 
 
-BUSY: dict[str, Any] = {"session_bursts": 3, "cart_items": 2, "cart_value": 80.0}
+BUSY: dict[str, Any] = {"session_bursts": 3, "cart_pieces": 2, "cart_value": 8_000}

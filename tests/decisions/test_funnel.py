@@ -25,10 +25,10 @@ Row = Mapping[str, float]
 #: The conditions of `SHOP`, by hand.
 HOLDS: dict[str, Callable[[Row], bool]] = {
     "chat": lambda row: row["session_bursts"] >= 2,
-    "cart-help": lambda row: row["cart_items"] > 0 and row["cart_value"] > 50,
+    "cart-help": lambda row: row["cart_pieces"] > 0 and row["cart_value"] > 5_000,
     "newsletter": lambda row: True,
-    "guide": lambda row: row["session_bursts"] >= 2 or row["cart_items"] > 0,
-    "vip-call": lambda row: row["purchases"] >= 5,
+    "guide": lambda row: row["session_bursts"] >= 2 or row["cart_pieces"] > 0,
+    "vip-call": lambda row: row["order_before_count"] >= 5,
 }
 
 
@@ -54,9 +54,9 @@ ids = st.sampled_from([offer.id for offer in BOOK.offers])
 customers = st.fixed_dictionaries(
     {
         "session_bursts": st.integers(0, 4),
-        "cart_items": st.integers(0, 2),
-        "cart_value": st.sampled_from([0.0, 50.0, 50.01, 200.0]),
-        "purchases": st.integers(3, 6),
+        "cart_pieces": st.integers(0, 2),
+        "cart_value": st.sampled_from([0, 5_000, 5_001, 20_000]),
+        "order_before_count": st.integers(3, 6),
     }
 )
 requests = st.builds(

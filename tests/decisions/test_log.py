@@ -29,7 +29,7 @@ REQUESTS = [
 @pytest.mark.parametrize("request_", REQUESTS)
 def test_a_logged_decision_has_the_numbers_and_reasons_of_its_answer(request_: DecisionRequest) -> None:
     """With a cap that is reached and an offer whose rule does not hold."""
-    found = ranked(request_, FULL, cart_items=0)
+    found = ranked(request_, FULL, cart_pieces=0)
     live = answer(request_, found, "3-id", 0, "€")
     record = record_of(found, ADA, found.given, found.survivors.capped, request_.placements)
     logged = recall("3-id", read_record(encode_record(record)), BOOK)
@@ -45,7 +45,7 @@ def test_a_logged_decision_has_the_numbers_and_reasons_of_its_answer(request_: D
 
 def test_after_a_refusal_every_other_offer_keeps_its_reason() -> None:
     request = DecisionRequest("web", ADA, limit=1, explain=True)
-    decision = PendingDecision(request, ranked(request, cart_items=0), "3-id", 0)
+    decision = PendingDecision(request, ranked(request, cart_pieces=0), "3-id", 0)
     assert decision.refused([Taking.CAPPED])
     found = decision.answer("€")
     assert [offer.offer_id for offer in found.offers] == ["guide"]

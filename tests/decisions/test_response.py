@@ -14,6 +14,7 @@ from engine.decisions.funnel.run import decide_many
 from engine.decisions.funnel.stages import History
 from engine.decisions.funnel.survivors import drop_counts
 from engine.decisions.log import recall, record_of
+from engine.decisions.older_features import NAMES
 from engine.decisions.policy import make_policy
 from engine.decisions.record import DecisionRecord, encode_record, pack_features, read_record
 from engine.decisions.request import Answer, DecisionRequest, encode
@@ -24,6 +25,7 @@ from engine.events import Reason
 from engine.kernels.catalogue import FEATURES
 from engine.ports.decision_store import Taking
 from engine.rulebook.directory import compile_texts
+from engine.state.catalogue import BY_NAME
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
 
 BOOK = shop()
@@ -64,7 +66,7 @@ def test_offers_carry_the_customers_own_numbers_and_the_parts_of_their_priority(
 
 
 def test_every_other_offer_has_its_reason() -> None:
-    found = answered(DecisionRequest("web", customer_id("ada"), limit=1, explain=True), FULL, cart_items=0)
+    found = answered(DecisionRequest("web", customer_id("ada"), limit=1, explain=True), FULL, cart_pieces=0)
     assert [offer.offer_id for offer in found.offers] == ["guide"]
     reasons = {one.offer_id: (f"{one.stage}.{one.code}", one.detail) for one in found.suppressed}
     assert reasons == {
@@ -84,12 +86,12 @@ def test_each_offer_is_given_or_suppressed_once(
     channel: str, limit: int, bursts: int, items: int, full: bool
 ) -> None:
     request = DecisionRequest(channel, customer_id("ada"), limit=limit, explain=True)
-    found = answered(request, FULL if full else None, session_bursts=bursts, cart_items=items)
+    found = answered(request, FULL if full else None, session_bursts=bursts, cart_pieces=items)
     names = [offer.offer_id for offer in found.offers] + [one.offer_id for one in found.suppressed]
     assert sorted(names) == sorted(offer.id for offer in BOOK.offers)
     assert len(found.offers) <= limit
     assert all(Reason(f"{one.stage}.{one.code}") and one.detail for one in found.suppressed)
-    result = ranked(request, FULL if full else None, session_bursts=bursts, cart_items=items)
+    result = ranked(request, FULL if full else None, session_bursts=bursts, cart_pieces=items)
     counted = drop_counts([result.survivors], len(BOOK.offers))
     reasons = [Reason(f"{one.stage}.{one.code}") for one in found.suppressed]
     assert counted == {reason: reasons.count(reason) for reason in counted}
@@ -171,8 +173,19 @@ def test_features_the_catalogue_got_since_have_no_value() -> None:
     assert len(record.vector()) == FEATURES
 
 
+def test_a_record_of_the_release_before_has_its_features_in_todays_places() -> None:
+    values = np.arange(1.0, len(NAMES) + 1)
+    packed = pack_features(values.reshape(1, -1))[0]
+    record = msgspec.structs.replace(
+        noted(ranked(DecisionRequest("web", customer_id("a")))), version=1, features=packed
+    )
+    vector = read_record(encode_record(record)).vector()
+    assert {name: vector[BY_NAME[name].index] for name in NAMES} == dict(zip(NAMES, values, strict=True))
+    assert np.isnan(vector).sum() == FEATURES - len(NAMES)
+
+
 @pytest.mark.parametrize(
-    "stored", [b"", b"\x90", b"junk", msgspec.msgpack.encode([2, "a", "b", 0, "r", [], [], b""])]
+    "stored", [b"", b"\x90", b"junk", msgspec.msgpack.encode([3, "a", "b", 0, "r", [], [], b""])]
 )
 def test_a_record_of_a_stranger_is_refused(stored: bytes) -> None:
     with pytest.raises(BadState):

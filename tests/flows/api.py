@@ -43,6 +43,7 @@ from engine.web.server.app import Api, build_app
 from engine.web.server.uvicorn_server import configured
 from engine.web.services import Services
 from tests.patience import PATIENCE_S
+from tests.state.stored import stored
 
 NOW = 1_700_000_000_000
 PARTITIONS = 4
@@ -195,7 +196,7 @@ class Process:
         rows = blank(1)
         for name, value in fields.items():
             rows[name] = value
-        await self._commit(customer, {customer.encode(): rows.tobytes()}, ())
+        await self._commit(customer, {customer.encode(): stored(rows)[0]}, ())
 
     async def cue(self, customer: str, say: str = "Hi", **fields: Any) -> Cue:
         """Let a cue be written for `customer`."""

@@ -200,7 +200,7 @@ async def test_the_demo_opens_everything_to_its_own_browser_and_under_its_own_na
 
 
 async def test_every_read_is_audited(process: Process) -> None:
-    await process.know("ann", events=3)
+    await process.know("ann", recent_total=3)
     async with calling(process) as api:
         reader = {"x-api-key": ADMIN}
         made = await api.post("/v1/decisions", json={"customerId": "ann", "channel": "web"}, headers=reader)

@@ -28,6 +28,7 @@ from engine.store.redis import RedisStore
 from tests.decisions.builders import BUSY, NOW, SHOP, rows, shop
 from tests.patience import PATIENCE_S
 from tests.services import Valkey
+from tests.state.stored import stored
 
 PARTITIONS = 4
 SETTINGS = Settings(kafka=Kafka(partitions=PARTITIONS), web=Web(deadline_ms=5_000))
@@ -145,7 +146,7 @@ def ids(answer: Answer) -> list[str]:
     return [offer.offer_id for offer in answer.offers]
 
 
-BUSY_ROW = rows(BUSY)[0].tobytes()
+BUSY_ROW = stored(rows(BUSY))[0]
 
 
 async def test_a_customer_gets_offers_and_a_stranger_an_ordinary_answer(store: Store) -> None:

@@ -67,7 +67,7 @@ class Served:
 async def serving_known() -> AsyncIterator[Served]:
     """The API over the store in memory, which knows a customer."""
     process = guarded()
-    await process.know(KNOWN, events=3, last_at=process.clock.now, session_bursts=3)
+    await process.know(KNOWN, recent_total=3, life_last_at=process.clock.now, session_bursts=3)
     await process.cue(KNOWN)
     async with serving(process) as api:
         asked = {"customerId": KNOWN, "channel": "web", "explain": True}

@@ -161,7 +161,7 @@ class Asking:
 @pytest.mark.usefixtures("quick")
 async def test_a_hundred_reloads_while_decisions_run(tmp_path: Path) -> None:
     async with followed(tmp_path) as deployed, serving(deployed.process) as client:
-        await deployed.process.know("ann", events=1)
+        await deployed.process.know("ann", recent_total=1)
         asking = Asking(client)
         async with asyncio.TaskGroup() as group:
             for _ in range(ASKING):

@@ -39,6 +39,7 @@ from tests.kernels.values import decoded
 from tests.patience import PATIENCE_S
 from tests.processes import redis_command
 from tests.services import Broker, Valkey
+from tests.state.stored import stored
 
 RULES = Path(__file__).parent.parent.parent / "rules"
 START = 1_700_000_000_000
@@ -214,8 +215,8 @@ def expected(messages: Sequence[Message]) -> dict[str, bytes]:
 
 def _row(evaluator: IndicatorEvaluator, values: list[bytes]) -> bytes:
     events, rows = decoded(values, 2**50), np.zeros(1, ROW)
-    evaluator.advance(rows, np.zeros(len(values), np.int32), events)
-    return rows.tobytes()
+    evaluator.advance(rows, np.zeros(len(values), np.int32), events, b"".join(values))
+    return stored(rows)[0]
 
 
 async def send(deployment: Deployment, messages: Sequence[Message], size: int = 100) -> None:

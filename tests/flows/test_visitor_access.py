@@ -96,7 +96,7 @@ async def test_a_visitor_asks_for_itself_on_its_channels_and_not_why_not(api: ht
 async def test_a_visitor_is_given_the_offers_that_an_agent_would_see_without_what_they_are_worth(
     process: Process, api: httpx.AsyncClient
 ) -> None:
-    await process.know("ann", last_at=process.clock.now, events=1)
+    await process.know("ann", life_last_at=process.clock.now, recent_total=1)
     asked = {"customerId": "ann", "channel": "web", "peek": True}
     known, told = [
         (await api.post("/v1/decisions", json=asked, headers={"authorization": f"Bearer {shown}"})).json()
@@ -110,7 +110,7 @@ async def test_a_visitor_is_given_the_offers_that_an_agent_would_see_without_wha
 
 
 async def test_a_visitor_reports_on_what_it_was_given_alone(process: Process, api: httpx.AsyncClient) -> None:
-    await process.know("ann", last_at=process.clock.now, events=1)
+    await process.know("ann", life_last_at=process.clock.now, recent_total=1)
     for channel, reported in (("web", [202, 404]), ("agent", [403, 404])):
         asked = {"customerId": "ann", "channel": channel, "explain": True}
         decision = (await api.post("/v1/decisions", json=asked, headers={"x-api-key": ADMIN})).json()

@@ -20,13 +20,13 @@ from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import CHANNELS, Kind, Outcome, OutcomeName
 from engine.kernels.hashing import word_hash
-from engine.kernels.row import RING_EPOCH_S
+from engine.kernels.wire import EARLIEST_S
 from engine.web.api.customers import Customer
 from engine.web.api.health import build_health_app
 from tests.flows.api import AGENT, API, NOW, WRITE, WRITER, Process, calling, frames, serving, settings
 from tests.patience import PATIENCE_S
 
-SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "events": 9}
+SESSION = {"session_started": NOW - 60_000, "session_last": NOW - 1_000, "session_bursts": 3, "recent_total": 9}
 ROUTES = [
     ("POST", "/v1/decisions"),
     ("GET", "/v1/decisions/1-1-1"),
@@ -257,9 +257,8 @@ async def test_what_a_service_said_that_is_away_is_for_the_log(
 
 async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncClient) -> None:
     (indicator,) = process.rulebook.indicators
-    ring = np.zeros((1, 32))
-    at, kinds, categories = ring.copy(), ring.copy(), ring.copy()
-    at[0, :2] = NOW // 1000 - RING_EPOCH_S - 20, NOW // 1000 - RING_EPOCH_S - 10
+    seconds, kinds, categories = (np.zeros((1, 32), np.uint64) for _ in range(3))
+    seconds[0, :2] = NOW // 1000 - EARLIEST_S - 20, NOW // 1000 - EARLIEST_S - 10
     kinds[0, :2] = Kind.PAGE_VIEWED, Kind.ITEM_VIEWED
     categories[0, 1] = word_hash("spielwaren/käse")
     active = np.zeros((1, 24))
@@ -267,14 +266,13 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
     await process.store.name([(word_hash("spielwaren/käse"), "spielwaren/käse")])
     await process.know(
         "josé/1",
-        last_at=NOW - 10_000,
+        life_last_at=NOW - 10_000,
         active=active,
         active_count=2,
-        ring_at=at,
-        ring_kind=kinds,
-        ring_category=categories,
-        ring_next=2,
-        **SESSION,
+        recent_s=seconds,
+        recent_kind=kinds,
+        recent_category=categories,
+        **SESSION | {"recent_total": 2, "session_last": NOW - 10_000},
     )
     answer = await api.get("/v1/customers/jos%C3%A9%2F1")
     body = msgspec.json.decode(answer.content, type=Customer)  # as it is documented
@@ -285,7 +283,7 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
     assert body["features"]["idle.seconds"] == {
         "value": 10.0,
         "unit": "s",
-        "meaning": "time since the customer's last event",
+        "meaning": "time since the customer's last activity on a client",
     }
     assert body["features"]["purchases.days_since"]["value"] is None
     assert body["indicators"] == [{"name": "bursty_session", "description": "moves fast and comes back"}]
@@ -572,6 +570,6 @@ async def test_the_pulse_tells_of_events_that_nobody_reads(monkeypatch: pytest.M
         async with asyncio.timeout(PATIENCE_S):
             while not await anext(pulses):  # no worker runs here
                 pass
-            await process.know("ann", events=1)
+            await process.know("ann", recent_total=1)
             while await anext(pulses):
                 pass

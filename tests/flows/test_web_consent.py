@@ -43,7 +43,7 @@ async def offers(api: httpx.AsyncClient) -> list[str]:
 
 async def test_what_is_revoked_is_not_in_the_next_decision() -> None:
     made = process()
-    await made.know("ann", events=1, last_at=NOW)
+    await made.know("ann", recent_total=1, life_last_at=NOW)
     async with serving(made) as api:
         assert await offers(api) == ["sale", "help"]
         answer = await put(api, {"channel": "email", "state": "revoked", "at": NOW - 5})

@@ -39,7 +39,7 @@ async def test_without_kafka_there_is_no_receipt() -> None:
 
 async def test_an_export_has_all_that_is_held() -> None:
     made = guarded()
-    await made.know("ann", events=3, last_at=NOW - 5, session_bursts=3)
+    await made.know("ann", recent_total=3, life_last_at=NOW - 5, session_bursts=3)
     cue = await made.cue("ann")
     async with serving(made) as api:
         question = {"customerId": "ann", "channel": "web", "deadlineMs": 2_000}

@@ -43,7 +43,7 @@ async def test_nobody_has_a_page_a_stream_or_a_decision(
 
 async def test_an_outcome_of_a_decision_for_nobody_is_refused(process: Process, api: httpx.AsyncClient) -> None:
     """One that was made before the word stood in the settings."""
-    await process.know("kiosk", events=3)
+    await process.know("kiosk", recent_total=3)
     earlier = Process(process.settings, store=process.store)
     async with calling(earlier) as client:
         question = {"customerId": "kiosk", "channel": "web"}

@@ -37,6 +37,7 @@ class Happening:
     signed: int = 0
     anonymous: int = 0
     came_in: int = 0
+    contact: int = 0
 
 
 def rulebook(**indicators: str) -> Rulebook:
@@ -52,7 +53,7 @@ def columns(events: Sequence[Happening]) -> NDArray[np.void]:
         got["at"], got["kind"], got["id"] = event.at, event.kind, event.id
         got["item"], got["category"] = event.item, event.category
         got["value"], got["quantity"], got["order"] = event.value, event.quantity, event.order
-        got["signed"], got["anonymous"] = event.signed, event.anonymous
+        got["signed"], got["anonymous"], got["contact"] = event.signed, event.anonymous, event.contact
         got["came_in"] = event.came_in or event.at
     return out
 

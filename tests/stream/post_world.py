@@ -12,14 +12,13 @@ from itertools import count
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from engine.clock import EngineClock
 from engine.decisions.policy import make_policy
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
+from engine.kernels.groups.message_id import IDS
 from engine.kernels.partition import partition_of
-from engine.kernels.row import RECENT_IDS, ROW
 from engine.meter import PrometheusMeter
 from engine.ports.clock import ClockAnchor
 from engine.ports.kafka import DeadLetter, Mail
@@ -28,6 +27,7 @@ from engine.ports.stream_store import Commit
 from engine.post.seal import SIGNATURE_HEADER, Seal
 from engine.settings import Stream
 from engine.sources.registry import sources
+from engine.state.row_codec import read
 from engine.store.memory import MemoryStore
 from engine.stream.post_office import PostOffice
 from engine.stream.worker import Worker
@@ -107,7 +107,7 @@ class World:
 
     def fill(self, customer: bytes) -> None:
         """As many events as push all earlier ids out of the row."""
-        for _ in range(RECENT_IDS + 1):
+        for _ in range(IDS + 1):
             self.event(customer, partition_of(customer, PARTITIONS))
 
     # workers
@@ -240,7 +240,7 @@ class World:
     async def wrong(self) -> dict[bytes, int]:
         """By how many events each customer's row has too many (above 0) or too few."""
         rows = await self.rows()
-        events = {name: int(np.frombuffer(row, ROW)["events"][0]) if row else 0 for name, row in rows.items()}
+        events = {name: int(read([row])["recent_total"][0]) for name, row in rows.items()}
         return {name: events[name] - wanted for name, wanted in self.sent.items() if events[name] != wanted}
 
     async def replayed(self) -> World:

@@ -6,20 +6,20 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-import pytest
 
 from engine.errors import Unavailable
 from engine.events import WIRE_VERSION, Event, Kind
 from engine.kernels.hashing import word_hash
 from engine.ports.records import as_columns
 from engine.sources.registry import sources
+from engine.state.row_codec import read
 from engine.store.memory import MemoryStore
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.dictionary import NameDictionary
 from tests.stream.fetched import fetched
-from tests.stream.test_worker import CUSTOMER, OTHER, PARTITIONS, START, KafkaRecord, Setting
+from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, Setting
 
-#: Two words of one 32-bit hash.
+#: Two words that 32 bits of a hash do not tell apart.
 ONE, SAME = "item-5236", "item-44942"
 
 
@@ -60,28 +60,19 @@ async def test_a_word_is_told_once() -> None:
     assert store.told == ["a", "b", "toys", "c"]
 
 
-def test_the_words_are_of_one_hash() -> None:
-    assert word_hash(ONE) == word_hash(SAME)
-
-
-@pytest.mark.parametrize("together", [True, False])
-async def test_no_page_shows_the_word_of_another_visitor_whose_hash_is_the_same(together: bool) -> None:
+async def test_no_word_is_taken_for_another_of_a_large_catalogue() -> None:
+    """Of which the upper halves of their hashes are the same."""
+    assert word_hash(ONE) >> 32 == word_hash(SAME) >> 32
     setting = Setting()
     await setting.worker.owned.own([1])
-    records = [viewed(0, ONE), viewed(1, SAME, customer=OTHER)]
-    for part in [records] if together else [records[:1], records[1:]]:
-        await setting.worker.apply(fetched({1: part}))
-        await setting.worker.owned.drain()
+    await setting.worker.apply(fetched({1: [viewed(0, ONE), viewed(1, SAME)]}))
     assert await setting.events() == 2
-    assert await setting.store.names([word_hash(ONE)]) == {}
-
-
-async def test_another_worker_does_not_tell_it_either() -> None:
-    store = Told()
-    await write(NameDictionary(store), viewed(0, ONE))
-    assert await store.names([word_hash(ONE)]) == {word_hash(ONE): ONE}
-    await write(NameDictionary(store), viewed(0, SAME))
-    assert await store.names([word_hash(ONE)]) == {}
+    assert await setting.store.names([word_hash(ONE), word_hash(SAME)]) == {
+        word_hash(ONE): ONE,
+        word_hash(SAME): SAME,
+    }
+    (row,) = await setting.store.read(1, [CUSTOMER])
+    assert read([row])["session_item_count"].tolist() == [2]
 
 
 async def test_words_are_told_before_the_rows_that_hold_their_hashes() -> None:

@@ -8,19 +8,18 @@ import random
 from collections.abc import Mapping, Sequence
 
 import msgspec
-import numpy as np
 import pytest
 
 from engine.errors import BadSettings, BadState
 from engine.events import WIRE_VERSION, Contact, ContactChannel, Event, Kind
 from engine.kernels.partition import partition_of
-from engine.kernels.row import ROW
 from engine.ports.kafka import DeadLetter, Mail
 from engine.ports.records import as_columns
 from engine.ports.sources import SOURCE_HEADER
 from engine.post.ledger import Ledger
 from engine.post.letter import Letter, as_letter, letter_in, number_of
 from engine.post.seal import FORGED, SIGNATURE_HEADER, UNKNOWN_KEY, UNSIGNED, Seal
+from engine.state.row_codec import read
 from engine.stream.worker import Worker
 from tests.stream.post_world import PARTITIONS, SEAL, Frozen, World
 from tests.stream.test_worker import START, KafkaRecord
@@ -41,7 +40,7 @@ def world() -> World:
 async def counted(of: World, customer: bytes) -> int:
     """Events of the customer's row."""
     (row,) = await of.store.read(partition_of(customer, PARTITIONS), [customer])
-    return int(np.frombuffer(row, ROW)["events"][0]) if row else 0
+    return int(read([row])["recent_total"][0])
 
 
 async def offsets(of: World) -> list[int]:
@@ -190,7 +189,7 @@ async def test_json_of_a_source_is_mailed_and_measured_by_its_own_record() -> No
     of.logs[0][0] = of.logs[0][0]._replace(timestamp=START + 48 * HOUR)  # it waited for long
     await of.work(9)
     (row,) = await of.store.read(0, [A])
-    assert int(np.frombuffer(row or b"", ROW)["last_at"][0]) == at
+    assert int(read([row])["life_last_at"][0]) == at
 
 
 async def test_a_contacts_event_is_mailed_with_its_contact() -> None:

@@ -9,16 +9,22 @@ from hypothesis import strategies as st
 
 from engine.errors import BadState
 from engine.kernels.advance import APPLIED, DUPLICATE
-from engine.kernels.row import ROW, ROW_BYTES, VERSION
+from engine.kernels.row import VERSION
+from engine.state.row_codec import blank
 from engine.stream.row_cache import FIRST_CAPACITY, RowCache
+from tests.state.stored import stored
 
 names = st.integers(0, 40).map(lambda i: b"customer-%d" % i)
 
 
+def made(events: int) -> np.ndarray:
+    one = blank(1)
+    one["recent_total"] = events
+    return one
+
+
 def row(events: int) -> bytes:
-    one = np.zeros(1, ROW)
-    one["version"], one["events"] = VERSION, events
-    return one.tobytes()
+    return stored(made(events))[0]
 
 
 @given(st.lists(st.lists(names, min_size=1, max_size=12), max_size=30), st.integers(1, 15))
@@ -30,14 +36,14 @@ def test_what_is_read_back_is_what_was_stored_whatever_leaves(batches: list[list
         cache.place(absent, [row(store[c]) if c in store else None for c in absent])
         slots = cache.locate(customers)
         assert cache.customers(slots) == customers
-        assert cache.rows["events"][slots].tolist() == [store.get(c, 0) for c in customers]
+        assert cache.rows["recent_total"][slots].tolist() == [store.get(c, 0) for c in customers]
         touched = cache.touched(slots, np.full(len(slots), APPLIED, np.uint8))
         assert cache.customers(touched) == list(dict.fromkeys(customers))
         assert cache.mark_seen(touched) == len(set(customers) - set(store))
         assert cache.mark_seen(touched) == 0
         for customer, slot in zip(cache.customers(touched), touched.tolist(), strict=True):
             store[customer] = store.get(customer, 0) + 1
-            cache.rows["version"][slot], cache.rows["events"][slot] = VERSION, store[customer]
+            cache.rows["version"][slot], cache.rows["recent_total"][slot] = VERSION, store[customer]
         assert [bytes(part) for part in cache.encode(touched)] == [row(store[c]) for c in cache.customers(touched)]
         assert len(cache) <= max(limit, len(set(customers)))
 
@@ -49,12 +55,14 @@ def test_rows_of_duplicates_alone_are_not_touched() -> None:
     assert cache.customers(cache.touched(slots, np.array([DUPLICATE, APPLIED, DUPLICATE], np.uint8))) == [b"b"]
 
 
-@pytest.mark.parametrize(
-    "stored", [b"", b"\x01", row(1)[:-1], bytes([VERSION + 1]) + row(1)[1:], bytes(ROW_BYTES)]
-)
-def test_a_row_of_another_version_is_refused(stored: bytes) -> None:
+@pytest.mark.parametrize("strange", [b"", b"\x01", row(1)[:-1], bytes([VERSION + 1]) + row(1)[1:], bytes(64)])
+def test_a_row_of_another_version_is_refused_and_none_is_added(strange: bytes) -> None:
+    cache = filled(10, 3)
     with pytest.raises(BadState):
-        RowCache(10).place([b"a"], [stored])
+        cache.place([b"a", b"b"], [row(1), strange])
+    assert cache.locate([b"a", b"b", b"0", b"1", b"2"]).tolist() == [-1, -1, 0, 1, 2]
+    cache.place([b"b"], [None])
+    assert cache.rows[cache.locate([b"b"])].tobytes() == made(0).tobytes()
 
 
 def filled(limit: int, held: int) -> RowCache:
@@ -107,8 +115,8 @@ def test_a_row_stays_in_its_slot_and_another_begins_blank_in_one_that_was_left()
     assert cache.timers[slots].tolist() == [72, 73]
     new, newer = cache.locate([b"new", b"newer"]).tolist()
     assert {new, newer, *slots.tolist()} == {0, 1, 2, 3}
-    assert cache.rows[[new]].tobytes() == row(0)
-    assert cache.rows[[newer]].tobytes() == row(9)
+    assert cache.rows[[new]].tobytes() == made(0).tobytes()
+    assert cache.rows[[newer]].tobytes() == made(9).tobytes()
     assert cache.timers[[new, newer]].tolist() == [0, 0]
     assert cache.mark_seen(np.array([new, newer], np.int32)) == 1
 
@@ -123,4 +131,4 @@ def test_rows_survive_its_growth(limit: int) -> None:
     slots = cache.locate(customers)
     held = np.flatnonzero(slots >= 0)
     assert len(held) == len(cache) <= max(limit, 1_000)
-    assert cache.rows["events"][slots[held]].tolist() == held.tolist()
+    assert cache.rows["recent_total"][slots[held]].tolist() == held.tolist()

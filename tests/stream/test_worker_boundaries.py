@@ -18,6 +18,7 @@ from engine.ports.records import as_columns
 from engine.ports.stream_store import Commit
 from engine.rulebook.directory import compile_texts
 from engine.sources.registry import sources
+from engine.state.row_codec import read
 from engine.store.memory import MemoryStore
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.evaluator import LEAST_ACTIVATIONS, IndicatorEvaluator
@@ -98,7 +99,7 @@ async def test_another_worker_goes_on_at_the_record_after_the_last_committed() -
     tallies = await setting.store.tallies()
     assert (tallies["events"], tallies["applied"], tallies["customers"]) == (5, 5, 4)
     rows = await setting.store.read(1, [A, B, C, D, E])
-    counts = [int(np.frombuffer(row, layout.ROW)["events"][0]) if row else None for row in rows]
+    counts = [int(read([row])["recent_total"][0]) if row else None for row in rows]
     assert counts == [2, 1, 1, 1, None]
 
 

@@ -23,7 +23,6 @@ from engine.kernels.entry import CART, Entry
 from engine.kernels.groups.cart_contents import add_up
 from engine.kernels.groups.cart_items import clear, fold, include
 from engine.kernels.groups.order import newest_order
-from engine.kernels.groups.words import item_of
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
 from engine.kernels.nested import line
@@ -115,7 +114,7 @@ def _changes(row, event, data):
     if event.lines == 0:
         pieces = np.int64(event.thousandths) if event.thousandths != 0 else np.int64(event.quantity) * 1_000
         amount = hundredths(min(event.value * event.quantity, MAX_AMOUNT / 100))
-        _change(row, event.kind, item_of(event), event.at, min(pieces, U4_MAX), amount, ordered)
+        _change(row, event.kind, np.uint64(event.item), event.at, min(pieces, U4_MAX), amount, ordered)
         return
     at = np.int64(event.lines_start)
     for _ in range(event.lines):

@@ -43,8 +43,25 @@ def share(amount, part, whole):
 @kernel
 def add_up(row, ordered):
     """Set what all of it comes to, in whole pieces and hundredths, when the newest order was at `ordered`."""
-    changes, live = row.cart_change_at.shape[0], is_live(row, ordered)
-    total, value = _rest(row, live, ordered)
+    row.cart_pieces, row.cart_value = _sum(row, row.cart_change_at.shape[0], ordered)
+
+
+@kernel
+def was_empty_since(row, ordered, at):
+    """Whether nothing was in it at `at`, or at a moment since, as far as changes are kept."""
+    kept = 0
+    while kept < row.cart_change_at.shape[0] and row.cart_change_at[kept] != 0:
+        if row.cart_change_at[kept] >= at and _sum(row, kept, ordered)[0] == 0:
+            return True
+        kept += 1
+    return _sum(row, kept, ordered)[0] == 0
+
+
+@kernel
+def _sum(row, changes, ordered):
+    """(whole pieces, hundredths) after the first `changes`."""
+    live = is_live(row, ordered)
+    total, value = _rest(row, changes, live, ordered)
     total = -(-total // 1_000)
     if live:
         for i in range(row.cart_item.shape[0]):
@@ -55,15 +72,15 @@ def add_up(row, ordered):
         if row.cart_change_at[i] > ordered and row.cart_change_item[i] != 0 and _is_first(row, i, live, ordered):
             pieces, amount = _held(row, row.cart_change_item[i], changes, live, ordered)
             total, value = total - (-pieces // 1_000), min(value + amount, MOST)
-    row.cart_pieces, row.cart_value = total, value
+    return total, value
 
 
 @kernel
-def _rest(row, live, ordered):
+def _rest(row, changes, live, ordered):
     """(thousandths, hundredths) of what is known as a sum alone."""
     pieces = row.cart_rest_pieces if live else np.int64(0)
     amount = row.cart_rest_amount if live else np.int64(0)
-    for i in range(row.cart_change_at.shape[0]):
+    for i in range(changes):
         if row.cart_change_at[i] <= ordered:
             continue
         item, more = row.cart_change_item[i], np.int64(row.cart_change_pieces[i])

@@ -8,7 +8,6 @@ import numpy as np
 from engine.kernels.entry import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
 from engine.kernels.groups.slots import move, place_of, room
-from engine.kernels.groups.words import category_of
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U2_MAX
 from engine.kernels.units import SECOND
@@ -36,7 +35,7 @@ ENTRIES = (
 @kernel
 def apply_category(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
-    identity = category_of(event)
+    identity = event.category
     if identity == 0:
         return
     at = np.uint32(event.at // SECOND - EARLIEST_S)

@@ -87,6 +87,9 @@ def word_value(word):
 @kernel
 def read_contact(row, now, out, index):
     """Fill the places `index` (names of `ENTRIES`, with an underscore for the dot) of `out` (float64)."""
+    if row.contact_id[0] == 0 and row.contact_starts[0] == 0:  # most customers never had one
+        _read_none(out, index)
+        return
     ended = ended_by_others(row)
     _read_counts(row, now, out, index)
     _read_open(row, now, ended, out, index)
@@ -98,6 +101,18 @@ def read_contact(row, now, out, index):
     out[index.contact_same_reason] = _same_reason(row, newest)
     out[index.contact_channel_hop] = _is_hop(row, newest)
     out[index.contact_unresolved] = _is_unresolved(row, newest, now, ended)
+
+
+@kernel
+def _read_none(out, index):
+    out[index.contact_count] = out[index.contact_count_24h] = out[index.contact_count_7d] = 0.0
+    out[index.contact_open] = out[index.contact_waiting] = out[index.contact_transfers] = 0.0
+    out[index.contact_abandoned] = out[index.contact_abandoned_7d] = out[index.contact_same_reason] = 0.0
+    out[index.contact_channel_hop] = out[index.contact_unresolved] = out[index.contact_callback_asked] = 0.0
+    out[index.contact_hours_since] = out[index.contact_hours_between] = out[index.contact_quiet_seconds] = np.nan
+    out[index.contact_waiting_seconds] = out[index.contact_longest_wait] = out[index.contact_last_outcome] = np.nan
+    out[index.contact_last_survey] = out[index.contact_callback_hours] = np.nan
+    out[index.contact_agent_now] = out[index.contact_queue_now] = np.nan
 
 
 @kernel

@@ -17,7 +17,6 @@ import numpy as np
 from engine.kernels.entry import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
 from engine.kernels.groups.slots import move, place_of, room
-from engine.kernels.groups.words import item_of
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U2_MAX, U4_MAX
 from engine.kernels.units import SECOND
@@ -92,7 +91,7 @@ def _is_order(kind):
 @kernel
 def apply_item(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies. An order's value is no price of a piece."""
-    identity = item_of(event)
+    identity = event.item
     if identity == 0:
         return
     at = np.uint32(event.at // SECOND - EARLIEST_S)

@@ -59,7 +59,7 @@ ENTRIES = (
 def apply_order(row, event):
     """Add one `event` (`decode.COLUMNS`, of any kind), wherever in time it lies."""
     at, amount = event.at, hundredths(event.value)
-    order = np.uint64(event.order) << np.uint64(32) | np.uint64(event.order_check)
+    order = event.order
     if event.kind == Kind.ORDER_COMPLETED:
         _add(row, order, at, amount, 0, 0 if order != 0 else at, COMPLETED)
     elif order == 0:

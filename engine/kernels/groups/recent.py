@@ -14,7 +14,6 @@ import numpy as np
 
 from engine.kernels.entry import Entry
 from engine.kernels.groups.activity import is_activity
-from engine.kernels.groups.words import category_of, item_of
 from engine.kernels.jit import kernel
 from engine.kernels.money import hundredths
 from engine.kernels.units import SECOND
@@ -65,7 +64,7 @@ def value_of(row, place):
 @kernel
 def apply_recent(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
-    insert(row, event.at, np.int64(event.kind), hundredths(event.value), item_of(event), category_of(event))
+    insert(row, event.at, np.int64(event.kind), hundredths(event.value), event.item, event.category)
 
 
 @kernel

@@ -27,7 +27,6 @@ from engine.kernels.groups.recent import insert, is_newest, join_recent
 from engine.kernels.groups.session_number import joined_number
 from engine.kernels.groups.session_steps import SAME_VIEW_MS, beginning, go_on, rebuild
 from engine.kernels.groups.session_sum import add, is_over, take
-from engine.kernels.groups.words import category_of, item_of
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
 from engine.kernels.row_limits import BURST_GAP_MS, SESSION_GAP_MS, SESSION_SET, U4_MAX
@@ -96,7 +95,7 @@ def apply_session(row, event, other):
     """Add one `event` (`decode.COLUMNS`) to the session and to the recent events, wherever in time it lies;
     `other` is a row to work with, whatever it holds."""
     at, kind, value = event.at, np.int64(event.kind), hundredths(event.value)
-    item, category = item_of(event), category_of(event)
+    item, category = event.item, event.category
     active = is_activity(kind)
     late = active and at <= row.session_last
     if late and not is_newest(row, at, kind, value, item, category):

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from engine.kernels.catalogue import Entry, spoken
+from engine.kernels.entry import Entry, spoken
 from engine.kernels.jit import in_turn, kernel, specialised
 from engine.kernels.money import hundredths
 from engine.kernels.row_limits import U2_MAX
@@ -73,7 +73,6 @@ VIEWS = Windowed(
 SEARCHES = Windowed("searches.count", "searches", (Kind.SEARCHED,))
 CART_ADDS = Windowed("cart_adds.count", "times something was put into the cart", (Kind.CART_ADDED,))
 ORDERS = Windowed("orders.count", "order events", (Kind.ORDER_COMPLETED,))
-CONTACTS = Windowed("contacts.count", "contacts begun", (Kind.CONTACT_STARTED,))
 TROUBLES = Windowed(
     "troubles.count",
     "orders refunded or cancelled, and contacts given up",
@@ -106,7 +105,7 @@ _ODD = (
 _WHOLE = (
     Rings("window_kinds_150s", "150s", "u1", (VIEWS, SEARCHES, TROUBLES)),
     Rings("window_kinds_1h", "1h", "u1", (CART_ADDS,)),
-    Rings("window_kinds_1d", "1d", "u1", (VIEWS, SEARCHES, CART_ADDS, ORDERS, CONTACTS, TROUBLES)),
+    Rings("window_kinds_1d", "1d", "u1", (VIEWS, SEARCHES, CART_ADDS, ORDERS, TROUBLES)),
 )
 RINGS = (*_ODD, *_WHOLE)
 
@@ -184,12 +183,12 @@ def _total(panes, place, count):
 
 
 def _moving(of: Rings) -> Any:
-    """A part that makes room for the pane of `at`, which is later than ``row.window_at``."""
+    """A part that makes room for the pane of `at`, which is later than `before`, the latest event until now."""
     field, (width, size) = of.field, WIDTHS[of.width]
 
     @specialised
-    def move(row, at):
-        newest = row.window_at // width
+    def move(row, at, before):
+        newest = before // width
         later = at // width - newest
         if later >= size:
             row[field][:, :] = 0
@@ -200,14 +199,14 @@ def _moving(of: Rings) -> Any:
 
 
 def _counting(of: Rings) -> Any:
-    """A part that counts an event, which is not later than ``row.window_at``."""
+    """A part that counts an event, which is not later than the `latest`."""
     field, (width, size), most = of.field, WIDTHS[of.width], _MOST[of.type]
     marks, rings, is_money = _marks(of), len(of.counted), of.counted[0].is_money
 
     @specialised
-    def count(row, at, kind, amount):
+    def count(row, at, latest, kind, amount):
         mark, pane = marks[kind], at // width
-        if mark == 0 or pane <= row.window_at // width - size:
+        if mark == 0 or pane <= latest // width - size:
             return
         one, place = amount if is_money else 1, pane % size
         for k in range(rings):
@@ -267,8 +266,9 @@ _read = in_turn(*map(_reading, RINGS, _firsts()))
 @kernel
 def _move_to(row, at):
     """Let `at` be the latest event's time, if it is."""
-    if at > row.window_at:
-        _move(row, at)
+    before = row.window_at
+    if at > before:
+        _move(row, at, before)
         row.window_at = at
 
 
@@ -276,7 +276,7 @@ def _move_to(row, at):
 def apply_window(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
     _move_to(row, event.at)
-    _count(row, event.at, event.kind, hundredths(event.value))
+    _count(row, event.at, row.window_at, event.kind, hundredths(event.value))
 
 
 @kernel

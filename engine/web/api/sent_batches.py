@@ -1,6 +1,6 @@
 """Large batches that a sender repeats: what Kafka has of them already is not written again.
 
-A row knows the newest `RECENT_IDS` message ids of its customer, so a batch with more events of one customer
+A row knows the newest `IDS` message ids of its customer, so a batch with more events of one customer
 would push out its own first ids, and a repeat of it would count again. The API remembers the ids of such batches
 in the store, for all its processes together. What it remembers was acknowledged by Kafka, and a 200 follows; a
 process that dies between the two, and a write whose fate nobody knows, may be written again.
@@ -16,12 +16,12 @@ from hashlib import blake2b
 from engine.customer_id import CustomerId
 from engine.errors import Overloaded, Unavailable
 from engine.events import Message
-from engine.kernels.row import RECENT_IDS
+from engine.kernels.groups.message_id import IDS
 from engine.ports.kafka import EventLog
 from engine.ports.sent_store import SentStore
 
 #: Events of one customer in one batch that its row surely remembers, with as many of others in between.
-FEW = RECENT_IDS // 2
+FEW = IDS // 2
 ID_BYTES = 8
 
 #: The digests of a customer's message ids in a batch, and where in the batch each stands first.

@@ -79,7 +79,7 @@ def events(happened: Sequence[Did], name: str) -> Row:
     out = np.zeros(len(happened), COLUMNS)
     for got, one in zip(out, happened, strict=True):
         got["at"], got["kind"], got["value"] = one.at, one.kind, one.value
-        got[name], got[f"{name}_check"] = one.what >> 32, one.what & 0xFFFFFFFF
+        got[name] = one.what
     return out
 
 

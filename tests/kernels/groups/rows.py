@@ -5,13 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.groups import cart, contact, order
-from engine.kernels.row import RECENT_IDS
+from engine.kernels.groups import cart, contact, message_id, order
 
 ORDERS_AND_CARTS = np.dtype([*order.FIELDS, *cart.FIELDS])
 
 #: With what contacts read of a session, and the ids by which a worker drops what was sent again.
-CONTACTS = np.dtype(
-    [*contact.FIELDS, ("session_struggled_at", "i8"), ("recent_id", "u8", (RECENT_IDS,)), ("id_next", "u1")],
-    align=True,
-)
+CONTACTS = np.dtype([*contact.FIELDS, ("session_struggled_at", "i8"), *message_id.FIELDS], align=True)

@@ -50,8 +50,7 @@ def columns(events: Sequence[Did]) -> NDArray[np.void]:
     out = np.zeros(len(events), COLUMNS)
     for got, event in zip(out, events, strict=True):
         got["at"], got["kind"], got["value"] = event.at, event.kind, event.value / 100
-        got["item"], got["item_check"] = event.item >> 32, event.item & 0xFFFFFFFF
-        got["category"], got["category_check"] = event.category >> 32, event.category & 0xFFFFFFFF
+        got["item"], got["category"] = event.item, event.category
     return out
 
 

@@ -21,7 +21,7 @@ from engine.kernels.groups import contact
 from engine.kernels.groups.contact import KEPT, apply_contact
 from engine.kernels.groups.contact_starts import STARTS
 from engine.kernels.groups.contact_state import wait_of
-from engine.kernels.recent_ids import seen
+from engine.kernels.groups.message_id import seen
 from tests.kernels.builders import DAY
 from tests.kernels.groups.contact_oracle import features
 from tests.kernels.groups.rows import CONTACTS as ROW

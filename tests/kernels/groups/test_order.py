@@ -41,7 +41,7 @@ def folded(told: Sequence[Told]) -> Row:
     rows, columns = np.zeros(1, ROW), np.zeros(len(told), COLUMNS)
     for column, one in zip(columns, told, strict=True):
         column["at"], column["kind"], column["value"] = one.at, one.kind, one.value
-        column["order"], column["order_check"] = one.id >> 32, one.id & 0xFFFFFFFF
+        column["order"] = one.id
         order.apply_order(rows[0], column)
     return rows
 
