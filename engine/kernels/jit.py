@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import numba
 
 from engine.kernels.cache import cached
+from engine.kernels.linking import EntryCompiler, PartCompiler
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -15,11 +16,27 @@ F = TypeVar("F", bound=Callable[..., object])
 #: are not counted as references. Whoever calls holds them, and a kernel that made one would not compile; counted,
 #: each call of one kernel by another cost two locked instructions an array, 0.5 µs of 2.2 an event in all.
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
+#: What Python calls, and what kernels call: that needs no wrapper by which the interpreter does.
+_ENTRY: dict[str, Any] = {"pipeline_class": EntryCompiler, "no_cfunc_wrapper": True}
+_PART: dict[str, Any] = {"pipeline_class": PartCompiler, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+
+
+def _compiled(function: Any, **options: Any) -> Any:
+    """`function` as an entry where Python calls it, and as a part where a kernel does."""
+    entry = numba.njit(**_OPTIONS, **_ENTRY, **options)(function)
+    if hasattr(entry, "get_overload"):  # not without the compiler (NUMBA_DISABLE_JIT)
+        part = numba.njit(**_OPTIONS, **_PART, **options)(function)
+        entry.get_call_template, entry.get_overload = part.get_call_template, part.get_overload
+    return entry
 
 
 def kernel(function: F) -> F:
-    """Compile `function` to machine code: kept on disk (`engine.kernels.cache`), without the interpreter lock."""
-    return cast(F, cached(numba.njit(**_OPTIONS)(function)))
+    """Compile `function` to machine code, which runs without the interpreter lock.
+
+    Where Python calls it, by itself, and kept on disk (`engine.kernels.cache`); where a kernel calls it, as a part
+    of that one (`engine.kernels.linking`).
+    """
+    return cast(F, cached(_compiled(function)))
 
 
 def specialised(function: F) -> F:
@@ -28,7 +45,7 @@ def specialised(function: F) -> F:
     It is not kept on disk by itself, where those made for the other lines would take its name. Inlined by
     force, since the compiler alone left calls that made features cost 0.18 µs to read, not 0.08.
     """
-    return cast(F, numba.njit(**_OPTIONS, forceinline=True)(function))
+    return cast(F, _compiled(function, forceinline=True))
 
 
 def in_turn(*steps: Any) -> Any:
@@ -36,7 +53,7 @@ def in_turn(*steps: Any) -> Any:
     a table that is unrolled before it is compiled."""
     if len(steps) == 1:
         return steps[0]
-    half = len(steps) // 2  # and not the first and the others: each level is compiled with all that it calls
+    half = len(steps) // 2  # and not the first and the others: half the levels of calls
     first, then = in_turn(*steps[:half]), in_turn(*steps[half:])
 
     @specialised

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -90,6 +91,40 @@ def test_a_kernel_counts_no_references_to_arrays() -> None:
 def test_a_kernel_that_makes_an_array_does_not_compile() -> None:
     with pytest.raises(NumbaError, match="Only accept returning of array passed"):
         kernel(_makes_an_array)(1)
+
+
+def test_a_kernel_that_a_kernel_calls_is_compiled_as_a_part_of_it_alone() -> None:
+    inner: Any = kernel(_doubles)
+    middle: Any = kernel(lambda x: inner(x) + inner(x + 1))
+    outer: Any = kernel(lambda x: middle(x) + inner(x))
+    assert outer(20) == 122
+    assert not inner.overloads
+    assert not middle.overloads
+    assert _functions_of(outer) == 2  # itself, and what the interpreter calls
+
+
+def test_a_part_can_be_called_from_python_as_well() -> None:
+    inner: Any = kernel(_doubles)
+    outer: Any = kernel(lambda x: inner(x) + 1)
+    assert (outer(3), inner(4), outer(5.0), inner(0.5)) == (7, 8, 11.0, 1.0)
+    assert len(inner.overloads) == 2
+
+
+def test_what_a_part_of_a_part_needs_of_numba_is_linked_as_well() -> None:
+    largest: Any = kernel(lambda array: array.argmax() + np.searchsorted(array, 2.0))
+    once_more: Any = kernel(lambda array: largest(array))
+    outer: Any = kernel(lambda array: once_more(array))
+    assert outer(np.array([1.0, 3.0, 5.0])) == 3
+
+
+def _functions_of(dispatcher: Any) -> int:
+    """How many are in its machine code."""
+    (assembly,) = dispatcher.inspect_asm().values()
+    return str(assembly).count(",@function")
+
+
+def _doubles(x: float) -> float:
+    return x * 2
 
 
 def _elsewhere(x: int) -> int:

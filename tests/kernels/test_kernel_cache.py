@@ -18,17 +18,18 @@ ROOT = Path(__file__).parent.parent.parent
 KERNELS = Path("engine/kernels")
 OTHER = 54_321
 
-#: a kernel whose callees lie in session.py and windows.py, and which reads row_limits.py through another
+#: a kernel whose callees lie in session_steps.py and message_id.py, and which reads row_limits.py through another
 PROBE_KERNEL = """
-from engine.kernels.session import _burst
-from engine.kernels.windows import count
+from engine.kernels.groups.message_id import seen
+from engine.kernels.groups.session_steps import go_on
 from engine.kernels.jit import kernel
+from engine.kernels.wire import Kind
 
 @kernel
 def probe(row):
-    _burst(row, 1_000)
-    _burst(row, 2_000)
-    return count(row.pane_30s, 0, 30_000, 1_000)
+    for at in (10_000_000, 10_001_000):
+        go_on(row, at, Kind.PAGE_VIEWED, 0, 0, 0)
+    return seen(row, 1)
 """
 
 RUN = """
@@ -38,7 +39,7 @@ rows = np.zeros(1, row.ROW)
 probe.probe(rows[0])
 stats = probe.probe.stats
 print(json.dumps({
-    "bursts": int(rows[0]["session_bursts"]), "counted": int(rows[0]["pane_30s"].sum()), "path": stats.cache_path,
+    "bursts": int(rows[0]["session_bursts"]), "counted": int(rows[0]["message_total"]), "path": stats.cache_path,
     "hits": sum(stats.cache_hits.values()), "misses": sum(stats.cache_misses.values()),
 }))
 """
@@ -105,11 +106,12 @@ def test_an_edit_changes_the_result_and_nothing_else_does(tree: Path) -> None:
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 1, 1)
 
-    edit(tree / KERNELS / "windows.py", "panes[pane % size] += 1", "panes[pane % size] += 2")
+    seen = tree / KERNELS / "groups" / "message_id.py"
+    edit(seen, "row.message_total += 1", "row.message_total += 2")
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 2, 1)
 
-    edit(tree / KERNELS / "windows.py", "panes[pane % size] += 2", "panes[pane % size] += 1")
+    edit(seen, "row.message_total += 2", "row.message_total += 1")
     edit(tree / KERNELS / "row_limits.py", "BURST_VIEWS = 2", "BURST_VIEWS = 3")
     back, _ = run(tree)
     assert (back["bursts"], back["counted"], back["path"]) == (0, 1, first["path"])

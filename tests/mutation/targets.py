@@ -27,6 +27,7 @@ LEFT_OUT = (
     "engine/kernels/cache.py",
     "engine/kernels/cache_directory.py",
     "engine/kernels/jit.py",
+    "engine/kernels/linking.py",
     "engine/kernels/warm.py",
     "tests/kernels/test_cache_directory.py",
     "tests/kernels/test_kernel_cache.py",
