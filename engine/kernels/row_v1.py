@@ -1,7 +1,8 @@
 """Rows of version 1, which releases before identity wrote: their layout, and what their fields become.
 
-`docs/upgrade.md` has the table for operators. Items, categories and orders were 32-bit hashes, which match no
-64-bit one: they stay in the timeline, whose words are known by them, and in the session's sets, and nowhere else.
+`docs/upgrade.md` has the table for operators. Of the hashes of items, categories and orders these rows have the
+upper halves. Those of items and categories stay in the timeline, whose words are known by them, and in the
+session's sets, and nowhere else; that of the last order is known again (`groups.order_id`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.groups.cart_contents import add_up
-from engine.kernels.groups.contact import ENDED, HEARD, STARTED, WENT_ON
+from engine.kernels.groups.contact import ENDED, HEARD, STARTED, UNKNOWN, WENT_ON
 from engine.kernels.groups.contact_starts import add_start
-from engine.kernels.groups.order import COMPLETED, ORDERS, newest_order
+from engine.kernels.groups.order import newest_order
 from engine.kernels.groups.recent import RECENT, insert
 from engine.kernels.jit import kernel
 from engine.kernels.money import hundredths
-from engine.kernels.row_limits import U2_MAX
-from engine.kernels.units import DAY, SECOND
+from engine.kernels.row_v1_counts import count_recent, count_windows
+from engine.kernels.row_v1_orders import upgrade_orders
+from engine.kernels.units import SECOND
 from engine.kernels.wire import EARLIEST_S, Kind
 
 OLD_VERSION = 1
@@ -77,8 +79,9 @@ def upgrade(old, row):
     _life(old, row)
     _recent(old, row)
     _session(old, row)
-    _windows(old, row)
-    _orders(old, row)
+    count_recent(old, row)
+    count_windows(old, row)
+    upgrade_orders(old, row)
     _cart(old, row)
     _contacts(old, row)
 
@@ -150,60 +153,6 @@ def _session(old, row):
 
 
 @kernel
-def _windows(old, row):
-    """Panes of the same width as they are; of 5 minutes half in each of two; days as parts of 4 weeks, too."""
-    row.window_at = old.last_at
-    _panes(old.pane_30s, old.pane_30s_newest, row.window_30s[0])
-    _panes(old.pane_1h, old.pane_1h_newest, row.window_1h[0])
-    _panes(old.pane_1d, old.pane_1d_newest, row.window_1d[0])
-    newest, size = old.last_at // (150 * SECOND), old.pane_5m.shape[0]
-    for pane in range(max(old.pane_5m_newest - size + 1, 0), old.pane_5m_newest + 1):
-        count = np.int64(old.pane_5m[pane % size])
-        later = count - count // 2 if 2 * pane + 1 <= newest else np.int64(0)
-        _add(row.window_150s[0], 2 * pane + 1, later)
-        _add(row.window_150s[0], 2 * pane, count - later)
-    size = old.pane_1d.shape[0]
-    for day in range(max(old.pane_1d_newest - size + 1, 0), old.pane_1d_newest + 1):
-        _add(row.window_4w[0], day // 28, np.int64(old.pane_1d[day % size]))
-
-
-@kernel
-def _panes(old, newest, panes):
-    size = old.shape[0]
-    for pane in range(max(newest - size + 1, 0), newest + 1):
-        _add(panes, pane, np.int64(old[pane % size]))
-
-
-@kernel
-def _add(panes, pane, count):
-    place = pane % panes.shape[0]
-    panes[place] = min(np.int64(panes[place]) + count, U2_MAX)
-
-
-@kernel
-def _orders(old, row):
-    """Their number and value as of orders long ago; the newest 12 are set where they give the same rhythm."""
-    count, value = np.int64(old.purchases), hundredths(old.purchase_value)
-    gaps = np.int64(min(old.purchase_gaps, ORDERS - 1))
-    kept = gaps + 1 if 0 < gaps < count else 0
-    each = value // count if count > 0 else np.int64(0)
-    row.order_before_count, row.order_before_value = count - kept, value - each * kept
-    if count > kept:
-        row.order_before_first = old.purchase_first
-        row.order_before_last = old.purchase_last if kept == 0 else old.purchase_first
-    spread = np.sqrt(old.purchase_gap_m2 / (old.purchase_gaps - 1)) if old.purchase_gaps > 1 else 0.0
-    if gaps % 2 == 0 and gaps > 0:
-        spread *= np.sqrt((gaps - 1) / gaps)
-    spread = min(spread, 0.9 * old.purchase_gap_mean)
-    at = old.purchase_last
-    for i in range(kept - 1, -1, -1):
-        row.order_at[i] = row.order_until[i] = at
-        row.order_value[i], row.order_flags[i] = each, COMPLETED
-        apart = 0.0 if gaps % 2 == 1 and i == 1 else (spread if i % 2 == 0 else -spread)
-        at -= np.int64((old.purchase_gap_mean + apart) * DAY)
-
-
-@kernel
 def _cart(old, row):
     """What is in it is known as a sum."""
     row.cart_changed = old.cart_changed
@@ -216,16 +165,16 @@ def _cart(old, row):
 
 @kernel
 def _contacts(old, row):
-    """The newest as one without an id, which the next end of such a one ends."""
+    """The newest as one whose id is not known: when it began stands for that."""
     known = 0
     for at in (old.contact_previous, old.contact_started):
         if at != 0:
             known += 1
-            add_start(row, np.uint64(known) << np.uint64(44), np.int64(Kind.CONTACT_STARTED), at)
+            add_start(row, np.uint64(at) << np.uint64(44), np.int64(Kind.CONTACT_STARTED), at)
     row.contact_starts_before = max(np.int64(old.contacts) - known, 0)
     if old.contact_started != 0:
-        row.contact_id[0] = 1
-        row.contact_nameless[0] = 1
+        row.contact_id[0] = np.uint64(old.contact_started)
+        row.contact_nameless[0] = UNKNOWN
         row.contact_first[0, STARTED] = row.contact_latest[0, WENT_ON] = old.contact_started
         row.contact_latest[0, HEARD] = max(old.contact_started, old.contact_ended)
         if not old.contact_open:

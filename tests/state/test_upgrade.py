@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +16,13 @@ import pytest
 
 from engine.events import Kind
 from engine.kernels.advance import APPLIED, DUPLICATE
+from engine.kernels.groups.life import COUNTED
+from engine.kernels.groups.recent import RECENT
 from engine.kernels.row import VERSION
 from engine.state.profile import named_hashes, profile_of
 from engine.state.row_codec import read
-from tests.kernels.builders import DAY, HOUR, MINUTE, NOTHING, Happening, columns, features
+from tests.kernels.builders import DAY, HOUR, MINUTE, NOTHING, SECOND, Happening, columns, features
+from tests.kernels.oracle import of_life, of_windows
 from tests.state.stored import stored
 from tests.state.write_rows import LIVES, START, hash_of
 
@@ -45,12 +50,55 @@ def test_features_are_those_of_before(name: str) -> None:
     assert profile_of(old(name), was["now"]).active == frozenset(was["active"])
 
 
+def happened(name: str) -> list[Happening]:
+    """What a customer did, as kernels see it."""
+    return [
+        Happening(START + after, kind, hash_of(f"{name}-{i}"), value=float(str(about.get("value", 0))))
+        for i, (kind, after, about) in enumerate(LIVES[name])
+    ]
+
+
+def windows_and_counts(events: Sequence[Happening], now: int) -> dict[str, float]:
+    return {**of_windows(events, now), **of_life(events, now)}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if len(LIVES[name]) <= RECENT])
+@pytest.mark.parametrize("later", [0, 4 * MINUTE, 50 * MINUTE, 20 * HOUR, 25 * DAY, 200 * DAY])
+def test_of_few_events_windows_and_counts_of_kinds_are_of_all(name: str, later: int) -> None:
+    events = happened(name)
+    now = max(event.at for event in events) + MINUTE + later
+    got = features(read([old(name)]), now)
+    for feature, value in windows_and_counts(events, now).items():
+        assert got[feature] == pytest.approx(value), feature
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if len(LIVES[name]) > RECENT])
+@pytest.mark.parametrize("later", [0, 50 * MINUTE, 25 * DAY])
+def test_of_many_events_they_are_of_the_last_ones_at_least(name: str, later: int) -> None:
+    events, now = happened(name), ROWS[name]["now"] + later
+    most, least = windows_and_counts(events, now), windows_and_counts(events[-RECENT:], now)
+    got = features(read([old(name)]), now)
+    for feature in most.keys() - {"events.count_1h"}:
+        assert least[feature] <= got[feature] <= most[feature], feature
+    pane = max(Counter(event.at // (5 * MINUTE) for event in events).values())
+    assert abs(got["events.count_1h"] - most["events.count_1h"]) <= math.ceil(pane / 2)
+    for length in ("24h", "7d", "30d"):
+        assert got[f"events.count_{length}"] == most[f"events.count_{length}"]
+
+
+def test_what_the_session_counted_is_counted_over_the_whole_life() -> None:
+    got, life = features(read([old("searcher")]), ROWS["searcher"]["now"]), LIVES["searcher"]
+    for kind in (Kind.ITEM_VIEWED, Kind.SEARCHED, Kind.REVIEW_READ, Kind.CART_ADDED):
+        (name,) = [counted.name for counted in COUNTED if counted.kind == kind]
+        assert got[name] == sum(done == kind for done, *_ in life)
+
+
 @pytest.mark.parametrize("name", NAMES)
-def test_panes_of_five_minutes_become_two_of_half(name: str) -> None:
+def test_of_panes_of_five_minutes_half_is_in_each_of_two(name: str) -> None:
     """So a window is wrong by half a pane at most, and right as long as none is half in it."""
     rows, was = read([old(name)]), ROWS[name]
     assert features(rows, was["now"])["events.count_1h"] <= was["features"]["events.count_1h"]
-    assert rows["window_150s"].sum() == rows["window_150s"][:, 0].sum() >= was["features"]["events.count_1h"]
+    assert rows["window_150s"][:, 0].sum() >= was["features"]["events.count_1h"]
 
 
 def test_the_rhythm_of_orders_goes_on() -> None:
@@ -59,11 +107,50 @@ def test_the_rhythm_of_orders_goes_on() -> None:
     assert got["purchases.gap_mean"] == pytest.approx(was["purchases.gap_mean"], rel=1e-6)
     assert got["purchases.gap_spread"] == pytest.approx(was["purchases.gap_spread"], rel=1e-6)
     last = START + LIVES["regular"][-1][1]
-    again = Happening(last + 30 * DAY, Kind.ORDER_COMPLETED, 5 << 44, value=10.0, order=99)
-    NOTHING.advance(rows, np.zeros(1, np.int32), columns([again]))
-    got = features(rows, again.at)
+    got = after("regular", Happening(last + 30 * DAY, Kind.ORDER_COMPLETED, 1, value=10.0, order=99))
     assert got["purchases.count"] == was["purchases.count"] + 1
     assert got["purchases.gap_mean"] == pytest.approx((3 * was["purchases.gap_mean"] + 30) / 4, rel=1e-6)
+
+
+def after(name: str, *events: Happening) -> dict[str, float]:
+    """The features of a customer whose row was upgraded, after some more events, at the last."""
+    rows = read([old(name)])
+    NOTHING.advance(rows, np.zeros(len(events), np.int32), columns(events))
+    return features(rows, events[-1].at)
+
+
+#: The last order of some, and what that is worth.
+LAST = [("told_twice", "t-2", 30.3), ("regular", "o-92", 111.99), ("mixed", "m-24", 7.25)]
+
+
+@pytest.mark.parametrize(("name", "order", "value"), LAST)
+def test_the_last_order_is_known_again(name: str, order: str, value: float) -> None:
+    was, at = ROWS[name]["features"], ROWS[name]["now"]
+    again = Happening(at, Kind.ORDER_COMPLETED, 1, value=value, order=hash_of(order))
+    got = after(name, again, replace(again, id=2))
+    for feature in ("count", "value", "days_since", "gap_mean"):
+        expected = math.nan if was[f"purchases.{feature}"] is None else was[f"purchases.{feature}"]
+        assert got[f"purchases.{feature}"] == pytest.approx(expected, nan_ok=True), feature
+    cancelled = Happening(at, Kind.ORDER_CANCELLED, 3, order=hash_of(order))
+    for told in ([cancelled], [again, cancelled]):
+        got = after(name, *told)
+        assert got["purchases.count"] == was["purchases.count"] - 1
+        assert got["purchases.value"] == pytest.approx(was["purchases.value"] - value)
+
+
+def test_of_an_order_that_came_late_the_id_is_not_taken_for_the_newest_ones() -> None:
+    was, at = ROWS["order_came_late"]["features"], ROWS["order_came_late"]["now"]
+    for order in ("l-2", "l-3"):
+        got = after("order_came_late", Happening(at, Kind.ORDER_COMPLETED, 1, value=1.0, order=hash_of(order)))
+        assert got["purchases.count"] == was["purchases.count"] + 1
+
+
+def test_a_further_line_of_an_order_without_an_id_is_one() -> None:
+    was, last = ROWS["lines"]["features"], START + LIVES["lines"][-1][1]
+    got = after("lines", Happening(last + 50 * SECOND, Kind.ORDER_COMPLETED, 1, value=5.5))
+    assert (got["purchases.count"], got["purchases.value"]) == (1, was["purchases.value"] + 5.5)
+    got = after("lines", Happening(last + 70 * SECOND, Kind.ORDER_COMPLETED, 1, value=5.5))
+    assert got["purchases.count"] == 2
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -100,13 +187,29 @@ def test_a_session_that_is_known_whole_is_told_again_and_the_cart_goes_on() -> N
     assert got["cart.value"] == pytest.approx(was["cart.value"] - 0.1)
 
 
-def test_a_contact_that_goes_on_is_ended_by_the_next_end_or_by_time() -> None:
-    rows = read([old("caller")] * 2)
-    at = START + 3 * HOUR + 10 * MINUTE
-    NOTHING.advance(rows, np.zeros(1, np.int32), columns([Happening(at, Kind.CONTACT_ENDED, 9 << 44)]))
-    assert [features(rows[place:], at + 1)["contact.open"] for place in (0, 1)] == [0, 1]
+#: What ends the contact "c-2", which went on when its row was upgraded, or does not: kind, and the contact's id.
+ENDS: list[tuple[list[tuple[Kind, str]], list[float]]] = [
+    ([(Kind.CONTACT_ENDED, "")], [0]),
+    ([(Kind.CONTACT_ENDED, "c-2")], [0]),
+    ([(Kind.CONTACT_ABANDONED, "c-2")], [0]),
+    ([(Kind.CONTACT_CONNECTED, "c-2"), (Kind.CONTACT_WRAPPED_UP, "c-2")], [2, 0]),
+    ([(Kind.CONTACT_STARTED, "c-3"), (Kind.CONTACT_ENDED, "c-3")], [2, 1]),
+    ([(Kind.CONTACT_STARTED, ""), (Kind.CONTACT_ENDED, ""), (Kind.CONTACT_ENDED, "")], [2, 1, 0]),
+]
+
+
+@pytest.mark.parametrize(("told", "still_open"), ENDS)
+def test_a_contact_that_goes_on_is_ended_by_its_end_or_by_time(
+    told: list[tuple[Kind, str]], still_open: list[float]
+) -> None:
+    rows, at = read([old("caller")] * 2), START + 3 * HOUR + 10 * MINUTE
+    for number, ((kind, contact), open_then) in enumerate(zip(told, still_open, strict=True), 1):
+        event = Happening(at + number, kind, number, contact=hash_of(contact))
+        NOTHING.advance(rows, np.zeros(1, np.int32), columns([event]))
+        assert features(rows, event.at)["contact.open"] == open_then
+    assert features(rows[1:], at)["contact.open"] == 1
     assert features(rows[1:], at + 2 * DAY)["contact.open"] == 0
-    assert features(rows[:1], at)["contact.count"] == 2
+    assert features(rows[1:], at)["contact.count"] == 2
 
 
 def test_an_upgraded_row_is_stored_as_one_of_today_and_takes_less() -> None:

@@ -69,6 +69,26 @@ LIVES: Mapping[str, Sequence[tuple[Kind, int, dict[str, object]]]] = {
         )
         for i in range(300)
     ],
+    "searcher": [
+        ((K.SEARCHED, K.ITEM_VIEWED, K.REVIEW_READ, K.CART_ADDED)[i % 4], i * 20 * SECOND, {"item": f"i-{i % 4}"})
+        for i in range(70)
+    ],
+    "mixed": [
+        (kind, i * 2 * DAY + i * HOUR, {"order": f"m-{i}", "value": 7.25} if kind == K.ORDER_COMPLETED else {})
+        for i, kind in enumerate(
+            [K.SEARCHED, K.WISHLISTED, K.COUPON_APPLIED, K.ORDER_COMPLETED, K.SHARED, K.LIST_VIEWED, K.CART_VIEWED]
+            * 4
+        )
+    ],
+    "lines": [(K.ORDER_COMPLETED, at * SECOND, {"value": 5.5}) for at in (0, 30, 60)],
+    "told_twice": [
+        (K.ORDER_COMPLETED, at, {"order": name, "value": value})
+        for at, name, value in ((0, "t-1", 10), (20 * DAY, "t-2", 30.3), (20 * DAY + 2 * SECOND, "t-2", 30.3))
+    ],
+    "order_came_late": [
+        (K.ORDER_COMPLETED, at, {"order": name, "value": value})
+        for at, name, value in ((0, "l-1", 10), (20 * DAY, "l-3", 30), (10 * DAY, "l-2", 20))
+    ],
 }
 
 

@@ -63,10 +63,11 @@ FIELDS = [
     *STARTS,
     ("contact_transfers", "u1", (KEPT,)),
     ("contact_channel", "u1", (KEPT,)),
-    ("contact_nameless", "u1", (KEPT,)),  # 1: without an id
+    ("contact_nameless", "u1", (KEPT,)),  # 1: without an id; `UNKNOWN`: a row of version 1 did not have it
     ("contact_spare", "u1", (KEPT,)),
 ]
 
+UNKNOWN = 2
 MOST_TRANSFERS = 255
 NO_WORD = np.uint64(0)
 

@@ -2,7 +2,8 @@
 
 A contact goes on until it ends, is abandoned or is wrapped up; what shows that it goes on after that opens it
 again. Without an end it is closed `CLOSED_AFTER_MS` after it was last heard of, by its channel. Of contacts
-without an id each end closes the one that began last of those that are open: like brackets.
+without an id each end closes the one that began last of those that are open: like brackets. One whose id is not
+known, because a row of version 1 had none, is also closed by the end of a contact whose start is not known.
 """
 
 from __future__ import annotations
@@ -21,13 +22,18 @@ assert CLOSED_AFTER_MS.shape[0] == max(ContactChannel) + 1
 
 @kernel
 def ended_by_others(row):
-    """A bit for each contact without an id that an end without an id has closed, and for each such end."""
-    begun = closed = 0
+    """A bit for each contact without an id that the end of another has closed, and for each end without an id."""
+    begun = closed = unknown = 0
     for place in range(of.KEPT - 1, -1, -1):  # in the order of time
-        if not row.contact_nameless[place]:
+        started = row.contact_first[place, of.STARTED] != 0
+        if row.contact_nameless[place] == 0:
+            if not started and _end(row, place) != 0:
+                closed |= unknown
+                begun &= ~unknown
             continue
-        if row.contact_first[place, of.STARTED] != 0:
+        if started:
             begun |= 1 << place
+            unknown |= (row.contact_nameless[place] // of.UNKNOWN) << place
             continue
         closed |= 1 << place
         for last in range(place + 1, of.KEPT):
@@ -47,8 +53,14 @@ def closes_at(row, place):
 @kernel
 def is_over(row, place, ended):
     """Whether its end is known."""
-    end = max(row.contact_latest[place, of.ENDED], row.contact_first[place, of.WRAPPED_UP])
+    end = _end(row, place)
     return (ended >> place & 1) != 0 or (end != 0 and row.contact_latest[place, of.WENT_ON] <= end)
+
+
+@kernel
+def _end(row, place):
+    """When it ended or was wrapped up, the latest of it (epoch ms; 0: it did not)."""
+    return max(row.contact_latest[place, of.ENDED], row.contact_first[place, of.WRAPPED_UP])
 
 
 @kernel

@@ -60,12 +60,18 @@ _PLACES[[counted.kind for counted in COUNTED]] = range(len(COUNTED))
 def apply_life(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
     _extend(row, event.at, event.at)
-    place = _PLACES[event.kind]
-    if place >= 0:
-        row.life_count[place] = _sum(row.life_count[place], 1)
+    count_kind(row, event.kind, 1)
     row.life_anonymous = _sum(row.life_anonymous, event.anonymous != 0)
     if event.signed == 0:
         row.life_unsigned_at = max(row.life_unsigned_at, event.at)
+
+
+@kernel
+def count_kind(row, kind, times):
+    """Count `times` more events of `kind`, if it is one of `COUNTED`."""
+    place = _PLACES[kind]
+    if place >= 0:
+        row.life_count[place] = _sum(row.life_count[place], times)
 
 
 @kernel

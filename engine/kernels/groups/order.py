@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.kernels.elapsed import since
 from engine.kernels.entry import Entry
+from engine.kernels.groups.order_id import is_one_id
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
 from engine.kernels.row_limits import ORDER_LINES_MS
@@ -28,7 +29,7 @@ MOST = 1 << 61  # hundredths: sums stay there
 COMPLETED, UPDATED, UNDONE = 1, 2, 4  # flags: it was announced; its total changed; cancelled, or all given back
 
 FIELDS = [
-    ("order_id", "u8", (ORDERS,)),
+    ("order_id", "u8", (ORDERS,)),  # one that a row of version 1 knew has its upper half alone
     ("order_at", "i8", (ORDERS,)),  # ascending, 0 behind the last; of one only corrected, the first correction
     ("order_value", "i8", (ORDERS,)),
     ("order_returned", "i8", (ORDERS,)),
@@ -179,6 +180,7 @@ def _add(row, order, at, value, returned, until, flags):
     """Join one order, or what is known of it, with those of `row`."""
     i = _same(row, order, at, until)
     while i >= 0:
+        order = max(order, row.order_id[i])
         value = _joined_value(row, i, order, at, value, until, flags)
         at = _joined_at(row, i, at, flags)
         returned = min(returned + row.order_returned[i], MOST)
@@ -194,7 +196,7 @@ def _same(row, order, at, until):
     for i in range(ORDERS):
         if row.order_at[i] == 0:
             return -1
-        if row.order_id[i] == order:
+        if is_one_id(row.order_id[i], order):
             near = row.order_at[i] <= until + ORDER_LINES_MS and at <= row.order_until[i] + ORDER_LINES_MS
             if order != 0 or near:
                 return i

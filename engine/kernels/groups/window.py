@@ -275,8 +275,14 @@ def _move_to(row, at):
 @kernel
 def apply_window(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
-    _move_to(row, event.at)
-    _count(row, event.at, row.window_at, event.kind, hundredths(event.value))
+    count_event(row, event.at, np.int64(event.kind), hundredths(event.value))
+
+
+@kernel
+def count_event(row, at, kind, amount):
+    """Add an event of `kind` that is worth `amount` (hundredths)."""
+    _move_to(row, at)
+    _count(row, at, row.window_at, kind, amount)
 
 
 @kernel

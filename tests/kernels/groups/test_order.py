@@ -118,7 +118,7 @@ TIMES = st.one_of(
     st.integers(0, 4).map(lambda i: START + i * (MINUTE + i % 2)),
 )
 VALUES = st.sampled_from([0.0, 0.004, 0.005, 1.0, 19.99, 20.0, 500.0, 1e12])
-NAMES = st.integers(0, 7).map(lambda i: (i // 3) << 32 | (i % 3) if i else 0)
+NAMES = st.integers(0, 7).map(lambda i: (i // 3) << 32 | (i % 3 + 1) if i else 0)
 KINDS = st.sampled_from(
     [Kind.ORDER_COMPLETED] * 3 + [Kind.ORDER_UPDATED, Kind.ORDER_CANCELLED, Kind.ORDER_REFUNDED, Kind.ITEM_VIEWED]
 )
