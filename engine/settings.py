@@ -91,7 +91,9 @@ class Stream(Section):
     """The worker."""
 
     rows_in_memory: int = Field(
-        400_000, ge=1, description="rows held by one worker; the least recently used are evicted"
+        100_000,
+        ge=1,
+        description="rows held by one worker, 5.5 KB each: 0.55 GB; the least recently used are evicted",
     )
     rows_per_commit: int = Field(
         2_048,

@@ -20,6 +20,8 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from engine.errors import BadSettings
+from engine.kernels.row import ROW_BYTES
+from engine.settings import Stream
 from loadtest.backlog import Backlog, BacklogRead
 from loadtest.decisions import machine
 from loadtest.process_time import check_platform
@@ -29,7 +31,7 @@ SEED = 1
 MOST_CUSTOMERS = 100_000_000
 LEAST_EVENTS = 500_000  # of a point; a log of fewer is read several times
 MOST_TURNS = 3
-#: What an event and a customer need at most, in all processes: the log, a row in Valkey and in the worker.
+#: What an event and a customer need at most, in all processes, but for the rows that the worker holds in memory.
 EVENT_BYTES, CUSTOMER_BYTES = 200, 4_000
 
 
@@ -79,7 +81,8 @@ async def bench_growth(customers: Sequence[int], shop: Shop, console: Console) -
 
 def check_memory(customers: int, events_per_customer: int, available: int) -> None:
     """Raises `BadSettings` where a point of `customers` may need more than the `available` bytes."""
-    needed = customers * (events_per_customer * EVENT_BYTES + CUSTOMER_BYTES)
+    held = min(customers, Stream().rows_in_memory) * ROW_BYTES
+    needed = customers * (events_per_customer * EVENT_BYTES + CUSTOMER_BYTES) + held
     if needed > available:
         raise BadSettings(
             f"{customers:,} customers with {events_per_customer} events each may need {needed / 1e9:.1f} GB, and "

@@ -14,6 +14,8 @@ from typer.testing import CliRunner
 
 from engine.cli.app import app
 from engine.errors import BadSettings
+from engine.kernels.row import ROW_BYTES
+from engine.settings import Stream
 from loadtest.backlog import BacklogRead
 from loadtest.growth import GrowthPoint, available_bytes, check_memory, joined, turns
 from loadtest.visits import BETWEEN_MS, VISIT_MS, split, visits
@@ -67,9 +69,15 @@ def test_the_readings_of_a_point_are_added_up() -> None:
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_anything_starts() -> None:
-    check_memory(1_000, 10, 6_000_000)
+    needed = 6_000_000 + 1_000 * ROW_BYTES
+    check_memory(1_000, 10, needed)
     with pytest.raises(BadSettings, match="--customers"):
-        check_memory(1_000, 10, 5_999_999)
+        check_memory(1_000, 10, needed - 1)
+
+
+def test_of_more_customers_than_a_worker_holds_only_their_rows_in_the_store_need_memory() -> None:
+    held = Stream().rows_in_memory
+    check_memory(10 * held, 10, 10 * held * 6_000 + held * ROW_BYTES)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads a file of Linux")
