@@ -21,6 +21,7 @@ from engine.store.leftovers import WRITTEN_BEHIND_MS
 from engine.store.redis import RedisStore
 from tests.contracts.builders import PARTITIONS, candidate, change, choice, customers_of, reservation, word
 from tests.services import Valkey
+from tests.state.stored import stored
 
 ANN, BOB = customers_of(1, 2)
 ERASED = 1_000
@@ -48,12 +49,12 @@ async def live(store: RedisStore, customer: CustomerId, at: int, batches: bool =
     `batches` not."""
     name, position = customer.encode(), await store.claim(1)
     row = blank(1)
-    row["first_at"] = row["last_at"] = at
+    row["life_first_at"] = row["life_last_at"] = at
     record = encode_record(DecisionRecord(RECORD_VERSION, customer, "web", at, "r", (), (), b""))
     cue = msgspec.structs.replace(candidate(customer, "sale", at=at, name=f"1-cue-{customer}-{at}"), record=record)
     await store.commit(
         change(
-            position.epoch, position.offset, position.offset + 1, rows={name: row.tobytes()}, timers={name: at},
+            position.epoch, position.offset, position.offset + 1, rows={name: stored(row)[0]}, timers={name: at},
             cues=[choice(customer, cue, at=at)], traits=[TraitChange(name, [word("plan", "gold", at, since=at)])],
         )
     )  # fmt: skip
