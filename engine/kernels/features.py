@@ -64,45 +64,36 @@ PARTS = (
 )
 
 
-def _reading(part: Part) -> Any:
-    """A part ``(row, now, out)`` that fills the places of `part`."""
-    read_part, index = part.read, places_of(part.entries)
-
-    @specialised
-    def read(row, now, out):
-        read_part(row, now, out, index)
-
-    return read
-
-
-def _reading_if_wanted(bit: int, part: Part) -> Any:
-    read_part, mask = _reading(part), np.uint64(1 << bit)
+def _reading(bit: int, part: Part) -> Any:
+    """A part ``(row, now, parts, out)`` that fills the places of `part` if it is wanted."""
+    read_part, index, mask = part.read, places_of(part.entries), np.uint64(1 << bit)
 
     @specialised
     def read(row, now, parts, out):
         if parts & mask:
-            read_part(row, now, out)
+            read_part(row, now, out, index)
 
     return read
 
 
-_read_parts = in_turn(*map(_reading, PARTS))
-_read_wanted_parts = in_turn(*(_reading_if_wanted(bit, part) for bit, part in enumerate(PARTS)))
+_read_parts = in_turn(*(_reading(bit, part) for bit, part in enumerate(PARTS)))
 
-
-@kernel
-def read(row, now, out):
-    """Fill `out` (float64, `catalogue.FEATURES` long) with the features of `row` at `now` (epoch ms)."""
-    _read_parts(row, now, out)
-    window.read_window(row, now, out, FIRST_WINDOW)
+_ALL = Wanted(np.uint64(2**64 - 1), np.uint64(2**64 - 1))
 
 
 @kernel
 def read_wanted(row, now, wanted, out):
-    """`read`, but what is not `wanted` (`Wanted`) means nothing: to read it would take most of the time."""
-    _read_wanted_parts(row, now, wanted.parts, out)
+    """Fill `out` (float64, `catalogue.FEATURES` long) with the features of `row` at `now` (epoch ms) that are
+    `wanted` (`Wanted`). Others mean nothing: to read them would take most of the time."""
+    _read_parts(row, now, wanted.parts, out)
     if wanted.windows:
-        window.read_wanted_window(row, now, wanted.windows, out, FIRST_WINDOW)
+        window.read_window(row, now, wanted.windows, out, FIRST_WINDOW)
+
+
+@kernel
+def read(row, now, out):
+    """`read_wanted` with all of them."""
+    read_wanted(row, now, _ALL, out)
 
 
 @kernel

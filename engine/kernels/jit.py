@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 
 import numba
@@ -25,9 +26,19 @@ def _compiled(function: Any, **options: Any) -> Any:
     """`function` as an entry where Python calls it, and as a part where a kernel does."""
     entry = numba.njit(**_OPTIONS, **_ENTRY, **options)(function)
     if hasattr(entry, "get_overload"):  # not without the compiler (NUMBA_DISABLE_JIT)
-        part = numba.njit(**_OPTIONS, **_PART, **options)(function)
-        entry.get_call_template, entry.get_overload = part.get_call_template, part.get_overload
+        entry.as_part = cache(lambda: numba.njit(**_OPTIONS, **_PART, **options)(function))
+        entry.get_call_template = partial(_typed, entry.as_part)
+        entry.get_overload = lambda types: entry.as_part().get_overload(types)
     return entry
+
+
+def _typed(as_part: Callable[[], Any], arguments: tuple[Any, ...], named: Any) -> Any:
+    """A part for these types and no others: compiled anew neither for each number that is written in a call, nor
+    taken as it is for a record that begins alike."""
+    part, arguments = as_part(), tuple(map(numba.types.unliteral, arguments))
+    template, parameters, arguments, named = part.get_call_template(arguments, named)
+    template.cases = [part.overloads[tuple(arguments)].signature]
+    return template, parameters, arguments, named
 
 
 def kernel(function: F) -> F:
@@ -48,18 +59,26 @@ def specialised(function: F) -> F:
     return cast(F, _compiled(function, forceinline=True))
 
 
+@specialised
+def _nothing(*arguments):
+    pass
+
+
 def in_turn(*steps: Any) -> Any:
     """A kernel part that calls `steps`, compiled functions of the same arguments, one after the other: a loop over
-    a table that is unrolled before it is compiled."""
+    a table that is unrolled before it is compiled, by fours, for each level is compiled as well."""
+    while len(steps) > 4:
+        steps = tuple(in_turn(*steps[i : i + 4]) for i in range(0, len(steps), 4))
     if len(steps) == 1:
         return steps[0]
-    half = len(steps) // 2  # and not the first and the others: half the levels of calls
-    first, then = in_turn(*steps[:half]), in_turn(*steps[half:])
+    first, second, third, fourth = (*steps, _nothing, _nothing)[:4]
 
     @specialised
     def call(*arguments):
         first(*arguments)
-        then(*arguments)
+        second(*arguments)
+        third(*arguments)
+        fourth(*arguments)
 
     return call
 

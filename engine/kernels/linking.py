@@ -34,7 +34,8 @@ class _Entry(_Library):
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage.name == "linkonce_odr":
                 function.linkage = "internal"
-        super()._optimize_final_module()
+        passes, options = self._codegen._module_pass_manager()  # without those that only help to count references
+        passes.run(self._final_module, options)
 
 
 class _NoEngine:

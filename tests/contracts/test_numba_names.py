@@ -110,6 +110,20 @@ def test_a_part_can_be_called_from_python_as_well() -> None:
     assert len(inner.overloads) == 2
 
 
+def test_a_part_is_compiled_once_for_all_numbers_written_in_a_call() -> None:
+    inner: Any = kernel(lambda x, y: x + y)
+    outer: Any = kernel(lambda x: inner(x, 1) + inner(2, x) + inner(x, x))
+    assert outer(3) == 15
+    assert len(inner.as_part().overloads) == 1
+
+
+def test_a_part_is_compiled_anew_for_a_record_that_begins_alike() -> None:
+    short, long = np.dtype([("a", "i8")]), np.dtype([("a", "i8"), ("b", "i8")])
+    inner: Any = kernel(lambda row: row.a + 1)
+    outer: Any = kernel(lambda rows: inner(rows[0]))
+    assert [outer(np.zeros(1, layout)) for layout in (short, long)] == [1, 1]
+
+
 def test_what_a_part_of_a_part_needs_of_numba_is_linked_as_well() -> None:
     largest: Any = kernel(lambda array: array.argmax() + np.searchsorted(array, 2.0))
     once_more: Any = kernel(lambda array: largest(array))

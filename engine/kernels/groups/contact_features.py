@@ -27,7 +27,6 @@ from engine.kernels.groups.contact_state import (
     wait_of,
     waits_since,
 )
-from engine.kernels.hashing import hash64
 from engine.kernels.jit import kernel
 from engine.kernels.units import DAY, HOUR, MINUTE, SECOND
 from engine.kernels.wire import ContactChannel
@@ -67,13 +66,9 @@ ENTRIES = (
 INDEX: Any = namedtuple("ContactIndex", [entry.name.replace(".", "_") for entry in ENTRIES])(*range(len(ENTRIES)))
 
 
-def _hash(word: str) -> int:
-    data = np.frombuffer(word.encode(), np.uint8)
-    return int(hash64(data, 0, len(data)))
-
-
-#: Outcomes that say of themselves that nothing came of it.
-UNRESOLVED = np.array([_hash(word) for word in ("unresolved", "Unresolved", "UNRESOLVED")], np.uint64)
+#: Outcomes that say of themselves that nothing came of it: the hashes of unresolved, Unresolved and UNRESOLVED.
+#: Written, because an import that hashes starts the compiler.
+UNRESOLVED = np.array([0x152B85F97C792D9B, 0x7AE36A59CDD0C6EB, 0x097DE04F80BEF2F6], np.uint64)
 
 _WORD_SHIFT = np.uint64(11)
 

@@ -13,6 +13,7 @@ Events are counted as they come: an order or a contact that is sent twice, under
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -182,8 +183,9 @@ def _total(panes, place, count):
     return found
 
 
+@cache  # it is two kernels' part
 def _moving(of: Rings) -> Any:
-    """A part that makes room for the pane of `at`, which is later than `before`, the latest event until now."""
+    """A part that makes room for the pane of `at`, if that is later than `before`, the latest event until now."""
     field, (width, size) = of.field, WIDTHS[of.width]
 
     @specialised
@@ -199,12 +201,13 @@ def _moving(of: Rings) -> Any:
 
 
 def _counting(of: Rings) -> Any:
-    """A part that counts an event, which is not later than the `latest`."""
-    field, (width, size), most = of.field, WIDTHS[of.width], _MOST[of.type]
+    """A part that counts an event, after which the `latest` is that of all; it was another `before`."""
+    field, (width, size), most, move = of.field, WIDTHS[of.width], _MOST[of.type], _moving(of)
     marks, rings, is_money = _marks(of), len(of.counted), of.counted[0].is_money
 
     @specialised
-    def count(row, at, latest, kind, amount):
+    def count(row, at, before, latest, kind, amount):
+        move(row, at, before)
         mark, pane = marks[kind], at // width
         if mark == 0 or pane <= latest // width - size:
             return
@@ -217,13 +220,14 @@ def _counting(of: Rings) -> Any:
 
 
 def _joining(of: Rings) -> Any:
-    """A part that adds what another row, which has no later event, has in panes that are not over."""
-    field, (width, size), most = of.field, WIDTHS[of.width], _MOST[of.type]
+    """A part that adds what another row has in panes that are not over."""
+    field, (width, size), most, move = of.field, WIDTHS[of.width], _MOST[of.type], _moving(of)
 
     @specialised
     def join(into, other):
         newest = other.window_at // width
-        count = size - (into.window_at // width - newest)
+        move(into, other.window_at, into.window_at)
+        count = size - max(into.window_at // width - newest, 0)
         if count > 0:
             _add(into[field], other[field], newest % size, count, most)
 
@@ -257,19 +261,9 @@ def _reading(of: Rings, first: int) -> Any:
     return read
 
 
-_move = in_turn(*map(_moving, RINGS))
 _count = in_turn(*map(_counting, RINGS))
 _join = in_turn(*map(_joining, RINGS))
 _read = in_turn(*map(_reading, RINGS, _firsts()))
-
-
-@kernel
-def _move_to(row, at):
-    """Let `at` be the latest event's time, if it is."""
-    before = row.window_at
-    if at > before:
-        _move(row, at, before)
-        row.window_at = at
 
 
 @kernel
@@ -281,24 +275,20 @@ def apply_window(row, event):
 @kernel
 def count_event(row, at, kind, amount):
     """Add an event of `kind` that is worth `amount` (hundredths)."""
-    _move_to(row, at)
-    _count(row, at, row.window_at, kind, amount)
+    before = row.window_at
+    row.window_at = max(before, at)
+    _count(row, at, before, row.window_at, kind, amount)
 
 
 @kernel
 def join_window(into, other):
     """Add the events of another row."""
-    _move_to(into, other.window_at)
     _join(into, other)
+    into.window_at = max(into.window_at, other.window_at)
 
 
 @kernel
-def read_window(row, now, out, start):
-    """Fill `out` (float64) from the place `start` on with the features of `ENTRIES`, in their order."""
-    _read(row, now, np.uint64(2**64 - 1), out, start)
-
-
-@kernel
-def read_wanted_window(row, now, wanted, out, start):
-    """`read_window` of the features whose bits `wanted` (uint64) has, the lowest for the first of `ENTRIES`."""
+def read_window(row, now, wanted, out, start):
+    """Fill `out` (float64) from the place `start` on with those features of `ENTRIES`, in their order, whose bits
+    `wanted` (uint64) has, the lowest for the first."""
     _read(row, now, wanted, out, start)

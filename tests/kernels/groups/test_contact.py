@@ -16,6 +16,7 @@ from engine.kernels.groups.contact import KEPT, apply_contact, join_contact
 from engine.kernels.groups.contact_features import ENTRIES, UNRESOLVED, contact_due
 from engine.kernels.groups.contact_starts import STARTS
 from engine.kernels.groups.contact_state import CLOSED_AFTER_MS
+from engine.kernels.hashing import word_hash
 from engine.kernels.wire import EARLIEST_MS, LATEST_MS
 from tests.kernels.builders import DAY, HOUR, MINUTE, SECOND, START
 from tests.kernels.groups.contact_oracle import (
@@ -239,6 +240,10 @@ def test_what_goes_on_after_its_end_is_open_again() -> None:
     assert features(folded(told), START + HOUR)["contact_open"] == 0
     again = Told(START + HOUR + 1, Kind.CONTACT_QUEUED, 4, NAMES[0])
     assert features(folded([again, *told]), START + HOUR + 1)["contact_open"] == 1
+
+
+def test_outcomes_that_say_that_nothing_came_of_it_are_these_words() -> None:
+    assert UNRESOLVED.tolist() == [word_hash(word) for word in ("unresolved", "Unresolved", "UNRESOLVED")]
 
 
 def test_what_became_of_an_email_is_no_outcome_of_a_contact() -> None:

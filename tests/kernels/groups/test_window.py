@@ -18,6 +18,7 @@ from tests.kernels.groups.laws import START, Did, Group, Row, events, folded, ha
 GROUP = Group(np.dtype(window.FIELDS), window.apply_window, window.join_window)
 MOST = {"u1": 255, "u2": 65_535, "i8": 2**53}
 DAY = 86_400_000
+ALL = np.uint64(2**64 - 1)
 
 #: Apart by anything from milliseconds to years, and at the ends of panes.
 TIMES = st.one_of(
@@ -77,7 +78,7 @@ def recounted(did: Sequence[Did]) -> Row:
 
 def read(rows: Row, now: int) -> dict[str, float]:
     out = np.full(len(ENTRIES) + 2, -1.0)
-    window.read_window(rows[0], now, out, 1)
+    window.read_window(rows[0], now, ALL, out, 1)
     assert (out[0], out[-1]) == (-1.0, -1.0)
     return dict(zip([entry.name for entry in ENTRIES], out[1:-1].tolist(), strict=True))
 
@@ -162,8 +163,8 @@ def test_the_greatest_values_are_exact_to_the_hundredth() -> None:
 def test_what_is_wanted_is_read_and_nothing_else(did: list[Did], wanted: set[int]) -> None:
     rows, now = folded(GROUP, happened(*did)), max(one.at for one in did)
     whole, part = np.zeros(len(ENTRIES)), np.full(len(ENTRIES), -1.0)
-    window.read_window(rows[0], now, whole, 0)
-    window.read_wanted_window(rows[0], now, np.uint64(sum(1 << place for place in wanted)), part, 0)
+    window.read_window(rows[0], now, ALL, whole, 0)
+    window.read_window(rows[0], now, np.uint64(sum(1 << place for place in wanted)), part, 0)
     assert part.tolist() == [value if place in wanted else -1.0 for place, value in enumerate(whole)]
 
 
