@@ -109,8 +109,9 @@ def warm_up() -> None:
     advance.touched(places, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
     hash_set.add_new(np.ones(1, np.uint64), np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
     words = rows.view(np.uint64).reshape(1, -1)
-    ends, packed = np.zeros(1, np.int64), np.zeros(2 * words.shape[1], np.uint64)
-    word_sparse.pack_many(words, places, layout.VERSION, packed, ends)
+    ends, kept = np.zeros(1, np.int64), np.zeros(words.shape[1] + 1, np.uint64)
+    packed = np.zeros(word_sparse.most_units(words.shape[1]) + 1, np.uint16)
+    word_sparse.pack_many(words, places, layout.VERSION, kept, packed, ends)
     chunks.chunk_end(places, 0, 1, np.zeros(1, np.int64))
     warm_up_decisions()
 
@@ -119,14 +120,12 @@ def warm_up_decisions() -> None:
     """Those that decisions use, and no others: a process that only answers starts sooner."""
     rows = np.zeros(1, layout.ROW)
     words = rows.view(np.uint64).reshape(1, -1)
-    packed, places = np.zeros(2, np.uint64), np.zeros(1, np.int32)
-    word_sparse.unpack_many(packed, np.ones(1, np.int64), layout.VERSION, words, places)
+    packed, kept, places = np.zeros(2, np.uint16), np.zeros(words.shape[1] + 1, np.uint64), np.zeros(1, np.int32)
+    word_sparse.unpack_many(packed, np.ones(1, np.int64), layout.VERSION, kept, words, places)
     row_v1.upgrade_many(np.zeros(1, row_v1.OLD_ROW), rows)
     partition.partition_of(b"warm", 1)
     found = np.zeros((1, FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
-    features.read(rows[0], 1, found[0])
-    sparse.pack(found[0], np.zeros(2 + 9 * FEATURES, np.uint8))
     sparse.pack_many(found, np.zeros(2 + 9 * FEATURES, np.uint8), np.zeros(1, np.int64))
     predicates.match_many(found, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_), *_rules().program)
 

@@ -1,9 +1,9 @@
-"""Rows in their stored form, which leaves out what is 0: most words of most rows are.
+"""Rows in their stored form, which leaves out what is 0: most words of most rows, and much of the others.
 
-A stored row is whole words of eight bytes, little-endian: a head, then the words of the row that are not 0, in
-order. The head is the version (one byte), a 0 (one byte), how many words the row has in memory (two bytes), a bit
-for each of them that is stored (the lowest first), and 0 up to a whole word. A row has one stored form and no
-other, so equal rows are equal bytes.
+A stored row is units of two bytes, little-endian; a word is four of them, the lowest first. The version (one byte)
+and a 0 (one byte); how many words the row has in memory; a bit for each of these that is not 0; of each that is
+not, a bit for each of its units that is not; these units. Bits begin with the lowest, and end with 0 up to a whole
+unit. A row has one stored form and no other, so equal rows are equal bytes.
 """
 
 from __future__ import annotations
@@ -12,113 +12,141 @@ import numpy as np
 
 from engine.kernels.jit import inlined, kernel
 
-HEAD_BITS = 32  # version, 0 and number of words
+HEAD = 2  # units: version, and number of words
 MOST_WORDS = 0xFFFF  # that a row can have
 
-
-@kernel
-def head_words(count):
-    """Words of the head of a row of `count` words."""
-    return (HEAD_BITS + count + 63) // 64
+_UNIT, _UNIT_BITS = np.uint64(0xFFFF), np.uint64(16)
 
 
-@kernel
-def word_count(head):
-    """Of a row whose stored form begins with the word `head`."""
-    return np.int64(head >> np.uint64(16) & np.uint64(MOST_WORDS))
+def most_units(count: int) -> int:
+    """The longest that a stored row of `count` words can be."""
+    return HEAD + -(-count // 16) + -(-count // 4) + 4 * count
 
 
 @inlined
-def pack(words, version, packed):
-    """Write the row `words` (uint64, W) as one of `version` into `packed` (uint64, ``head_words(W) + W`` or more);
-    returns how many words that took."""
+def pack(words, version, kept, packed, start):
+    """Write the row `words` (uint64, W) as one of `version` into `packed` (uint16) at `start`; returns its end.
+
+    There must be room for one unit more than `most_units`; `kept` (uint64, W or more) is room to work in.
+    """
     count = words.shape[0]
-    heads = head_words(count)
-    end, bits, first = heads, np.uint64(version | count << 16), 0
-    for head in range(heads):
-        last = min(64 * (head + 1) - HEAD_BITS, count)
-        for i in range(first, last):
+    packed[start], packed[start + 1] = version, count
+    end, many = start + HEAD, np.int64(0)
+    for first in range(0, count, 16):
+        bits = np.uint64(0)
+        for i in range(first, min(first + 16, count)):
             word = words[np.uint64(i)]
-            packed[np.uint64(end)] = word  # written over by the next one if it is 0: no branch to mispredict
+            kept[np.uint64(many)] = word  # written over by the next one if it is 0: no branch to mispredict
             some = np.uint64(word != 0)
-            bits |= some << np.uint64((i + HEAD_BITS) & 63)
+            bits |= some << np.uint64(i & 15)
+            many += np.int64(some)
+        packed[np.uint64(end)] = bits
+        end += 1
+    marks, end = end, end + (many + 3) // 4
+    bits = np.uint64(0)
+    for k in range(many):
+        word = kept[np.uint64(k)]
+        for unit in range(4):
+            part = word >> (np.uint64(unit) * _UNIT_BITS) & _UNIT
+            packed[np.uint64(end)] = part
+            some = np.uint64(part != 0)
+            bits |= some << np.uint64(4 * k + unit & 15)
             end += np.int64(some)
-        packed[np.uint64(head)] = bits
-        bits, first = np.uint64(0), last
+        if k & 3 == 3 or k + 1 == many:
+            packed[np.uint64(marks + k // 4)] = bits
+            bits = np.uint64(0)
     return end
 
 
 @kernel
-def pack_many(rows, slots, version, packed, ends):
+def pack_many(rows, slots, version, kept, packed, ends):
     """`pack` each of ``rows[slots]`` (uint64, capacity x W; int32, N), one behind the other, into `packed`
-    (uint64, long enough for N); `ends` (int64, N) gets the word at which each ends."""
+    (uint16, N times `most_units`, and one more); `ends` (int64, N) gets the unit at which each ends."""
     end = 0
     for i in range(slots.shape[0]):
-        end += pack(rows[slots[i]], version, packed[end:])
+        end = pack(rows[slots[i]], version, kept, packed, end)
         ends[i] = end
 
 
-@inlined
-def ones(bits):
-    """How many bits of `bits` (uint64) are set: summed in pairs, fours, bytes, then all bytes by one product."""
-    bits -= bits >> np.uint64(1) & np.uint64(0x5555555555555555)
-    bits = (bits & np.uint64(0x3333333333333333)) + (bits >> np.uint64(2) & np.uint64(0x3333333333333333))
-    bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int64(bits * np.uint64(0x0101010101010101) >> np.uint64(56))
+@kernel
+def ones(packed, start, end):
+    """How many bits of ``packed[start:end]`` (uint16) are set: of each summed in pairs, fours, bytes, then both
+    bytes by one product."""
+    found = np.int64(0)
+    for i in range(start, end):
+        bits = np.uint64(packed[i])
+        bits -= bits >> np.uint64(1) & np.uint64(0x5555)
+        bits = (bits & np.uint64(0x3333)) + (bits >> np.uint64(2) & np.uint64(0x3333))
+        bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F)
+        found += np.int64(bits * np.uint64(0x0101) >> np.uint64(8) & np.uint64(0xFF))
+    return found
+
+
+@kernel
+def _are_bits(packed, start, end, count):
+    """Whether ``packed[start:end]`` has no more than `count` bits, 0 behind them."""
+    used = count & 15
+    return used == 0 or packed[end - 1] >> used == 0
 
 
 @kernel
 def is_whole(packed, start, end, version, most):
-    """Whether ``packed[start:end]`` (uint64) has the head of a row of `version` with at most `most` words, and as
-    many words behind it as it says."""
-    if end <= start or packed[start] & np.uint64(0xFFFF) != np.uint64(version):
+    """Whether ``packed[start:end]`` (uint16) has the head of a row of `version` with at most `most` words, and as
+    many marks and units behind it as it says."""
+    if end - start < HEAD or packed[start] != version or packed[start + 1] > most:
         return False
-    count = word_count(packed[start])
-    heads = head_words(count)
-    if count > most or start + heads > end:
+    count = np.int64(packed[start + 1])
+    first, marks = start + HEAD, start + HEAD + (count + 15) // 16
+    if marks > end or not _are_bits(packed, first, marks, count):
         return False
-    used = HEAD_BITS + count - 64 * (heads - 1)
-    if used < 64 and packed[start + heads - 1] >> np.uint64(used) != 0:
+    many = ones(packed, first, marks)
+    units = marks + (many + 3) // 4
+    if units > end or not _are_bits(packed, marks, units, 4 * many):
         return False
-    stored = ones(packed[start] >> np.uint64(HEAD_BITS))
-    for head in range(start + 1, start + heads):
-        stored += ones(packed[head])
-    return stored == end - start - heads
+    return units + ones(packed, marks, units) == end
 
 
-@inlined
-def unpack(packed, start, end, version, words):
+@kernel
+def unpack(packed, start, end, version, kept, words):
     """Read the stored row ``packed[start:end]`` into `words` (uint64, W); what it has not is 0. Whether it was a
     row of `version` with at most W words; if not, `words` means nothing.
 
-    `packed` (uint64) is at least one word longer than `end`.
+    `packed` (uint16) is at least one unit longer than `end`; `kept` (uint64, W + 1 or more) is room to work in.
     """
     if not is_whole(packed, start, end, version, words.shape[0]):
         return False
-    count = word_count(packed[start])
-    heads = head_words(count)
-    at, first, lost = start + heads, 0, False
-    for head in range(heads):
-        bits, last = packed[start + head], min(64 * (head + 1) - HEAD_BITS, count)
-        for i in range(first, last):
-            some = bits >> np.uint64((i + HEAD_BITS) & 63) & np.uint64(1)
-            word = packed[np.uint64(at)] * some
-            words[np.uint64(i)] = word
-            lost |= np.uint64(word != 0) != some  # a 0 that is stored
+    count = np.int64(packed[start + 1])
+    first, marks = start + HEAD, start + HEAD + (count + 15) // 16
+    many = ones(packed, first, marks)
+    at, lost = marks + (many + 3) // 4, False
+    for k in range(many):
+        bits, word = np.uint64(packed[marks + k // 4]) >> np.uint64(4 * k & 15), np.uint64(0)
+        for unit in range(4):
+            some = bits >> np.uint64(unit) & np.uint64(1)
+            part = np.uint64(packed[np.uint64(at)]) * some
+            word |= part << (np.uint64(unit) * _UNIT_BITS)
+            lost |= np.uint64(part != 0) != some  # a 0 that is stored
             at += np.int64(some)
-        first = last
+        kept[np.uint64(k)] = word
+        lost |= word == 0
+    kept[np.uint64(many)] = 0
+    place = np.int64(0)
+    for i in range(count):
+        some = np.uint64(packed[first + i // 16]) >> np.uint64(i & 15) & np.uint64(1)
+        words[np.uint64(i)] = kept[np.uint64(place)] * some
+        place += np.int64(some)
     for i in range(count, words.shape[0]):
         words[i] = 0
     return not lost
 
 
 @kernel
-def unpack_many(packed, ends, version, rows, slots):
+def unpack_many(packed, ends, version, kept, rows, slots):
     """`unpack` the stored rows that end at `ends` (int64, N) of `packed` into ``rows[slots]`` (uint64, capacity
     x W; int32, N). Returns N, or the place of the first that is none; those behind it are not read then."""
     start = 0
     for i in range(ends.shape[0]):
-        if not unpack(packed, start, ends[i], version, rows[slots[i]]):
+        if not unpack(packed, start, ends[i], version, kept, rows[slots[i]]):
             return i
         start = ends[i]
     return ends.shape[0]

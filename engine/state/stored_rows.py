@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from engine.errors import BadState
 from engine.kernels.row_v1 import OLD_ROW, OLD_VERSION, upgrade_many
-from engine.kernels.word_sparse import HEAD_BITS, head_words, pack_many, unpack_many
+from engine.kernels.word_sparse import HEAD, most_units, pack_many, unpack_many
 
-WORD = 8  # bytes
+WORD, UNIT = 8, 2  # bytes
 
-_PAST_THE_LAST = bytes(WORD)  # `unpack_many` looks one word ahead
+_PAST_THE_LAST = bytes(UNIT)  # `unpack_many` looks one unit ahead
 
 
 def read_older(stored: Sequence[bytes], rows: NDArray[np.void]) -> None:
@@ -32,7 +32,7 @@ def read_older(stored: Sequence[bytes], rows: NDArray[np.void]) -> None:
 
 
 class WordSparse(msgspec.Struct, frozen=True):
-    """Rows of `words` words, stored without those that are 0 (`engine.kernels.word_sparse`), the `version` first.
+    """Rows of `words` words, stored without what is 0 (`engine.kernels.word_sparse`), the `version` first.
 
     A row that was stored with fewer words gets the others as 0: a later release may append words to a row, and
     stays with the version.
@@ -45,24 +45,28 @@ class WordSparse(msgspec.Struct, frozen=True):
         """Write the `stored` rows (N) over ``rows[slots]`` (words). Raises `BadState` if one is damaged, or has
         more words: what those slots hold means nothing then."""
         for row in stored:
-            if len(row) % WORD:
+            if len(row) % UNIT:
                 raise self._refused(row)
-        packed = np.frombuffer(bytearray().join([*stored, _PAST_THE_LAST]), np.uint64)
-        ends = np.cumsum([len(row) // WORD for row in stored], dtype=np.int64)
-        read = unpack_many(packed, ends, self.version, rows, slots)
+        packed = np.frombuffer(bytearray().join([*stored, _PAST_THE_LAST]), np.uint16)
+        ends = np.cumsum([len(row) // UNIT for row in stored], dtype=np.int64)
+        read = unpack_many(packed, ends, self.version, self._kept(), rows, slots)
         if read < len(stored):
             raise self._refused(stored[read])
 
     def write(self, rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryview]:
         """The rows in `slots` of `rows` (words), each as long as it needs."""
-        packed = np.empty(len(slots) * (head_words(self.words) + self.words), np.uint64)
+        packed = np.empty(len(slots) * most_units(self.words) + 1, np.uint16)
         ends = np.empty(len(slots), np.int64)
-        pack_many(rows, slots, self.version, packed, ends)
-        block, bounds = packed.data.cast("B"), [0, *(WORD * ends).tolist()]
+        pack_many(rows, slots, self.version, self._kept(), packed, ends)
+        block, bounds = packed.data.cast("B"), [0, *(UNIT * ends).tolist()]
         return [block[start:end] for start, end in pairwise(bounds)]
 
+    def _kept(self) -> NDArray[np.uint64]:
+        """Room to work in, of one call."""
+        return np.empty(self.words + 1, np.uint64)
+
     def _refused(self, row: bytes) -> BadState:
-        words = int.from_bytes(row[2 : HEAD_BITS // 8], "little")
+        words = int.from_bytes(row[UNIT : HEAD * UNIT], "little")
         if words > self.words:
             return BadState(
                 f"a stored row of version {self.version} has {words} words, and this release knows {self.words}: "

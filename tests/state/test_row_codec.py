@@ -73,8 +73,8 @@ def test_a_row_of_no_version_we_know_is_refused(strange: bytes) -> None:
 
 
 def test_a_blank_row_takes_no_room_for_what_is_not_known() -> None:
-    words = -(-(32 + row.WORDS) // 64)
-    assert len(WHOLE) == 8 * (words + 1)
+    head, marks, version = 2, -(-row.WORDS // 16) + 1, 1  # units of two bytes
+    assert len(WHOLE) == 2 * (head + marks + version)
     assert WHOLE[0] == VERSION
 
 

@@ -14,15 +14,19 @@ from engine.state.stored_rows import WordSparse
 VERSION = 2
 NOTHING = np.zeros(0, np.int32)
 
-# around the ends of the head's words, at 32 and every 64 from there on
-widths = st.sampled_from([1, 31, 32, 33, 95, 96, 97, 160, 161]) | st.integers(1, 200)
-word = st.sampled_from([0, 0, 0, 1, 255, 1 << 63, 2**64 - 1])
+# around the ends of the bits' units, at every 16
+widths = st.sampled_from([1, 15, 16, 17, 31, 32, 33, 160, 161]) | st.integers(1, 200)
+word = st.sampled_from([0, 0, 0, 1, 255, 1 << 16, 1 << 47, 0xFFFF0000, 1 << 63 | 7, 2**64 - 1])
+
+
+def units_of(bits: list[bool]) -> bytes:
+    return sum(1 << place for place, bit in enumerate(bits) if bit).to_bytes(2 * -(-len(bits) // 16), "little")
 
 
 def by_hand(row: list[int], version: int = VERSION) -> bytes:
-    head = version | len(row) << 16 | sum(1 << 32 + place for place, word in enumerate(row) if word)
-    words = -(-(32 + len(row)) // 64)
-    return head.to_bytes(8 * words, "little") + b"".join(word.to_bytes(8, "little") for word in row if word)
+    units = [word.to_bytes(8, "little")[at : at + 2] for word in row if word for at in (0, 2, 4, 6)]
+    marks = units_of([word != 0 for word in row]) + units_of([unit != bytes(2) for unit in units])
+    return (version | len(row) << 16).to_bytes(4, "little") + marks + b"".join(u for u in units if u != bytes(2))
 
 
 def rows_of(*rows: list[int]) -> NDArray[np.uint64]:
@@ -74,8 +78,8 @@ def test_damaged_rows_are_refused_or_are_other_rows(table: list[list[int]], data
     damaged = bytearray(row)
     for _ in range(data.draw(st.integers(0, 3))):
         damaged[data.draw(st.integers(0, len(row) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    cut = data.draw(st.sampled_from([0, 1, 8]) | st.integers(0, len(row)))
-    stored = bytes(damaged[: len(row) - cut]) + data.draw(st.sampled_from([b"", b"\0", bytes(8), b"\1" * 8]))
+    cut = data.draw(st.sampled_from([0, 1, 2]) | st.integers(0, len(row)))
+    stored = bytes(damaged[: len(row) - cut]) + data.draw(st.sampled_from([b"", b"\0", bytes(2), b"\1" * 2]))
     try:
         found = read(form, [row, stored, row])
     except BadState:
@@ -86,7 +90,7 @@ def test_damaged_rows_are_refused_or_are_other_rows(table: list[list[int]], data
     assert bytes(narrow.write(found[1:2, : narrow.words].copy(), np.zeros(1, np.int32))[0]) == stored
 
 
-WHOLE = by_hand([0, 5, 0, 6] + [0] * 60)  # two words of head
+WHOLE = by_hand([0, 5, 0, 6 << 16] + [0] * 46)  # its bits end within a unit, and its marks too
 
 
 @pytest.mark.parametrize(
@@ -94,20 +98,26 @@ WHOLE = by_hand([0, 5, 0, 6] + [0] * 60)  # two words of head
     [
         b"",
         WHOLE[:-1],
-        WHOLE[:-8],
+        WHOLE[:-2],
         WHOLE[:8],
+        WHOLE[:2],
         WHOLE + bytes(1),
-        WHOLE + bytes(8),
+        WHOLE + bytes(2),
         b"\3" + WHOLE[1:],
         WHOLE[:1] + b"\1" + WHOLE[2:],
-        WHOLE[:12] + b"\1" + WHOLE[13:] + b"\1" * 8,  # a bit beyond the width, and a word for it
-        WHOLE[:16] + bytes(8) + WHOLE[24:],  # a 0 that is stored
+        WHOLE[:11] + b"\x80" + WHOLE[12:],  # a bit beyond the width
+        WHOLE[:13] + b"\x10" + WHOLE[14:] + b"\1\0",  # a mark beyond the last word, and a unit for it
+        WHOLE[:14] + bytes(2) + WHOLE[16:],  # a 0 that is stored
+        WHOLE[:12] + b"\x01" + WHOLE[13:-2],  # a word of no units
     ],
-    ids=["empty", "byte off", "word off", "cut head", "byte on", "word on", "version", "spare", "width", "zero"],
+    ids=[
+        *("empty", "byte off", "unit off", "cut bits", "cut head", "byte on", "unit on"),
+        *("version", "spare", "width", "marks", "zero", "zero word"),
+    ],
 )
 def test_what_is_no_row_is_refused(stored: bytes) -> None:
-    form = WordSparse(VERSION, 64)
-    assert read(form, [WHOLE]).tolist() == [[0, 5, 0, 6] + [0] * 60]
+    form = WordSparse(VERSION, 50)
+    assert read(form, [WHOLE]).tolist() == [[0, 5, 0, 6 << 16] + [0] * 46]
     for batch in ([stored], [WHOLE, stored], [stored, WHOLE]):
         with pytest.raises(BadState, match="damaged"):
             read(form, batch)
