@@ -40,6 +40,7 @@ AREAS = (
         (
             ("tests/kernels", "tests/kafka", "tests/contracts/test_aiokafka_fetcher.py", "tests/stream"),
             (
+                "tests/sources/test_what_rules_see.py",
                 "tests/decisions",
                 "tests/rulebook",
                 "tests/state",
@@ -102,6 +103,7 @@ PURE = (
     "tests/state/",
     "tests/store/",
     "tests/kafka/test_record_batches.py",
+    "tests/sources/test_what_rules_see.py",
     "tests/contracts/test_aiokafka_fetcher.py",
 )
 
