@@ -10,4 +10,4 @@ from engine.kernels.groups import cart, contact, message_id, order
 ORDERS_AND_CARTS = np.dtype([*order.FIELDS, *cart.FIELDS])
 
 #: With what contacts read of a session, and the ids by which a worker drops what was sent again.
-CONTACTS = np.dtype([*contact.FIELDS, ("session_struggled_at", "i8"), *message_id.FIELDS], align=True)
+CONTACTS = np.dtype([*contact.FIELDS, ("session_struggled_at", "i8"), *message_id.FIELDS])
