@@ -88,11 +88,10 @@ def apply(row, event, other, data):
 def join(into, other):
     """Add the row `other` to `into`; it stays as it is. Indicators must be evaluated anew then, not before the
     later moment to which those of either row were: ``life_last_at + silence_ms``."""
+    into.version = max(into.version, other.version)
     if other.recent_total > 0:
-        into.version = VERSION
         evaluated = max(into.life_last_at + into.silence_ms, other.life_last_at + other.silence_ms)
         _join(into, other)
         into.silence_ms = max(evaluated - into.life_last_at, 0)
-    elif other.trait_name[0] != 0:
-        into.version = VERSION
+    else:
         trait.join_trait(into, other)
