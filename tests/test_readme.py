@@ -44,9 +44,11 @@ def conditions() -> list[str]:
 
 
 def test_the_readmes_rules_are_good_and_its_cases_hold(tmp_path: Path) -> None:
-    rules, cases = [block for block in blocks("yaml") if not block.startswith("source:")]
-    (tmp_path / "visits.yaml").write_text(rules)
-    (tmp_path / "visits.cases.yaml").write_text(cases)
+    shown = [block for block in blocks("yaml") if not block.startswith("source:")]
+    assert [block.startswith("cases:") for block in shown] == [False, True] * 2
+    for number, (rules, cases) in enumerate(zip(shown[::2], shown[1::2], strict=True)):
+        (tmp_path / f"{number}.yaml").write_text(rules)
+        (tmp_path / f"{number}.cases.yaml").write_text(cases)
     for command in ("check", "test"):
         result = CliRunner().invoke(app, ["rules", command, str(tmp_path)])
         assert result.exit_code == 0, result.output

@@ -48,6 +48,8 @@ def show(directory: Directory = Path("rules"), json: Json = False) -> None:
         print_json(_content(rulebook))
     else:
         Console().print(_indicators(rulebook), _offers(rulebook))
+        if rulebook.traits:
+            Console().print(f"Traits: {', '.join(_traits(rulebook))}")
 
 
 @app.command("test")
@@ -80,6 +82,8 @@ def features(json: Json = False) -> None:
     table = _table("Features", "feature", "unit", "meaning")
     for feature in CATALOGUE:
         table.add_row(feature.name, feature.unit, feature.meaning)
+    table.add_row('trait.plan, trait["any name"]', "", "a trait: text, number, version, true or false")
+    table.add_row("member.newsletter", "", "whether the customer belongs to that segment or list")
     Console().print(table)
 
 
@@ -95,7 +99,17 @@ def _count(number: int, noun: str) -> str:
 
 
 def _content(rulebook: Rulebook) -> dict[str, object]:
-    return {"revision": rulebook.revision, "indicators": rulebook.indicators, "offers": rulebook.offers}
+    return {
+        "revision": rulebook.revision,
+        "indicators": rulebook.indicators,
+        "offers": rulebook.offers,
+        "traits": _traits(rulebook),
+    }
+
+
+def _traits(rulebook: Rulebook) -> list[str]:
+    """Those that rules name, as they write them."""
+    return sorted({trait.written for trait in rulebook.traits})
 
 
 def _table(title: str, *columns: str) -> Table:

@@ -104,7 +104,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) -> LoggedDecision:
     """`record` with its reasons; `rulebook` is the one of its revision, None when it is gone."""
-    values = record.vector().tolist()
+    values = record.vector(len(rulebook.traits) if rulebook else 0).tolist()
     return LoggedDecision(
         decision_id,
         record.customer,
@@ -127,7 +127,7 @@ def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
         names = set(record.activated or (record.indicator,))
         activated = [i for i, indicator in enumerate(rulebook.indicators) if indicator.name in names]
         triggered = trigger(available, rulebook, activated)
-    holds = match_offers(rulebook, record.vector().reshape(1, -1))[0]
+    holds = match_offers(rulebook, record.vector(len(rulebook.traits)).reshape(1, -1))[0]
     applicable = applicability(np.array(triggered, np.intp), holds)
     given = [position[given.offer_id] for given in record.given]
     # of a cue they may have been kept back on one channel and given on another

@@ -64,15 +64,31 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
         """Where it was given, the most promising first."""
         return (self.channel, *self.others)
 
-    def vector(self) -> NDArray[np.float64]:
-        """The features as they were; NaN for those the catalogue has got since."""
-        features = _unpack_features(self.features)
-        return in_todays_order(features) if self.version == OLDER_VERSION else features
+    def vector(self, traits: int = 0) -> NDArray[np.float64]:
+        """The features (F) as they were, NaN for those the catalogue has got since, and behind them `traits` of
+        the rulebook."""
+        found, end = _unpack(self.features)
+        if self.version == OLDER_VERSION:
+            found = in_todays_order(found)
+        vector = np.full(FEATURES + traits, np.nan)
+        vector[: min(len(found), FEATURES)] = found[:FEATURES]
+        if traits and end < len(self.features):
+            behind = _unpack(self.features[end:])[0]
+            vector[FEATURES : FEATURES + len(behind)] = behind[:traits]
+        return vector
 
 
 def pack_features(features: NDArray[np.float64]) -> list[bytes]:
-    """Each of `features` (float64, N x F) as stored: how many values there are (two bytes), a bit for each that is
-    not 0, then those (float64). Most of them are 0."""
+    """Each of `features` (float64, N x F, and traits behind them) as stored: how many features there are (two
+    bytes), a bit for each that is not 0, then those (float64). Most of them are 0. The traits, if there are some,
+    follow in the same form, so that they keep their places when the catalogue grows."""
+    if features.shape[1] <= FEATURES:
+        return _packed(features)
+    parts = _packed(features[:, :FEATURES].copy()), _packed(features[:, FEATURES:].copy())
+    return [one + other for one, other in zip(*parts, strict=True)]
+
+
+def _packed(features: NDArray[np.float64]) -> list[bytes]:
     packed, ends = (
         np.empty(len(features) * (3 + 9 * features.shape[1]), np.uint8),
         np.empty(len(features), np.int64),
@@ -83,14 +99,15 @@ def pack_features(features: NDArray[np.float64]) -> list[bytes]:
     return [data[start:end] for start, end in pairwise(limits)]
 
 
-def _unpack_features(packed: bytes) -> NDArray[np.float64]:
+def _unpack(packed: bytes) -> tuple[NDArray[np.float64], int]:
+    """The values that `packed` begins with, and where they end."""
     count = int.from_bytes(packed[:2], "little")
-    values = 2 + (count + 7) // 8
-    some = np.unpackbits(np.frombuffer(packed[2:values], np.uint8), count=count).astype(np.bool_)
-    features = np.full(max(count, FEATURES), np.nan)
-    features[:count] = 0.0
-    features[:count][some] = np.frombuffer(packed[values:], np.float64)
-    return features
+    start = 2 + (count + 7) // 8
+    some = np.unpackbits(np.frombuffer(packed[2:start], np.uint8), count=count).astype(np.bool_)
+    end = start + 8 * int(np.count_nonzero(some))
+    values = np.zeros(count)
+    values[some] = np.frombuffer(packed[start:end], np.float64)
+    return values, end
 
 
 _encode = msgspec.msgpack.Encoder().encode

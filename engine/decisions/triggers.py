@@ -28,6 +28,7 @@ from engine.kernels.provenance import ANONYMOUS, SIGNED
 from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
+from engine.state.vector import vectors_of_activations
 
 #: The slot of the website.
 WEB = CUE_CHANNELS.index("web")
@@ -91,7 +92,7 @@ def choose(
     """The cues for `activations` (as `moments` takes them) of customers of one partition; none for a moment at
     which no offer for a cue's channel names an activated indicator and holds."""
     found = moments(customers, activations, event_ids)
-    features = activations["features"][[moment.row for moment in found]]
+    features = vectors_of_activations(activations[[moment.row for moment in found]], policy.rulebook.columns)
     holds = match_offers(policy.rulebook, features).tolist()
     asked = zip(found, features.tolist(), holds, pack_features(features), strict=True)
     choices = [_choice(policy, *one, currency, partition) for one in asked]

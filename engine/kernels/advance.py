@@ -14,7 +14,7 @@ from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
 from engine.kernels.groups.message_id import seen
 from engine.kernels.jit import kernel
 from engine.kernels.row import apply
-from engine.kernels.wire import FIRST_INSTRUCTION_KIND
+from engine.kernels.wire import FIRST_INSTRUCTION_KIND, Kind
 
 # what became of an event
 BAD, APPLIED, DUPLICATE = 0, 1, 2
@@ -56,6 +56,8 @@ def advance(rows, slots, events, start, data, rules, scratch, outcomes, activati
         apply(row, event, scratch.row[0], data)
         # never before a moment that was evaluated: what is active since then would end, and be activated again
         now = max(row.life_last_at, evaluated)
+        if event.kind == Kind.TRAITS_SET:  # no event of the customer's: their silence goes on until it was said
+            now = max(now, event.at)
         activated = evaluate(
             row, slots[i], i, now, event.received_at, event.signed != 0, rules, scratch, activations, activated
         )

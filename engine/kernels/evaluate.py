@@ -9,6 +9,7 @@ import numpy as np
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import Wanted, read, read_wanted
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
+from engine.kernels.groups import trait
 from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.jit import kernel
 from engine.kernels.predicates import Program, match
@@ -30,13 +31,13 @@ class Rules(NamedTuple):
     program: Program
     codes: np.ndarray  #: uint32[I], under which rows keep them
     timers: TimerThresholds
-    wanted: Wanted  #: the features that program and timers name
+    wanted: Wanted  #: the features and traits that program and timers name
 
 
 class Scratch(NamedTuple):
     """Buffers of one thread; what they hold between calls means nothing."""
 
-    values: np.ndarray  #: float64[FEATURES]
+    values: np.ndarray  #: float64[FEATURES + the traits that are wanted]
     truth: np.ndarray  #: uint64[W], of the program
     holds: np.ndarray  #: bool[I]
     active: np.ndarray  #: uint32[ACTIVE]
@@ -44,7 +45,7 @@ class Scratch(NamedTuple):
 
 
 #: One indicator that became active: the event's place in the batch (-1: in silence), the row, the indicator, the
-#: flags of the moment (`provenance_at`), when.
+#: flags of the moment (`provenance_at`), when, and what the customer was like: the features and traits.
 ACTIVATION = np.dtype(
     [
         ("event", "i4"),
@@ -54,6 +55,7 @@ ACTIVATION = np.dtype(
         ("at", "i8"),
         ("received_at", "i8"),
         ("features", "f8", (FEATURES,)),
+        *trait.FIELDS,
     ],
     align=True,
 )
@@ -95,6 +97,7 @@ def evaluate(row, slot, event, at, received_at, signed, rules, scratch, activati
             activation.received_at = received_at
             for feature in range(FEATURES):
                 activation.features[feature] = scratch.values[feature]
+            trait.copy_traits(row, activation)
             activated += 1
     for i in range(count):
         row.active[i] = scratch.active[i]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.catalogue import FIRST_WINDOW, MOMENT, places_of
+from engine.kernels.catalogue import FEATURES, FIRST_WINDOW, MOMENT, places_of
 from engine.kernels.entry import Entry
 from engine.kernels.groups import (
     cart,
@@ -37,10 +37,18 @@ class Part(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which features are read: bits, the lowest for the first of `window.ENTRIES` and of `PARTS`."""
+    """Which features are read: bits, the lowest for the first of `window.ENTRIES` and of `PARTS`; and the traits
+    that are read behind them, by name (hashes) and type, as `trait.read_named` takes them."""
 
     windows: np.uint64
     parts: np.uint64
+    names: NDArray[np.uint64]
+    types: NDArray[np.uint8]
+
+
+#: No traits.
+NO_NAMES: NDArray[np.uint64] = np.zeros(0, np.uint64)
+NO_TYPES: NDArray[np.uint8] = np.zeros(0, np.uint8)
 
 
 @kernel
@@ -78,22 +86,29 @@ def _reading(bit: int, part: Part) -> Any:
 
 _read_parts = in_turn(*(_reading(bit, part) for bit, part in enumerate(PARTS)))
 
-_ALL = Wanted(np.uint64(2**64 - 1), np.uint64(2**64 - 1))
+_ALL = np.uint64(2**64 - 1)
+
+
+@kernel
+def _read(row, now, windows, parts, out):
+    _read_parts(row, now, parts, out)
+    if windows:
+        window.read_window(row, now, windows, out, FIRST_WINDOW)
 
 
 @kernel
 def read_wanted(row, now, wanted, out):
-    """Fill `out` (float64, `catalogue.FEATURES` long) with the features of `row` at `now` (epoch ms) that are
-    `wanted` (`Wanted`). Others mean nothing: to read them would take most of the time."""
-    _read_parts(row, now, wanted.parts, out)
-    if wanted.windows:
-        window.read_window(row, now, wanted.windows, out, FIRST_WINDOW)
+    """Fill `out` (float64, `catalogue.FEATURES` long, and a place for each trait) with the features of `row` at
+    `now` (epoch ms) and the traits that are `wanted` (`Wanted`). Others mean nothing: to read them would take most
+    of the time."""
+    _read(row, now, wanted.windows, wanted.parts, out)
+    trait.read_named(row, wanted.names, wanted.types, out, FEATURES)
 
 
 @kernel
 def read(row, now, out):
-    """`read_wanted` with all of them."""
-    read_wanted(row, now, _ALL, out)
+    """Fill `out` with all features, and no traits."""
+    _read(row, now, _ALL, _ALL, out)
 
 
 @kernel
@@ -103,8 +118,10 @@ def read_many(rows, now, out):
         read(rows[i], now[i], out[i])
 
 
-def wanted_of(named: NDArray[np.bool_]) -> Wanted:
-    """What to read for the features that are `named` (bool, `catalogue.FEATURES`)."""
+def wanted_of(
+    named: NDArray[np.bool_], names: NDArray[np.uint64] = NO_NAMES, types: NDArray[np.uint8] = NO_TYPES
+) -> Wanted:
+    """What to read for the features that are `named` (bool, `catalogue.FEATURES`), and for traits."""
     windows = sum(1 << bit for bit in range(len(window.ENTRIES)) if named[FIRST_WINDOW + bit])
     parts = sum(1 << bit for bit, part in enumerate(PARTS) if named[list(places_of(part.entries))].any())
-    return Wanted(np.uint64(windows), np.uint64(parts))
+    return Wanted(np.uint64(windows), np.uint64(parts), names, types)

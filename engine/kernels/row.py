@@ -89,9 +89,10 @@ def join(into, other):
     """Add the row `other` to `into`; it stays as it is. Indicators must be evaluated anew then, not before the
     later moment to which those of either row were: ``life_last_at + silence_ms``."""
     into.version = max(into.version, other.version)
+    evaluated = max(into.life_last_at + into.silence_ms, other.life_last_at + other.silence_ms)
     if other.recent_total > 0:
-        evaluated = max(into.life_last_at + into.silence_ms, other.life_last_at + other.silence_ms)
         _join(into, other)
-        into.silence_ms = max(evaluated - into.life_last_at, 0)
     else:
         trait.join_trait(into, other)
+        indicator.join_indicator(into, other)
+    into.silence_ms = max(evaluated - into.life_last_at, 0)

@@ -97,6 +97,9 @@ def warm_up() -> None:
         np.zeros(1, layout.ROW),
     )
     activations = np.zeros(8, evaluate.ACTIVATION)
+    trait.read_named_many(
+        activations, np.zeros(1, np.uint64), np.zeros(1, np.uint8), np.zeros((8, FEATURES + 1)), FEATURES
+    )
     data = np.frombuffer(b"\x94\x01\x01\x01\xa1x", np.uint8)
     fetched = np.zeros(1, records.RECORD)
     records.scan(data, batches := np.zeros(1, records.BATCH))
@@ -127,6 +130,10 @@ def warm_up_decisions() -> None:
     found = np.zeros((1, FEATURES))
     features.read_many(rows, np.zeros(1, np.int64), found)
     sparse.pack_many(found, np.zeros(2 + 9 * FEATURES, np.uint8), np.zeros(1, np.int64))
+    names, types = np.zeros(1, np.uint64), np.zeros(1, np.uint8)
+    named = np.zeros((1, FEATURES + 1))
+    trait.read_named_many(rows, names, types, named, FEATURES)
+    trait.coded_text(np.zeros(1, np.uint8), 0, 1)
     predicates.match_many(found, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_), *_rules().program)
 
 

@@ -5,6 +5,7 @@
     cases:
       - name: three bursts
         features: {session.bursts: 3, session.items: 12}   # the others as of a new customer
+        traits: {plan: gold, "member:newsletter": true}     # as they are sent
         indicators: [bursty_session]    # exactly these hold
         offers: [chat_now]              # these hold
         without: [free_delivery]        # these indicators and offers do not
@@ -12,8 +13,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -21,16 +24,23 @@ from numpy.typing import NDArray
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from engine.errors import BadRule
-from engine.kernels.catalogue import FEATURES
-from engine.kernels.features import read_many
+from engine.kernels.groups.trait import NUMBER, SERVER, VERSION, mark_of, set_trait
 from engine.kernels.predicates import match
 from engine.rulebook.directory import CASES, texts_of
 from engine.rulebook.document import Document
 from engine.rulebook.explain import explain
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
+from engine.rulebook.language.traits import MEMBERSHIP, TRAIT
 from engine.rulebook.model import Rulebook
+from engine.rulebook.yaml_tree import scalar_of
 from engine.state.catalogue import BY_NAME
 from engine.state.row_codec import blank
+from engine.state.traits import coded, name_hash
+from engine.state.vector import NO_TRAITS, TraitColumns, vectors_of
+from engine.traits import MEMBER, TraitValue, fault_of
+
+#: No traits.
+NOTHING: Mapping[str, TraitValue] = MappingProxyType({})
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -42,6 +52,7 @@ class Case(msgspec.Struct, frozen=True):
     indicators: tuple[str, ...] | None
     offers: tuple[str, ...]
     without: tuple[str, ...]
+    traits: dict[str, TraitValue] = {}
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -67,24 +78,25 @@ def run(rulebook: Rulebook, cases: list[Case], places: Sequence[Spot] = ()) -> l
     return [Verdict(case.name, str(case.spot), _misses(rulebook, case, places)) for case in cases]
 
 
-def new_customer() -> NDArray[np.float64]:
-    """The features (F) of a customer never seen, on a Thursday at midnight."""
-    features = np.empty((1, FEATURES), np.float64)
-    read_many(blank(1), np.zeros(1, np.int64), features)
-    first: NDArray[np.float64] = features[0]
-    return first
-
-
-def vector(values: dict[str, float]) -> NDArray[np.float64]:
-    """`new_customer` with the features named in `values` as given."""
-    features = new_customer()
-    for name, value in values.items():
-        features[BY_NAME[name].index] = value
+def vector(
+    values: Mapping[str, float], traits: Mapping[str, TraitValue] = NOTHING, columns: TraitColumns = NO_TRAITS
+) -> NDArray[np.float64]:
+    """What rules read of a customer never seen, on a Thursday at midnight, but for the features `values` and the
+    `traits`."""
+    rows = blank(1)
+    for name, value in traits.items():
+        kind, bits = coded(value)
+        set_trait(rows[0], np.uint64(name_hash(name)), mark_of(SERVER, 1, kind), np.uint64(bits))
+    features: NDArray[np.float64] = vectors_of(rows, np.zeros(1, np.int64), columns)[0]
+    for name, number in values.items():
+        features[BY_NAME[name].index] = number
     return features
 
 
 def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rules of the program (R) hold for `features` (F)."""
+    """Which rules of the program (R) hold for `features` (F, and a place for each of the rulebook's traits)."""
+    if features.shape != (rulebook.columns.width,):
+        raise ValueError(f"{rulebook.columns.width} values are needed, not {features.shape}")
     program = rulebook.program
     truth = np.zeros(program.required.shape[1], np.uint64)
     holds = np.zeros(program.first.size - 1, np.bool_)
@@ -93,7 +105,7 @@ def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.boo
 
 
 def _misses(rulebook: Rulebook, case: Case, places: Sequence[Spot]) -> list[str]:
-    features = vector(case.features)
+    features = vector(case.features, case.traits, rulebook.columns)
     holds = holding(rulebook, features)
     names = [indicator.name for indicator in rulebook.indicators] + [offer.id for offer in rulebook.offers]
     wanted = _wanted(rulebook, case, names)
@@ -128,9 +140,10 @@ def _cases(document: Document, rulebook: Rulebook) -> list[Case]:
 
 
 def _case(document: Document, node: Node, rulebook: Rulebook) -> Case | None:
-    keys = ("name", "features", "indicators", "offers", "without")
+    keys = ("name", "features", "traits", "indicators", "offers", "without")
     shown_name = document.peek(node, "name", "case")
-    fields = document.fields(node, shown_name, keys, ("name", "features"))
+    of_traits = isinstance(node, MappingNode) and any(key.value == "traits" for key, _ in node.value)
+    fields = document.fields(node, shown_name, keys, ("name",) if of_traits else ("name", "features"))
     name = document.free_text(fields.get("name"), shown_name, "name", 200)
     if name is None:
         return None
@@ -144,6 +157,7 @@ def _case(document: Document, node: Node, rulebook: Rulebook) -> Case | None:
         indicators=exact,
         offers=_names(document, fields.get("offers"), name, offers),
         without=_names(document, fields.get("without"), name, [*indicators, *offers]),
+        traits=_traits(document, fields.get("traits"), name, rulebook),
     )
 
 
@@ -168,9 +182,49 @@ def _features(document: Document, node: Node | None, name: str) -> dict[str, flo
     for key, value in node.value:
         feature = key.value if isinstance(key, ScalarNode) else "?"
         if feature not in BY_NAME:
-            document.faults.add(
-                document.spot(key), name, f"no feature {shown(feature)}{suggestion(feature, BY_NAME)}"
-            )
+            hint = suggestion(feature, BY_NAME) or _as_trait(feature)
+            document.faults.add(document.spot(key), name, f"no feature {shown(feature)}{hint}")
         elif (number := document.number_of(value, name, feature)) is not None:
             found[feature] = number
     return found
+
+
+def _as_trait(feature: str) -> str:
+    """The end of a sentence about a trait among the features."""
+    head, _, name = feature.partition(".")
+    if head not in (TRAIT, MEMBERSHIP) or not name:
+        return ""
+    return f": write it below traits, as {name if head == TRAIT else MEMBER + name}"
+
+
+def _traits(document: Document, node: Node | None, name: str, rulebook: Rulebook) -> dict[str, TraitValue]:
+    """Traits by name, as `identify` and ``PUT /v1/customers/{id}`` have them."""
+    found: dict[str, TraitValue] = {}
+    if node is None:
+        return found
+    if not isinstance(node, MappingNode):
+        document.faults.add(document.spot(node), name, "traits must be a mapping of names to values")
+        return found
+    known = {trait.name for trait in rulebook.traits}
+    for key, value in node.value:
+        trait = key.value if isinstance(key, ScalarNode) else "?"
+        if trait not in known:
+            hint = suggestion(trait, sorted(known)) or (f"; they name {', '.join(sorted(known))}" if known else "")
+            document.faults.add(document.spot(key), name, f"no rule names the trait {shown(trait)}{hint}")
+            continue
+        fault = _put_trait(found, trait, value, rulebook)
+        if fault:
+            document.faults.add(document.spot(value), name, f"{trait} {fault}")
+    return found
+
+
+def _put_trait(found: dict[str, TraitValue], trait: str, node: Node, rulebook: Rulebook) -> str:
+    """Put the value of a trait; why there is none, mostly nothing."""
+    value = scalar_of(node)
+    types = {one.type for one in rulebook.traits if one.name == trait}
+    if isinstance(value, float) and VERSION in types and NUMBER not in types:
+        return f'is compared with a version: write "{node.value}", in quotes'
+    if fault := fault_of(value):
+        return f"cannot be so: {fault}"
+    found[trait] = cast(TraitValue, value)
+    return ""

@@ -9,14 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 import numpy as np
 
+from engine.kernels.catalogue import FEATURES
 from engine.kernels.predicates import Program
 from engine.rulebook.faults import RuleFaults, shown, suggestion
 from engine.rulebook.language.clauses import MOST, Clause, Forms, TooManyClauses, mentions
-from engine.rulebook.language.condition import Predicate, Truth
+from engine.rulebook.language.condition import Truth
+from engine.rulebook.language.predicate import Predicate
+from engine.rulebook.language.traits import TraitColumn, any_number
 from engine.rulebook.model import Indicator, Rulebook
 from engine.rulebook.schema import RuleDraft, RuleDrafts
 from engine.rulebook.timers import timer_thresholds, unwatched
 from engine.state.catalogue import CATALOGUE
+from engine.state.vector import columns_of
 
 
 def compile_drafts(drafts: RuleDrafts, faults: RuleFaults) -> Rulebook | None:
@@ -43,16 +47,20 @@ def compile_drafts(drafts: RuleDrafts, faults: RuleFaults) -> Rulebook | None:
         for draft, code in zip(indicators, codes, strict=True)
     )
     chosen = tuple(draft.offer for draft in offers)
+    traits, words = _traits(of_indicators, of_offers), _words([*of_indicators, *of_offers])
     return Rulebook(
-        revision=_revision(compiled, chosen),
+        revision=_revision(compiled, chosen, words),
         indicators=compiled,
         offers=chosen,
-        program=program([*of_indicators, *of_offers]),
+        program=program([*of_indicators, *of_offers], traits),
         timer_thresholds=timer_thresholds(of_indicators),
         codes=np.array(codes, np.uint32),
         mentions=tuple(
             frozenset(position[one.name] for one in mentions(draft.rule.condition)) for draft in offers
         ),
+        traits=traits,
+        words=words,
+        columns=columns_of([(trait.name, trait.type) for trait in traits]),
     )
 
 
@@ -153,9 +161,34 @@ def _check_timers(rules: Iterable[RuleDraft], clauses: Mapping[str, list[Clause]
             faults.add(rule.spot, rule.name, reason)
 
 
-def program(rules: Sequence[Sequence[Clause]]) -> Program:
-    """Lay the rules out for the kernel; predicates are numbered by first use."""
+def _traits(
+    of_indicators: Sequence[Sequence[Clause]], of_offers: Sequence[Sequence[Clause]]
+) -> tuple[TraitColumn, ...]:
+    """The traits that rules name: those of the indicators are the first, so that the stream reads no others."""
+    first = _named_traits(of_indicators)
+    all_of_them = first | _named_traits(of_offers)
+    return (*sorted(first), *sorted(all_of_them - first))
+
+
+def _named_traits(rules: Sequence[Sequence[Clause]]) -> set[TraitColumn]:
+    sides = (side for one in _predicates(rules) for side in (one.feature, one.other))
+    return {side for side in sides if isinstance(side, TraitColumn)}
+
+
+def _words(rules: Sequence[Sequence[Clause]]) -> dict[float, str]:
+    """The texts that traits are compared with, by the number that stands for each in a column of any type."""
+    texts = {one.text for one in _predicates(rules) if one.text is not None}
+    return {any_number(text): text for text in sorted(texts)}
+
+
+def _predicates(rules: Sequence[Sequence[Clause]]) -> Iterable[Predicate]:
+    return (predicate for rule in rules for clause in rule for predicate, _ in clause)
+
+
+def program(rules: Sequence[Sequence[Clause]], traits: Sequence[TraitColumn] = ()) -> Program:
+    """Lay the rules out for the kernel; predicates are numbered by first use, `traits` stand behind features."""
     clauses = [clause for rule in rules for clause in rule]
+    place: dict[int | TraitColumn, int] = {trait: FEATURES + number for number, trait in enumerate(traits)}
     number: dict[Predicate, int] = {}
     for clause in clauses:
         for predicate, _ in clause:
@@ -166,9 +199,9 @@ def program(rules: Sequence[Sequence[Clause]]) -> Program:
             word, bit = divmod(number[predicate], 64)
             masks[0 if wanted else 1, row, word] |= np.uint64(1 << bit)
     return Program(
-        feature=np.array([predicate.feature for predicate in number], np.int32),
+        feature=np.array([place.get(predicate.feature, predicate.feature) for predicate in number], np.int32),
         op=np.array([predicate.op for predicate in number], np.int8),
-        other=np.array([predicate.other for predicate in number], np.int32),
+        other=np.array([place.get(predicate.other, predicate.other) for predicate in number], np.int32),
         threshold=np.array([predicate.threshold for predicate in number], np.float64),
         first=np.cumsum([0, *map(len, rules)], dtype=np.int32),
         required=masks[0].copy(),
@@ -176,6 +209,9 @@ def program(rules: Sequence[Sequence[Clause]]) -> Program:
     )
 
 
-def _revision(indicators: Sequence[Indicator], offers: Sequence[msgspec.Struct]) -> str:
-    content = msgspec.json.encode([indicators, offers])
+def _revision(
+    indicators: Sequence[Indicator], offers: Sequence[msgspec.Struct], words: Mapping[float, str]
+) -> str:
+    """Of the texts, too: `when` has one blank where a text may have several."""
+    content = msgspec.json.encode([indicators, offers, *([list(words.values())] if words else [])])
     return hashlib.sha256(content).hexdigest()[:12]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,10 +13,11 @@ import msgspec
 from engine.errors import BadRule
 from engine.rulebook.compile import compile_drafts
 from engine.rulebook.document import LONGEST_FILE, Document
-from engine.rulebook.doubts import never_cues
+from engine.rulebook.doubts import lonely_traits, never_cues
 from engine.rulebook.faults import RuleFaults, Spot, shown
+from engine.rulebook.language.clauses import traits_in
 from engine.rulebook.model import Rulebook
-from engine.rulebook.schema import IndicatorDraft, OfferDraft, RuleDrafts, read
+from engine.rulebook.schema import IndicatorDraft, OfferDraft, RuleDraft, RuleDrafts, read
 
 SUFFIXES = (".yaml", ".yml")
 CASES = (".cases.yaml", ".cases.yml")
@@ -58,9 +59,17 @@ def check(directory: Path) -> Checked:
     for offer, reason in never_cues(rulebook).items():
         rule = rules[rulebook.offer_rule + offer]
         faults.doubt(rule.spot, rule.name, reason)
+    _doubt_traits(rules, faults)
     for path in misnamed(directory):
         faults.doubt(Spot(str(path), 1, 1), "file", "is not read: the name of a rule file ends with .yaml")
     return Checked(rulebook, tuple(rule.spot for rule in rules), faults.doubts())
+
+
+def _doubt_traits(rules: Sequence[RuleDraft], faults: RuleFaults) -> None:
+    named = {rule.name: traits_in(rule.condition) for rule in rules}
+    spots = {rule.name: rule.spot for rule in rules}
+    for name, reason in lonely_traits(named).items():
+        faults.doubt(spots[name], name, reason)
 
 
 def compile_texts(texts: Mapping[str, str]) -> Rulebook:

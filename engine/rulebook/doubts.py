@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from engine.kernels.catalogue import INDEX
 from engine.kernels.groups import contact_features, window
 from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.explain import Clauses, Literal, clauses_of
+from engine.rulebook.language.traits import without_texts
 from engine.rulebook.model import Rulebook
 from engine.rulebook.timers import FEATURES, SESSION
 from engine.state.catalogue import BY_NAME
@@ -20,6 +23,7 @@ _NAMES = "|".join(re.escape(name) for name in sorted(BY_NAME, key=len, reverse=T
 _BARE = re.compile(rf"(?<![\w.{{])(?:{_NAMES})(?![\w.]|:\w)")  # outside of braces
 _DOUBLED = re.compile(rf"\{{\{{\s*({_NAMES})[^{{}}]*\}}\}}")
 _TYPOGRAPHIC = re.compile(r"[“„”«»‘‚’](.*)[“”«»‘’]", re.DOTALL)
+_VERSION = re.compile(r"\btrait\.[\w.]+\s*(?:[<>]=?|[=!]=)\s*([0-9]{1,4}\.[0-9]0)(?![\w.])")
 _THOUSANDS = re.compile(r"(?<![\w.])([1-9][0-9]{0,2})\.([0-9]{3})(?![\w.])")
 
 
@@ -34,9 +38,35 @@ def of_text(say: str) -> Iterator[tuple[int, str]]:
 
 
 def of_numbers(text: str) -> Iterator[tuple[int, str]]:
-    """Offset and reason of numbers with three decimals, which in other countries are thousands."""
+    """Offset and reason of numbers with three decimals, which in other countries are thousands, and of those that
+    are probably versions."""
+    text = without_texts(text)
     for found in _THOUSANDS.finditer(text):
         yield found.start(), f"{found[0]} is {float(found[0]):g}: write {found[1]}{found[2]} if you mean that"
+    for found in _VERSION.finditer(text):
+        yield (
+            found.start(1),
+            f'{found[1]} is {float(found[1]):g}: write "{found[1]}", in quotes, if it is a version',
+        )
+
+
+def lonely_traits(rules: Mapping[str, Collection[str]]) -> dict[str, str]:
+    """Of rules by name, with the traits that each names: those that name one which no other does, while others
+    name one that looks like it; with the reason."""
+    count = Counter(trait for traits in rules.values() for trait in traits)
+    found = {}
+    for rule, traits in rules.items():
+        for trait in sorted(traits):
+            alike = [other for other in count if count[other] > count[trait] == 1 and _alike(trait, other)]
+            if alike:
+                found[rule] = f"no other rule names the trait {trait}; did you mean {min(alike)}?"
+    return found
+
+
+def _alike(one: str, other: str) -> bool:
+    if re.sub("[0-9]", "", one) == re.sub("[0-9]", "", other):
+        return False  # numbered on purpose
+    return difflib.SequenceMatcher(None, one.lower(), other.lower()).ratio() >= 0.8
 
 
 def never_cues(rulebook: Rulebook) -> dict[int, str]:
@@ -63,7 +93,10 @@ def never_cues(rulebook: Rulebook) -> dict[int, str]:
 def _of_activation(clauses: Clauses, all_moments: set[float]) -> set[float] | None:
     """Values of ``idle.seconds`` at which an indicator may activate; None: any."""
     literals = [literal for clause in clauses for literal in clause]
-    features = [FEATURES[feature] for one in literals for feature in (one.feature, one.other) if feature >= 0]
+    places = {place for one in literals for place in (one.feature, one.other) if place >= 0}
+    if any(place not in FEATURES for place in places):  # a trait is set whenever a server likes
+        return None
+    features = [FEATURES[place] for place in places]
     if any(feature.grows_ms and feature.index != INDEX.idle_seconds for feature in features):
         return None
     # these change by themselves, and are looked at whenever any indicator's silence is over

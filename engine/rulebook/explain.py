@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.predicates import Program
-from engine.rulebook.language.condition import COMPARE, SYMBOLS
+from engine.rulebook.language.predicate import COMPARE, SYMBOLS
 from engine.rulebook.language.quantity import UNIT_SECONDS
 from engine.rulebook.language.say import plain
 from engine.rulebook.model import Rulebook
@@ -22,14 +22,28 @@ from engine.steps import Steps, finish
 
 #: Clauses read back in one step: well below a millisecond.
 AT_ONCE = 256
-NAMES = {feature.index: feature.name for feature in CATALOGUE}
-UNITS = {feature.index: f" {feature.unit}" for feature in CATALOGUE if feature.unit in UNIT_SECONDS}
+
+
+#: A value in words.
+Wording = Callable[[float], str]
+
+
+class Operand(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """What stands at a place of the vector: a feature, with its unit, or a trait, with ``words`` for its value."""
+
+    name: str
+    unit: str
+    words: Wording | None = None
+
+    def shown(self, value: float) -> str:
+        """A value of it."""
+        return self.words(value) if self.words else _number(value, self.unit)
 
 
 class Literal(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A predicate of a clause, as in `Program`, and whether it must be true or must not be. Its text is made
     once: ``need`` is its requirement, ``>= 3``, or only the relation where it compares with another of the
-    customer's numbers."""
+    customer's numbers, ``beside``. A trait has ``words`` for its value."""
 
     feature: int
     compare: Callable[[float, float], bool]
@@ -39,6 +53,8 @@ class Literal(msgspec.Struct, frozen=True, eq=False, gc=False):
     name: str
     unit: str
     need: str
+    beside: Operand
+    words: Wording | None = None
 
 
 #: A rule: it holds when every literal of one of its clauses does.
@@ -86,16 +102,27 @@ def clauses_of(rulebook: Rulebook) -> tuple[Clauses, ...]:
 
 def clauses_in_steps(rulebook: Rulebook) -> Steps[tuple[Clauses, ...]]:
     """As `clauses_of`, a bounded number of clauses a step."""
-    program, made = rulebook.program, dict[tuple[int, bool], Literal]()
+    program, made, operands = rulebook.program, dict[tuple[int, bool], Literal](), _operands(rulebook)
     clauses: list[tuple[Literal, ...]] = []
     for start in range(0, len(program.required), AT_ONCE):
-        clauses += _read_back(program, slice(start, start + AT_ONCE), made)
+        clauses += _read_back(program, slice(start, start + AT_ONCE), made, operands)
         yield
     bounds = program.first.tolist()
     return tuple(tuple(clauses[first:after]) for first, after in pairwise(bounds))
 
 
-def _read_back(program: Program, some: slice, made: dict[tuple[int, bool], Literal]) -> list[tuple[Literal, ...]]:
+def _operands(rulebook: Rulebook) -> Sequence[Operand]:
+    """What stands at each place of the vector."""
+    traits = (
+        Operand(trait.written, "", functools.partial(trait.worded, words=rulebook.words))
+        for trait in rulebook.traits
+    )
+    return (*FEATURES, *traits)
+
+
+def _read_back(
+    program: Program, some: slice, made: dict[tuple[int, bool], Literal], operands: Sequence[Operand]
+) -> list[tuple[Literal, ...]]:
     """Some of the program's clauses; equal literals are one, kept in `made`."""
     required, forbidden = _bits(program.required[some]), _bits(program.forbidden[some])
     clauses: list[list[Literal]] = [[] for _ in required]
@@ -104,7 +131,7 @@ def _read_back(program: Program, some: slice, made: dict[tuple[int, bool], Liter
     for clause, key in zip(named.tolist(), zip(predicates.tolist(), map(bool, wanted), strict=True), strict=True):
         literal = made.get(key)
         if literal is None:
-            literal = made[key] = _literal(program, *key)
+            literal = made[key] = _literal(program, *key, operands)
         clauses[clause].append(literal)
     return list(map(tuple, clauses))
 
@@ -114,18 +141,21 @@ def _bits(masks: NDArray[np.uint64]) -> NDArray[np.uint8]:
     return np.unpackbits(masks.astype("<u8").view(np.uint8), axis=1, bitorder="little")
 
 
-def _literal(program: Program, p: int, wanted: bool) -> Literal:
+def _literal(program: Program, p: int, wanted: bool, operands: Sequence[Operand]) -> Literal:
     feature, op, other = int(program.feature[p]), int(program.op[p]), int(program.other[p])
     threshold, relation = float(program.threshold[p]), f"{'' if wanted else 'not '}{SYMBOLS[op]}"
+    operand = operands[feature]
     return Literal(
         feature,
         _differ if COMPARE[op] is operator.ne else COMPARE[op],
         other,
         threshold,
         wanted,
-        NAMES[feature],
-        UNITS.get(feature, ""),
-        relation if other >= 0 else f"{relation} {_number(threshold, UNITS.get(feature, ''))}",
+        operand.name,
+        operand.unit,
+        relation if other >= 0 else f"{relation} {operand.shown(threshold)}",
+        operands[other],
+        operand.words,
     )
 
 
@@ -141,28 +171,32 @@ def _fits(literal: Literal, values: Sequence[float]) -> bool:
 
 @functools.lru_cache(maxsize=4096)  # most numbers are small and whole: found again in a third of the time
 def _fact(literal: Literal, value: float) -> str:
-    return f"{literal.name} is {_beside(value, literal.threshold, literal.unit)} (needs {literal.need})"
+    return f"{literal.name} is {_beside(literal, value, literal.threshold)} (needs {literal.need})"
 
 
 def _fact_of_two(literal: Literal, values: Sequence[float]) -> str:
-    has = _beside(values[literal.feature], values[literal.other], literal.unit)
+    has = _beside(literal, values[literal.feature], values[literal.other])
     return f"{literal.name} is {has} (needs {_need(literal, values)})"
 
 
 def _missing(literal: Literal, values: Sequence[float]) -> str:
     right = literal.threshold if literal.other < 0 else values[literal.other]
-    has = _beside(values[literal.feature], right, literal.unit)
+    has = _beside(literal, values[literal.feature], right)
     return f"needs {literal.name} {literal.need if literal.other < 0 else _need(literal, values)}, has {has}"
 
 
 def _need(literal: Literal, values: Sequence[float]) -> str:
     """What it asks where that is another of the customer's numbers."""
-    other = literal.other
-    return f"{literal.need} {NAMES[other]} ({_number(values[other], UNITS.get(other, ''))})"
+    other = literal.beside
+    return f"{literal.need} {other.name} ({other.shown(values[literal.other])})"
 
 
-def _beside(value: float, other: float, unit: str) -> str:
-    """`value` with as many decimals as it takes to see that it is not `other`, with which it is compared."""
+def _beside(literal: Literal, value: float, other: float) -> str:
+    """`value` in words, or with as many decimals as it takes to see that it is not `other`, with which it is
+    compared."""
+    if literal.words:
+        return literal.words(value)
+    unit = literal.unit
     if value == other or not (math.isfinite(value) and math.isfinite(other)) or plain(value) != plain(other):
         return _number(value, unit)
     decimals = next((n for n in range(3, 10) if round(value, n) != round(other, n)), 17)
@@ -171,3 +205,8 @@ def _beside(value: float, other: float, unit: str) -> str:
 
 def _number(value: float, unit: str) -> str:
     return plain(value) + unit if math.isfinite(value) else "none"
+
+
+FEATURES = tuple(
+    Operand(feature.name, f" {feature.unit}" if feature.unit in UNIT_SECONDS else "") for feature in CATALOGUE
+)

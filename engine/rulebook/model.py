@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.kernels.evaluate import TimerThresholds
 from engine.kernels.predicates import Program
+from engine.rulebook.language.traits import TraitColumn
+from engine.state.vector import NO_TRAITS, TraitColumns
 
 
 class Cap(msgspec.Struct, frozen=True):
@@ -53,7 +57,9 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     """All rules. The program's rules are the indicators, in order, then the offers, in order.
 
     ``mentions[o]`` are the indicators (positions) that offer o's `when` names. ``revision`` is a hash
-    of the content: equal rules, equal revision.
+    of the content: equal rules, equal revision. ``traits`` are those that rules name, first the indicators': trait
+    t stands at place ``FEATURES + t`` of the vector, as ``columns`` have it. ``words`` are the texts that rules
+    compare traits with, by the number that stands for each.
     """
 
     revision: str
@@ -63,6 +69,9 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     timer_thresholds: TimerThresholds
     codes: NDArray[np.uint32]  # of the indicators, in order
     mentions: tuple[frozenset[int], ...]
+    traits: tuple[TraitColumn, ...] = ()
+    words: Mapping[float, str] = {}
+    columns: TraitColumns = NO_TRAITS
 
     @property
     def offer_rule(self) -> int:

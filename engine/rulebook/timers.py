@@ -12,7 +12,8 @@ from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import TimerThresholds
 from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.language.clauses import Clause
-from engine.rulebook.language.condition import COMPARE, SYMBOLS, Predicate
+from engine.rulebook.language.predicate import COMPARE, SYMBOLS, Predicate
+from engine.rulebook.language.traits import TraitColumn
 from engine.state.catalogue import CATALOGUE
 
 FEATURES = {feature.index: feature for feature in CATALOGUE}
@@ -28,9 +29,9 @@ def timer_thresholds(rules: Iterable[Sequence[Clause]]) -> TimerThresholds:
     """
     rules = list(rules)
     moments = {
-        (predicate.feature, at)
+        (_index(predicate.feature), at)
         for predicate in _predicates(rules)
-        if predicate.other < 0
+        if predicate.alone
         for at in _moments_ms(predicate)
     }
     if any(_session_end_fits(clause) for rule in rules for clause in rule):
@@ -51,7 +52,7 @@ def _predicates(rules: Iterable[Sequence[Clause]]) -> set[Predicate]:
 def _session_end_fits(clause: Clause) -> bool:
     """Whether a session's numbers falling to 0 may make the clause true."""
     session = [(predicate, wanted) for predicate, wanted in clause if predicate.feature in SESSION]
-    alone = [(predicate, wanted) for predicate, wanted in session if predicate.other < 0]
+    alone = [(predicate, wanted) for predicate, wanted in session if predicate.alone]
     return bool(session) and all(
         COMPARE[predicate.op](0.0, predicate.threshold) is wanted for predicate, wanted in alone
     )
@@ -59,7 +60,7 @@ def _session_end_fits(clause: Clause) -> bool:
 
 def _moments_ms(predicate: Predicate) -> list[int]:
     """Milliseconds of inactivity after which the predicate changes."""
-    step = FEATURES[predicate.feature].grows_ms
+    step = _grows_ms(predicate.feature)
     if not step:
         return []
     reached = math.ceil(_exact(predicate.threshold * step))
@@ -78,10 +79,19 @@ def _exact(milliseconds: float) -> float:
 def unwatched(clauses: Sequence[Clause]) -> list[str]:
     """Why these clauses could become true during inactivity without a timer: reasons, mostly none."""
     reasons = []
-    for predicate in sorted(_predicates([clauses])):
-        if predicate.other >= 0:
-            one, other = FEATURES[predicate.feature], FEATURES[predicate.other]
-            if one.grows_ms != other.grows_ms:
-                growing = one if one.grows_ms else other
-                reasons.append(f"{growing.name} grows with inactivity: compare it with a number")
-    return reasons
+    for predicate in _predicates([clauses]):
+        if predicate.alone or _grows_ms(predicate.feature) == _grows_ms(predicate.other):
+            continue
+        growing = predicate.feature if _grows_ms(predicate.feature) else predicate.other
+        reasons.append(f"{FEATURES[_index(growing)].name} grows with inactivity: compare it with a number")
+    return sorted(reasons)
+
+
+def _grows_ms(feature: int | TraitColumn) -> int:
+    """What a customer is said to be does not grow."""
+    return 0 if isinstance(feature, TraitColumn) else FEATURES[feature].grows_ms
+
+
+def _index(feature: int | TraitColumn) -> int:
+    """Of a feature that is no trait."""
+    return -1 if isinstance(feature, TraitColumn) else feature

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from engine.kernels.evaluate import TimerThresholds
 from engine.kernels.predicates import Program
+from engine.rulebook.language.traits import TraitColumn, any_number
 from engine.rulebook.model import Indicator, Offer, Rulebook
+from engine.state.vector import columns_of
 from engine.steps import Steps
 
 T = TypeVar("T")
@@ -41,6 +43,8 @@ class _Sent(msgspec.Struct, frozen=True, array_like=True):
     program: list[_Array]
     timer_thresholds: list[_Array]
     codes: _Array
+    traits: list[TraitColumn]
+    words: list[str]
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -61,6 +65,8 @@ def to_bytes(rulebook: Rulebook) -> bytes:
             list(map(_sent, rulebook.program)),
             list(map(_sent, rulebook.timer_thresholds)),
             _sent(rulebook.codes),
+            list(rulebook.traits),
+            list(rulebook.words.values()),
         )
     )
 
@@ -76,7 +82,16 @@ def from_bytes(content: bytes) -> Steps[Rulebook]:
     offers = yield from _joined(sent.offers, _offers)
     mentions = yield from _joined(sent.mentions, _mentions)
     return Rulebook(
-        sent.revision, tuple(indicators), tuple(offers), program, thresholds, _array(sent.codes), tuple(mentions)
+        sent.revision,
+        tuple(indicators),
+        tuple(offers),
+        program,
+        thresholds,
+        _array(sent.codes),
+        tuple(mentions),
+        tuple(sent.traits),
+        {any_number(text): text for text in sent.words},
+        columns_of([(trait.name, trait.type) for trait in sent.traits]),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 from yaml.composer import Composer
-from yaml.nodes import Node
+from yaml.nodes import Node, ScalarNode
 
 DEEPEST = 24
 _ODD = re.compile(r"[\t\r\x85\u2028\u2029\ufeff]|[^\n]\Z|(?<![^\s\[\]{},:?-])!")
@@ -27,6 +27,26 @@ def compose(text: str) -> Node | None:
         except (yaml.YAMLError, RecursionError, ValueError):
             pass  # said in PyYAML's words
     return yaml.compose(text, Loader=_Loader)
+
+
+def scalar_of(node: Node) -> object:
+    """What a scalar says: text, number, true, false or nothing (None); `node` itself where it says none of these.
+    A date is a text."""
+    if not isinstance(node, ScalarNode):
+        return node
+    kind, text = node.tag.rpartition(":")[2], str(node.value)
+    if kind == "bool":
+        return text.lower() in ("true", "yes", "on")
+    if kind in ("int", "float"):
+        return _number(text, node)
+    return {"str": text, "timestamp": text, "null": None}.get(kind, node)
+
+
+def _number(text: str, node: Node) -> object:
+    try:
+        return float(text)
+    except ValueError:  # YAML 1.1 also takes 0x1F, 1_000 and 1:30 for numbers
+        return node
 
 
 class _Loader(yaml.SafeLoader):

@@ -14,6 +14,7 @@ from engine.kernels.predicates import Program
 from engine.kernels.row import ROW
 from engine.kernels.timers import timers
 from engine.rulebook.model import Rulebook
+from engine.state.vector import TraitColumns
 
 LEAST_ACTIVATIONS = 1024
 NO_DATA = b"\0"  # an array of no bytes cannot be made of them
@@ -22,9 +23,16 @@ NO_DATA = b"\0"  # an array of no bytes cannot be made of them
 def named_features(program: Program, thresholds: TimerThresholds) -> NDArray[np.bool_]:
     """Which features (bool, `FEATURES`) the rules of `program` compare, or whose `thresholds` are waited for."""
     named = np.zeros(FEATURES, np.bool_)
-    for places in (program.feature, program.other[program.other >= 0], thresholds.feature):
-        named[places] = True
+    for places in (program.feature, program.other, thresholds.feature):
+        named[places[(places >= 0) & (places < FEATURES)]] = True
     return named
+
+
+def named_traits(program: Program, columns: TraitColumns) -> TraitColumns:
+    """Those of `columns` up to the last that the rules of `program` compare."""
+    last = max(int(places.max(initial=-1)) for places in (program.feature, program.other))
+    count = max(last + 1 - FEATURES, 0)
+    return TraitColumns(columns.names[:count].copy(), columns.types[:count].copy())
 
 
 class IndicatorEvaluator:
@@ -35,9 +43,11 @@ class IndicatorEvaluator:
         program = rulebook.program.head(indicators)
         self.rulebook = rulebook
         thresholds = rulebook.timer_thresholds
-        self._rules = Rules(program, rulebook.codes, thresholds, wanted_of(named_features(program, thresholds)))
+        traits = named_traits(program, rulebook.columns)
+        wanted = wanted_of(named_features(program, thresholds), *traits)
+        self._rules = Rules(program, rulebook.codes, thresholds, wanted)
         self._scratch = Scratch(
-            np.zeros(FEATURES),
+            np.zeros(traits.width),
             np.zeros(program.required.shape[1], np.uint64),
             np.zeros(indicators, np.bool_),
             np.zeros(ACTIVE, np.uint32),

@@ -173,6 +173,26 @@ def test_features_the_catalogue_got_since_have_no_value() -> None:
     assert len(record.vector()) == FEATURES
 
 
+@given(st.lists(values, min_size=1, max_size=20), st.integers(0, 25))
+def test_traits_keep_their_places_when_the_catalogue_grows(traits: list[float], asked: int) -> None:
+    """They lie behind the features of the release that wrote them, as many as it had."""
+    then = FEATURES - 2
+    older = [pack_features(np.arange(1.0, then + 1).reshape(1, -1))[0], pack_features(np.array([traits]))[0]]
+    record = msgspec.structs.replace(
+        noted(ranked(DecisionRequest("web", customer_id("a")))), features=b"".join(older)
+    )
+    vector = record.vector(asked)
+    np.testing.assert_array_equal(vector[:then], np.arange(1.0, then + 1))
+    assert np.isnan(vector[then:FEATURES]).all()
+    behind = np.full(asked, np.nan)
+    behind[: min(asked, len(traits))] = traits[:asked]
+    np.testing.assert_array_equal(vector[FEATURES:], behind)
+    whole = np.array([[0.0] * FEATURES + traits])
+    packed = msgspec.structs.replace(record, features=pack_features(whole)[0])
+    np.testing.assert_array_equal(packed.vector(len(traits)), whole[0])
+    assert len(packed.vector()) == FEATURES
+
+
 def test_a_record_of_the_release_before_has_its_features_in_todays_places() -> None:
     values = np.arange(1.0, len(NAMES) + 1)
     packed = pack_features(values.reshape(1, -1))[0]

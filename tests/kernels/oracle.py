@@ -37,7 +37,7 @@ def recount(events: Sequence[Happening], now: int) -> dict[str, float]:
         **of_life(events, now),
         **of_items(events),
         **of_categories(events),
-        "trait.count": 0,
+        "customer.traits": 0,
         "now.hour": now // HOUR % 24,
         "now.weekday": (now // DAY + 3) % 7,
     }

@@ -12,7 +12,8 @@ from engine.rulebook.cases import load_cases, run
 from engine.rulebook.directory import compile_texts, load
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language.clauses import Forms, TooManyClauses
-from engine.rulebook.language.condition import All, Condition, Named, Not, Predicate, Some, Truth
+from engine.rulebook.language.condition import All, Condition, Named, Not, Some, Truth
+from engine.rulebook.language.predicate import Predicate
 from engine.rulebook.model import Offer, Rulebook
 
 DAY = 86_400_000

@@ -26,6 +26,8 @@ TRAITS = MAX_TRAITS
 
 ANYBODY, VISITOR, SERVER = range(3)  # ranks of who says it
 REMOVED, NUMBER, WORD, VERSION = range(4)  # types of a value
+ANY = REMOVED  # asked for: a value of whatever type there is
+BEYOND = 2.0**900  # no number of a customer's is as large
 
 FIELDS = [
     ("trait_name", "u8", (TRAITS,)),  # ascending
@@ -33,7 +35,7 @@ FIELDS = [
     ("trait_value", "u8", (TRAITS,)),  # a float64's bits, of a version too, or a word's hash
 ]
 
-ENTRIES = (Entry("trait.count", "", f"traits and memberships known (the {TRAITS} set last)"),)
+ENTRIES = (Entry("customer.traits", "", f"traits and memberships known (the {TRAITS} set last)"),)
 
 _TYPE_BITS, _RANK_SHIFT = np.uint64(2), np.uint64(62)
 _TYPE = np.uint64(3)
@@ -41,7 +43,7 @@ _TIME = np.uint64((1 << 62) - 1)
 _WORD_SHIFT = np.uint64(11)  # what is left of a hash is exact in a float64
 
 #: How large each part of a version may be: together 53 bits, so that versions are in order as float64s.
-_WIDTHS = (12, 12, 16, 13)
+VERSION_BITS = (12, 12, 16, 13)
 
 
 @kernel
@@ -81,16 +83,16 @@ def coded_text(data, start, length):
     for i in range(start, start + length):
         if 0x30 <= data[i] <= 0x39 and digits < 5:
             part, digits = part * 10 + np.int64(data[i] - 0x30), digits + 1
-        elif data[i] == 0x2E and digits > 0 and parts < 3 and part < 1 << _WIDTHS[parts]:
-            packed = packed << _WIDTHS[parts] | part
+        elif data[i] == 0x2E and digits > 0 and parts < 3 and part < 1 << VERSION_BITS[parts]:
+            packed = packed << VERSION_BITS[parts] | part
             part, digits, parts = np.int64(0), 0, parts + 1
         else:
             return WORD, hash64(data, start, length)
-    if parts == 0 or digits == 0 or part >= 1 << _WIDTHS[parts]:
+    if parts == 0 or digits == 0 or part >= 1 << VERSION_BITS[parts]:
         return WORD, hash64(data, start, length)
-    packed = packed << _WIDTHS[parts] | part
+    packed = packed << VERSION_BITS[parts] | part
     for missing in range(parts + 1, 4):
-        packed <<= _WIDTHS[missing]
+        packed <<= VERSION_BITS[missing]
     return VERSION, number_bits(np.float64(packed))
 
 
@@ -188,22 +190,51 @@ def join_trait(into, other):
 
 
 @kernel
-def read_named(row, names, types, out):
-    """The values of `names` (uint64, N) into `out` (float64, N): NaN for one that is not known, or not of the type
-    (uint8, N) that is asked for. Words are numbers that are equal when the words are (`word_number`)."""
+def read_named(row, names, types, out, first):
+    """The values of the traits `names` (hashes, uint64, N), as the types (uint8, N) that are asked for have them,
+    into `out` (float64) from place `first` on; NaN where there is none. `NUMBER` and `VERSION` (to be put in
+    order): of a value of that type alone. `ANY` (to be equal or not): of each, see `any_value`."""
     for i in range(names.shape[0]):
-        out[i] = np.nan
+        out[first + i] = np.nan
         place = place_of(row.trait_name, names[i])
-        if place == TRAITS or row.trait_name[place] != names[i] or type_of(row.trait_mark[place]) != types[i]:
+        if place == TRAITS or row.trait_name[place] != names[i]:
+            continue
+        kind = type_of(row.trait_mark[place])
+        if kind == REMOVED:
             continue
         value = row.trait_value[place]
-        out[i] = word_number(value) if types[i] == WORD else np.uint64(value).view(np.float64)
+        if types[i] == ANY:
+            out[first + i] = any_value(kind, value)
+        elif types[i] == kind:
+            out[first + i] = np.uint64(value).view(np.float64)
 
 
 @kernel
-def word_number(value):
-    """53 bits of a word's hash as a float64."""
-    return np.float64(value >> _WORD_SHIFT)
+def read_named_many(rows, names, types, out, first):
+    """`read_named` for each of `rows` (N, with the fields of `FIELDS`) into `out` (float64, N x more)."""
+    for i in range(rows.shape[0]):
+        read_named(rows[i], names, types, out[i], first)
+
+
+@kernel
+def any_value(kind, value):
+    """A float64 that is the same exactly where type and value are (words: by 53 bits of their hash). A number is
+    itself, and NaN from `BEYOND` on, where words lie, and below -`BEYOND`, where versions do."""
+    if kind == WORD:
+        return (np.float64(value >> _WORD_SHIFT) + 1.0) * BEYOND
+    number = np.uint64(value).view(np.float64)
+    if kind == VERSION:
+        return -(number + 1.0) * BEYOND
+    return number if abs(number) < BEYOND else np.nan
+
+
+@kernel
+def copy_traits(row, into):
+    """Copy the traits of `row` into another record with the fields of `FIELDS`."""
+    for i in range(TRAITS):
+        into.trait_name[i] = row.trait_name[i]
+        into.trait_mark[i] = row.trait_mark[i]
+        into.trait_value[i] = row.trait_value[i]
 
 
 @kernel
@@ -214,4 +245,4 @@ def read_trait(row, now, out, index):
         if row.trait_name[i] == 0:
             break
         count += type_of(row.trait_mark[i]) != REMOVED
-    out[index.trait_count] = count
+    out[index.customer_traits] = count

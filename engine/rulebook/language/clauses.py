@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.rulebook.language.condition import All, Condition, Named, Not, Predicate, Some, Truth
+from engine.rulebook.language.condition import All, Condition, Named, Not, Some, Truth
+from engine.rulebook.language.predicate import Predicate
+from engine.rulebook.language.traits import TraitColumn
 
 MOST = 64
 MOST_UNSIMPLIFIED = 512
@@ -60,6 +62,18 @@ def mentions(condition: Condition) -> list[Named]:
     if isinstance(condition, (All, Some)):
         return [named for part in condition.parts for named in mentions(part)]
     return []
+
+
+def traits_in(condition: Condition) -> frozenset[str]:
+    """The traits that a condition names itself, as it writes them."""
+    if isinstance(condition, Predicate):
+        sides = (condition.feature, condition.other)
+        return frozenset(side.written for side in sides if isinstance(side, TraitColumn))
+    if isinstance(condition, Not):
+        return traits_in(condition.part)
+    if isinstance(condition, (All, Some)):
+        return frozenset().union(*map(traits_in, condition.parts))
+    return frozenset()
 
 
 def _any(parts: list[list[Clause]]) -> list[Clause]:

@@ -1,24 +1,23 @@
 """`when`: a Python expression, parsed and never evaluated, as a tree of predicates.
 
 Allowed are ``and``, ``or``, ``not``, comparisons (also chained, also ``in (1, 2, 3)``), features, names of
-indicators, numbers and arithmetic on numbers, and ``minutes(n)``, ``hours(n)``, ``days(n)``, which are
-converted to the unit of the feature they are compared with.
+indicators, numbers and arithmetic on numbers, ``minutes(n)``, ``hours(n)``, ``days(n)``, which are
+converted to the unit of the feature they are compared with, and traits (`engine.rulebook.language.traits`).
 """
 
 from __future__ import annotations
 
 import ast
-import operator
 import re
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
 
 import msgspec
 
 from engine.rulebook.faults import shown, suggestion
-from engine.rulebook.language import slips
+from engine.rulebook.language import slips, traits
 from engine.rulebook.language.numerals import WORDS
+from engine.rulebook.language.predicate import COMPARE, FLIPPED, OPS, Predicate, membership, of_trait, of_value
 from engine.rulebook.language.quantity import (
     UNIT_SECONDS,
     Quantity,
@@ -28,24 +27,11 @@ from engine.rulebook.language.quantity import (
     refuse_consent,
     word,
 )
+from engine.rulebook.language.traits import trait_named
 from engine.state.catalogue import BY_NAME, Feature
 
 LONGEST = 4_000
 DEEPEST = 40
-
-SYMBOLS = ("<", "<=", ">", ">=", "==", "!=")
-OPS: dict[type[ast.cmpop], int] = {ast.Lt: 0, ast.LtE: 1, ast.Gt: 2, ast.GtE: 3, ast.Eq: 4, ast.NotEq: 5}
-FLIPPED = (2, 3, 0, 1, 4, 5)
-COMPARE = (operator.lt, operator.le, operator.gt, operator.ge, operator.eq, operator.ne)
-
-
-class Predicate(NamedTuple):
-    """One comparison: feature `op` (position in SYMBOLS) with the feature `other`, or `threshold` if -1."""
-
-    feature: int
-    op: int
-    other: int
-    threshold: float
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -84,11 +70,12 @@ Report = Callable[[int, str], None]
 
 def parse(text: str, report: Report) -> Condition | None:
     """The condition in `text`, or None after every fault went to `report` (offset, reason)."""
+    plainly = traits.without_texts(text)
     if len(text) > LONGEST:
         report(0, f"longer than {LONGEST} characters")
-    elif (comment := text.find("#")) >= 0:
+    elif (comment := plainly.find("#")) >= 0:
         report(comment, "'#' begins no comment inside a condition")
-    elif date := DATE.search(text):  # which would be a subtraction
+    elif date := DATE.search(plainly):  # which would be a subtraction
         report(date.start(), "dates cannot be compared, only now.weekday and now.hour")
     else:
         return _read(text, report)
@@ -119,7 +106,8 @@ def _expression(text: str, report: Report) -> Condition | None:
 
 def _tree(text: str, report: Report) -> ast.expr | None:
     # a condition may be folded over lines, and Python takes leading blanks for an indentation
-    line = "".join(" " if character.isspace() else character for character in text).lstrip()
+    pairs = zip(text, traits.without_texts(text), strict=True)
+    line = "".join(" " if one.isspace() and one == outside else one for one, outside in pairs).lstrip()
     try:
         with warnings.catch_warnings(action="ignore"):  # "3and" is legal, but Python warns on stderr
             tree = ast.parse(line, mode="eval").body
@@ -198,13 +186,15 @@ class _Reader:
 
     def _name(self, node: ast.expr) -> Condition:
         refuse_consent(node)
+        if trait := trait_named(node):
+            return membership(trait, node)
         name = dotted(node)
         if name is None:
             raise Refused(node, f"{word(node)} is no condition{_again(node)}")
         if name in BY_NAME:
             raise Refused(node, f"{name} is a number: compare it, as in {name} > 0")
         if "." in name:
-            raise Refused(node, f"no feature {shown(name)}{suggestion(name, BY_NAME)}")
+            raise Refused(node, f"no feature {shown(name)}{suggestion(name, BY_NAME) or traits.nearest(name)}")
         return Named(name, self.offset(node))
 
     def _comparison(self, node: ast.Compare) -> Condition | None:
@@ -227,6 +217,10 @@ class _Reader:
         if type(op) not in OPS:
             raise Refused(left, "`is` compares objects: use == or !=")
         code = OPS[type(op)]
+        if trait := trait_named(left):
+            return of_trait(trait, code, right)
+        if trait := trait_named(right):
+            return of_trait(trait, FLIPPED[code], left)
         first, second = self._operand(left), self._operand(right)
         if isinstance(first, Feature):
             return self._predicate(first, code, second, right)
@@ -237,20 +231,25 @@ class _Reader:
         return Truth(COMPARE[code](first.value, second.value))
 
     def _membership(self, left: ast.expr, right: ast.expr, negated: bool) -> Condition:
-        feature = self._operand(left)
-        if not isinstance(feature, Feature):
+        trait = trait_named(left)
+        feature = None if trait else self._operand(left)
+        if not trait and not isinstance(feature, Feature):
             raise Refused(left, "`in` needs a feature on its left")
         if not isinstance(right, (ast.Tuple, ast.List, ast.Set)) or not right.elts:
             raise Refused(
                 right, "`in` needs numbers in parentheses on its right, as in (1, 2); for one number write =="
             )
-        choices = []
-        for element in right.elts:
-            operand = self._operand(element)
-            if isinstance(operand, Feature):
-                raise Refused(element, "`in` takes numbers only")
-            choices.append(self._predicate(feature, OPS[ast.Eq], operand, element))
+        choices = [self._choice(trait or feature, element) for element in right.elts]
         return Not(Some(tuple(choices))) if negated else Some(tuple(choices))
+
+    def _choice(self, left: str | Feature | Quantity | None, element: ast.expr) -> Predicate:
+        """That `left` (a trait's name, or a feature) is one value of a list."""
+        if isinstance(left, str):
+            return of_value(left, OPS[ast.Eq], element)
+        operand = self._operand(element)
+        if isinstance(operand, Feature) or not isinstance(left, Feature):
+            raise Refused(element, "`in` takes numbers only")
+        return self._predicate(left, OPS[ast.Eq], operand, element)
 
     def _predicate(self, feature: Feature, op: int, with_: Feature | Quantity, node: ast.expr) -> Predicate:
         if isinstance(with_, Quantity):
@@ -283,5 +282,6 @@ class _Reader:
                 raise Refused(node, f"write {number}, in digits")
             kind = "feature" if "." in name else "feature or number"
             alone = "" if "." in name else "; an indicator is written alone, without a comparison"
-            raise Refused(node, f"no {kind} {shown(name)}{suggestion(name, BY_NAME) or alone}")
+            near = suggestion(name, BY_NAME) or traits.nearest(name)
+            raise Refused(node, f"no {kind} {shown(name)}{near or alone}")
         return BY_NAME[name]

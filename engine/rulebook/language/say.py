@@ -42,6 +42,8 @@ def faults(say: str) -> Iterator[tuple[int, str]]:
 
 def _fault(field: str) -> str:
     name, colon, form = field.partition(":")
+    if name not in BY_NAME and name.partition(".")[0] in ("trait", "member"):
+        return f"{shown(name)} cannot be shown: what rules read of a trait is no text"
     if name not in BY_NAME:
         return f"no feature {shown(name)}{suggestion(name, BY_NAME)}"
     if form == "duration" and BY_NAME[name].unit not in UNIT_SECONDS:

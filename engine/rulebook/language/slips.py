@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from engine.rulebook.language import numerals
 from engine.rulebook.language.numerals import MONEY, NUMERAL, PERCENT, UNIT, Advice
+from engine.rulebook.language.traits import names_trait, texts
 from engine.state.catalogue import BY_NAME
 
 NAME = r"(?<![\w.])[A-Za-z_][\w.]*+"
@@ -106,7 +107,16 @@ def _day(found: Found) -> Advice:
 
 def _quoted(found: Found) -> Advice:
     inside = found[0].strip(QUOTES)
+    if names_trait(found.string):  # of which a text may be asked
+        straight = f'"{inside}"' if inside else '"'
+        return Advice(straight, f"write {straight}, with straight quotes")
     return Advice(inside, f"write {inside} without quotes" if inside else "write names and numbers without quotes")
+
+
+def _version(found: Found) -> Advice:
+    if not names_trait(found.string):
+        return Advice(found[0], "")
+    return _write(f'"{found[0]}"', ", in quotes, for a version")
 
 
 def _date(found: Found) -> Advice:
@@ -133,6 +143,7 @@ RULES: tuple[Rule, ...] = (
     (rf"\{{\s*({NAME})\s*\}}", lambda found: _write(found[1], " without braces")),
     (rf"\bin\s+({NUMERAL}(?:\s*,\s*{NUMERAL})+|[0-9]+(?:,[0-9]+)+)",
      lambda found: _write(f"in ({', '.join(found[1].replace(',', ' ').split())})")),
+    (r"(?<![\w.])[0-9]+(?:\.[0-9]+){2,3}(?![\w.])", _version),
     (r"(?<![\w.])(?:[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{2,4})(?![\w.])", _date),
     (r"\b(and|or|und|oder)(?:\s+(?:and|or|und|oder))+\b", lambda found: _write(found[1].lower(), " once")),
     (r"(?<=\s)(and|or|und|oder)\s*$",
@@ -184,11 +195,13 @@ def find(text: str) -> list[Slip]:
 
 
 def _all(text: str) -> Iterator[Slip]:
-    lists = list(_lists(text))
+    lists, quoted = list(_lists(text)), list(texts(text))
     for pattern, advice in _RULES:
         for found in pattern.finditer(text):
             instead, reason = advice(found)
             within = any(start <= found.start() < end for start, end in lists)
+            if any(start <= found.start() < end for start, end in quoted):
+                continue
             if instead != found[0] and not (within and "," in found[0]):
                 yield Slip(found.start(), found.end(), instead, reason)
 

@@ -9,8 +9,11 @@ import httpx
 import pytest
 
 from engine.access import Scope
+from engine.customer_id import customer_id
+from engine.decisions.policy import make_policy
 from engine.events import Kind
 from engine.kernels.wire import EARLIEST_MS
+from engine.rulebook.directory import compile_texts
 from engine.traits import MOST_TRAITS
 from tests.flows.access import ADMIN, PUBLIC, key_for, visitor_token
 from tests.flows.api import NOW
@@ -188,3 +191,63 @@ async def test_objects_that_identify_brings_are_passed_over(pipeline: Pipeline, 
     assert "warnings" not in answer
     (message,) = pipeline.process.log.messages
     assert (message.event.kind, message.event.true_kind) == (Kind.IDENTIFIED, Kind.TRAITS_SET)
+
+
+PLANS = """
+indicators:
+  - {name: upgraded, when: trait.plan == "gold" and trait.app_version >= "2.10"}
+offers:
+  - {id: welcome, kind: serve, channels: [web, agent], when: upgraded, value: 5, propensity: 0.2, say: Welcome}
+  - {id: silver, kind: serve, channels: [agent], when: trait.plan == "silver", value: 4, propensity: 0.2,
+     say: More}
+  - {id: news, kind: serve, channels: [agent], when: member.news and trait.age >= 18, value: 1, propensity: 0.1,
+     say: Read}
+"""
+
+
+async def decided(api: httpx.AsyncClient) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Why each offer is given, and why each other is not; as the answer says, and as the log recalls it."""
+    body = {"customerId": "ann", "channel": "agent", "limit": 3, "explain": True}
+    answer = await api.post("/v1/decisions", json=body, headers=READER)
+    assert answer.status_code == 200, answer.text
+    made = answer.json()
+    recalled = (await api.get(f"/v1/decisions/{made['decisionId']}", headers=READER)).json()
+    assert [offer["why"] for offer in recalled["offers"]] == [offer["why"] for offer in made["offers"]]
+    assert recalled["suppressed"] == made["suppressed"]
+    given = {offer["offerId"]: offer["why"] for offer in made["offers"]}
+    return given, {one["offerId"]: one["detail"] for one in made["suppressed"]}
+
+
+async def test_a_trait_that_is_put_activates_at_once_and_decides(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    pipeline.process.policy = make_policy(compile_texts({"rules.yaml": PLANS}), {})
+    pipeline.worker.use(pipeline.process.policy)
+    first = {"plan": "gold", "app_version": "2.9"}
+    await put(pipeline, api, traits=first, memberships={"news": True}, at=NOW - 2)
+    store = pipeline.process.store
+    assert await store.since(customer_id("ann"), "") == []
+    assert await decided(api) == (
+        {},
+        {
+            "welcome": 'needs trait.app_version >= "2.10", has "2.9"',
+            "silver": 'needs trait.plan == "silver", has "gold"',
+            "news": "needs trait.age >= 18, has none",
+        },
+    )
+    await put(pipeline, api, traits={"app_version": "2.10.1", "age": 30}, at=NOW - 1)
+    (entry,) = await store.since(customer_id("ann"), "")
+    cue = entry.cue
+    reasons = ['trait.app_version is "2.10.1" (needs >= "2.10")', 'trait.plan is "gold" (needs == "gold")']
+    assert (cue.indicator, cue.offer_id, cue.at, sorted(cue.why)) == ("upgraded", "welcome", NOW - 1, reasons)
+    assert [one["name"] for one in (await page(api))["indicators"]] == ["upgraded"]
+    given, others = await decided(api)
+    assert {offer: sorted(why) for offer, why in given.items()} == {
+        "welcome": reasons,
+        "news": ["member.news is true (needs == true)", "trait.age is 30 (needs >= 18)"],
+    }
+    assert others == {"silver": 'needs trait.plan == "silver", has "gold"'}
+    logged = (await api.get(f"/v1/decisions/{cue.decision_id}", headers=READER)).json()
+    assert (logged["indicator"], sorted(logged["offers"][0]["why"])) == ("upgraded", reasons)
+    await put(pipeline, api, traits={"plan": None})
+    assert (await page(api))["indicators"] == []

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kernels.groups import trait
-from engine.kernels.groups.trait import ANYBODY, NUMBER, REMOVED, SERVER, VERSION, VISITOR, WORD
+from engine.kernels.groups.trait import ANY, ANYBODY, BEYOND, NUMBER, REMOVED, SERVER, VERSION, VISITOR, WORD
 from engine.kernels.hashing import hash64
 from tests.kernels.groups.laws import START, Group, Row, halves, joined
 
@@ -193,13 +193,48 @@ def test_values_are_read_by_name_and_type() -> None:
         Said(40, SERVER, START, REMOVED, 0),
     ]
     rows = folded(columns(words))
-    names = np.array([10, 10, 20, 20, 30, 40, 50], np.uint64)
-    types = np.array([WORD, NUMBER, NUMBER, VERSION, VERSION, NUMBER, WORD], np.uint8)
-    out = np.zeros(7)
-    trait.read_named(rows[0], names, types, out)
-    assert np.isnan(out).tolist() == [False, True, False, True, False, True, True]
-    assert out[[0, 2, 4]].tolist() == [trait.word_number(np.uint64(gold)), 12.5, as_number("3.10")]
-    assert int(out[0]) == gold >> 11
+    asked = [
+        *[(10, ANY), (10, NUMBER), (10, VERSION), (20, ANY), (20, NUMBER), (20, VERSION)],
+        *[(30, ANY), (30, NUMBER), (30, VERSION), (40, ANY), (40, NUMBER), (50, ANY), (50, VERSION)],
+    ]
+    names = np.array([name for name, _ in asked], np.uint64)
+    types = np.array([kind for _, kind in asked], np.uint8)
+    out, many = np.full(15, 7.0), np.full((2, 15), 7.0)
+    trait.read_named(rows[0], names, types, out, 2)
+    assert out[:2].tolist() == [7, 7]
+    none = np.isnan(out[2:]).tolist()
+    assert none == [False, True, True, False, False, True, False, True, False, True, True, True, True]
+    gold_or_not = trait.any_value(WORD, np.uint64(gold))
+    assert out[[2, 5, 6, 10]].tolist() == [gold_or_not, 12.5, 12.5, as_number("3.10")]
+    assert out[2] == (float(gold >> 11) + 1) * BEYOND
+    assert out[8] == -(as_number("3.10") + 1) * BEYOND
+    trait.read_named_many(rows[[0, 0]], names, types, many, 2)
+    assert many.tobytes() == np.array([out, out]).tobytes()
     count = np.zeros(1)
     trait.read_trait(rows[0], START, count, INDEX)
     assert count.tolist() == [3]
+
+
+BITS = st.integers(0, 2**53 - 1)
+FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=64)
+
+
+@given(st.lists(st.tuples(st.sampled_from([NUMBER, WORD, VERSION]), BITS, FLOATS), min_size=2, max_size=2))
+def test_values_are_equal_where_type_and_value_are(pair: list[tuple[int, int, float]]) -> None:
+    told = []
+    for kind, bits, number in pair:
+        coded_bits = (
+            bits << 11 if kind == WORD else int(trait.number_bits(number if kind == NUMBER else float(bits)))
+        )
+        told.append(float(trait.any_value(kind, np.uint64(coded_bits))))
+    same = [(kind, number + 0.0 if kind == NUMBER else bits) for kind, bits, number in pair]
+    too_large = any(kind == NUMBER and abs(number) >= BEYOND for kind, _, number in pair)
+    assert np.isnan(told).any() == too_large
+    if not too_large:
+        assert (told[0] == told[1]) == (same[0] == same[1])
+
+
+def test_a_record_takes_the_traits_of_a_row() -> None:
+    rows, into = folded(columns([Said(i, SERVER, START + i, NUMBER, i) for i in range(1, 20)])), np.ones(1, LAYOUT)
+    trait.copy_traits(rows[0], into[0])
+    assert into.tobytes() == rows.tobytes()
