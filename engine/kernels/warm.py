@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.kernels import (
     advance,
@@ -133,8 +134,19 @@ def warm_up_decisions() -> None:
     names, types = np.zeros(1, np.uint64), np.zeros(1, np.uint8)
     named = np.zeros((1, FEATURES + 1))
     trait.read_named_many(rows, names, types, named, FEATURES)
-    trait.coded_text(np.zeros(1, np.uint8), 0, 1)
+    _warm_up_values(rows)
     predicates.match_many(found, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_), *_rules().program)
+
+
+def _warm_up_values(rows: NDArray[np.void]) -> None:
+    """What traits in rules and in events are made of, of bytes that cannot be written."""
+    text = np.frombuffer(b"2.10", np.uint8)
+    hashing.hash64(text, 0, 4)
+    trait.coded_text(text, 0, 4)
+    trait.number_bits(1.0)
+    trait.any_value(trait.WORD, np.uint64(1))
+    mark = trait.mark_of(trait.rank_among(trait.SERVER, True), 1, trait.NUMBER)
+    trait.set_trait(rows[0], np.uint64(1), np.uint64(mark), np.uint64(1))
 
 
 def _rules() -> evaluate.Rules:

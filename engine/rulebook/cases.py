@@ -86,7 +86,8 @@ def vector(
     rows = blank(1)
     for name, value in traits.items():
         kind, bits = coded(value)
-        set_trait(rows[0], np.uint64(name_hash(name)), mark_of(SERVER, 1, kind), np.uint64(bits))
+        mark = np.uint64(mark_of(SERVER, 1, kind))
+        set_trait(rows[0], np.uint64(name_hash(name)), mark, np.uint64(bits))
     features: NDArray[np.float64] = vectors_of(rows, np.zeros(1, np.int64), columns)[0]
     for name, number in values.items():
         features[BY_NAME[name].index] = number
