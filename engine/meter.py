@@ -67,6 +67,7 @@ METRICS: dict[str, Metric] = {
         ),
         Metric("links_skipped", "counter", "reason", "", "links between ids that were not written: bound, store"),
         Metric("events_passed", "counter", "reason", "", "events of the contact centre that need nothing"),
+        Metric("agent_states", "counter", "", "", "states of the contact centre's agents that the API took"),
         Metric("outcomes_not_taught", "counter", "reason", "", "outcomes of unknown reporters that teach nothing"),
         Metric("audit_written", "counter", "", "", "reads of customers and decisions that were audited"),
         Metric("audit_dropped", "counter", "", "", "reads that were not audited: too many waited for Kafka"),

@@ -12,6 +12,7 @@ from engine.cli.output import print_json, refuse
 from engine.clock import wall_ms
 from engine.errors import BadEvent, BadRule
 from engine.events import ContactChannel, Kind, LeftOut, Message
+from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, ContactSources, Delivery, Receipt
 from engine.sources.registry import contact_sources
 
@@ -79,6 +80,9 @@ def _plain(event: ContactEvent) -> dict[str, object]:
         return {"result": "refused", "reason": event.code, "field": event.field, "detail": event.detail}
     if isinstance(event, LeftOut):
         return {"result": "passed", "reason": event.reason, "field": event.field, "detail": event.detail}
+    if isinstance(event, AgentState):
+        free = {ContactChannel(code).name.lower(): slots for code, slots in event.free}
+        return {"result": "agent", "agent": event.agent, "at": event.at, "queues": event.queues, "free": free}
     return _taken(event)
 
 

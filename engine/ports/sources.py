@@ -9,6 +9,7 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.events import LeftOut, Message
+from engine.ports.agents import AgentState
 
 #: The header that names the source format of a JSON record on Kafka, and the format of records without it.
 SOURCE_HEADER = "source"
@@ -83,8 +84,9 @@ class Receipt(msgspec.Struct, frozen=True):
     trust: int = 0
 
 
-#: What became of one event of a delivery: taken, passed over, or refused.
-ContactEvent = Message | LeftOut | BadEvent
+#: What became of one event of a delivery: taken, passed over, or refused; or what an agent is ready for, which is
+#: no customer's event.
+ContactEvent = Message | LeftOut | BadEvent | AgentState
 
 
 class ContactSource(RecordSource, Protocol):

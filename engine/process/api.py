@@ -95,6 +95,7 @@ def _services(
         stats=store,
         sent=store,
         links=LinkAnnouncer(process.log, store, meter, settings.identity.links_per_month),
+        agents=store,
         tickets=store,
         meter=meter,
         clock=process.clock,

@@ -53,6 +53,9 @@ key                    type    content
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time
 ``cueline:keys``       hash    id of a caller's key -> JSON of `engine.access.KeyRecord`
 ``cueline:ticket:<digest>``  string  what a ticket for an event stream opens, and to whom; kept 30 s, taken once
+``cueline:agents``     hash    agent of the contact centre -> the digits of `engine.ports.agents.order_of`, a
+                               blank, JSON of `engine.ports.agents.AgentState`; at most 10,000, and kept for
+                               five minutes after the last
 ``cueline:quota:<day>``  hash  id of a key -> what it has spent on that day; kept two days
 =====================  ======  ==================================================================
 
@@ -77,6 +80,7 @@ QUOTA_PREFIX = b"cueline:quota:"
 NAMES_BEFORE, NAMES_BEGUN = b"cueline:{cueline:names}:before", b"cueline:{cueline:names}:begun"  # of the same slot
 TICKET_PREFIX = b"cueline:ticket:"
 CLOCK = b"cueline:clock"
+AGENT_STATES = b"cueline:agents"
 UNDER_WAY = b"cueline:b:"
 
 

@@ -21,6 +21,7 @@ from engine.ports.stream_store import (
     Position,
 )
 from engine.store.keys import RedisKeys
+from engine.store.memory_agents import MemoryAgents
 from engine.store.memory_cues import MemoryCues
 from engine.store.memory_erasures import MemoryErasures
 from engine.store.memory_keys import MemoryKeys
@@ -32,7 +33,16 @@ from engine.store.memory_tickets import MemoryTickets
 from engine.store.memory_traits import remember
 
 
-class MemoryStore(MemoryTickets, MemoryKeys, MemoryNames, MemoryLessons, MemoryLinks, MemoryCues, MemoryErasures):
+class MemoryStore(
+    MemoryTickets,
+    MemoryKeys,
+    MemoryNames,
+    MemoryLessons,
+    MemoryLinks,
+    MemoryAgents,
+    MemoryCues,
+    MemoryErasures,
+):
     """The store's every protocol, in one process.
 
     ``wall`` is the clock (epoch ms) by which records expire and cues are numbered, as Redis's own

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from engine.decisions.batcher import DecisionBatcher
 from engine.placeholder_ids import WORDS
 from engine.ports.access_store import TicketStore
+from engine.ports.agents import AgentStore
 from engine.ports.clock import Clock
 from engine.ports.consent_store import ConsentStore
 from engine.ports.cue_store import CueStore
@@ -46,6 +47,7 @@ class Services:
     stats: StatsStore
     sent: SentStore
     links: LinkAnnouncer
+    agents: AgentStore
     tickets: TicketStore
     quotas: Quotas
     lessons: LessonStore

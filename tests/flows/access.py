@@ -50,6 +50,7 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("PUT", "/v1/customers/{id}"): (Scope.CUSTOMERS_WRITE, {"traits": {"plan": "gold"}}, 200),
     ("GET", "/v1/customers/{id}/cues"): (Scope.CUES_READ, None, 200),
     ("GET", "/v1/agents/{id}/cues"): (Scope.AGENTS_READ, None, 200),
+    ("GET", "/v1/queues"): (Scope.AGENTS_READ, None, 200),
     ("POST", "/v1/stream-tickets"): (Scope.CUES_READ, {"customerId": "ann"}, 200),
     ("POST", "/v1/visitor-tokens"): (Scope.TOKENS_WRITE, {"userId": "ann"}, 200),
     ("GET", "/v1/rulebook"): (Scope.RULES_READ, None, 200),

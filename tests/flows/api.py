@@ -169,6 +169,7 @@ class Process:
             stats=self.store,
             sent=self.sent or self.store,
             links=LinkAnnouncer(self.log, self.links or self.store, self.meter, 100),
+            agents=self.store,
             tickets=self.store,
             meter=self.meter,
             clock=self.clock,

@@ -386,6 +386,7 @@ async def test_the_openapi_document_names_every_route_and_resolves(api: httpx.As
         ("GET", "/v1/customers/{id}/export"),
         ("GET", "/v1/customers/{id}/cues"),
         ("GET", "/v1/agents/{id}/cues"),
+        ("GET", "/v1/queues"),
         ("GET", "/v1/rulebook"),
         ("POST", "/v1/visitor-tokens"),
         ("POST", "/v1/stream-tickets"),

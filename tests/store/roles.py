@@ -13,6 +13,7 @@ from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import OutcomeName
 from engine.ports.access_store import Settlement
+from engine.ports.agents import MOST_AGENTS, AgentState
 from engine.ports.clock import ClockAnchor
 from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate
@@ -111,6 +112,8 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.take_ticket("digest")
     await store.begin_batch(b"batch", [CUSTOMER])
     await store.end_batch(b"batch", {CUSTOMER: b"id"})
+    await store.keep_agents([AgentState(f"agent-{number}", NOW) for number in range(MOST_AGENTS + 1)], NOW)
+    assert len(await store.agents(NOW)) == MOST_AGENTS * 9 // 10
     links = [CountedLink(customer_id(name), CUSTOMER, 1, True) for name in ("a", "b")]
     assert await store.count_links(links, 1) == [True, False]
 

@@ -26,5 +26,6 @@ def test_the_library_has_the_facts_that_python_has() -> None:
         library.FORGET,
         library.SPEND,
         library.TRAITS,
+        library.AGENTS,
     )
     assert registered == list(functions)

@@ -14,7 +14,7 @@ from engine.errors import BadEvent
 from engine.events import MAX_ID_BYTES, ContactChannel
 from engine.ports.agents import AgentState
 from engine.ports.sources import Receipt
-from engine.sources.contacts.amazon_connect import CHANNELS, lowered
+from engine.sources.contacts.amazon_names import CHANNELS, lowered
 from engine.sources.contacts.found import Payload, path_of
 from engine.sources.segment.ids import identifier
 from engine.sources.segment.limits import LIMITS, Limits

@@ -1,5 +1,6 @@
 """Amazon Connect: contact events (https://docs.aws.amazon.com/connect/latest/adminguide/contact-events.html) and
-matches of Contact Lens' rules, bare or in EventBridge's envelope.
+matches of Contact Lens' rules, bare or in EventBridge's envelope; and what agents are ready for
+(`engine.sources.contacts.amazon_agents`).
 
 They come in any order, repeatedly, and with names in whatever case. A transfer makes another contact, which names
 the first; here the first is the contact throughout.
@@ -10,12 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from engine.events import ContactChannel, Kind, LeftOut, Message
+from engine.ports.agents import AgentState
 from engine.ports.sources import Receipt
+from engine.sources.contacts.amazon_agents import agent_state, is_agent_event
+from engine.sources.contacts.amazon_names import CHANNELS, lowered
 from engine.sources.contacts.found import Found, Path, Payload, path_of
 from engine.sources.contacts.message import Facts, message
 from engine.sources.contacts.vendor import CodedSource, unknown
-
-DEEPEST = 6  # names of objects within objects that are compared without regard to case
 
 #: Type -> kind, and where its own time stands.
 TYPES: dict[str, tuple[Kind, str]] = {
@@ -33,11 +35,6 @@ METHODS = {
     "queue_transfer": Kind.CONTACT_TRANSFERRED,
     "callback": Kind.CALLBACK_ASKED,
 }
-CHANNELS = {
-    "voice": ContactChannel.VOICE,
-    "chat": ContactChannel.CHAT,
-    "email": ContactChannel.EMAIL,
-}
 MESSAGING = ("sms", "whatsapp", "apple")  # within the subtype of a chat
 
 _ENVELOPE_TIME = path_of("time")
@@ -45,12 +42,14 @@ _OF_CONTACTS = (path_of("instancearn"), path_of("initiationtimestamp"))  # which
 
 
 class AmazonConnect(CodedSource):
-    """Contact events, and what Contact Lens found."""
+    """Contact events, what Contact Lens found, and agents."""
 
     name = "amazon_connect"
 
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut | AgentState:
         """Types that are not known are passed over."""
+        if is_agent_event(payload):
+            return agent_state(payload, receipt, self.limits)
         found = Payload(lowered(payload), [("detail",)])
         detail_type = _word(found, "detail-type")
         if "rules matched" in detail_type:
@@ -61,13 +60,6 @@ class AmazonConnect(CodedSource):
         if kind is None or found.find(_OF_CONTACTS).value is None:
             return unknown("eventType")
         return message(_facts(found, _refined(kind, found), path_of(time)), receipt, self.limits)
-
-
-def lowered(value: Any, depth: int = DEEPEST) -> Any:
-    """`value` with the names of objects in small letters."""
-    if not isinstance(value, dict) or not depth:
-        return value
-    return {name.lower(): lowered(inner, depth - 1) for name, inner in value.items()}
 
 
 def _word(payload: Payload, path: str) -> str:

@@ -26,6 +26,7 @@ from engine.events import (
 from engine.events import ContactChannel as Channel
 from engine.identity.identification import Identification
 from engine.kernels.wire import FIRST_INSTRUCTION_KIND
+from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.found import NOTHING, Found
 from engine.sources.contacts.vocabulary import CONSENT_CHANNELS
@@ -207,4 +208,6 @@ def _only(events: Sequence[ContactEvent]) -> tuple[bytes, bytes | None, Sequence
         raise found
     if isinstance(found, LeftOut):
         return b"", None, (found,)
+    if isinstance(found, AgentState):
+        return b"", None, (LeftOut("agent_state", "", "what agents are ready for is taken over HTTP"),)
     return found.customer.encode(), _EVENT.encode(found.event), found.left_out

@@ -10,6 +10,7 @@ import msgspec
 
 from engine.errors import BadEvent
 from engine.events import LeftOut, Message
+from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.bodies import listed, read_json
 from engine.sources.contacts.message import of_record
@@ -59,7 +60,7 @@ class VendorSource(ABC):
         return read_json(delivery.body)
 
     @abstractmethod
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut | AgentState:
         """The event in one payload, or why it is passed over. Raises `BadEvent`."""
 
 

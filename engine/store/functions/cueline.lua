@@ -8,6 +8,7 @@ local RECENT_CUES = $RECENT_CUES
 local DAY_S = $DAY_S
 local KEPT_S = $KEPT_S
 local MOST_TRAITS, MARK, ORDER, PLACE = $MOST_TRAITS, $MARK, $ORDER, $PLACE
+local MOST_AGENTS, TIME, AGENT_ORDER = $MOST_AGENTS, $TIME, $AGENT_ORDER
 local FIELDS = 8 -- arguments of a cue's candidate before its places
 
 local function load_history(key)
@@ -456,6 +457,36 @@ local function traits(keys, args)
   return 0
 end
 
+-- Let the agents go that were last heard of before `oldest`, and the oldest of those who are still too many.
+local function forget_agents(key, oldest)
+  local kept, left = redis.call('HGETALL', key), {}
+  for i = 1, #kept, 2 do
+    if string.sub(kept[i + 1], 1, TIME) < oldest then
+      redis.call('HDEL', key, kept[i])
+    else
+      left[#left + 1] = {string.sub(kept[i + 1], 1, AGENT_ORDER), kept[i]}
+    end
+  end
+  if #left <= MOST_AGENTS then return end
+  table.sort(left, function(one, other) return one[1] < other[1] end)
+  for i = 1, #left - math.floor(MOST_AGENTS * 9 / 10) do redis.call('HDEL', key, left[i][2]) end
+end
+
+-- KEYS: the agents. ARGV: the beginning of the order of what is too old, how long all is kept (s), and of each
+-- agent the name and what is kept. The greatest stays, so neither order nor repetition changes anything.
+local function agents(keys, args)
+  for i = 3, #args, 2 do
+    local known = redis.call('HGET', keys[1], args[i])
+    local order = string.sub(args[i + 1], 1, AGENT_ORDER)
+    if string.sub(order, 1, TIME) >= args[1] and (not known or order > string.sub(known, 1, AGENT_ORDER)) then
+      redis.call('HSET', keys[1], args[i], args[i + 1])
+    end
+  end
+  if redis.call('HLEN', keys[1]) > MOST_AGENTS then forget_agents(keys[1], args[1]) end
+  redis.call('EXPIRE', keys[1], args[2])
+  return 0
+end
+
 redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_taken', taken)
@@ -467,3 +498,4 @@ redis.register_function('${LIBRARY}_admit_lesson', admit_lesson)
 redis.register_function('${LIBRARY}_forget', forget)
 redis.register_function('${LIBRARY}_spend', spend)
 redis.register_function('${LIBRARY}_traits', traits)
+redis.register_function('${LIBRARY}_agents', agents)

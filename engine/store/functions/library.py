@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from engine.ports import agents
 from engine.ports.traits import MARK, ORDER, PLACE
 from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
@@ -24,6 +25,7 @@ ADMIT_LESSON = f"{LIBRARY}_admit_lesson"
 FORGET = f"{LIBRARY}_forget"
 SPEND = f"{LIBRARY}_spend"
 TRAITS = f"{LIBRARY}_traits"
+AGENTS = f"{LIBRARY}_agents"
 
 
 def code() -> bytes:
@@ -39,6 +41,9 @@ def code() -> bytes:
         "MARK": MARK,
         "ORDER": ORDER,
         "PLACE": PLACE,
+        "MOST_AGENTS": agents.MOST_AGENTS,
+        "TIME": agents.TIME,
+        "AGENT_ORDER": agents.ORDER,
     }
     return Template(text).substitute(filled_in).encode()
 

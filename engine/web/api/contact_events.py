@@ -13,7 +13,8 @@ from engine.clock import wall_ms
 from engine.errors import BadEvent, NotAuthorised, NotFound
 from engine.events import LeftOut, Message
 from engine.identity.link import Link
-from engine.ports.sources import CLOUDEVENTS, ContactSource, Delivery, Receipt
+from engine.ports.agents import AgentState
+from engine.ports.sources import CLOUDEVENTS, ContactEvent, ContactSource, Delivery, Receipt
 from engine.settings import Settings
 from engine.web.api.events import BatchProblem, ItemError, ItemWarning
 from engine.web.api.sent_batches import SentBatches
@@ -31,8 +32,9 @@ YIELD_EVENTS = 50  # of a delivery, between two yields to the event loop: about 
 
 
 class ContactsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a delivery's events. ``passed`` are of no kind that counts. ``errors`` and ``warnings`` are
-    there when there are any; a warning with the reason of an event that was passed over is among them."""
+    """What became of a delivery's events; what agents are ready for is accepted, too. ``passed`` are of no kind
+    that counts. ``errors`` and ``warnings`` are there when there are any; a warning with the reason of an event
+    that was passed over is among them."""
 
     accepted: int
     passed: int
@@ -47,11 +49,15 @@ class _Taken:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.links: list[Link] = []
+        self.agents: list[AgentState] = []
         self.passed: list[str] = []  # their reasons
         self.errors: list[ItemError] = []
         self.warnings: list[ItemWarning] = []
 
-    def add(self, index: int, event: Message | LeftOut | BadEvent) -> None:
+    def add(self, index: int, event: ContactEvent) -> None:
+        if isinstance(event, AgentState):
+            self.agents.append(event)
+            return
         if isinstance(event, BadEvent):
             self.errors.append(ItemError(index, event.code, event.field, event.detail))
             return
@@ -137,8 +143,11 @@ class ContactEventRoutes:
             meter.add("events_rejected", label=error.code)
         for reason in taken.passed:
             meter.add("events_passed", label=reason)
-        if taken.errors and not messages and not taken.passed:
+        if taken.errors and not messages and not taken.passed and not taken.agents:
             return _nothing_taken(taken.errors)
+        if taken.agents:
+            await self._services.agents.keep_agents(taken.agents, self._services.clock.now_ms())
+            meter.add("agent_states", len(taken.agents))
         if messages:
             self._admission.events(caller, request, messages)
             repeated = await self._batches.publish(messages)
@@ -149,11 +158,11 @@ class ContactEventRoutes:
             for message in messages:
                 for reason in {one.reason for one in message.left_out}:
                     meter.add("events_warned", label=reason)
-        counts = len(messages), len(taken.passed), len(taken.errors)
+        counts = len(messages) + len(taken.agents), len(taken.passed), len(taken.errors)
         return replies.json(ContactsAnswer(*counts, taken.errors, taken.warnings))
 
 
-def _allowed(event: Message | LeftOut | BadEvent, caller: Principal) -> Message | LeftOut | BadEvent:
+def _allowed(event: ContactEvent, caller: Principal) -> ContactEvent:
     """`event`, or why `caller` may not write it."""
     if isinstance(event, Message):
         try:

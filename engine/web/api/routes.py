@@ -19,6 +19,7 @@ from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, Ev
 from engine.web.api.health import DeploymentHealth, Health, HealthRoutes
 from engine.web.api.leaving import CustomerExport, ErasureReceipt, LeavingRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
+from engine.web.api.queues import QueueRoutes, QueuesAnswer
 from engine.web.api.route import STREAM, Parameter, Route
 from engine.web.api.rulebook import RulebookAnswer, RulebookRoutes
 from engine.web.api.stream_tickets import Ticket, TicketRequest, TicketRoutes
@@ -48,6 +49,7 @@ def table(
     rules: RulebookRoutes,
     tokens: TokenRoutes,
     tickets: TicketRoutes,
+    queues: QueueRoutes,
     health: HealthRoutes,
 ) -> tuple[Route, ...]:
     """All routes of the API."""
@@ -58,7 +60,7 @@ def table(
         *_of_customers(customers, traits, consent, cues),
         *_of_leaving(leaving),
         *_of_access(tickets, tokens),
-        *_of_operation(rules, health),
+        *_of_operation(rules, queues, health),
     )
 
 
@@ -295,10 +297,18 @@ def _of_access(tickets: TicketRoutes, tokens: TokenRoutes) -> tuple[Route, ...]:
     )
 
 
-def _of_operation(rules: RulebookRoutes, health: HealthRoutes) -> tuple[Route, ...]:
+def _of_operation(rules: RulebookRoutes, queues: QueueRoutes, health: HealthRoutes) -> tuple[Route, ...]:
     """What runs, and whether it is well."""
     return (
         Route("GET", "/v1/rulebook", rules.get, "The rules in use", Scope.RULES_READ, answer=RulebookAnswer),
+        Route(
+            "GET",
+            "/v1/queues",
+            queues.get,
+            "Who is free in the contact centre, by queue",
+            Scope.AGENTS_READ,
+            answer=QueuesAnswer,
+        ),
         Route(
             "GET",
             "/health/live",

@@ -23,6 +23,7 @@ from engine.web.api.leaving import LeavingRoutes
 from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.api.openapi import Documentation
 from engine.web.api.outcomes import OutcomeRoutes
+from engine.web.api.queues import QueueRoutes
 from engine.web.api.route import Route
 from engine.web.api.routes import metrics_route, table
 from engine.web.api.rulebook import RulebookRoutes
@@ -103,6 +104,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         RulebookRoutes(services),
         TokenRoutes(tokens, web, services.placeholders, places.pages, audit),
         TicketRoutes(services, web, places.pages),
+        QueueRoutes(services),
         health,
     )
     if not web.metrics_port:
