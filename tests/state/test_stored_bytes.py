@@ -1,5 +1,5 @@
-"""What a customer takes in the store: shoppers as demo and benchmarks make them up, by a worker with the rules that
-come along. README and ARCHITECTURE say what is seen here."""
+"""What a customer takes in the store: shoppers as demo and benchmarks make them up, and the rules that come along.
+README and ARCHITECTURE say what is seen here."""
 
 from __future__ import annotations
 
