@@ -55,6 +55,23 @@ async def test_a_visit_told_by_a_client_for_node_counts(site: Site, run: Runner,
     assert await site.measured("events_warned") == 0
 
 
+@pytest.mark.parametrize(("program", "requests"), [("segment_node_views.cjs", 1), ("rudder_node_views.cjs", 2)])
+async def test_ten_views_told_by_a_client_for_node_as_it_is_set_are_ten_of_one_session(
+    site: Site, run: Runner, program: str, requests: int
+) -> None:
+    async with between(site.url) as (url, proxy):
+        await run(program, url, "ann")
+    assert len(proxy.seen) == requests
+    tallies = await site.counted()
+    assert (tallies["applied"], tallies["duplicates"], tallies["deadletters"]) == (10, 0, 0)
+    kinds, features = await site.customer("ann")
+    assert kinds == {"item_viewed": 10}
+    names = ("events", "pages", "items", "distinct_items", "top_category_views")
+    assert [features[f"session.{name}"] for name in names] == [10] * len(names)
+    assert (features["session.number"], features["session.max_price"]) == (1, 109)
+    assert await site.measured("events_warned") == 0
+
+
 async def test_of_ten_events_told_by_the_client_for_python_the_one_of_no_number_is_refused(
     site: Site, run: Runner
 ) -> None:
