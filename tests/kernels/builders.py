@@ -12,7 +12,7 @@ from engine.events import Kind
 from engine.kernels import decode
 from engine.kernels import row as layout
 from engine.kernels.catalogue import FEATURES
-from engine.kernels.features import read
+from engine.kernels.features import read_many
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import BY_NAME
@@ -72,9 +72,9 @@ def run(
 
 
 def features(rows: NDArray[np.void], now: int) -> dict[str, float]:
-    out = np.zeros(FEATURES)
-    read(rows[0], now, out)
-    return {name: float(out[feature.index]) for name, feature in BY_NAME.items()}
+    out = np.zeros((1, FEATURES))
+    read_many(rows[:1], np.full(1, now), out)
+    return {name: float(out[0, feature.index]) for name, feature in BY_NAME.items()}
 
 
 NOTHING = IndicatorEvaluator(rulebook(never="customer.events < 0"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from engine.events import Kind
 from engine.kernels import row as layout
 from engine.kernels.catalogue import FEATURES, FIRST_WINDOW, INDEX
-from engine.kernels.features import read, read_wanted, wanted_of
+from engine.kernels.features import read_many, read_wanted, wanted_of
 from engine.kernels.groups import window
 from engine.state.catalogue import CATALOGUE
 from engine.stream.evaluator import IndicatorEvaluator, named_features
@@ -51,10 +51,10 @@ def test_what_is_wanted_is_read_as_without_a_choice(events: list[Happening], lat
     rows, _ = run(NOTHING, events)
     now, wanted = events[-1].at + later, np.zeros(FEATURES, np.bool_)
     wanted[list(chosen)] = True
-    whole, part = np.full(FEATURES, -1.0), np.full(FEATURES, -2.0)
-    read(rows[0], now, whole)
+    whole, part = np.full((1, FEATURES), -1.0), np.full(FEATURES, -2.0)
+    read_many(rows, np.full(1, now), whole)
     read_wanted(rows[0], now, wanted_of(wanted), part)
-    assert part[list(chosen)].tobytes() == whole[list(chosen)].tobytes()
+    assert part[list(chosen)].tobytes() == whole[0, list(chosen)].tobytes()
     assert {*part[[place for place in WINDOWS if place not in chosen]].tolist()} <= {-2.0}
 
 
