@@ -19,7 +19,7 @@ from engine.kernels.groups import (
     contact_features,
     item,
     life,
-    order,
+    order_features,
     recent,
     session,
     trait,
@@ -61,7 +61,7 @@ def _read_moment(row, now, out, index):
 PARTS = (
     Part(session.ENTRIES, session.read_session),
     Part(cart.ENTRIES, cart.read_cart),
-    Part(order.ENTRIES, order.read_order),
+    Part(order_features.ENTRIES, order_features.read_order),
     Part(contact_features.ENTRIES, contact_features.read_contact),
     Part(recent.ENTRIES, recent.read_recent),
     Part(life.ENTRIES, life.read_life),

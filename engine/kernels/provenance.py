@@ -6,7 +6,7 @@ Flags of one byte. 0 is the careful answer to each: a user's, nobody vouches, fr
 from __future__ import annotations
 
 from engine.kernels.groups.cart_contents import was_empty_since
-from engine.kernels.groups.order import newest_order
+from engine.kernels.groups.order_state import newest_order
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import SESSION_GAP_MS
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.groups.order import COMPLETED, ORDERS
+from engine.kernels.groups.order_state import COMPLETED, ORDERS
 from engine.kernels.groups.recent import RECENT
 from engine.kernels.jit import kernel
 from engine.kernels.money import hundredths

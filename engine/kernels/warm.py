@@ -50,7 +50,9 @@ from engine.kernels.groups import (
     life,
     message_id,
     order,
+    order_features,
     order_id,
+    order_state,
     recent,
     session,
     session_number,
@@ -79,8 +81,8 @@ _MODULES = (
         word_sparse,
     ),
     *(activity, cart, cart_contents, cart_items, category, contact, contact_features, contact_starts),
-    *(contact_state, days, indicator, item, life, message_id, order, order_id, recent, session, session_number),
-    *(session_steps, session_sum, slots, trait, window),
+    *(contact_state, days, indicator, item, life, message_id, order, order_features, order_id, order_state),
+    *(recent, session, session_number, session_steps, session_sum, slots, trait, window),
 )
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.events import Kind
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read_many
-from engine.kernels.groups import cart, category, indicator, item, message_id, order, recent
+from engine.kernels.groups import cart, category, indicator, item, message_id, order_state, recent
 from engine.kernels.row import ROW
 from engine.replay.log_reader import LineFaults, LogReader
 from engine.sources.segment.payload import message
@@ -111,7 +111,7 @@ def kept(log: Log) -> dict[str, Flags]:
         "items": log.different("item") <= item.ITEMS,
         "categories": log.different("category") <= category.CATEGORIES,
         "changes": log.number_of(Kind.CART_ADDED, Kind.CART_REMOVED) <= cart.CHANGES,
-        "orders": log.number_of(Kind.ORDER_COMPLETED) <= order.ORDERS,
+        "orders": log.number_of(Kind.ORDER_COMPLETED) <= order_state.ORDERS,
     }
 
 

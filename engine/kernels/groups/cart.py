@@ -22,7 +22,7 @@ from engine.kernels.elapsed import since
 from engine.kernels.entry import CART, Entry
 from engine.kernels.groups.cart_contents import add_up
 from engine.kernels.groups.cart_items import clear, fold, include
-from engine.kernels.groups.order import newest_order
+from engine.kernels.groups.order_state import newest_order
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
 from engine.kernels.nested import line

@@ -7,26 +7,32 @@ corrects an order that is not among the 12 is taken from the older ones.
 
 An order repeated is one, with its earliest time. It counts unless it was cancelled, or as much was given back as
 it is worth. Its worth is the newest update's, else that of its first announcement. Orders without an id that come
-within `ORDER_LINES_MS` of one another are lines of one; nothing corrects them.
+within `ORDER_LINES_MS` of one another are lines of one; nothing corrects them. Whether an order counts, and for
+how much, is in `order_state`; what is read of all in `order_features`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.elapsed import since
-from engine.kernels.entry import Entry
 from engine.kernels.groups.order_id import is_one_id
+from engine.kernels.groups.order_state import (
+    COMPLETED,
+    ORDERS,
+    UNDONE,
+    UPDATED,
+    counts,
+    end_of,
+    undoes,
+    withdraws,
+    worth,
+)
 from engine.kernels.jit import kernel
-from engine.kernels.money import currency, hundredths
+from engine.kernels.money import hundredths
 from engine.kernels.row_limits import ORDER_LINES_MS
-from engine.kernels.units import DAY
 from engine.kernels.wire import Kind
 
-ORDERS = 12
 MOST = 1 << 61  # hundredths: sums stay there
-
-COMPLETED, UPDATED, UNDONE = 1, 2, 4  # flags: it was announced; its total changed; cancelled, or all given back
 
 FIELDS = [
     ("order_id", "u8", (ORDERS,)),  # one that a row of version 1 knew has its upper half alone
@@ -40,20 +46,6 @@ FIELDS = [
     ("order_before_count", "u4"),
     ("order_flags", "u1", (ORDERS,)),
 ]
-
-ENTRIES = (
-    Entry("purchases.count", "", "completed orders, without those cancelled or given back"),
-    Entry("purchases.value", "currency", "value of all completed orders, less what was given back"),
-    Entry("purchases.mean_value", "currency", "mean value of an order"),
-    Entry("purchases.days_since", "d", "time since the last order", DAY),
-    Entry("purchases.gap_mean", "d", f"mean time between the last {ORDERS} orders (two or more)"),
-    Entry("purchases.gap_spread", "d", "standard deviation of the time between those (three or more)"),
-    Entry(
-        "purchases.regularity",
-        "",
-        "how regular the orders come: gap_mean / (gap_mean + gap_spread), 1 as a clock does, about 0.5 by chance",
-    ),
-)
 
 
 @kernel
@@ -91,88 +83,6 @@ def join_order(into, other):
         _extend_before(into, other.order_before_first, other.order_before_last)
         into.order_before_count += other.order_before_count
         into.order_before_value = min(into.order_before_value + other.order_before_value, MOST)
-
-
-@kernel
-def newest_order(row):
-    """When the customer last ordered (epoch ms, 0 for never), whatever became of it."""
-    newest = row.order_before_last
-    for i in range(ORDERS):
-        if row.order_flags[i] & COMPLETED:
-            newest = max(newest, _end(row, i))
-    return newest
-
-
-@kernel
-def read_order(row, now, out, index):
-    """Fill the places `index` (names of `ENTRIES`, with an underscore for the dot) of `out` (float64)."""
-    count, value, last = np.int64(row.order_before_count), row.order_before_value, row.order_before_last
-    kept, first_kept, last_kept = 0, np.int64(0), np.int64(0)
-    for i in range(ORDERS):
-        if row.order_at[i] == 0:
-            break
-        if _counts(row, i):
-            if kept == 0:
-                first_kept = row.order_at[i]
-            kept, last_kept = kept + 1, row.order_at[i]
-            count, value, last = count + 1, value + _worth(row, i), max(last, _end(row, i))
-        elif row.order_flags[i] & COMPLETED == 0 and row.order_before_count > 0:
-            count, value = count - _undoes(row, i), value - _withdraws(row, i)
-    count, value = max(count, np.int64(0)), max(value, np.int64(0))
-    out[index.purchases_count] = count
-    out[index.purchases_value] = currency(value)
-    out[index.purchases_mean_value] = currency(value) / count if count > 0 else np.nan
-    out[index.purchases_days_since] = since(last, now, DAY)
-    mean = (last_kept - first_kept) / (kept - 1) / DAY if kept > 1 else np.nan
-    spread = _spread(row, mean, kept)
-    out[index.purchases_gap_mean] = mean
-    out[index.purchases_gap_spread] = spread
-    out[index.purchases_regularity] = mean / (mean + spread)  # NaN for fewer than three, or all of one instant
-
-
-@kernel
-def _spread(row, mean, kept):
-    """The sample standard deviation of the gaps between the `kept` orders that count, in days."""
-    if kept < 3:
-        return np.nan
-    before, squares = np.int64(0), 0.0
-    for i in range(ORDERS):
-        if row.order_at[i] != 0 and _counts(row, i):
-            if before != 0:
-                squares += ((row.order_at[i] - before) / DAY - mean) ** 2
-            before = row.order_at[i]
-    return np.sqrt(squares / (kept - 2))
-
-
-@kernel
-def _counts(row, i):
-    flags, value = row.order_flags[i], row.order_value[i]
-    if flags & COMPLETED == 0 or flags & UNDONE != 0:
-        return False
-    return value == 0 or row.order_returned[i] < value
-
-
-@kernel
-def _worth(row, i):
-    return max(row.order_value[i] - row.order_returned[i], 0)
-
-
-@kernel
-def _end(row, i):
-    return row.order_at[i] if row.order_id[i] != 0 else row.order_until[i]
-
-
-@kernel
-def _undoes(row, i):
-    """How many orders a correction without its order takes from the older ones."""
-    return 1 if row.order_flags[i] & UNDONE else 0
-
-
-@kernel
-def _withdraws(row, i):
-    """What such a correction takes from their value."""
-    cancelled = row.order_value[i] if row.order_flags[i] & UPDATED == 0 else 0
-    return max(cancelled, row.order_returned[i])
 
 
 @kernel
@@ -253,13 +163,13 @@ def _insert(row, order, at, value, returned, until, flags):
 @kernel
 def _retire(row):
     """Add the oldest order to those before."""
-    if _counts(row, 0):
+    if counts(row, 0):
         row.order_before_count += 1
-        row.order_before_value = min(row.order_before_value + _worth(row, 0), MOST)
-        _extend_before(row, row.order_at[0], _end(row, 0))
+        row.order_before_value = min(row.order_before_value + worth(row, 0), MOST)
+        _extend_before(row, row.order_at[0], end_of(row, 0))
     elif row.order_flags[0] & COMPLETED == 0 and row.order_before_count > 0:
-        row.order_before_count -= _undoes(row, 0)
-        row.order_before_value = max(row.order_before_value - _withdraws(row, 0), 0)
+        row.order_before_count -= undoes(row, 0)
+        row.order_before_value = max(row.order_before_value - withdraws(row, 0), 0)
 
 
 @kernel

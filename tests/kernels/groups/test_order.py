@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.kernels.decode import COLUMNS
-from engine.kernels.groups import order
+from engine.kernels.groups import order, order_features, order_state
 from engine.kernels.wire import Kind
 from tests.kernels.groups.rows import ORDERS_AND_CARTS as ROW
 
-INDEX: Any = namedtuple("Index", [entry.name.replace(".", "_") for entry in order.ENTRIES])(
-    *range(len(order.ENTRIES))
+INDEX: Any = namedtuple("Index", [entry.name.replace(".", "_") for entry in order_features.ENTRIES])(
+    *range(len(order_features.ENTRIES))
 )
 START, DAY, MINUTE = 1_700_000_000_000, 86_400_000, 60_000
 
@@ -54,11 +54,11 @@ def joined(one: Row, other: Row) -> Row:
 
 
 def features(rows: Row, now: int = START + 400 * DAY) -> dict[str, float]:
-    out = np.full(len(order.ENTRIES), -1.0)
-    order.read_order(rows[0], now, out, INDEX)
+    out = np.full(len(order_features.ENTRIES), -1.0)
+    order_features.read_order(rows[0], now, out, INDEX)
     return {
         entry.name.removeprefix("purchases."): float(value)
-        for entry, value in zip(order.ENTRIES, out, strict=True)
+        for entry, value in zip(order_features.ENTRIES, out, strict=True)
     }
 
 
@@ -95,7 +95,7 @@ def counted(told: Sequence[Told]) -> list[tuple[int, int, int]]:
 
 
 def agree(rows: Row, orders: Sequence[tuple[int, int, int]], now: int = START + 400 * DAY) -> None:
-    got, gaps = features(rows, now), [(b[0] - a[0]) / DAY for a, b in pairwise(orders[-order.ORDERS :])]
+    got, gaps = features(rows, now), [(b[0] - a[0]) / DAY for a, b in pairwise(orders[-order_state.ORDERS :])]
     value, count = sum(worth for *_, worth in orders) / 100, len(orders)
     expected = {
         "count": count,
@@ -129,7 +129,7 @@ def fits(told: Sequence[Told]) -> bool:
     """Whether no more orders are kept, in any order of arrival, than there is room for."""
     named = {one.id for one in told if one.id and one.kind != Kind.ITEM_VIEWED}
     unnamed = [one for one in told if not one.id and one.kind == Kind.ORDER_COMPLETED]
-    return len(named) + len(unnamed) <= order.ORDERS
+    return len(named) + len(unnamed) <= order_state.ORDERS
 
 
 @given(TOLD.filter(fits), st.data())
