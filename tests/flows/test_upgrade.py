@@ -225,8 +225,8 @@ async def stopped(process: MeasuredProcess) -> None:
 
 @pytest.fixture(scope="module")
 def before() -> Iterator[Side]:
-    """The release of before, laid out from the history of this checkout; where that ends before it, as in a shallow
-    clone, there is nothing to rehearse, in CI either."""
+    """The release of before, laid out from the history of this checkout. Where that lacks it, as a shallow clone's
+    does, there is nothing to rehearse, in CI either."""
     layouts = Layouts()
     try:
         commit = layouts.resolve(BEFORE)
