@@ -55,7 +55,7 @@ kafka: $(JARS)/ready ## fetch the jars of Apache Kafka
 
 sdks: $(SDKS)/ready ## fetch the clients that test-sdks tries
 
-bench-stream: setup ## events per second, against stock Faust
+bench-stream: setup ## events per second, against stock Faust (ARGS='--shuffled 10': out of order, against in order)
 	@$(BIN)/cueline bench stream $(ARGS)
 
 bench-decisions: setup ## decisions per second, against a bare endpoint

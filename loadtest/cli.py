@@ -21,6 +21,7 @@ from loadtest.endless_log import from_file, made_up
 from loadtest.faults import KillTarget, bench_faults
 from loadtest.growth import MOST_CUSTOMERS, Shop, bench_growth
 from loadtest.overload import bench_overload
+from loadtest.shuffled import bench_shuffled
 from loadtest.stream import bench_stream
 
 app = typer.Typer(help="Measure, against a peer in the same run.", no_args_is_help=True, add_completion=False)
@@ -43,12 +44,19 @@ def stream(
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
     stock_seconds: Annotated[float, typer.Option(min=1, help="How long the stock agent may read.")] = 15,
     seed: int = 1,
+    shuffled: Annotated[
+        float, typer.Option(min=0, help="Instead: events up to so many minutes late, against the same in order.")
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """The worker against a stock Faust agent: events a second, on one topic."""
     with errors_as_exit_codes():
-        result = asyncio.run(bench_stream(events, customers, partitions, rules, stock_seconds, seed, err))
-    show(result, as_json)
+        if shuffled:
+            show(asyncio.run(bench_shuffled(events, customers, shuffled, rules, err)), as_json)
+        else:
+            show(
+                asyncio.run(bench_stream(events, customers, partitions, rules, stock_seconds, seed, err)), as_json
+            )
 
 
 @app.command()

@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from rich.console import Console
@@ -29,6 +29,7 @@ from loadtest.layouts import Layout, Layouts
 from loadtest.process_time import check_platform
 from loadtest.side import Side
 
+Measured = TypeVar("Measured")
 Subject = Literal["stream", "decisions"]
 METHOD = "geometric mean of the pairs, 95 % interval of Student's t on their logarithms"
 
@@ -144,16 +145,19 @@ async def _measured(
 
 
 async def in_turns(
-    measure: Callable[[Side], Awaitable[Spent]], sides: tuple[Side, Side], pairs: int, tick: Callable[[], None]
+    measure: Callable[[Measured], Awaitable[Spent]],
+    sides: tuple[Measured, Measured],
+    pairs: int,
+    tick: Callable[[], None],
 ) -> list[tuple[Spent, Spent]]:
     """A B, B A, A B …: what each pair measured, A's first."""
     found = []
     for turn in range(pairs):
-        spent: dict[str, Spent] = {}
-        for side in sides[:: 1 if turn % 2 == 0 else -1]:
-            spent[side.name] = await measure(side)
+        spent: dict[int, Spent] = {}
+        for place in (0, 1) if turn % 2 == 0 else (1, 0):
+            spent[place] = await measure(sides[place])
             tick()
-        found.append((spent[sides[0].name], spent[sides[1].name]))
+        found.append((spent[0], spent[1]))
     return found
 
 

@@ -13,7 +13,7 @@ BETWEEN_MS = 86_400_000  # from the last of the first visits to the first of the
 
 
 class Visits(NamedTuple):
-    """Events in order: whose each is (the customer's number), and when (ms; the last event is at 0)."""
+    """Events as they come in: whose each is (the customer's number), and when (ms; the newest event is at 0)."""
 
     who: NDArray[np.int64]
     at: NDArray[np.int64]
@@ -34,6 +34,28 @@ def visits(customers: int, each: int, active: int, rng: np.random.Generator) -> 
     last = found[-1]
     earlier = [wave.of_others(0, int(last.at[0])) for wave in found[:-1]]
     return Visits(*(np.concatenate(columns) for columns in zip(*earlier, last, strict=True)))
+
+
+def delayed(came: Visits, most_ms: int, rng: np.random.Generator) -> Visits:
+    """The same events as they come in when each is late by chance, up to `most_ms`."""
+    order = np.argsort(came.at + rng.integers(0, most_ms, len(came.at), endpoint=True), kind="stable")
+    return Visits(came.who[order], came.at[order])
+
+
+def in_order(came: Visits) -> Visits:
+    """The same customers at the same places, the moments of each in order."""
+    places, at = np.argsort(came.who, kind="stable"), np.empty_like(came.at)
+    at[places] = came.at[np.lexsort((came.at, came.who))]
+    return Visits(came.who, at)
+
+
+def late_share(came: Visits) -> float:
+    """Which part of the events comes after a later one of the same customer."""
+    places = np.argsort(came.who, kind="stable")
+    who, at = came.who[places], came.at[places] - came.at.min()
+    beyond = int(at.max()) + 1  # the moments of all customers one behind the other
+    newest = np.maximum.accumulate(at + who * beyond)
+    return float(np.mean(newest > at + who * beyond))
 
 
 def split(each: int) -> list[int]:
