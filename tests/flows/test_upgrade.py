@@ -37,7 +37,7 @@ from tests.services import Broker, Valkey
 
 pytestmark = pytest.mark.slow
 
-BEFORE = "0131ed0cd44677772424aee3168fbe6e459db480"  # the last commit whose rows were of version 1
+BEFORE = "0131ed0cd44677772424aee3168fbe6e459db480"  # its rows are of version 1
 PARTITIONS = 4
 KEY = "a-key-for-all-of-it-that-nobody-guesses"
 MINUTE = 60_000
