@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.kernels.entry import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
-from engine.kernels.groups.slots import move, place_of, room
+from engine.kernels.groups.slots import place_of, room
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U2_MAX
 from engine.kernels.units import SECOND
@@ -92,15 +92,23 @@ def _insert(row, identity, at, place):
     free, place = room(row.category_id, row.category_at, identity, at, place)
     if free < 0:
         return -1
-    move(row.category_id, free, place)
-    move(row.category_at, free, place)
-    move(row.category_days, free, place)
-    move(row.category_views, free, place)
-    move(row.category_orders, free, place)
+    step = 1 if free < place else -1
+    while free != place:  # one loop for all fields: each by itself is mispredicted once
+        _copy(row, free + step, free)
+        free += step
     row.category_id[place] = identity
     row.category_at[place] = row.category_days[place] = 0
     row.category_views[place] = row.category_orders[place] = 0
     return place
+
+
+@kernel
+def _copy(row, one, to):
+    row.category_id[to] = row.category_id[one]
+    row.category_at[to] = row.category_at[one]
+    row.category_days[to] = row.category_days[one]
+    row.category_views[to] = row.category_views[one]
+    row.category_orders[to] = row.category_orders[one]
 
 
 @kernel

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.kernels.entry import Entry
 from engine.kernels.groups.days import DAYS, how_many, joined_days
-from engine.kernels.groups.slots import move, place_of, room
+from engine.kernels.groups.slots import place_of, room
 from engine.kernels.jit import kernel
 from engine.kernels.row_limits import U2_MAX, U4_MAX
 from engine.kernels.units import SECOND
@@ -159,16 +159,24 @@ def _insert(row, identity, at, place):
     free, place = room(row.item_id, row.item_at, identity, at, place)
     if free < 0:
         return -1
-    move(row.item_id, free, place)
-    move(row.item_price, free, place)
-    move(row.item_at, free, place)
-    move(row.item_days, free, place)
-    move(row.item_views, free, place)
-    move(row.item_flags, free, place)
+    step = 1 if free < place else -1
+    while free != place:  # one loop for all fields: each by itself is mispredicted once
+        _copy(row, free + step, free)
+        free += step
     row.item_id[place] = identity
     row.item_price[place] = row.item_at[place] = row.item_days[place] = 0
     row.item_views[place] = row.item_flags[place] = 0
     return place
+
+
+@kernel
+def _copy(row, one, to):
+    row.item_id[to] = row.item_id[one]
+    row.item_price[to] = row.item_price[one]
+    row.item_at[to] = row.item_at[one]
+    row.item_days[to] = row.item_days[one]
+    row.item_views[to] = row.item_views[one]
+    row.item_flags[to] = row.item_flags[one]
 
 
 @kernel

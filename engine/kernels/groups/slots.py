@@ -13,10 +13,10 @@ from engine.kernels.jit import kernel
 @kernel
 def place_of(ids, wanted):
     """The place of `wanted` in `ids`, or where it would have to stand; K for behind the last."""
-    for place in range(ids.shape[0]):
-        if ids[place] == 0 or ids[place] >= wanted:
-            return place
-    return ids.shape[0]
+    place = 0
+    for i in range(ids.shape[0]):  # no early exit: it is mispredicted, and slower than to look at all of them
+        place += ids[i] != 0 and ids[i] < wanted
+    return place
 
 
 @kernel
@@ -29,11 +29,11 @@ def room(ids, marks, wanted, mark, place):
         while ids[free] != 0:
             free += 1
         return free, place
-    oldest = 0
+    oldest, least = 0, marks[0]
     for other in range(1, size):
-        if marks[other] < marks[oldest]:  # of the same mark the least id, which stands first
-            oldest = other
-    if mark < marks[oldest] or (mark == marks[oldest] and wanted < ids[oldest]):
+        if marks[other] < least:  # of the same mark the least id, which stands first
+            oldest, least = other, marks[other]
+    if mark < least or (mark == least and wanted < ids[oldest]):
         return -1, -1
     return oldest, place - 1 if oldest < place else place
 

@@ -201,15 +201,15 @@ def _moving(of: Rings) -> Any:
 
 
 def _counting(of: Rings) -> Any:
-    """A part that counts an event, after which the `latest` is that of all; it was another `before`."""
+    """A part that counts an event; the latest of all was at `before` until then."""
     field, (width, size), most, move = of.field, WIDTHS[of.width], _MOST[of.type], _moving(of)
     marks, rings, is_money = _marks(of), len(of.counted), of.counted[0].is_money
 
     @specialised
-    def count(row, at, before, latest, kind, amount):
+    def count(row, at, before, kind, amount):
         move(row, at, before)
         mark, pane = marks[kind], at // width
-        if mark == 0 or pane <= latest // width - size:
+        if mark == 0 or pane <= before // width - size:
             return
         one, place = amount if is_money else 1, pane % size
         for k in range(rings):
@@ -277,7 +277,7 @@ def count_event(row, at, kind, amount):
     """Add an event of `kind` that is worth `amount` (hundredths)."""
     before = row.window_at
     row.window_at = max(before, at)
-    _count(row, at, before, row.window_at, kind, amount)
+    _count(row, at, before, kind, amount)
 
 
 @kernel
