@@ -71,6 +71,7 @@ DETAILS = (
     "",
 )
 
+#: What each event has comes first, then what few have: fewer cache lines are read.
 COLUMNS = np.dtype(
     [
         ("id", "u8"),
@@ -78,21 +79,10 @@ COLUMNS = np.dtype(
         ("received_at", "i8"),
         ("came_in", "i8"),  # the record's time, or the engine's that the event brings: the measure of `at`
         ("value", "f8"),
-        ("contact", "u8"),  # 0: no contact, or one without an id
-        ("contact_queue", "u8"),
-        ("contact_agent", "u8"),
-        ("contact_reason", "u8"),
         ("item", "u8"),  # 64-bit hashes, 0: none
         ("category", "u8"),
         ("order", "u8"),
         ("quantity", "u4"),
-        ("thousandths", "u4"),
-        ("item_start", "i4"),
-        ("item_length", "i4"),
-        ("category_start", "i4"),
-        ("category_length", "i4"),
-        ("lines_start", "i4"),
-        ("traits_start", "i4"),
         ("traits_length", "i4"),
         ("kind", "u1"),
         ("stated", "u1"),
@@ -101,6 +91,17 @@ COLUMNS = np.dtype(
         ("signed", "u1"),
         ("anonymous", "u1"),
         ("contact_channel", "u1"),
+        ("thousandths", "u4"),
+        ("item_start", "i4"),
+        ("item_length", "i4"),
+        ("category_start", "i4"),
+        ("category_length", "i4"),
+        ("lines_start", "i4"),
+        ("traits_start", "i4"),
+        ("contact", "u8"),  # 0: no contact, or one without an id
+        ("contact_queue", "u8"),
+        ("contact_agent", "u8"),
+        ("contact_reason", "u8"),
     ],
     align=True,
 )

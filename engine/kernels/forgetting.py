@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from engine.kernels.decode import OK
 from engine.kernels.jit import kernel
 from engine.kernels.row import ROW
 from engine.kernels.units import DAY
@@ -29,6 +30,18 @@ def is_forgotten(row, event):
     if event.came_in > moment and event.came_in - moment <= FORGOTTEN_AFTER_MS:
         moment = event.came_in
     return row.life_last_at != 0 and moment - row.life_last_at > FORGOTTEN_AFTER_MS
+
+
+@kernel
+def newest_came_in(events):
+    """When the newest of `events` (`decode.COLUMNS`) came in (epoch ms), by records with a sensible time; 0: none
+    has one."""
+    newest = np.int64(0)
+    for i in range(events.shape[0]):
+        event = events[i]
+        if event.status == OK and event.came_in - event.at <= FORGOTTEN_AFTER_MS:
+            newest = max(newest, event.came_in)
+    return newest
 
 
 @kernel

@@ -110,6 +110,7 @@ def warm_up() -> None:
     decode.decode(data, fetched, np.zeros(1, np.int64), events)
     decode.place(data, fetched, 0, 1, events, np.zeros(1, np.bool_))
     advance.advance(rows, places, events, 0, data, rules, scratch, np.zeros(1, np.uint8), activations)
+    forgetting.newest_came_in(events)
     advance.fire(rows, places, 0, 1, rules, scratch, activations)
     timers.timers(rows, places, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
     advance.touched(places, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))

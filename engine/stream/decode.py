@@ -169,6 +169,8 @@ def _verified(
     """The letters among the records, by offset, made events that may be applied; `faults` gets why others are
     not."""
     letters: dict[int, Letter] = {}
+    if not events["status"].any():  # as nearly always
+        return letters
     for i in np.flatnonzero(events["status"] == kernels.MAIL).tolist():
         value = fetched.value(i) or b""
         try:
@@ -192,6 +194,8 @@ def _instructed(
     """The instructions among the events that are ours, by offset, which change no row; `faults` gets why others
     are none, and `warned` counts those for which nobody vouches: they have no effect."""
     found: dict[int, Instruction] = {}
+    if events["kind"].max(initial=0) < FIRST_INSTRUCTION_KIND:  # as nearly always
+        return found
     ours = (events["status"] == kernels.OK) & (events["kind"] >= FIRST_INSTRUCTION_KIND) & ~elsewhere
     if not ours.any():
         return found

@@ -34,6 +34,7 @@ class RowCache:
         self._slots: dict[bytes, int] = {}
         self._customers: list[bytes] = []  # of the slots that were ever used
         self._free: list[int] = []  # those of them that are empty now
+        self._written = 0  # slots from here on hold nothing but 0
         self._used = np.zeros(0, np.int64)
         self._stamps = np.zeros(0, np.int64)
         self._unseen = np.zeros(0, np.bool_)
@@ -57,7 +58,8 @@ class RowCache:
         """
         self._make_room(len(customers))
         slots = self._next_slots(len(customers))
-        read_into(stored, self._words, slots)
+        zeros_from, self._written = self._written, max(self._written, int(slots.max(initial=-1)) + 1)
+        read_into(stored, self._words, slots, zeros_from)
         self._take(customers, slots)
         self._used[slots] = self._tick
         self._unseen[slots] = [data is None for data in stored]

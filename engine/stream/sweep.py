@@ -10,11 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from engine.errors import BadState, Unavailable
-from engine.kernels.decode import OK
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.ports.stream_store import Commit, StreamStore, Timers
 from engine.state.row_codec import read
@@ -23,14 +19,6 @@ from engine.stream.partition_state import PartitionState
 
 SKEW_MS = 86_400_000  # how much older than those applied a record may be
 LONGEST_PAUSE_S = 1.0  # what was not looked at meanwhile is not made up for
-
-
-def newest_came_in(events: NDArray[np.void]) -> int:
-    """When the newest of `events` (`decode.COLUMNS`) came in (epoch ms), by records with a sensible time; 0: none
-    has one."""
-    came_in = events["came_in"]
-    sound = (events["status"] == OK) & (came_in - events["at"] <= FORGOTTEN_AFTER_MS)
-    return int(came_in[sound].max(initial=0))
 
 
 class Sweep:

@@ -17,6 +17,7 @@ from engine.decisions.policy import Policy
 from engine.errors import LostLog, Unavailable
 from engine.identity.erased_ids import ErasedIds
 from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
+from engine.kernels.forgetting import newest_came_in
 from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter
 from engine.ports.meter import Meter
@@ -41,7 +42,7 @@ from engine.stream.partition_state import PartitionState
 from engine.stream.post_office import PostOffice
 from engine.stream.prepared_policy import PreparedPolicy
 from engine.stream.row_loader import RowLoader
-from engine.stream.sweep import Sweep, newest_came_in
+from engine.stream.sweep import Sweep
 from engine.stream.timer_round import TimerRound
 from engine.stream.traits import traits_in
 
@@ -217,7 +218,7 @@ class Worker:
                 self._committer.send(state, commit)
             start = stop
         state.watermark = max(state.watermark, batch.watermark)
-        state.came_in = max(state.came_in, newest_came_in(batch.events))
+        state.came_in = max(state.came_in, int(newest_came_in(batch.events)))
 
     async def _may_erase(self, state: PartitionState, held: HeldCommits) -> bool:
         """Let all that was before be committed: what is erased must be there to be found."""
