@@ -7,6 +7,7 @@ same is kept in the end. The newest word wins, and of the same moment the one th
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -130,7 +131,8 @@ def need_of(purpose: str, channel: str, levels: Levels) -> ConsentNeed | None:
     return ConsentNeed(name_of(purpose, channel), levels.get(channel, ConsentLevel.UNLESS_REVOKED))
 
 
-def arguments_of(needs: Sequence[ConsentNeed | None]) -> str:
+@functools.lru_cache(maxsize=4096)  # of the offers and channels of a rulebook
+def arguments_of(*needs: ConsentNeed | None) -> str:
     """`needs` as one argument; empty: nothing is needed."""
     return " ".join(need.argument for need in needs if need is not None)
 

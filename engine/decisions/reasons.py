@@ -28,7 +28,7 @@ class _Case(msgspec.Struct, frozen=True, eq=False, gc=False):
         return self.rulebook.offers[self.position]
 
 
-def why_not(rulebook: Rulebook, values: list[float], survivors: Survivors) -> tuple[Suppressed, ...]:
+def why_not(rulebook: Rulebook, values: Sequence[float], survivors: Survivors) -> tuple[Suppressed, ...]:
     """A reason for every offer that was not given, in the rulebook's order; ``values`` are the features (F)."""
     dropped = survivors.dropped(len(rulebook.offers))
     return tuple(

@@ -46,12 +46,14 @@ def vectors_of(rows: NDArray[np.void], moments: NDArray[np.int64], columns: Trai
     return vectors
 
 
-def vectors_of_activations(activations: NDArray[np.void], columns: TraitColumns) -> NDArray[np.float64]:
-    """The vectors of `activations` (`ACTIVATION`, N), as they were at that moment."""
-    features: NDArray[np.float64] = activations["features"]
+def vectors_of_activations(
+    activations: NDArray[np.void], places: Sequence[int], columns: TraitColumns
+) -> NDArray[np.float64]:
+    """The vectors of those `activations` (`ACTIVATION`) that are at `places` (N), as they were at that moment."""
+    features: NDArray[np.float64] = activations["features"][list(places)]
     if not len(columns.names):
         return features
-    vectors = np.empty((len(activations), columns.width))
+    vectors = np.empty((len(places), columns.width))
     vectors[:, :FEATURES] = features
-    read_named_many(activations, *columns, vectors, FEATURES)
+    read_named_many(activations[list(places)], *columns, vectors, FEATURES)
     return vectors

@@ -68,7 +68,7 @@ def mset(
     parts[1:-1:4] = [keys[len(customer)] for customer in customers]
     parts[2:-1:4] = customers
     if lengths:  # rows of more than one layout
-        parts[3:-1:4] = [b"\r\n$%d\r\n" % len(row) for row in rows]
+        parts[3:-1:4] = [HEADS[len(row)] for row in rows]
     parts[4:-1:4] = rows
     parts[-1] = b"\r\n"
     return parts

@@ -37,7 +37,7 @@ def said(state: ConsentState, at: int, channel: str = "email") -> ConsentStateme
 
 
 def offer(level: ConsentLevel, cap: tuple[int, int] = (0, 0)) -> Candidate:
-    return Candidate("sale", *cap, arguments_of([ConsentNeed(EMAIL, level)]))
+    return Candidate("sale", *cap, arguments_of(ConsentNeed(EMAIL, level)))
 
 
 ALL = [(state, at) for state in ConsentState for at in (5, 6)]
@@ -77,7 +77,7 @@ async def test_ties_restrict(store: AnyStore) -> None:
 async def test_each_purpose_and_channel_is_its_own(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     await store.state_consents(customer, [said(ConsentState.REVOKED, 5, "web")])
-    both = arguments_of([ConsentNeed(WEB, ConsentLevel(0)), ConsentNeed(EMAIL, ConsentLevel(0))])
+    both = arguments_of(ConsentNeed(WEB, ConsentLevel(0)), ConsentNeed(EMAIL, ConsentLevel(0)))
     wanted = [Candidate(f"o{i}", 0, 0, needs) for i, needs in enumerate(("0" + EMAIL, "0" + WEB, both, ""))]
     assert await store.reserve([reservation(customer, *wanted)]) == [[TAKEN, UNCONSENTED, UNCONSENTED, TAKEN]]
     (view,) = await store.views([customer])

@@ -128,7 +128,7 @@ def test_an_activation_carries_the_traits_of_its_moment(values: list[bytes]) -> 
     for one in activations[activations["event"] >= 0]:
         rows, _ = applied(values[: one["event"] + 1])
         expected = vectors_of(rows, one["at"].reshape(1), RULES.columns)
-        got = vectors_of_activations(one.reshape(1), RULES.columns)
+        got = vectors_of_activations(one.reshape(1), [0], RULES.columns)
         np.testing.assert_array_equal(got, expected)
 
 

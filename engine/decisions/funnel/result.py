@@ -21,7 +21,7 @@ class FunnelResult(msgspec.Struct, frozen=True, eq=False, gc=False):
 
     policy: Policy
     ranking: ChannelRanking
-    values: list[float]
+    values: Sequence[float]
     survivors: Survivors
     slots: int
     now: int
