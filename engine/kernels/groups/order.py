@@ -79,7 +79,7 @@ def join_order(into, other):
                 other.order_until[i],
                 other.order_flags[i],
             )
-    if other.order_before_count > 0:
+    if other.order_before_first != 0:
         _extend_before(into, other.order_before_first, other.order_before_last)
         into.order_before_count += other.order_before_count
         into.order_before_value = min(into.order_before_value + other.order_before_value, MOST)
@@ -170,6 +170,8 @@ def _retire(row):
     elif row.order_flags[0] & COMPLETED == 0 and row.order_before_count > 0:
         row.order_before_count -= undoes(row, 0)
         row.order_before_value = max(row.order_before_value - withdraws(row, 0), 0)
+        if row.order_before_count == 0:  # their times stay: what they made void of the cart stays so
+            row.order_before_value = 0
 
 
 @kernel

@@ -29,7 +29,8 @@ ENTRIES = (
 @kernel
 def read_order(row, now, out, index):
     """Fill the places `index` (names of `ENTRIES`, with an underscore for the dot) of `out` (float64)."""
-    count, value, last = np.int64(row.order_before_count), row.order_before_value, row.order_before_last
+    count, value = np.int64(row.order_before_count), row.order_before_value
+    last = row.order_before_last if count > 0 else np.int64(0)
     kept, first_kept, last_kept = 0, np.int64(0), np.int64(0)
     for i in range(ORDERS):
         if row.order_at[i] == 0:
@@ -41,7 +42,8 @@ def read_order(row, now, out, index):
             count, value, last = count + 1, value + worth(row, i), max(last, end_of(row, i))
         elif row.order_flags[i] & COMPLETED == 0 and row.order_before_count > 0:
             count, value = count - undoes(row, i), value - withdraws(row, i)
-    count, value = max(count, np.int64(0)), max(value, np.int64(0))
+    count = max(count, np.int64(0))
+    value = max(value, np.int64(0)) if count > 0 else np.int64(0)
     out[index.purchases_count] = count
     out[index.purchases_value] = currency(value)
     out[index.purchases_mean_value] = currency(value) / count if count > 0 else np.nan

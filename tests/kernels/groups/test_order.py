@@ -214,6 +214,19 @@ def test_what_corrects_an_order_older_than_those_kept_is_taken_from_them() -> No
     assert (got["count"], got["value"]) == (26, 256)
 
 
+def test_older_orders_that_were_all_cancelled_are_worth_nothing_and_stay_what_made_the_cart_void() -> None:
+    told = [Told(START + i * DAY, Kind.ORDER_COMPLETED, i + 1, 10) for i in range(13)]
+    cancelled = [Told(START + (20 + i) * DAY, Kind.ORDER_CANCELLED, i + 1) for i in range(13)]
+    more = [Told(START + (40 + i) * DAY, Kind.ORDER_COMPLETED, i + 50, 1) for i in range(12)]
+    rows = folded([*told, *cancelled, *more])
+    assert (rows["order_before_count"][0], rows["order_before_value"][0]) == (0, 0)
+    got = features(rows)
+    assert (got["count"], got["value"]) == (12, 12)
+    assert order_state.newest_order(folded([*told, *cancelled])[0]) >= START
+    for joined_row in (joined(np.zeros(1, ROW), rows), joined(rows, np.zeros(1, ROW))):
+        assert joined_row.tobytes() == rows.tobytes()
+
+
 def test_regular_orders_are_and_those_of_chance_are_not() -> None:
     clock = features(folded([Told(START + i * 7 * DAY, Kind.ORDER_COMPLETED, i + 1, 1) for i in range(20)]))
     assert (clock["gap_mean"], clock["gap_spread"], clock["regularity"]) == (7, 0, 1)
