@@ -123,7 +123,9 @@ class DecisionBatcher:
         views = await self._store.views([asked.request.customer for asked in batch])
         pairs = self._decide(batch, views)
         await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
-        self._fall_back([asked for asked, decision in pairs if decision.erased], Reason.STATE_UNAVAILABLE)
+        self._fall_back(
+            [asked for asked, decision in pairs if decision.erased or decision.moved], Reason.STATE_UNAVAILABLE
+        )
         answered, since = [], []
         for asked, decision in pairs:
             if not asked.answer.done():

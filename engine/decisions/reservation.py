@@ -24,6 +24,7 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     staleness_ms: int
     row_at: int = 0  # when the newest event of its row happened
     erased: bool = False  # the customer was, while it was made: nothing is left that it rests on
+    moved: bool = False  # the customer became another's, while it was made
     _asked: tuple[int, ...] | None = None  # the offers asked for; None: all that it gives
 
     @property
@@ -53,7 +54,7 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     def refused(self, taken: Sequence[Taking]) -> bool:
         """Record which of the requested offers were taken; True when some were not and it must reserve again (if
         only to correct the record)."""
-        self.erased = Taking.ERASED in taken
+        self.erased, self.moved = Taking.ERASED in taken, Taking.MOVED in taken
         wanted = list(zip(self._wanted, taken, strict=True))
         capped = [offer for offer, had in wanted if had == Taking.CAPPED]
         unconsented = [offer for offer, had in wanted if had == Taking.UNCONSENTED]

@@ -19,6 +19,7 @@ class Taking(enum.IntEnum):
     TAKEN = 1
     UNCONSENTED = 2
     ERASED = 3  # the customer was erased since, and nothing was stored
+    MOVED = 4  # the customer is another's, and nothing was stored
 
 
 class Candidate(msgspec.Struct, frozen=True, gc=False):

@@ -10,6 +10,8 @@ from engine.consent import MARK, split_name, state_of
 
 #: Behind an offer's name in an offer history: of web cues that no stream has taken.
 OPEN = "?"
+#: Under this name, which is no offer's, an offer history says that its customer is another's: it gives nothing.
+FROZEN = ">"
 
 
 class Consent(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -31,13 +33,18 @@ class View(msgspec.Struct, frozen=True, gc=False):
     row: bytes | None
     history: Mapping[str, Sequence[int]]
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the customer is another's, who has all this, too."""
+        return FROZEN in self.history
+
     def given(self, now: int) -> Mapping[str, Sequence[int]]:
         """When each offer was given (epoch ms, ascending), without what cues gave that no stream had taken when
         they ended, at `now` or before. Those not taken yet stand as pairs (given, end) under the offer's name and
         `OPEN`."""
-        if not any(name.endswith(OPEN) for name in self.history):
+        if not any(name.endswith((OPEN, FROZEN)) for name in self.history):
             return self.history
-        found = {offer: list(times) for offer, times in self.history.items() if not offer.endswith(OPEN)}
+        found = {name: list(times) for name, times in self.history.items() if not name.endswith((OPEN, FROZEN))}
         for offer, times in found.items():
             pairs = iter(self.history.get(offer + OPEN, ()))
             for given, end in zip(pairs, pairs, strict=True):

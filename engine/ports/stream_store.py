@@ -73,6 +73,15 @@ class Erasure(msgspec.Struct, frozen=True, gc=False):
     cues: Sequence[bytes] = ()
 
 
+class HistoryChange(msgspec.Struct, frozen=True, gc=False):
+    """What becomes of a customer's offer history: it is ``frozen`` from now on, or (False) thaws; or (None)
+    ``other`` is added to it, that of another of the customer's ids as the store has it."""
+
+    customer: bytes
+    frozen: bool | None
+    other: Mapping[str, Sequence[int]] = {}
+
+
 class Timers(msgspec.Struct, frozen=True):
     """Changed timers of one commit: customers and when each is due (epoch ms; 0 = no timer any more)."""
 
@@ -88,7 +97,7 @@ class Commit(msgspec.Struct, frozen=True):
     ``activated``, and ``activated.<indicator>`` of each). ``connection``, when not 0, is the value of
     `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
     `engine.post.ledger.Ledger`. ``traits`` are words about customers. ``consents`` are kept after the cues are
-    written, and those ``erased`` go last. The rows of those ``forgotten`` are deleted.
+    written, then ``histories`` change, and those ``erased`` go last. The rows of those ``forgotten`` are deleted.
     """
 
     partition: int
@@ -106,6 +115,7 @@ class Commit(msgspec.Struct, frozen=True):
     consents: Sequence[CustomerConsent] = ()
     erased: Sequence[Erasure] = ()
     forgotten: Sequence[bytes] = ()
+    histories: Sequence[HistoryChange] = ()
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -161,6 +171,12 @@ class StreamStore(Protocol):
 
     async def read(self, partition: int, customers: Sequence[bytes]) -> list[bytes | None]:
         """The customers' rows, None where there is none. Sees every commit *sent* before it."""
+
+    async def histories(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, Sequence[int]]]:
+        """The customers' offer histories as `View` has them. Sees every commit answered before it."""
+
+    async def words(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, bytes]]:
+        """What is kept of the customers' traits (`engine.ports.traits.stored`), by name; sees as `histories`."""
 
     async def commit(self, commit: Commit) -> list[list[int]]:
         """Apply it; returns for each of its cues the candidates written (positions), none where caps allowed none,

@@ -57,4 +57,11 @@ def read(name: str, kept: bytes) -> Trait | None:
     return Trait(name, value, since, by)
 
 
+def word_in(name: str, kept: bytes) -> TraitWord | None:
+    """The word in what is kept; None for what is none."""
+    trait = read(name, kept)
+    order, place = kept[:ORDER].decode(errors="replace"), kept[ORDER : ORDER + PLACE].decode(errors="replace")
+    return TraitWord(trait, order, place) if trait is not None else None
+
+
 _content = msgspec.json.Decoder(tuple[TraitValue, int, str]).decode

@@ -26,11 +26,12 @@ changes costs more than a row: 2-4 µs of Redis and 1.2 of the worker, so move o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 import hiredis
+import msgspec
 
 from engine.errors import BadState, Fenced
 from engine.ports.stream_store import Commit, Position, Timers
@@ -41,9 +42,10 @@ from engine.store.consents import state_consents
 from engine.store.counts import Counts
 from engine.store.cue_arguments import write_cues
 from engine.store.erasures import erase
-from engine.store.functions.library import TRAITS
+from engine.store.functions.library import TRAITS, TURN
 from engine.store.resp import CustomerKeys, mget, mset, pack
 
+_history = msgspec.msgpack.Decoder(dict[str, list[int]]).decode
 _ROWS, _ROW = "{p*}:c:*", re.compile(rb"\{p(\d{1,4})\}:c:(.*)", re.DOTALL)
 
 NO_EPOCH = -1  # none that was ever issued
@@ -119,6 +121,19 @@ class StreamCommands(Commands):
         replies = await self._connection.pipe(b"".join(parts), len(parts)) if parts else []
         return list(chain.from_iterable(replies))
 
+    async def histories(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, Sequence[int]]]:
+        if not customers:
+            return []
+        prefix = self._keys.history_prefix[partition]
+        reply = await self._connection.call(pack(("MGET", *(prefix + customer for customer in customers))))
+        return [_history(stored) if stored else {} for stored in reply]
+
+    async def words(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, bytes]]:
+        prefix = self._keys.traits_prefix[partition]
+        commands = [pack(("HGETALL", prefix + customer)) for customer in customers]
+        replies = await self._connection.pipe(b"".join(commands), len(commands)) if commands else []
+        return [{n.decode(): kept for n, kept in zip(r[::2], r[1::2], strict=True)} for r in replies]
+
     async def rows_from(self, cursor: int, count: int) -> tuple[int, dict[int, list[bytes]]]:
         next_cursor, keys = await self._connection.call(pack(("SCAN", cursor, "MATCH", _ROWS, "COUNT", count)))
         found: dict[int, list[bytes]] = {}
@@ -148,6 +163,17 @@ class StreamCommands(Commands):
                 self._tally_counts.pass_over(self._keys.tallies[commit.partition], name.encode())
         return [*done[:begin], *done[end:]]
 
+    def _turn(self, commit: Commit) -> bytes:
+        """The call that changes histories."""
+        prefix = self._keys.history_prefix[commit.partition]
+        keys: list[bytes] = []
+        values: list[Any] = []
+        for one in commit.histories:
+            what = b"+" if one.frozen is None else b"%d" % one.frozen
+            keys.append(prefix + one.customer)
+            values += (what, msgspec.msgpack.encode(one.other), self._erased_ids.digest(one.customer))
+        return pack(("FCALL", TURN, len(keys), *keys, *values))
+
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         key = self._keys.timers[partition]
         command = ("ZRANGEBYSCORE", key, "-inf", until, "LIMIT", 0, limit)
@@ -155,7 +181,7 @@ class StreamCommands(Commands):
         return customers
 
     def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
-        """Its commands, each in parts. Cues, consents and erasures come last, and so do their replies."""
+        """Its commands, each in parts. Cues, consents, histories and erasures come last, as do their replies."""
         partition, position = commit.partition, self._keys.position[commit.partition]
         yield (self._watch[partition],)
         yield (pack(("EVAL", _GUARD, 1, position, commit.epoch, commit.expected)),)
@@ -179,6 +205,8 @@ class StreamCommands(Commands):
             histories = self._keys.history_prefix[partition]
             stated = [(one.customer, histories + one.customer, one.statement) for one in commit.consents]
             yield (state_consents(self._erased_ids, stated),)
+        if commit.histories:
+            yield (self._turn(commit),)
         for erasure in commit.erased:
             yield (erase(self._keys.tombstones[partition], self._erased_ids.digest(erasure.customer), erasure),)
         yield (_EXEC,)
@@ -201,7 +229,7 @@ def whole(text: bytes | None, otherwise: int) -> int:
 
 def _behind(commit: Commit) -> int:
     """How many commands follow the cues."""
-    return bool(commit.consents) + len(commit.erased)
+    return bool(commit.consents) + bool(commit.histories) + len(commit.erased)
 
 
 def _is_error(reply: Any) -> bool:

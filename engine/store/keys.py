@@ -10,10 +10,12 @@ key                    type    content
 ``{p7}:o``             hash    fencing ``epoch`` (wall ms or larger), next ``offset`` of the topic to
                                apply, ``refused``: fenced commits, and the fields of the partition's
                                post (`engine.post.ledger`)
-``{p7}:c:<customer>``  string  the customer's row (`engine.state.row_codec`)
+``{p7}:c:<customer>``  string  the customer's row (`engine.state.row_codec`), behind what ties it to other ids,
+                               if there is anything (`engine.state.tied_rows`)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]; and ``offer?`` -> of web
                                cues that no stream has taken [given, end, …]; and ``!purpose/channel`` -> consent:
-                               when it was last [revoked, granted, confirmed]
+                               when it was last [revoked, granted, confirmed]; and ``>`` where the customer is
+                               another's by now, so that it gives nothing
 ``{p7}:p:<customer>``  hash    the customer's traits: name -> the digits of `engine.ports.traits.TraitWord`, a
                                blank, JSON of value (null: taken back), since when (epoch ms) and by whom
 ``{p7}:d:<decision>``  string  the decision's record, kept one day

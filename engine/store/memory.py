@@ -16,10 +16,12 @@ from engine.ports.offer_history import View
 from engine.ports.stream_store import (
     UNCONSENTED,
     Commit,
+    HistoryChange,
     Intake,
     Pause,
     Position,
 )
+from engine.ports.traits import stored
 from engine.store.keys import RedisKeys
 from engine.store.memory_agents import MemoryAgents
 from engine.store.memory_cues import MemoryCues
@@ -110,6 +112,8 @@ class MemoryStore(
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
         for one in commit.consents:
             self._state(one.customer, one.statement)
+        for turned in commit.histories:
+            self._turn(part, turned)
         for erasure in commit.erased:
             self._erase(part, erasure)
             self.forget_sent(erasure.customer)
@@ -121,6 +125,21 @@ class MemoryStore(
             cues_unconsented=sum(bool(without) and not written for written, without in taken),
         )
         return [written or [UNCONSENTED] * bool(without) for written, without in taken]
+
+    async def histories(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, Sequence[int]]]:
+        kept = self._partitions[partition].histories
+        return [kept[customer].stored() if customer in kept else {} for customer in customers]
+
+    async def words(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, bytes]]:
+        traits = self._partitions[partition].traits
+        return [{name: stored(word) for name, word in traits.get(one, {}).items()} for one in customers]
+
+    def _turn(self, part: Partition, change: HistoryChange) -> None:
+        history = part.histories[change.customer]
+        if change.frozen is None:
+            part.histories[change.customer] = history.joined(change.other, self._erased_until(change.customer))
+        else:
+            history.frozen = change.frozen
 
     async def rows_from(self, cursor: int, count: int) -> tuple[int, Mapping[int, Sequence[bytes]]]:
         kept = [(number, name) for number, part in enumerate(self._partitions) for name in sorted(part.rows)]
@@ -173,6 +192,8 @@ class MemoryStore(
         if reservation.at <= erased or 0 < reservation.row_at <= erased:
             return [Taking.ERASED] * len(reservation.candidates)
         history = part.histories[customer].settled(reservation.at)
+        if history.frozen and reservation.candidates:
+            return [Taking.MOVED] * len(reservation.candidates)
         self._keep(part, customer, reservation.decision_id, reservation.record)
         taken = [history.give(candidate, reservation.at) for candidate in reservation.candidates]
         if Taking.TAKEN in taken:

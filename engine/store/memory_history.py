@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from engine.consent import ConsentStatement, allows, joined, parsed
+from engine.consent import MARK, ConsentStatement, allows, joined, parsed
 from engine.ports.decision_store import Candidate, Taking
-from engine.ports.offer_history import OPEN
+from engine.ports.offer_history import FROZEN, OPEN
 from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.store.keys import HISTORY
 
@@ -23,11 +24,14 @@ class OfferHistory:
         self._given = given or {}
         self._consents = consents or {}
         self._open: dict[str, list[tuple[int, int]]] = {}
+        self.frozen = False  # the customer is another's: it gives nothing
 
     def stored(self) -> Mapping[str, Sequence[int]]:
         """As a `View` has it."""
         open_ = {offer + OPEN: list(chain(*pairs)) for offer, pairs in self._open.items() if pairs}
-        return {offer: list(times) for offer, times in self._given.items() if times} | open_ | self._consents
+        frozen = {FROZEN: [1]} if self.frozen else {}
+        given = {offer: list(times) for offer, times in self._given.items() if times}
+        return given | open_ | self._consents | frozen
 
     def settled(self, at: int) -> OfferHistory:
         """A copy without what was given by cues that no stream had taken when they ended, at `at` or before."""
@@ -38,7 +42,33 @@ class OfferHistory:
                 if end <= at and time in given:
                     given.remove(time)
             copy._open[offer] = [pair for pair in pairs if pair[1] > at]
+        copy.frozen = self.frozen
         return copy
+
+    def joined(self, other: Mapping[str, Sequence[int]], erased: int) -> OfferHistory:
+        """A copy with what another id of the customer was given, and stated, after `erased` (epoch ms)."""
+        copy = OfferHistory({offer: list(times) for offer, times in self._given.items()}, dict(self._consents))
+        copy._open, copy.frozen = {offer: list(pairs) for offer, pairs in self._open.items()}, self.frozen
+        for name, times in other.items():
+            if name.startswith(MARK):
+                copy._join_consent(name, times, erased)
+            elif not name.endswith((OPEN, FROZEN)):
+                copy._join_given(name, times, erased)
+        return copy
+
+    def _join_given(self, offer: str, times: Sequence[int], erased: int) -> None:
+        given = self._given.get(offer, [])
+        most = max(HISTORY, len(given), len(times))
+        both = sorted((Counter(given) | Counter(at for at in times if at > erased)).elements())
+        for at in both[:-most]:
+            self.keep(offer, at)
+        self._given[offer] = both[-most:]
+
+    def _join_consent(self, name: str, times: Sequence[int], erased: int) -> None:
+        known = self._consents.get(name, [0, 0, 0])
+        newest = [max(own, at if at > erased else 0) for own, at in zip(known, times, strict=True)]
+        if newest != list(known):
+            self._consents[name] = newest
 
     def allows(self, candidate: Candidate | CueCandidate, at: int) -> bool:
         """Whether the offer's cap leaves room."""

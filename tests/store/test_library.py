@@ -19,6 +19,7 @@ def test_the_library_has_the_facts_that_python_has() -> None:
         library.RESERVE,
         library.TAKEN,
         library.CONSENT,
+        library.TURN,
         library.ERASE,
         library.LEARN,
         library.NAME,

@@ -10,6 +10,7 @@ local KEPT_S = $KEPT_S
 local MOST_TRAITS, MARK, ORDER, PLACE = $MOST_TRAITS, $MARK, $ORDER, $PLACE
 local MOST_AGENTS, TIME, AGENT_ORDER = $MOST_AGENTS, $TIME, $AGENT_ORDER
 local FIELDS = 8 -- arguments of a cue's candidate before its places
+local FROZEN = '$FROZEN' -- under this name a history says that its customer is another's, and gives nothing any more
 
 local function load_history(key)
   local packed = redis.call('GET', key)
@@ -214,8 +215,8 @@ end
 
 -- Take each of the candidates from `first` to `last` in `args` whose cap and consents allow it: a digit each, 1; 0 where
 -- the cap refused it, 2 where consent is missing.
-local function take_each(key, args, first, last, at)
-  local history, taken, any = load_history(key), '', false
+local function take_each(key, history, args, first, last, at)
+  local taken, any = '', false
   settle(history, at)
   for c = first, last, 4 do
     local digit = '2'
@@ -239,7 +240,8 @@ end
 -- ARGV: of each: at, record, the customer's digest, when the row's newest event happened (0: no row), number of
 -- candidates, and of each candidate: offer, max, period, consents that it needs.
 -- Returns a string for each reservation, one digit a candidate. Of a customer who was erased since the row was read
--- nothing is written, and each digit is 3: whatever lies in a row happened before its erasure or after it.
+-- nothing is written, and each digit is 3: whatever lies in a row happened before its erasure or after it. Of a
+-- customer who is another's by now nothing is written either, and each digit is 4.
 local function reserve(keys, args)
   local answers, arg = {}, 1
   for i = 1, #keys, 2 do
@@ -247,11 +249,14 @@ local function reserve(keys, args)
     local first, wanted = arg + 5, tonumber(args[arg + 4])
     local tag, customer = string.match(keys[i], '^(.-)h:(.*)$$')
     local erased = erased_until(tag, args[arg + 2])
+    local history = wanted > 0 and load_history(keys[i]) or {}
     if at <= erased or row_at > 0 and row_at <= erased then
       answers[#answers + 1] = string.rep('3', wanted)
+    elseif history[FROZEN] then
+      answers[#answers + 1] = string.rep('4', wanted)
     else
       keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
-      answers[#answers + 1] = wanted > 0 and take_each(keys[i], args, first, first + 4 * wanted - 1, at) or ''
+      answers[#answers + 1] = wanted > 0 and take_each(keys[i], history, args, first, first + 4 * wanted - 1, at) or ''
     end
     arg = first + 4 * wanted
   end
@@ -289,6 +294,62 @@ local function consent(keys, args)
     end
   end
   return changed
+end
+
+-- How often each of `times` is among them that lies after `erased`.
+local function counted(times, erased)
+  local found = {}
+  for _, at in ipairs(times) do
+    if at > erased then found[at] = (found[at] or 0) + 1 end
+  end
+  return found
+end
+
+-- Add the `times` at which the offer was given to another id of the customer: each as often as either has it.
+local function join_given(history, offer, times, erased)
+  local given = history[offer] or {}
+  local most, known = math.max(HISTORY, #given, #times), counted(given, -1)
+  for at, number in pairs(counted(times, erased)) do
+    for _ = (known[at] or 0) + 1, number do given[#given + 1] = at end
+  end
+  table.sort(given)
+  while #given > most do forget_open(history, offer, table.remove(given, 1)) end
+  history[offer] = #given > 0 and given or nil
+end
+
+-- Add the newest times of a consent that another id of the customer stated.
+local function join_consent(history, name, times, erased)
+  local known, any = history[name] or {0, 0, 0}, false
+  for i = 1, 3 do
+    if times[i] > known[i] and times[i] > erased then known[i], any = times[i], true end
+  end
+  if any then history[name] = known end
+end
+
+-- Add to a history that of another id of the customer. What it has of cues that no stream has taken stays given.
+local function join_history(history, other, erased)
+  for name, times in pairs(other) do
+    if string.sub(name, 1, 1) == '!' then
+      join_consent(history, name, times, erased)
+    elseif name ~= FROZEN and string.sub(name, -1) ~= '?' then
+      join_given(history, name, times, erased)
+    end
+  end
+end
+
+-- KEYS: histories. ARGV: of each what is to be done (1: freeze it, 0: thaw it, +: add another one), that other one, and
+-- the customer's digest. Repeats change nothing.
+local function turn(keys, args)
+  for i, key in ipairs(keys) do
+    local history, what = load_history(key), args[3 * i - 2]
+    if what == '+' then
+      join_history(history, cmsgpack.unpack(args[3 * i - 1]), erased_until(string.match(key, '^(.-)h:'), args[3 * i]))
+    else
+      history[FROZEN] = what == '1' and {1} or nil
+    end
+    if next(history) then save_history(key, history) else redis.call('UNLINK', key) end
+  end
+  return #keys
 end
 
 -- KEYS: the tombstones. ARGV: a customer, its digest, until when what happened counts no more, and the ids of its cues
@@ -491,6 +552,7 @@ redis.register_function('${LIBRARY}_cues', cues)
 redis.register_function('${LIBRARY}_reserve', reserve)
 redis.register_function('${LIBRARY}_taken', taken)
 redis.register_function('${LIBRARY}_consent', consent)
+redis.register_function('${LIBRARY}_turn', turn)
 redis.register_function('${LIBRARY}_erase', erase)
 redis.register_function('${LIBRARY}_learn', learn)
 redis.register_function('${LIBRARY}_name', name)

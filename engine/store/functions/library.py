@@ -8,6 +8,7 @@ from string import Template
 from typing import Any
 
 from engine.ports import agents
+from engine.ports.offer_history import FROZEN
 from engine.ports.traits import MARK, ORDER, PLACE
 from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
@@ -18,6 +19,7 @@ CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
 CONSENT = f"{LIBRARY}_consent"
+TURN = f"{LIBRARY}_turn"
 ERASE = f"{LIBRARY}_erase"
 LEARN = f"{LIBRARY}_learn"
 NAME = f"{LIBRARY}_name"
@@ -34,6 +36,7 @@ def code() -> bytes:
     filled_in = {
         "LIBRARY": LIBRARY,
         "HISTORY": HISTORY,
+        "FROZEN": FROZEN,
         "RECENT_CUES": RECENT_CUES,
         "DAY_S": DAY_S,
         "KEPT_S": LESSONS_KEPT_DAYS * DAY_S,
