@@ -101,6 +101,7 @@ METRICS: dict[str, Metric] = {
             "stream_erased", "counter", "", "", "events without effect, since their customer was erased after them"
         ),
         Metric("stream_forgotten", "counter", "", "", "rows deleted, idle for more than 400 days"),
+        Metric("stream_links", "counter", "effect", "", "links between ids, and turns of their mail, by effect"),
         Metric("freshness_seconds", "histogram", "", "seconds", "event received to its row committed"),
         Metric("row_seconds", "histogram", "", "seconds", "event received to its row changed in memory"),
         Metric(

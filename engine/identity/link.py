@@ -15,6 +15,7 @@ import msgspec
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent
 from engine.events import LINKED, WIRE_VERSION, Event, Rank
+from engine.placeholder_ids import is_placeholder
 
 
 class Cause(enum.StrEnum):
@@ -63,6 +64,8 @@ class Link(msgspec.Struct, frozen=True):
         """Why it cannot be, whatever else is known; empty when it can."""
         if self.lower == self.upper:
             return "an id cannot be linked to itself"
+        if is_placeholder(self.lower) or is_placeholder(self.upper):
+            return "an id that stands for nobody cannot be linked"
         if self.lower_rank > self.upper_rank:
             return "a link goes from the less certain id to the more certain one"
         if self.lower_rank == self.upper_rank and self.cause not in EXPLICIT:

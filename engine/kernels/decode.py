@@ -15,6 +15,7 @@ from engine.kernels.wire import (
     EARLIEST_MS,
     LATEST_MS,
     LEAST_FIELDS,
+    LINKED,
     MAX_CUSTOMER_BYTES,
     MAX_EVENT_BYTES,
     MAX_ID_BYTES,
@@ -35,6 +36,7 @@ BAD_RECORD_TIME, TOMBSTONE = 10, 11
 MAIL = 12  # whole, and more than an event: it may be applied once its letter has been verified
 CLAMPED = 13  # inside of this module: `OK`, and counted
 INSTRUCTION = 14  # whole, and nothing for rows: what it says is done beside them
+LINK = 15  # whole, and no event: it says that two ids are one customer's
 
 #: Dead-letter reasons by status, the codes of `engine.errors.BadEvent`; empty for what is no dead letter.
 REASONS = (
@@ -185,7 +187,7 @@ def _event(data, at, end, came_in, i, out):
     mail = fields > 15 and at < end and (0x90 <= data[at] <= 0x9F or data[at] == LONG_ARRAY)
     if size > MAX_EVENT_BYTES and not mail:
         return TOO_LARGE
-    if not _known(kind):
+    if not _known(kind) and kind != LINKED:
         return UNKNOWN_TYPE
     if id_length == 0 or id_length > MAX_ID_BYTES:
         return MISSING_ID
@@ -212,11 +214,13 @@ def _event(data, at, end, came_in, i, out):
     out.item_length = item_length
     out.category_start = category_start
     out.category_length = category_length
-    out.kind = out.stated if out.stated != 0 and _known(out.stated) else kind
+    out.kind = out.stated if out.stated != 0 and _known(out.stated) and kind != LINKED else kind
     out.signed = trust == 1
     out.anonymous = anonymous == 1
     if mail:
         return MAIL
+    if kind == LINKED:
+        return LINK
     return OK if moment <= came_in[i] else CLAMPED
 
 
@@ -227,7 +231,7 @@ def decode(data, records, came_in, columns):
     ``came_in`` (int64, N): the records' own times (epoch ms), replaced by the engine's where an event brings it
     (``engine_at``). It is the measure of "too far in the future", and lies in the record, so that it is the same
     whenever it is read. An event that lies after it happened at it, as in every source: a clock that is ahead
-    would make all that follows late. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is neither `OK` nor
+    would make all that follows late. ``columns`` (`COLUMNS`, N) is filled; where ``status`` is not `OK`, `LINK` or
     `MAIL` the other columns of that event are undefined. Returns how many events lay ahead.
     """
     clamped = 0
@@ -251,7 +255,7 @@ def place(data, records, mine, partitions, columns, elsewhere):
     odd = np.int64(0)
     for i in range(records.shape[0]):
         start, length = np.int64(records[i].key), np.int64(max(records[i].key_length, 0))
-        if columns[i].status == OK:
+        if columns[i].status == OK or columns[i].status == LINK:
             if length == 0:
                 columns[i].status = MISSING_CUSTOMER
             elif length > MAX_CUSTOMER_BYTES:

@@ -92,7 +92,9 @@ def join(into, other):
     evaluated = max(into.life_last_at + into.silence_ms, other.life_last_at + other.silence_ms)
     if other.recent_total > 0:
         _join(into, other)
-    else:
+    else:  # what no event made: orders and traits may lie apart from the events
+        order.join_order(into, other)
+        cart.join_cart(into, other)
         trait.join_trait(into, other)
         indicator.join_indicator(into, other)
     into.silence_ms = max(evaluated - into.life_last_at, 0)

@@ -18,6 +18,7 @@ from engine.kernels import (
     forgetting,
     hash_set,
     hashing,
+    merge,
     messagepack,
     nested,
     partition,
@@ -67,6 +68,7 @@ _MODULES = (
     *(advance, big_endian, chunks, decode, evaluate, features, forgetting, hash_set, hashing),
     *(
         layout,
+        merge,
         messagepack,
         nested,
         partition,
@@ -112,6 +114,7 @@ def warm_up() -> None:
     advance.advance(rows, places, events, 0, data, rules, scratch, np.zeros(1, np.uint8), activations)
     forgetting.newest_came_in(events)
     advance.fire(rows, places, 0, 1, rules, scratch, activations)
+    merge.merge(rows, places, events, 0, np.zeros(1, layout.ROW), rules, scratch, activations)
     timers.timers(rows, places, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
     advance.touched(places, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
     hash_set.add_new(np.ones(1, np.uint64), np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))

@@ -75,8 +75,14 @@ class Ledger:
         self._sent[receiver] = number
         return letter, {f"{OUT}{receiver}": str(number)}
 
+    def unnumbered(self, sender: int) -> Letter:
+        """One that may count twice, and is missed by nobody."""
+        return Letter(sender, self.era, 0, 0)
+
     def receive(self, letter: Letter) -> tuple[bool, dict[str, str]]:
-        """Whether `letter` is had for the first time; the fields that it changes."""
+        """Whether `letter` is had for the first time, or has no number; the fields that it changes."""
+        if letter.number == 0:
+            return True, {}
         source = letter.sender, letter.era
         had = self._had.get(source, IntervalSet())
         self._had[source] = now = had.with_interval(letter.previous, letter.number)

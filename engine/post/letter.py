@@ -14,7 +14,7 @@ from engine.events import Event
 from engine.validation_errors import UNREADABLE
 
 PLACE = 15  # of the letter among an event's fields
-ENGINE_AT = 10
+ENGINE_AT, ANONYMOUS = 10, 12
 INDEX_BITS = 16  # of a number: which of the letters that one record caused
 
 _LONG_ARRAY = b"\xdc" + (PLACE + 1).to_bytes(2, "big")
@@ -29,8 +29,8 @@ class Letter(msgspec.Struct, frozen=True, array_like=True):
     ``sender`` is the partition that it comes from. ``number`` (above 0) is its place in the sender's log: the
     offset of the record that caused it, plus 1, and which of that record's letters it is (`number_of`). Within
     one ``era`` of the sender's log (0, until the log begins again below what was applied) no two letters have the
-    same. ``previous`` is the number of the letter to the same receiver before this one, 0 for the first. ``path``
-    has the customers through whom it came, ``body`` what an event cannot hold.
+    same; 0: it has none, and may count twice. ``previous`` is the number of the letter to the same receiver before
+    this one, 0 for the first. ``path`` has the customers through whom it came, ``body`` what an event cannot hold.
     """
 
     sender: int
@@ -46,12 +46,14 @@ def number_of(offset: int, index: int = 0) -> int:
     return (offset + 1 << INDEX_BITS) | index
 
 
-def as_letter(event: bytes, came_in: int, letter: Letter) -> bytes:
+def as_letter(event: bytes, came_in: int, letter: Letter, of_user: bool = False) -> bytes:
     """The canonical `event`, which is whole, as a letter that the receiver measures by `came_in` (epoch ms) as the
-    sender did, whenever it is read. Raises `BadEvent`."""
+    sender did, whenever it is read; one ``of_user`` is no anonymous id's any more. Raises `BadEvent`."""
     fields = _fields(event)[:PLACE]
     fields += _LEFT_OUT[len(fields) :]
     fields[ENGINE_AT] = msgspec.msgpack.encode(came_in)
+    if of_user:
+        fields[ANONYMOUS] = _LEFT_OUT[ANONYMOUS]
     return b"".join((_LONG_ARRAY, *fields, msgspec.msgpack.encode(letter)))
 
 
@@ -69,7 +71,8 @@ def letter_in(value: bytes) -> Letter:
         letter = _read(_fields(value)[PLACE])
     except (IndexError, *UNREADABLE):
         raise BadEvent("malformed", "the event's last field is no letter") from None
-    if min(letter.sender, letter.era, letter.previous) < 0 or letter.previous >= letter.number:
+    in_order = letter.previous < letter.number or letter.previous == letter.number == 0
+    if min(letter.sender, letter.era, letter.previous) < 0 or not in_order:
         raise BadEvent("malformed", "the letter's numbers contradict one another")
     return letter
 

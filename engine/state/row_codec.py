@@ -1,7 +1,7 @@
 """Rows as the store holds them: made blank, read, upgraded, written. No other module looks into those bytes.
 
 The layout is `engine.kernels.row`. The first byte of a stored row is its version, which says in which form
-(`engine.state.stored_rows`) the others are.
+(`engine.state.stored_rows`) the others are, or that ties to other ids come first (`engine.state.tied_rows`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from engine.errors import BadState
 from engine.kernels.row import ROW, ROW_BYTES, VERSION
 from engine.kernels.row_v1 import OLD_VERSION
 from engine.state.stored_rows import WORD, WordSparse, read_older
+from engine.state.tied_rows import TIED, row_behind
 
 WORDS = ROW_BYTES // WORD
 
@@ -32,8 +33,12 @@ def _upgraded(stored: Sequence[bytes], words: NDArray[np.uint64], slots: NDArray
     words[slots] = as_words(rows)
 
 
+def _untied(stored: Sequence[bytes], words: NDArray[np.uint64], slots: NDArray[np.int32]) -> None:
+    read_into([row_behind(one) for one in stored], words, slots)
+
+
 #: By version. A new version is written in a `FORM` of its own, and the readers of the others upgrade to it.
-READERS: dict[int, Reader] = {OLD_VERSION: _upgraded, FORM.version: FORM.read}
+READERS: dict[int, Reader] = {OLD_VERSION: _upgraded, FORM.version: FORM.read, TIED: _untied}
 
 
 def blank(count: int) -> NDArray[np.void]:

@@ -15,7 +15,16 @@ from engine.decisions.policy import Policy
 from engine.decisions.triggers import choose
 from engine.errors import Fenced, Unavailable
 from engine.ports.meter import Meter
-from engine.ports.stream_store import UNCONSENTED, Commit, CueChoice, CustomerConsent, Erasure, StreamStore, Timers
+from engine.ports.stream_store import (
+    UNCONSENTED,
+    Commit,
+    CueChoice,
+    CustomerConsent,
+    Erasure,
+    HistoryChange,
+    StreamStore,
+    Timers,
+)
 from engine.ports.traits import TraitChange
 from engine.stream.evaluator import IndicatorEvaluator
 from engine.stream.partition_state import PartitionState
@@ -71,16 +80,17 @@ class CommitSender:
         consents: Sequence[CustomerConsent] = (),
         erased: Sequence[Erasure] = (),
         traits: Sequence[TraitChange] = (),
+        histories: Sequence[HistoryChange] = (),
     ) -> PreparedCommit:
         """A commit of the rows `touched` and the offset `end`; activations become cues.
 
         It must be sent in its turn, or the partition has failed. ``received`` (wall ms) is when the applied events
         were received, for the freshness metric; ``event_ids`` are the hashes of the ids of the events that
         `activations` counts; ``post`` are the fields of the ledger that change; ``consents`` come after the cues;
-        ``traits`` are words about customers.
+        ``traits`` are words about customers, ``histories`` what becomes of theirs.
         """
         cache = state.cache
-        changed = touched[evaluator.timers(cache.rows, touched, cache.timers)]
+        changed = touched[evaluator.timers(cache.rows, touched, cache.timers) | cache.call_debtors(touched)]
         commit = Commit(
             partition=state.partition,
             epoch=state.epoch,
@@ -96,6 +106,7 @@ class CommitSender:
             consents=consents,
             erased=erased,
             traits=traits,
+            histories=histories,
         )
         state.next = end
         return PreparedCommit(commit, received)

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import BadEvent
-from engine.events import EARLIEST_MS, LATEST_MS
+from engine.events import EARLIEST_MS, LATEST_MS, LINKED
+from engine.identity.cargo import Cargo
+from engine.identity.link import Link
 from engine.kernels import decode as kernels
+from engine.kernels.records import RECORD
 from engine.kernels.wire import FIRST_INSTRUCTION_KIND
 from engine.ports import record_headers
 from engine.ports.kafka import DeadLetter
@@ -21,9 +24,11 @@ from engine.ports.stream_store import Erasure
 from engine.post.letter import Letter, letter_in
 from engine.post.seal import Seal
 from engine.stream.instructions import UNSIGNED, Instruction, instruction_in
+from engine.stream.links_in import links_in
 
 NO_SEAL = Seal()
 _NONE: NDArray[np.int64] = np.zeros(0, np.int64)
+NO_PLACES: NDArray[np.void] = np.zeros(0, RECORD)
 
 #: Dead-letter reason of a record batch, and reasons for which an event is counted that is taken all the same: it
 #: lay ahead of its record, or its record's time was in seconds.
@@ -41,7 +46,9 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     ``repeated`` the offsets of those that were had before and are no events any more;
     ``tombstones`` are the offsets of records without a value, which say nothing, and of those that a source passed
     over. ``watermark`` is the largest event time and ``newest_at`` the last record's own (epoch ms, 0 for none).
-    ``instructions`` are those among the events, by offset: these change no row.
+    ``instructions`` are those among the events, by offset: these change no row. ``links`` say that two ids are one
+    customer's, and ``cargoes`` are what letters bring beside their events, by offset, too. ``places`` (N) are the
+    records of the events, in ``data``.
     ``warned`` counts by reason the events of which something could not be read, or was not taken as it stood.
     """
 
@@ -62,6 +69,14 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     letters: Mapping[int, Letter] = {}
     repeated: NDArray[np.int64] = _NONE
     instructions: Mapping[int, Instruction] = {}
+    links: Mapping[int, Link] = {}
+    cargoes: Mapping[int, Cargo] = {}
+    places: NDArray[np.void] = NO_PLACES
+
+    def value(self, i: int) -> bytes:
+        """Event `i` in canonical form, or the letter that it came in."""
+        start = int(self.places["value"][i])
+        return self.data[start : start + int(self.places["value_length"][i])]
 
     @property
     def records(self) -> int:
@@ -80,11 +95,11 @@ class DecodedBatch(msgspec.Struct, frozen=True):
         return [*(i + 1 for i in places), *(i for i in erasures if i)]
 
     def instructed(self, start: int, stop: int) -> list[Instruction]:
-        """The instructions among ``events[start:stop]``."""
+        """The instructions among ``events[start:stop]``, as long as they are to be followed here."""
         if not self.instructions:
             return []
-        found = map(self.instructions.get, self.offsets[start:stop].tolist())
-        return [one for one in found if one is not None]
+        here = self.events["status"][start:stop] == kernels.INSTRUCTION
+        return [self.instructions[offset] for offset in self.offsets[start:stop][here].tolist()]
 
     def counts(self, first: int, end: int) -> dict[str, int]:
         """Tallies of the records whose offsets are in ``[first, end)``."""
@@ -103,10 +118,16 @@ class DecodedBatch(msgspec.Struct, frozen=True):
 
 
 def decode(
-    fetched: FetchedRecords, partition: int, partitions: int, topic: str, sources: Sources, seal: Seal = NO_SEAL
+    fetched: FetchedRecords,
+    partition: int,
+    partitions: int,
+    topic: str,
+    sources: Sources,
+    seal: Seal = NO_SEAL,
+    links_followed: bool = False,
 ) -> DecodedBatch:
-    """Decode `fetched` (what there is of `partition`); `seal` verifies letters. Never raises for what a record
-    contains."""
+    """Decode `fetched` (what there is of `partition`); `seal` verifies letters. Where links are not followed they
+    are events of an unknown type. Never raises for what a record contains."""
     records, data = fetched.columns, fetched.data
     came_in, in_seconds = fetched.times()
     newest_at, events = int(came_in[-1]) if len(came_in) else 0, np.zeros(len(records), kernels.COLUMNS)
@@ -124,25 +145,25 @@ def decode(
         events[external], came_in[external] = again, times
     if ahead or in_seconds:
         warned.update({AHEAD: ahead, IN_SECONDS: in_seconds})
+    if not links_followed:
+        events["status"][events["status"] == kernels.LINK] = kernels.UNKNOWN_TYPE
     letters = _verified(fetched, events, partition, seal, faults)
     elsewhere = _place(data, records, events, partition, partitions)
     instructions = _instructed(data, records, events, elsewhere, faults, warned)
+    links, cargoes = links_in(data, records, events, letters, elsewhere, faults)
     status, offsets = events["status"], records["offset"]
     first, end, none = fetched.start, fetched.end, offsets[:0]
     if not status.any() and not elsewhere.any():
         customers, watermark, dead = _keys(data, records), int(events["at"].max(initial=0)), _damaged(fetched)
         return DecodedBatch(
             customers, events, offsets, data, dead, [], none, none, first, end, watermark, newest_at, warned,
-            letters=letters,
+            letters=letters, places=records,
         )  # fmt: skip
-    good = ((status == kernels.OK) | (status == kernels.INSTRUCTION)) & ~elsewhere
-    away = (status == kernels.OK) & elsewhere
+    whole = np.isin(status, (kernels.OK, kernels.INSTRUCTION, kernels.LINK))
+    good, away = whole & ~elsewhere, whole & elsewhere
     void = status == kernels.TOMBSTONE
     decoded = FetchedRecords(data, records, first, end)
-    dead = [
-        _dead(fetched, i, int(status[i]), faults.get(i))
-        for i in np.flatnonzero((status != kernels.OK) & (status != kernels.INSTRUCTION) & ~void).tolist()
-    ]
+    dead = [_dead(fetched, i, int(status[i]), faults.get(i)) for i in np.flatnonzero(~whole & ~void).tolist()]
     return DecodedBatch(
         _keys(data, records[good]),
         events[good],
@@ -160,6 +181,9 @@ def decode(
         came_in[away],
         letters,
         instructions=instructions,
+        links=links,
+        cargoes=cargoes,
+        places=records[good],
     )
 
 
@@ -179,7 +203,7 @@ def _verified(
         except BadEvent as fault:
             faults[i], events["status"][i] = fault, kernels.MALFORMED
         else:
-            events["status"][i] = kernels.OK
+            events["status"][i] = kernels.LINK if events["kind"][i] == LINKED else kernels.OK
     return letters
 
 
@@ -291,7 +315,8 @@ def _place(
     elsewhere = np.zeros(len(records), np.bool_)
     if kernels.place(np.frombuffer(data, np.uint8), records, partition, partitions, events, elsewhere):
         wrong = np.array([not _is_text(customer) for customer in _keys(data, records)])
-        events["status"][wrong & (events["status"] == kernels.OK)] = kernels.BAD_CUSTOMER
+        taken = (events["status"] == kernels.OK) | (events["status"] == kernels.LINK)
+        events["status"][wrong & taken] = kernels.BAD_CUSTOMER
     return elsewhere
 
 

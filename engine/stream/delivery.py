@@ -7,7 +7,7 @@ letters under the same numbers, and the receivers drop them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -20,30 +20,45 @@ from engine.post.seal import Seal
 from engine.stream.decode import DecodedBatch
 
 
-class PostChanges(msgspec.Struct, frozen=True):
-    """``fields`` of the ledger that change, and ``mail`` that must be written, by the offset of the record which
-    causes it; both in order."""
+class Outgoing(msgspec.Struct, frozen=True):
+    """An ``event`` in canonical form (or in a letter, which another replaces) that is mailed to ``key`` because of
+    the record at ``offset``. ``came_in`` (epoch ms) is its measure; ``path`` and ``body`` are the letter's.
+    ``of_user``: it counts as one that names a user, whoever it names. Without a number it may count twice."""
 
-    fields: list[tuple[int, Mapping[str, str]]] = []
-    mail: list[tuple[int, Mail]] = []
+    offset: int
+    key: bytes
+    event: bytes
+    came_in: int
+    path: tuple[str, ...] = ()
+    body: bytes = b""
+    of_user: bool = False
+    numbered: bool = True
+
+
+class PostChanges(msgspec.Struct, frozen=True):
+    """``fields`` of the ledger that change because letters came, by the offset of the letter, and what is
+    ``misplaced``, and mailed; both in order."""
+
+    fields: Sequence[tuple[int, Mapping[str, str]]] = ()
+    misplaced: Sequence[Outgoing] = ()
 
     def fields_within(self, first: int, end: int) -> dict[str, str]:
-        """What the records of offsets ``[first, end)`` change."""
+        """What the letters of offsets ``[first, end)`` change."""
         changed = (fields for offset, fields in self.fields if first <= offset < end)
         return {name: text for fields in changed for name, text in fields.items()}
 
-    def mail_within(self, first: int, end: int) -> list[Mail]:
-        """What the records of offsets ``[first, end)`` cause."""
-        return [one for offset, one in self.mail if first <= offset < end]
+    def misplaced_within(self, first: int, end: int) -> list[Outgoing]:
+        """Of offsets ``[first, end)``."""
+        return [one for one in self.misplaced if first <= one.offset < end]
 
 
 NOTHING = PostChanges()
 
 
-def received(batch: DecodedBatch, ledger: Ledger) -> tuple[DecodedBatch, PostChanges]:
-    """`batch` without the letters that were had before, which `ledger` then has."""
+def received(batch: DecodedBatch, ledger: Ledger) -> tuple[DecodedBatch, Sequence[tuple[int, Mapping[str, str]]]]:
+    """`batch` without the letters that were had before, which `ledger` then has; its fields that change."""
     if not batch.letters:
-        return batch, NOTHING
+        return batch, ()
     fields: list[tuple[int, Mapping[str, str]]] = []
     repeated: list[int] = []
     for offset in batch.offsets.tolist():
@@ -55,7 +70,7 @@ def received(batch: DecodedBatch, ledger: Ledger) -> tuple[DecodedBatch, PostCha
             fields.append((offset, changed))
         if not new:
             repeated.append(offset)
-    return _without(batch, repeated), PostChanges(fields)
+    return _without(batch, repeated), fields
 
 
 def _without(batch: DecodedBatch, offsets: list[int]) -> DecodedBatch:
@@ -67,25 +82,40 @@ def _without(batch: DecodedBatch, offsets: list[int]) -> DecodedBatch:
         customers=[batch.customers[i] for i in np.flatnonzero(kept).tolist()],
         events=batch.events[kept],
         offsets=batch.offsets[kept],
+        places=batch.places[kept],
         repeated=np.array(offsets, np.int64),
     )
 
 
-def caused(
-    batch: DecodedBatch, ledger: Ledger, partition: int, partitions: int, seal: Seal
-) -> tuple[DecodedBatch, PostChanges]:
-    """`batch` without the misplaced records that are mailed, and the mail. One that has more behind its fields
-    than can be read is sent on as it is. Raises `BadSettings` when nothing signs."""
-    fields: list[tuple[int, Mapping[str, str]]] = []
-    forward, mail = [], []
+def misplaced(batch: DecodedBatch, ledger: Ledger) -> tuple[DecodedBatch, Sequence[Outgoing]]:
+    """`batch` without the misplaced records that are mailed, and these. One that has more behind its fields than
+    can be read is sent on as it is."""
+    forward, mailed = [], []
     places = zip(batch.forward, batch.forward_offsets.tolist(), batch.forward_came_in.tolist(), strict=True)
     for (key, event), offset, came_in in places:
-        if not (ledger.mails(offset) and is_whole(event)):
+        if ledger.mails(offset) and is_whole(event):
+            mailed.append(Outgoing(offset, key, event, came_in))
+        else:
             forward.append((key, event))
-            continue
-        receiver = partition_of(key, partitions)
-        letter, changed = ledger.address(partition, receiver, offset)
-        value = as_letter(event, came_in, letter)
-        fields.append((offset, changed))
-        mail.append((offset, Mail(key, value, seal.sign(receiver, key, value))))
-    return msgspec.structs.replace(batch, forward=forward), PostChanges(fields, mail)
+    return msgspec.structs.replace(batch, forward=forward), mailed
+
+
+def addressed(
+    outgoing: Iterable[Outgoing], ledger: Ledger, partition: int, partitions: int, seal: Seal
+) -> tuple[dict[str, str], list[Mail]]:
+    """The letters from `partition` that `outgoing` become, in the order of the log, and the fields of the `ledger`
+    that change. Raises `BadSettings` when nothing signs."""
+    fields: dict[str, str] = {}
+    mail = []
+    for one in sorted(outgoing, key=lambda one: one.offset):
+        receiver = partition_of(one.key, partitions)
+        changed: Mapping[str, str] = {}
+        if one.numbered:
+            letter, changed = ledger.address(partition, receiver, one.offset)
+        else:
+            letter = ledger.unnumbered(partition)
+        letter = msgspec.structs.replace(letter, path=one.path, body=one.body)
+        value = as_letter(one.event, one.came_in, letter, one.of_user)
+        fields |= changed
+        mail.append(Mail(one.key, value, seal.sign(receiver, one.key, value)))
+    return fields, mail

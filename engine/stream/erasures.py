@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.errors import Unavailable
 from engine.identity.erased_ids import ErasedIds
-from engine.kernels.decode import OK, TOMBSTONE
+from engine.kernels.decode import LINK, OK, TOMBSTONE
 from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore
 from engine.stream.decode import DecodedBatch
 from engine.stream.partition_state import PartitionState
@@ -51,7 +51,8 @@ class Erasures:
         if not state.erased:
             return 0
         events = batch.events[start:stop]
-        early = (events["status"] == OK) & (events["at"] <= state.erased_at)  # hardly any, so few hashes
+        taken = (events["status"] == OK) | (events["status"] == LINK)
+        early = taken & (events["at"] <= state.erased_at)  # hardly any, so few hashes
         out = [
             i
             for i in np.flatnonzero(early).tolist()

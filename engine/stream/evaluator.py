@@ -10,6 +10,7 @@ from engine.kernels.catalogue import FEATURES
 from engine.kernels.evaluate import ACTIVATION, Rules, Scratch, TimerThresholds
 from engine.kernels.features import wanted_of
 from engine.kernels.groups.indicator import ACTIVE
+from engine.kernels.merge import merge
 from engine.kernels.predicates import Program
 from engine.kernels.row import ROW
 from engine.kernels.timers import timers
@@ -91,6 +92,20 @@ class IndicatorEvaluator:
             )
             parts.append(self._activations[:activated].copy())
         return np.concatenate(parts) if parts else self._activations[:0]
+
+    def merge(
+        self, rows: NDArray[np.void], slots: NDArray[np.int32], links: NDArray[np.void], others: NDArray[np.void]
+    ) -> NDArray[np.void]:
+        """Bring ``rows[slots]`` up to the moments of `links`, and add `others` to them (all 0: nothing); returns
+        the activations, whose events are places among the links."""
+        parts: list[NDArray[np.void]] = []
+        start = 0
+        while start < len(slots):
+            start, activated = merge(
+                rows, slots, links, start, others, self._rules, self._scratch, self._activations
+            )
+            parts.append(self._activations[:activated].copy())
+        return np.concatenate(parts) if parts else self.nothing
 
     def timers(
         self, rows: NDArray[np.void], slots: NDArray[np.int32], scheduled: NDArray[np.int64]

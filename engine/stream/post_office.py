@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from engine.errors import BadSettings, Unavailable
 from engine.ports.kafka import Mail
@@ -13,7 +13,7 @@ from engine.ports.stream_store import StreamStore
 from engine.post.ledger import Ledger
 from engine.post.seal import Seal
 from engine.stream.decode import DecodedBatch
-from engine.stream.delivery import NOTHING, PostChanges, caused, received
+from engine.stream.delivery import NOTHING, Outgoing, PostChanges, addressed, misplaced, received
 from engine.stream.partition_state import PartitionState
 
 #: Sends mail; returns once Kafka has all of it.
@@ -74,13 +74,19 @@ class PostOffice:
         return self._on and state.ledger is not None and state.ledger.mails_from is None
 
     def sort(self, state: PartitionState, batch: DecodedBatch) -> tuple[DecodedBatch, PostChanges]:
-        """`batch` without letters that were had before and misplaced records that are mailed; what it changes."""
+        """`batch` without letters that were had before and misplaced records that are mailed; what changes."""
         if state.ledger is None or not (batch.letters or batch.forward):
             return batch, NOTHING
-        batch, incoming = received(batch, state.ledger)
-        batch, outgoing = caused(batch, state.ledger, state.partition, self._partitions, self.seal)
+        batch, fields = received(batch, state.ledger)
+        batch, mailed = misplaced(batch, state.ledger)
         self._meter.add("post_repeated", len(batch.repeated))
-        return batch, PostChanges(incoming.fields + outgoing.fields, outgoing.mail)
+        return batch, PostChanges(fields, mailed)
+
+    def address(self, state: PartitionState, outgoing: Sequence[Outgoing]) -> tuple[Mapping[str, str], list[Mail]]:
+        """What the next commit mails, and the fields of the ledger that change with it."""
+        if state.ledger is None or not outgoing:
+            return {}, []
+        return addressed(outgoing, state.ledger, state.partition, self._partitions, self.seal)
 
     async def send(self, mail: Sequence[Mail]) -> None:
         """Returns once Kafka has all of it. Raises `Unavailable`."""

@@ -11,13 +11,16 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.identity.ties import NO_TIES, Ties, packed, ties_in
 from engine.kernels.advance import touched
 from engine.kernels.row import ROW
 from engine.state.row_codec import BLANK, as_words, read_into, write
+from engine.state.tied_rows import is_tied, tied, ties_before
 
 FIRST_CAPACITY = 1024
 GROWTH = 4  # times the capacity
 EMPTY = np.iinfo(np.int64).max  # when an empty slot was used: it is never the least recent
+AT_ONCE = 1  # when a timer is due that nothing waits for
 EVICTED_SHARE = 4  # a full cache evicts the least recently used quarter
 
 
@@ -31,6 +34,7 @@ class RowCache:
         self.rows: NDArray[np.void] = np.zeros(0, ROW)
         self._words = as_words(self.rows)
         self.timers = np.zeros(0, np.int64)  # when each slot's timer in the store is due (0: not known)
+        self._ties: dict[int, Ties] = {}  # of the slots that have any
         self._slots: dict[bytes, int] = {}
         self._customers: list[bytes] = []  # of the slots that were ever used
         self._free: list[int] = []  # those of them that are empty now
@@ -60,7 +64,10 @@ class RowCache:
         slots = self._next_slots(len(customers))
         zeros_from, self._written = self._written, max(self._written, int(slots.max(initial=-1)) + 1)
         read_into(stored, self._words, slots, zeros_from)
+        pairs = zip(slots.tolist(), stored, strict=True)
+        ties = {slot: ties_in(ties_before(row)) for slot, row in pairs if is_tied(row)}
         self._take(customers, slots)
+        self._ties.update(ties)
         self._used[slots] = self._tick
         self._unseen[slots] = [data is None for data in stored]
         self.timers[slots] = 0
@@ -71,6 +78,39 @@ class RowCache:
         if slot is not None:
             self._words[slot] = BLANK
             self.timers[slot], self._unseen[slot] = 0, True
+            self._ties.pop(slot, None)
+
+    @property
+    def tied(self) -> list[int]:
+        """The slots of customers who have to do with others."""
+        return [*self._ties] if self._ties else []
+
+    def ties(self, slot: int) -> Ties:
+        """What the customer in `slot` has to do with others."""
+        return self._ties.get(slot, NO_TIES)
+
+    def tie(self, slot: int, ties: Ties) -> None:
+        """Replace the `ties` of a slot."""
+        if ties == NO_TIES:
+            self._ties.pop(slot, None)
+        else:
+            self._ties[slot] = ties
+
+    def call_debtors(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Which of `slots` are customers who owe others their histories: their timers are due at once."""
+        owe = np.zeros(len(slots), np.bool_)
+        if self._ties:
+            owe[:] = [bool(self.ties(slot).owes) for slot in slots.tolist()]
+            self.timers[slots[owe]] = AT_ONCE
+        return owe
+
+    def row(self, slot: int) -> NDArray[np.void]:
+        """A copy of the row (`ROW`, 1) in `slot`."""
+        return self.rows[slot : slot + 1].copy()
+
+    def replace(self, slot: int, row: NDArray[np.void] | None) -> None:
+        """Put `row` (`ROW`, 1; None: as of a customer never seen) into `slot`."""
+        self._words[slot] = BLANK if row is None else as_words(row)[0]
 
     def newest_at(self, customer: bytes) -> int:
         """When the newest event of the customer's row happened (epoch ms); 0: none is here."""
@@ -82,9 +122,13 @@ class RowCache:
         names = self._customers
         return [names[slot] for slot in slots.tolist()]
 
-    def encode(self, slots: NDArray[np.int32]) -> list[memoryview]:
-        """The rows in `slots` as they are stored, copied once."""
-        return write(self._words, slots)
+    def encode(self, slots: NDArray[np.int32]) -> Sequence[bytes | memoryview]:
+        """The rows in `slots` as they are stored, copied once, with their ties."""
+        rows = write(self._words, slots)
+        if not self._ties:
+            return rows
+        pairs = zip(slots.tolist(), rows, strict=True)
+        return [tied(packed(self._ties[slot]), row) if slot in self._ties else row for slot, row in pairs]
 
     def touched(self, slots: NDArray[np.int32], outcomes: NDArray[np.uint8]) -> NDArray[np.int32]:
         """The distinct slots of applied events, in order of the first."""
@@ -142,6 +186,7 @@ class RowCache:
         used[leaving] = EMPTY
         for slot in leaving.tolist():
             del self._slots[self._customers[slot]]
+            self._ties.pop(slot, None)
             self._customers[slot] = b""
         self._free += leaving.tolist()
         self.evictions += evicted

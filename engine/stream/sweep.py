@@ -2,7 +2,8 @@
 
 A row that is deleted is one that its next event would find forgotten (`engine.kernels.forgetting`), because every
 record to come is later than those applied, give or take `SKEW_MS` between producers' clocks. It goes in a commit
-that names epoch and offset, as every other: another worker, or a store that came back older, refuses it.
+that names epoch and offset, as every other: another worker, or a store that came back older, refuses it. What ties
+a key to others has no age: such rows stay.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from engine.errors import BadState, Unavailable
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.ports.stream_store import Commit, StreamStore, Timers
 from engine.state.row_codec import read
+from engine.state.tied_rows import is_tied
 from engine.stream.commit import NOBODY, CommitSender, PreparedCommit
 from engine.stream.partition_state import PartitionState
 
@@ -64,7 +66,8 @@ class Sweep:
         idle = [
             customer
             for customer, row, at in zip(customers, stored, newest, strict=True)
-            if row is not None and 0 < at < before  # of traits alone nobody knows how old they are
+            # of traits alone nobody knows how old they are
+            if row is not None and not is_tied(row) and 0 < at < before
         ]
         await state.room()
         if idle and state.live:

@@ -1,4 +1,5 @@
-"""Customers who do nothing: their timers that are due are evaluated, by the kernels that evaluate events."""
+"""Customers who do nothing: their timers that are due are evaluated, by the kernels that evaluate events. Those of
+customers who became another's have their histories sent."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from engine.kernels.timers import CALLED
 from engine.ports.meter import Meter
 from engine.ports.stream_store import StreamStore
 from engine.stream.commit import CommitSender
+from engine.stream.debts import Debts
 from engine.stream.partition_state import PartitionState
 from engine.stream.prepared_policy import PreparedPolicy
 from engine.stream.row_loader import RowLoader
@@ -21,13 +23,20 @@ class TimerRound:
     """Fires what is due in the partitions of one worker."""
 
     def __init__(
-        self, store: StreamStore, meter: Meter, rows: RowLoader, committer: CommitSender, in_use: PreparedPolicy
+        self,
+        store: StreamStore,
+        meter: Meter,
+        rows: RowLoader,
+        committer: CommitSender,
+        in_use: PreparedPolicy,
+        debts: Debts,
     ) -> None:
         self._store = store
         self._meter = meter
         self._rows = rows
         self._committer = committer
         self._in_use = in_use
+        self._debts = debts
 
     async def fire(self, states: Collection[PartitionState], until: Callable[[PartitionState], int]) -> None:
         """Evaluate the silence of those whose timers are due, of each partition up to and including its `until`
@@ -47,6 +56,7 @@ class TimerRound:
                 due.append((state, reply))
         await self._rows.load(due)
         for state, customers in due:
+            await self._debts.pay(state, customers)
             await self._fire(state, customers, moments[state.partition])
 
     async def _fire(self, state: PartitionState, customers: Sequence[bytes], until: int) -> None:

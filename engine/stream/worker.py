@@ -16,25 +16,22 @@ from engine.clock import wall_ms
 from engine.decisions.policy import Policy
 from engine.errors import LostLog, Unavailable
 from engine.identity.erased_ids import ErasedIds
-from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
-from engine.kernels.forgetting import newest_came_in
 from engine.ports.clock import Clock
 from engine.ports.kafka import DeadLetter
 from engine.ports.meter import Meter
 from engine.ports.records import FetchedRecords
 from engine.ports.sources import Sources
 from engine.ports.stats_store import StatsStore
-from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore
-from engine.ports.traits import TraitChange
+from engine.ports.stream_store import StreamStore
 from engine.settings import Stream
-from engine.stream.commit import NO_POST, CommitSender, PreparedCommit
-from engine.stream.commit_ends import commit_ends
+from engine.stream.advancing import Advancing
+from engine.stream.commit import NO_POST, CommitSender
+from engine.stream.debts import Debts
 from engine.stream.decode import DecodedBatch, decode
 from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
 from engine.stream.erasures import Erasures
 from engine.stream.held_commits import HeldCommits
-from engine.stream.instructions import split
 from engine.stream.intake import IntakeCheck
 from engine.stream.offset_check import next_records
 from engine.stream.ownership import Ownership
@@ -44,7 +41,6 @@ from engine.stream.prepared_policy import PreparedPolicy
 from engine.stream.row_loader import RowLoader
 from engine.stream.sweep import Sweep
 from engine.stream.timer_round import TimerRound
-from engine.stream.traits import traits_in
 
 NO_SLOTS: NDArray[np.int32] = np.zeros(0, np.int32)
 
@@ -69,6 +65,7 @@ class Worker:
         currency: str = "€",
         office: PostOffice | None = None,
         erased_ids: ErasedIds | None = None,
+        links_followed: bool = False,
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
         self._in_use = PreparedPolicy()
@@ -87,7 +84,18 @@ class Worker:
         self._dictionary = NameDictionary(stats)
         self._erasures = Erasures(store, clock.now_ms, erased_ids or ErasedIds())
         self._sweep = Sweep(store, self._committer, clock.now_ms, settings.sweep_per_second)
-        self._timers = TimerRound(store, meter, self._rows, self._committer, self._in_use)
+        self._advancing = Advancing(
+            settings.rows_per_commit,
+            meter,
+            self._in_use,
+            self._committer,
+            self._office,
+            self._erasures,
+            self._dictionary,
+        )
+        self._links_followed = links_followed
+        debts = Debts(store, self._office)
+        self._timers = TimerRound(store, meter, self._rows, self._committer, self._in_use, debts)
 
     @property
     def states(self) -> Mapping[int, PartitionState]:
@@ -132,7 +140,7 @@ class Worker:
             if fresh is None:
                 again[partition] = state.next
             else:
-                batch = decode(fresh, partition, self._partitions, self._topic, self._sources, self._office.seal)
+                batch = self._decoded(fresh, partition)
                 if await self._intake.admits(state, batch):
                     state.newest_record_at = batch.newest_at or state.newest_record_at
                     work.append((state, *self._office.sort(state, batch)))
@@ -145,9 +153,13 @@ class Worker:
         await self._rows.load([(state, batch.customers) for state, batch, _ in work])
         held = HeldCommits()
         for state, batch, changes in work:
-            await self._advance(state, batch, changes, held)
+            await self._advancing.run(state, batch, changes, held)
         await held.deliver(self._office, self._committer)
         return again
+
+    def _decoded(self, records: FetchedRecords, partition: int) -> DecodedBatch:
+        seal = self._office.seal
+        return decode(records, partition, self._partitions, self._topic, self._sources, seal, self._links_followed)
 
     async def _next_records(self, state: PartitionState, records: FetchedRecords) -> FetchedRecords | None:
         """What of `records` is applied next; None: they must be fetched again, or what precedes all mail was not
@@ -182,91 +194,6 @@ class Worker:
                 await self._send_side_output(state.partition, batch.dead, batch.forward)
             except Unavailable:
                 state.failed = True
-
-    async def _advance(
-        self, state: PartitionState, batch: DecodedBatch, changes: PostChanges, held: HeldCommits
-    ) -> None:
-        """Apply `batch` in memory, and commit it; from its first mail on it is `held` instead."""
-        if not state.live:
-            return
-        self._dictionary.write(batch)
-        slots, start = state.cache.locate(batch.customers), 0
-        for stop in commit_ends(slots, len(state.cache.rows), self._settings.rows_per_commit, batch.cuts):
-            await state.room()
-            if not state.live:
-                return
-            end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
-            first, counts = state.next, batch.counts(state.next, end)
-            fields, mail = changes.fields_within(first, end), changes.mail_within(first, end)
-            stated, erased = split(batch.instructed(start, stop))
-            if erased and not await self._may_erase(state, held):
-                return
-            found = [await self._erasures.prepared(state, one) for one in erased]
-            if not state.live:
-                return
-            counts["erased"] = self._erasures.keep_out(state, batch, start, stop)
-            stated = self._erasures.consents(state, stated)
-            events, traits = batch.events[start:stop], traits_in(batch, start, stop)
-            commit = self._chunk(
-                state, slots[start:stop], events, batch.data, counts, end, fields, stated, found, traits
-            )
-            for one in found:
-                self._erasures.done(state, one)
-            if mail or held.holds(state):
-                held.add(state, commit, mail)
-            else:
-                self._committer.send(state, commit)
-            start = stop
-        state.watermark = max(state.watermark, batch.watermark)
-        state.came_in = max(state.came_in, int(newest_came_in(batch.events)))
-
-    async def _may_erase(self, state: PartitionState, held: HeldCommits) -> bool:
-        """Let all that was before be committed: what is erased must be there to be found."""
-        if held.holds(state):
-            await held.deliver(self._office, self._committer)
-        return state.live
-
-    def _chunk(
-        self,
-        state: PartitionState,
-        slots: NDArray[np.int32],
-        events: NDArray[np.void],
-        data: bytes,
-        tallies: dict[str, int],
-        end: int,
-        post: Mapping[str, str],
-        stated: Sequence[CustomerConsent],
-        erased: Sequence[Erasure],
-        traits: Sequence[TraitChange],
-    ) -> PreparedCommit:
-        """Run the kernels over the events of one commit."""
-        evaluator, policy = self._in_use.get()
-        rows, began = state.cache.rows, time.perf_counter()
-        outcomes, activations = evaluator.advance(rows, slots, events, data)
-        touched = state.cache.touched(slots, outcomes)
-        self._meter.observe("kernel_seconds", time.perf_counter() - began)
-        applied = (outcomes == APPLIED) | (outcomes == NOTED)
-        tallies["applied"] = int(np.count_nonzero(applied))
-        tallies["duplicates"] += int(np.count_nonzero(outcomes == DUPLICATE))
-        tallies["customers"] = state.cache.mark_seen(touched)
-        received = events["received_at"][applied & (events["received_at"] > 0)]
-        self._meter.observe_many("row_seconds", (wall_ms() - received) / 1_000)
-        ids = events["id"]
-        return self._committer.prepare(
-            state,
-            evaluator,
-            policy,
-            touched,
-            activations,
-            tallies,
-            end,
-            received,
-            ids,
-            post,
-            stated,
-            erased,
-            traits,
-        )
 
     async def fire_timers(self, caught_up: Callable[[int], bool]) -> None:
         """Fire the inactivity timers that are due.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -431,38 +431,61 @@ def fault_of(world: World) -> str:
         total, wanted = Counter(one for row in rows.values() for one in getattr(row, part)), Counter([*world.sent])
         if total != wanted:
             return f"{part}: {total - wanted} too many, {wanted - total} lost"
-    return _strayed(world, rows) or _blocked(world, rows) or _lost_gifts(world, rows) or _replay(world, rows)
+    return (
+        strayed(world.ids, world.links, world.sent, rows)
+        or _strayed_gifts(world)
+        or blocked(world.ids, world.links, rows)
+        or _lost_gifts(world, rows)
+        or _replay(world, rows)
+    )
 
 
-def _strayed(world: World, rows: Mapping[CustomerId, Row]) -> str:
-    """The rest of an event, and a history, lie where signed links lead and nowhere else."""
-    reach = {one: {one} for one in world.ids}
-    signed = [(link.lower, link.upper) for link in world.links if link.signed and not link.refusal]
-    for _ in world.ids:
+def reached(ids: Iterable[CustomerId], links: Iterable[Link]) -> dict[CustomerId, set[CustomerId]]:
+    """Where signed links lead from each id, itself included."""
+    reach = {one: {one} for one in ids}
+    signed = [(link.lower, link.upper) for link in links if link.signed and not link.refusal]
+    for _ in reach:
         for lower, upper in signed:
             for found in reach.values():
                 if lower in found:
                     found.add(upper)
+    return reach
+
+
+def strayed(
+    ids: Sequence[CustomerId],
+    links: Sequence[Link],
+    sent: Mapping[str, CustomerId],
+    rows: Mapping[CustomerId, Row],
+) -> str:
+    """The rest of an event lies where signed links lead and nowhere else, and nothing lies at a merged key."""
+    reach = reached(ids, links)
     for key, row in rows.items():
         if row.marker.phase is Phase.MERGED and row.features:
             return f"{key} is merged, and has features"
         if row.marker.phase is Phase.MERGED and row.rest and row.marker.trust > LinkTrust.UNSIGNED:
             return f"{key} is merged by a signed link, and has a rest"
-        if strayed := [one for one in row.rest if key not in reach[world.sent[one]]]:
-            return f"{strayed} strayed to {key}"
-    for kept in world.store:
-        for key, gifts in kept.given.items():
-            if strayed := [one for one in gifts if one in world.gifts and key not in reach[world.gifts[one]]]:
-                return f"{strayed} strayed to {key}"
+        if gone := [one for one in row.rest if key not in reach[sent[one]]]:
+            return f"{gone} strayed to {key}"
     return ""
 
 
-def _blocked(world: World, rows: Mapping[CustomerId, Row]) -> str:
+def _strayed_gifts(world: World) -> str:
+    """Nor does a history lie elsewhere."""
+    reach = reached(world.ids, world.links)
+    for kept in world.store:
+        for key, gifts in kept.given.items():
+            if gone := [one for one in gifts if one in world.gifts and key not in reach[world.gifts[one]]]:
+                return f"{gone} strayed to {key}"
+    return ""
+
+
+def blocked(ids: Sequence[CustomerId], links: Sequence[Link], rows: Mapping[CustomerId, Row]) -> str:
     """A device with one signed user is that user's, whatever unsigned links say. (A log is what was sent, so a
     restored store changes nothing.)"""
-    for key in world.ids:
-        said = {link.upper for link in world.links if link.lower == key and link.signed and not link.refusal}
-        if key[0] != "a" or len(said) != 1 or said & {one for one in world.ids if one[0] == "a"}:
+    for key in ids:
+        said = {link.upper for link in links if link.lower == key and link.signed and not link.refusal}
+        if key[0] != "a" or len(said) != 1 or said & {one for one in ids if one[0] == "a"}:
             continue
         marker = rows.get(key, Row()).marker
         if not (marker.phase is Phase.MERGED and {marker.to} == said and marker.trust > LinkTrust.UNSIGNED):

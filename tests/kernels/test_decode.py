@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engine.events import MAX_ID_BYTES, WIRE_VERSION, Event, Kind
+from engine.events import LINKED, MAX_ID_BYTES, WIRE_VERSION, Event, Kind
 from engine.kernels import decode, wire
 from engine.kernels.hashing import word_hash
 from tests.kernels.values import decoded
@@ -116,8 +116,8 @@ def test_each_fault_has_its_own_status() -> None:
     assert status() == decode.OK
     assert status(_0=2) == decode.MALFORMED
     for code in range(-2, 70):
-        known = code in {int(kind) for kind in Kind}
-        assert status(_1=code) == (decode.OK if known else decode.UNKNOWN_TYPE)
+        known = decode.OK if code in {int(kind) for kind in Kind} else decode.UNKNOWN_TYPE
+        assert status(_1=code) == (decode.LINK if code == LINKED else known)
     assert status(_2=NOW + wire.AHEAD_MS + 1) == decode.BAD_TIME
     assert status(_2=0) == decode.BAD_TIME
     assert status(_3="") == decode.MISSING_ID

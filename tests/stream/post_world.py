@@ -72,6 +72,8 @@ class Frozen:
 class World:
     """One deployment; `chance` drives it all."""
 
+    links_followed = False
+
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.logs: list[list[KafkaRecord]] = [[] for _ in range(PARTITIONS)]
@@ -118,8 +120,9 @@ class World:
         clock.anchor = ClockAnchor(clock_ms, 0, 0)
         chosen, store = Stream.model_validate(settings), self.store
         worker = Worker(
-            chosen, "events", PARTITIONS, store, store, clock, self.meter, self.side_output, SOURCES, "€", office
-        )
+            chosen, "events", PARTITIONS, store, store, clock, self.meter, self.side_output, SOURCES, "€", office,
+            links_followed=self.links_followed,
+        )  # fmt: skip
         worker.use(POLICY)
         return worker
 

@@ -1,0 +1,60 @@
+"""What a key has to do with others: it is stored before the key's row, and committed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from engine.customer_id import CustomerId
+from engine.errors import BadState
+from engine.identity.marker import OPEN, Marker, Phase
+
+SHOWN = 8  # ids of those whose rows went into one: the newest
+
+
+class Ties(msgspec.Struct, frozen=True, array_like=True):
+    """``marker`` says whose the key is. ``merged`` are the ids whose rows went into its own, at most `SHOWN`, the
+    newest last. ``owes`` are those to whom its offer history is still to be sent, and ``kept`` is the stored row
+    that it sent last (empty: none)."""
+
+    marker: Marker = OPEN
+    merged: tuple[str, ...] = ()
+    owes: tuple[CustomerId, ...] = ()
+    kept: bytes = b""
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether what comes for the key goes on, or a part of it."""
+        return self.marker.phase is Phase.MERGED
+
+    def with_merged(self, key: str, ids: Iterable[str]) -> Ties:
+        """The rows of `ids` went into that of `key`, too."""
+        known = dict.fromkeys(self.merged)
+        for one in ids:
+            if one != key:
+                known.pop(one, None)
+                known[one] = None
+        return msgspec.structs.replace(self, merged=tuple(known)[-SHOWN:])
+
+
+#: Of nearly every key.
+NO_TIES = Ties()
+
+
+def packed(ties: Ties) -> bytes:
+    """As it is stored; empty for `NO_TIES`."""
+    return b"" if ties == NO_TIES else msgspec.msgpack.encode(ties)
+
+
+def ties_in(stored: bytes) -> Ties:
+    """Raises `BadState` for what is none: a later release may have written it, or it is damaged."""
+    if not stored:
+        return NO_TIES
+    try:
+        return _read(stored)
+    except msgspec.DecodeError as fault:
+        raise BadState(f"what stands before a stored row says nothing of other ids: {fault}") from None
+
+
+_read = msgspec.msgpack.Decoder(Ties).decode

@@ -1,0 +1,213 @@
+"""Links followed: rows that become another customer's, and what comes for them later.
+
+Here is only what reads and changes rows; what is to be done says `engine.identity`. Nothing of it depends on
+settings, clocks or rules, but for what a row remembers of rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+
+from engine.customer_id import customer_id
+from engine.events import Kind
+from engine.identity.cargo import Cargo, CargoKind, MergedRow, kept_in, merge_of, merged_row, packed
+from engine.identity.link import Link
+from engine.identity.marker import HistoryTurn, KeyChange, Parts, change_of
+from engine.identity.route import Passage, route
+from engine.kernels.decode import INSTRUCTION, LINK, OK, TOMBSTONE
+from engine.kernels.timers import CALLED
+from engine.ports.meter import Meter
+from engine.ports.stream_store import Erasure, HistoryChange
+from engine.ports.traits import TraitChange, word_in
+from engine.stream.chunk_run import ChunkRun
+from engine.stream.decode import DecodedBatch
+from engine.stream.delivery import Outgoing
+from engine.stream.mailed_rows import mailed_row, row_in, split_row
+from engine.stream.partition_state import PartitionState
+
+#: Kinds of which all is a person's own: an unsigned link never moves them.
+OWN = (Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORDER_UPDATED, Kind.TRAITS_SET)
+
+
+#: What one record causes.
+Effect = Outgoing | HistoryChange | TraitChange
+
+
+class Caused(msgspec.Struct):
+    """What links cause beside the rows: ``mail``, changed ``histories``, and words that are said of customers."""
+
+    mail: list[Outgoing] = []
+    histories: list[HistoryChange] = []
+    words: list[TraitChange] = []
+
+    def add(self, effect: Effect) -> None:
+        """One more."""
+        if isinstance(effect, Outgoing):
+            self.mail.append(effect)
+        elif isinstance(effect, HistoryChange):
+            self.histories.append(effect)
+        else:
+            self.words.append(effect)
+
+
+class Merging:
+    """Follows links while a chunk runs."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+
+    def run(self, state: PartitionState, batch: DecodedBatch, start: int, run: ChunkRun) -> Caused:
+        """Apply all events of `run`, which are those of `batch` from `start` on.
+
+        An event that goes on to another customer has no effect here any more.
+        """
+        caused = Caused()
+        for i in self._concerned(state, run):
+            for one in self._follow(state, batch, start + i, run, i):
+                caused.add(one)
+        run.go_on(len(run.events))
+        return caused
+
+    def _concerned(self, state: PartitionState, run: ChunkRun) -> list[int]:
+        """The places of links, and of events whose customer may be another's by then."""
+        links = run.events["status"] == LINK
+        tied = state.cache.tied
+        if not tied and not links.any():
+            return []
+        found: list[int] = np.flatnonzero(links | np.isin(run.slots, [*tied, *run.slots[links].tolist()])).tolist()
+        return found
+
+    def _follow(
+        self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int
+    ) -> Iterator[Effect]:
+        status, offset = run.events["status"][i], int(batch.offsets[at])
+        if status == LINK and offset in batch.links:
+            yield from self._linked(state, batch, at, run, i, batch.links[offset])
+        elif status == LINK and batch.cargoes[offset].kind is CargoKind.MERGE:
+            yield from self._merged(state, batch, at, run, i, batch.cargoes[offset])
+        elif status == LINK:
+            yield from self._kept(state, batch, at, run, i, batch.cargoes[offset])
+        elif isinstance(batch.instructions.get(offset), Erasure):
+            return  # it is about this id
+        elif status in (OK, INSTRUCTION) and state.cache.ties(int(run.slots[i])).is_merged:
+            yield from self._passed_on(state, batch, at, run, i)
+
+    def _linked(
+        self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int, link: Link
+    ) -> Iterator[Effect]:
+        """What a link does to its lower id's row; and the row's way, if it goes."""
+        slot, offset = int(run.slots[i]), int(batch.offsets[at])
+        if state.ledger is None or not state.ledger.mails(offset):
+            self._meter.add("stream_links", 1, "unmailed")
+            return
+        ties = state.cache.ties(slot)
+        change = change_of(ties.marker, link, ties.merged)
+        self._meter.add("stream_links", 1, change.effect)
+        owes = dict.fromkeys((*ties.owes, change.marker.to)) if change.owes else ties.owes
+        ties = msgspec.structs.replace(ties, marker=change.marker, owes=tuple(owes))
+        if change.history is not HistoryTurn.STAYS:
+            yield HistoryChange(batch.customers[at], change.history is HistoryTurn.FREEZES)
+        if change.mails:
+            run.meet(i)
+            cargo = self._taken(state, slot, change)
+            left = () if Parts.FEATURES in change.mails else ties.merged
+            ties = msgspec.structs.replace(ties, kept=merged_row(cargo).row or ties.kept, merged=left)
+            state.cache.timers[slot] = CALLED  # it is set anew, for what is left
+            yield self._letter(batch, at, change.marker.to, (link.lower,), packed(cargo))
+        if ties != state.cache.ties(slot):
+            state.cache.tie(slot, ties)
+            run.change(i)
+
+    def _taken(self, state: PartitionState, slot: int, change: KeyChange) -> Cargo:
+        """What `change` mails of the row in `slot`, which does not have it any more. Once features have gone, all
+        that is left is the rest."""
+        row, merged = state.cache.row(slot), state.cache.ties(slot).merged
+        left = None
+        if change.mails == Parts.FEATURES:
+            row, left = split_row(row)
+        state.cache.replace(slot, left)
+        return merge_of(change.mails, MergedRow(mailed_row(row), merged if Parts.FEATURES in change.mails else ()))
+
+    def _merged(
+        self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int, cargo: Cargo
+    ) -> Iterator[Effect]:
+        """Another customer's row joins this one's, or goes on."""
+        slot, key = int(run.slots[i]), batch.customers[at].decode()
+        letter = batch.letters[int(batch.offsets[at])]
+        passage = self._way(state, slot, key, cargo.parts, letter.path)
+        if passage.opens:
+            yield HistoryChange(batch.customers[at], False)
+        brought = goes = merged_row(cargo)
+        here = row_in(brought.row)
+        if passage.here and passage.on:
+            used, here = split_row(here)
+            goes = MergedRow(mailed_row(used), brought.merged)
+        if passage.on:
+            yield self._letter(batch, at, passage.to, passage.path, packed(merge_of(passage.on, goes)))
+        if passage.here:
+            run.meet(i, here)
+            ties = state.cache.ties(slot)
+            if Parts.FEATURES in passage.here:
+                ties = ties.with_merged(key, (*brought.merged, *letter.path[:1]))
+            state.cache.tie(slot, ties)
+
+    def _kept(
+        self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int, cargo: Cargo
+    ) -> Iterator[Effect]:
+        """Another customer's history joins this one's, or goes on. It changes no marker: it may come twice."""
+        slot, customer = int(run.slots[i]), batch.customers[at]
+        path = batch.letters[int(batch.offsets[at])].path
+        passage = self._way(state, slot, customer.decode(), cargo.parts, path, numbered=False)
+        if passage.on:
+            letter = self._letter(batch, at, passage.to, passage.path, packed(cargo))
+            yield msgspec.structs.replace(letter, numbered=False)
+        if passage.here:
+            kept = kept_in(cargo)
+            yield HistoryChange(customer, None, kept.history)
+            words = [word_in(name, word) for name, word in kept.words.items()]
+            if words:
+                yield TraitChange(customer, [word for word in words if word is not None])
+
+    def _passed_on(
+        self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int
+    ) -> Iterator[Effect]:
+        """An event, or a consent, of a customer who is another's."""
+        slot, key = int(run.slots[i]), batch.customers[at].decode()
+        letter = batch.letters.get(int(batch.offsets[at]))
+        passage = self._way(state, slot, key, _parts_of(run, i), letter.path if letter else ())
+        if passage.opens:
+            run.change(i)
+            yield HistoryChange(batch.customers[at], False)
+        if passage.on:
+            run.events["status"][i] = TOMBSTONE
+            yield self._letter(batch, at, passage.to, passage.path)
+
+    def _way(
+        self,
+        state: PartitionState,
+        slot: int,
+        key: str,
+        parts: Parts,
+        path: tuple[str, ...],
+        numbered: bool = True,
+    ) -> Passage:
+        ties = state.cache.ties(slot)
+        passage = route(customer_id(key), ties.marker, parts, path, numbered)
+        if passage.turn:
+            self._meter.add("stream_links", 1, passage.turn)
+        if passage.marker != ties.marker:
+            state.cache.tie(slot, msgspec.structs.replace(ties, marker=passage.marker))
+        return passage
+
+    def _letter(self, batch: DecodedBatch, at: int, to: str, path: tuple[str, ...], body: bytes = b"") -> Outgoing:
+        came_in = int(batch.events["came_in"][at])
+        return Outgoing(int(batch.offsets[at]), to.encode(), batch.value(at), came_in, path, body, of_user=True)
+
+
+def _parts_of(run: ChunkRun, i: int) -> Parts:
+    event = run.events[i]
+    own = event["status"] == INSTRUCTION or event["kind"] in OWN or event["traits_length"] > 0
+    return Parts.REST if own else Parts.FEATURES
