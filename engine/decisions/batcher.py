@@ -13,6 +13,8 @@ import os
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from engine.decisions.deadlines import Deadlines, PendingRequest
 from engine.decisions.funnel.run import decide_many
 from engine.decisions.log import LoggedDecision, recall
@@ -37,6 +39,8 @@ log = logging.getLogger(__name__)
 
 #: Requests answered together at most: bounds how long one batch holds the event loop and Redis.
 MOST_AT_ONCE = 256
+#: How often a request is viewed at most, because its customer became another's meanwhile.
+MOST_VIEWS = 4
 #: Rulebooks remembered, so that decisions made before a change can still be explained.
 REMEMBERED = 16
 
@@ -120,12 +124,19 @@ class DecisionBatcher:
                 self._fall_back(batch, Reason.RULE_ERROR)
 
     async def _answer(self, batch: Sequence[PendingRequest]) -> None:
-        views = await self._store.views([asked.request.customer for asked in batch])
-        pairs = self._decide(batch, views)
-        await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
-        self._fall_back(
-            [asked for asked, decision in pairs if decision.erased or decision.moved], Reason.STATE_UNAVAILABLE
-        )
+        for _ in range(MOST_VIEWS):
+            views = await self._store.views([asked.request.customer for asked in batch])
+            pairs = self._decide(batch, views)
+            await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
+            self._fall_back([asked for asked, decision in pairs if decision.erased], Reason.STATE_UNAVAILABLE)
+            self._give([pair for pair in pairs if not pair[1].moved])
+            batch = [asked for asked, decision in pairs if decision.moved]
+            if not batch:
+                return
+        self._fall_back(batch, Reason.STATE_UNAVAILABLE)
+
+    def _give(self, pairs: Sequence[tuple[PendingRequest, PendingDecision]]) -> None:
+        """Answer those who still wait."""
         answered, since = [], []
         for asked, decision in pairs:
             if not asked.answer.done():
@@ -148,12 +159,23 @@ class DecisionBatcher:
         except BadState:
             pairs = self._readable(pairs)
             rows = read([view.row for _, view in pairs])
-        requests = [asked.request for asked, _ in pairs]
+        requests = [_of_whom(asked.request, view) for asked, view in pairs]
         results = decide_many(policy, requests, rows, [view.given(now) for _, view in pairs], now)
         last, names = rows["life_last_at"].tolist(), self._names(requests, now)
         return [
-            (asked, PendingDecision(asked.request, result, name, max(now - at, 0) if at else 0, at))
-            for (asked, _), result, name, at in zip(pairs, results, names, last, strict=True)
+            (
+                asked,
+                PendingDecision(
+                    asked.request,
+                    result,
+                    name,
+                    max(now - at, 0) if at else 0,
+                    at,
+                    whose=view.customer,
+                    brought=view.brought,
+                ),
+            )
+            for (asked, view), result, name, at in zip(pairs, results, names, last, strict=True)
         ]
 
     def _readable(self, pairs: Sequence[tuple[PendingRequest, View]]) -> list[tuple[PendingRequest, View]]:
@@ -188,3 +210,8 @@ class DecisionBatcher:
             self._remembered[rulebook.revision] = rulebook
             if len(self._remembered) > REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
+
+
+def _of_whom(request: DecisionRequest, view: View) -> DecisionRequest:
+    """`request` as one about whom the view is of."""
+    return request if view.customer is None else msgspec.structs.replace(request, customer_id=view.customer)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.decisions.funnel.result import FunnelResult
 from engine.decisions.log import record_of
 from engine.decisions.record import encode_record
@@ -25,6 +26,8 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     row_at: int = 0  # when the newest event of its row happened
     erased: bool = False  # the customer was, while it was made: nothing is left that it rests on
     moved: bool = False  # the customer became another's, while it was made
+    whose: CustomerId | None = None  # whose it is, where that is another than the customer asked for
+    brought: Mapping[str, Sequence[int]] = {}  # the history of the latter
     _asked: tuple[int, ...] | None = None  # the offers asked for; None: all that it gives
 
     @property
@@ -39,12 +42,13 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
             unconsented=survivors.unconsented,
         )  # fmt: skip
         return Reservation(
-            self.request.customer,
+            self.whose or self.request.customer,
             self.decision_id,
             self.result.now,
             tuple([candidates[offer] for offer in self._wanted]),
             encode_record(record),
             self.row_at,
+            self.brought,
         )
 
     def answer(self, currency: str) -> Answer:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -37,7 +37,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
 
     ``record`` is stored under the decision's id for a day, for outcomes and look-ups. ``row_at`` is when
     the newest event of the row happened that it rests on (epoch ms, 0: no row): nothing is stored for a customer
-    who was erased after that.
+    who was erased after that. ``brought`` is the history of another of their ids, which counts, too.
     """
 
     customer: CustomerId
@@ -46,6 +46,7 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
     candidates: tuple[Candidate, ...]
     record: bytes
     row_at: int = 0
+    brought: Mapping[str, Sequence[int]] = {}
 
 
 class DecisionStore(Protocol):

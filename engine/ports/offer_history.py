@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from engine.consent import MARK, split_name, state_of
+from engine.customer_id import CustomerId
 
 #: Behind an offer's name in an offer history: of web cues that no stream has taken.
 OPEN = "?"
@@ -28,10 +30,18 @@ class Consent(msgspec.Struct, frozen=True, rename="camel", gc=False):
 
 class View(msgspec.Struct, frozen=True, gc=False):
     """What a decision reads of one customer: the row (None: unknown) and the offer history as stored, `given` at a
-    moment; consents stand in it, too, under the names that `engine.consent.name_of` makes."""
+    moment; consents stand in it, too, under the names that `engine.consent.name_of` makes.
+
+    ``customer`` is whose all this is, where that is another than the one asked for; ``brought`` is the history of
+    the latter, which may not be among this customer's yet. ``ids`` are those that became this customer's, the
+    newest last; not all, where they are many.
+    """
 
     row: bytes | None
     history: Mapping[str, Sequence[int]]
+    customer: CustomerId | None = None
+    brought: Mapping[str, Sequence[int]] = {}
+    ids: tuple[str, ...] = ()
 
     @property
     def frozen(self) -> bool:
@@ -42,9 +52,10 @@ class View(msgspec.Struct, frozen=True, gc=False):
         """When each offer was given (epoch ms, ascending), without what cues gave that no stream had taken when
         they ended, at `now` or before. Those not taken yet stand as pairs (given, end) under the offer's name and
         `OPEN`."""
-        if not any(name.endswith((OPEN, FROZEN)) for name in self.history):
+        if not self.brought and not any(name.endswith((OPEN, FROZEN)) for name in self.history):
             return self.history
-        found = {name: list(times) for name, times in self.history.items() if not name.endswith((OPEN, FROZEN))}
+        whole = united(self.history, self.brought)
+        found = {name: list(times) for name, times in whole.items() if not name.endswith((OPEN, FROZEN))}
         for offer, times in found.items():
             pairs = iter(self.history.get(offer + OPEN, ()))
             for given, end in zip(pairs, pairs, strict=True):
@@ -58,5 +69,19 @@ class View(msgspec.Struct, frozen=True, gc=False):
 
     def consents(self) -> list[Consent]:
         """What was stated, by purpose and channel."""
-        named = ((split_name(name), times) for name, times in sorted(self.history.items()))
+        named = ((split_name(name), times) for name, times in sorted(united(self.history, self.brought).items()))
         return [Consent(*name, state_of(times).name.lower(), *times) for name, times in named if name]
+
+
+def united(one: Mapping[str, Sequence[int]], other: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
+    """`one`, with what another id of the customer was given and stated: each time as often as either has it, and
+    the newest words. What the other's cues may give back is given for good."""
+    if not other:
+        return one
+    both = {name: list(times) for name, times in one.items()}
+    for name, times in other.items():
+        if name.startswith(MARK):
+            both[name] = [max(pair) for pair in zip(both.get(name, (0, 0, 0)), times, strict=True)]
+        elif not name.endswith((OPEN, FROZEN)):
+            both[name] = sorted((Counter(both.get(name, ())) | Counter(times)).elements())
+    return both

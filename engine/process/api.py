@@ -22,6 +22,7 @@ from engine.rulebook.model import Rulebook
 from engine.settings import Settings
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import SegmentSource
+from engine.store.followed_views import FollowedViews
 from engine.store.staleness import StalenessGuard
 from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing, configured_keys
@@ -80,6 +81,7 @@ def _services(
     process: Process, in_use: PolicyInUse, guard: StalenessGuard, monitor: HealthMonitor, keys: KeyRing
 ) -> Services:
     settings, store, meter = process.settings, process.store, process.meter
+    followed = FollowedViews(guard)
 
     def rulebook() -> Rulebook:
         return in_use.policy.rulebook
@@ -88,7 +90,7 @@ def _services(
         source=SegmentSource(limits := _limits(settings)),
         contacts=configured_contacts(settings, limits),
         log=process.log,
-        decisions=guard,
+        decisions=followed,
         consents=store,
         held=store,
         cues=store,
@@ -99,7 +101,7 @@ def _services(
         tickets=store,
         meter=meter,
         clock=process.clock,
-        batcher=DecisionBatcher(guard, lambda: in_use.policy, process.clock, meter, settings),
+        batcher=DecisionBatcher(followed, lambda: in_use.policy, process.clock, meter, settings),
         keys=keys,
         quotas=Quotas(store),
         lessons=store,

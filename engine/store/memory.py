@@ -191,7 +191,7 @@ class MemoryStore(
         erased = self._erased_until(customer)
         if reservation.at <= erased or 0 < reservation.row_at <= erased:
             return [Taking.ERASED] * len(reservation.candidates)
-        history = part.histories[customer].settled(reservation.at)
+        history = part.histories[customer].joined(reservation.brought, erased).settled(reservation.at)
         if history.frozen and reservation.candidates:
             return [Taking.MOVED] * len(reservation.candidates)
         self._keep(part, customer, reservation.decision_id, reservation.record)

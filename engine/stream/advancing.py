@@ -16,7 +16,7 @@ from engine.ports.stream_store import Erasure
 from engine.stream.chunk_run import ChunkRun
 from engine.stream.commit import CommitSender, PreparedCommit
 from engine.stream.commit_ends import commit_ends
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
 from engine.stream.erasures import Erasures

@@ -17,7 +17,7 @@ from engine.ports.kafka import Mail
 from engine.post.ledger import Ledger
 from engine.post.letter import as_letter, is_whole
 from engine.post.seal import Seal
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 
 
 class Outgoing(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import numpy as np
 from engine.errors import Unavailable
 from engine.kernels.hash_set import add_new
 from engine.ports.stats_store import StatsStore
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 
 TABLE = 1 << 20  # three quarters of them are remembered as written: 8 MB
 MOST_CHARACTERS = 200  # of a word; longer ones are cut, as nobody reads them

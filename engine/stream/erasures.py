@@ -11,7 +11,7 @@ from engine.errors import Unavailable
 from engine.identity.erased_ids import ErasedIds
 from engine.kernels.decode import LINK, OK, TOMBSTONE
 from engine.ports.stream_store import CustomerConsent, Erasure, StreamStore
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.partition_state import PartitionState
 
 #: How long an erasure is remembered: nothing older is taken over HTTP (`engine.sources.times`).

@@ -15,7 +15,7 @@ from engine.errors import Unavailable
 from engine.ports.meter import Meter
 from engine.ports.stream_store import Pause, StreamStore
 from engine.settings import Stream
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.partition_state import PartitionState
 
 log = logging.getLogger("cueline.worker")

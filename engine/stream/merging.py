@@ -23,7 +23,7 @@ from engine.ports.meter import Meter
 from engine.ports.stream_store import Erasure, HistoryChange
 from engine.ports.traits import TraitChange, word_in
 from engine.stream.chunk_run import ChunkRun
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.delivery import Outgoing
 from engine.stream.mailed_rows import mailed_row, row_in, split_row
 from engine.stream.partition_state import PartitionState

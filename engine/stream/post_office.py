@@ -12,7 +12,7 @@ from engine.ports.meter import Meter
 from engine.ports.stream_store import StreamStore
 from engine.post.ledger import Ledger
 from engine.post.seal import Seal
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.delivery import NOTHING, Outgoing, PostChanges, addressed, misplaced, received
 from engine.stream.partition_state import PartitionState
 

@@ -11,7 +11,7 @@ from engine.events import Traits
 from engine.kernels.decode import OK
 from engine.ports.traits import TraitChange, TraitWord
 from engine.state.traits import words_of
-from engine.stream.decode import DecodedBatch
+from engine.stream.decoded_batch import DecodedBatch
 from engine.validation_errors import UNREADABLE
 
 _read = msgspec.msgpack.Decoder(Traits).decode

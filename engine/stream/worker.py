@@ -27,7 +27,8 @@ from engine.settings import Stream
 from engine.stream.advancing import Advancing
 from engine.stream.commit import NO_POST, CommitSender
 from engine.stream.debts import Debts
-from engine.stream.decode import DecodedBatch, decode
+from engine.stream.decode import decode
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
 from engine.stream.erasures import Erasures

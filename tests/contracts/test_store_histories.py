@@ -137,3 +137,20 @@ async def test_a_refused_commit_changes_no_history(store: AnyStore) -> None:
     with pytest.raises(Exception, match="partition 1 is at"):
         await commits(frozen(customer))
     assert await history(store, customer) == {}
+
+
+async def test_what_another_id_was_given_counts_in_a_reservation_and_is_kept(
+    store: AnyStore,
+) -> None:
+    (customer,) = customers_of(1, 1)
+    brought = {"chat": [4], "chat?": [4, 5], EMAIL: [3, 0, 0], ">": [1]}
+    refused = msgspec.structs.replace(reservation(customer, ONCE, at=5, name="one"), brought=brought)
+    assert await store.reserve([refused]) == [[Taking.CAPPED]]
+    assert await history(store, customer) == {}
+    call = Candidate("call", 1, 100_000)
+    taken = msgspec.structs.replace(reservation(customer, ONCE, call, at=5, name="two"), brought=brought)
+    assert await store.reserve([taken]) == [[Taking.CAPPED, TAKEN]]
+    assert await history(store, customer) == {"chat": [4], "call": [5], EMAIL: [3, 0, 0]}
+    needs = Candidate("mail", 0, 0, "0" + EMAIL)
+    unconsented = msgspec.structs.replace(reservation(customer, needs, at=5, name="three"), brought=brought)
+    assert await store.reserve([unconsented]) == [[Taking.UNCONSENTED]]

@@ -277,7 +277,11 @@ async def test_a_customer_is_told_in_words(process: Process, api: httpx.AsyncCli
     answer = await api.get("/v1/customers/jos%C3%A9%2F1")
     body = msgspec.json.decode(answer.content, type=Customer)  # as it is documented
     assert body == answer.json()
-    assert (body["customerId"], body["identities"], body["asOf"]) == ("josé/1", {"customerId": "josé/1"}, NOW)
+    assert (body["customerId"], body["identities"], body["asOf"]) == (
+        "josé/1",
+        {"customerId": "josé/1", "ids": []},
+        NOW,
+    )
     assert body["stalenessMs"] == 10_000
     assert body["features"]["session.bursts"]["value"] == 3
     assert body["features"]["idle.seconds"] == {

@@ -19,7 +19,8 @@ from engine.kernels.records import BATCH, RECORD, parse, scan
 from engine.ports import record_headers
 from engine.ports.records import FetchedRecords, as_columns
 from engine.sources.registry import sources
-from engine.stream.decode import DecodedBatch, decode
+from engine.stream.decode import decode
+from engine.stream.decoded_batch import DecodedBatch
 from tests.kernels.batches import NAMES, Batch, record
 from tests.sources.contacts import NOW, SHIPPED
 from tests.stream.test_worker import KafkaRecord

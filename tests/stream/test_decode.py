@@ -11,7 +11,8 @@ from engine.kernels.partition import partition_of
 from engine.ports.records import as_columns
 from engine.ports.sources import SOURCE_HEADER
 from engine.sources.registry import sources
-from engine.stream.decode import DecodedBatch, decode
+from engine.stream.decode import decode
+from engine.stream.decoded_batch import DecodedBatch
 from tests.stream.fetched import fetched
 from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, Setting, event
 

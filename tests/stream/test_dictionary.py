@@ -14,7 +14,8 @@ from engine.ports.records import as_columns
 from engine.sources.registry import sources
 from engine.state.row_codec import read
 from engine.store.memory import MemoryStore
-from engine.stream.decode import DecodedBatch, decode
+from engine.stream.decode import decode
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.dictionary import NameDictionary
 from tests.stream.fetched import fetched
 from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, Setting

@@ -16,7 +16,8 @@ from engine.kafka.record_batches import read_batches
 from engine.ports.records import FetchedRecords, as_columns
 from engine.ports.sources import SOURCE_HEADER
 from engine.sources.registry import sources
-from engine.stream.decode import DecodedBatch, decode
+from engine.stream.decode import decode
+from engine.stream.decoded_batch import DecodedBatch
 from tests.kafka.test_record_batches import Record, batch
 from tests.stream.fetched import fetched
 from tests.stream.test_worker import CUSTOMER, PARTITIONS, START, KafkaRecord, Setting, event, records

@@ -20,7 +20,8 @@ from engine.rulebook.directory import compile_texts
 from engine.sources.registry import sources
 from engine.state.row_codec import read
 from engine.store.memory import MemoryStore
-from engine.stream.decode import DecodedBatch, decode
+from engine.stream.decode import decode
+from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.evaluator import LEAST_ACTIVATIONS, IndicatorEvaluator
 from tests.stream.fetched import fetched
 from tests.stream.test_worker import CUSTOMER, OTHER, PARTITIONS, START, KafkaRecord, Setting, event, records

@@ -213,89 +213,6 @@ local function cues(keys, args)
   return answers
 end
 
--- Take each of the candidates from `first` to `last` in `args` whose cap and consents allow it: a digit each, 1; 0 where
--- the cap refused it, 2 where consent is missing.
-local function take_each(key, history, args, first, last, at)
-  local taken, any = '', false
-  settle(history, at)
-  for c = first, last, 4 do
-    local digit = '2'
-    if consented(history, args[c + 3]) then
-      local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, 0)
-      digit = allowed and '1' or '0'
-      any = any or allowed
-    end
-    taken = taken .. digit
-  end
-  if any then save_history(key, history) end
-  return taken
-end
-
--- Until when what happened to the customer counts no more, whose digest that is: 0 for who was not erased.
-local function erased_until(tag, digest)
-  return tonumber(redis.call('HGET', tag .. 'e', digest)) or 0
-end
-
--- KEYS: history and decision key of each reservation.
--- ARGV: of each: at, record, the customer's digest, when the row's newest event happened (0: no row), number of
--- candidates, and of each candidate: offer, max, period, consents that it needs.
--- Returns a string for each reservation, one digit a candidate. Of a customer who was erased since the row was read
--- nothing is written, and each digit is 3: whatever lies in a row happened before its erasure or after it. Of a
--- customer who is another's by now nothing is written either, and each digit is 4.
-local function reserve(keys, args)
-  local answers, arg = {}, 1
-  for i = 1, #keys, 2 do
-    local at, row_at = tonumber(args[arg]), tonumber(args[arg + 3])
-    local first, wanted = arg + 5, tonumber(args[arg + 4])
-    local tag, customer = string.match(keys[i], '^(.-)h:(.*)$$')
-    local erased = erased_until(tag, args[arg + 2])
-    local history = wanted > 0 and load_history(keys[i]) or {}
-    if at <= erased or row_at > 0 and row_at <= erased then
-      answers[#answers + 1] = string.rep('3', wanted)
-    elseif history[FROZEN] then
-      answers[#answers + 1] = string.rep('4', wanted)
-    else
-      keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
-      answers[#answers + 1] = wanted > 0 and take_each(keys[i], history, args, first, first + 4 * wanted - 1, at) or ''
-    end
-    arg = first + 4 * wanted
-  end
-  return answers
-end
-
--- KEYS: a history of each cue that a stream took. ARGV: of each its offer, and when it was given.
--- Returns how many had not been taken before.
-local function taken(keys, args)
-  local new = 0
-  for i, key in ipairs(keys) do
-    local history = load_history(key)
-    if forget_open(history, args[2 * i - 1], tonumber(args[2 * i])) then
-      save_history(key, history)
-      new = new + 1
-    end
-  end
-  return new
-end
-
--- KEYS: a history of each statement. ARGV: of each the consent's name, which of its times (1: revoked, 2: granted,
--- 3: confirmed), when it was stated, and the customer's digest. The newest time is kept, so order and repeats do no
--- harm; what was stated before an erasure is not. Returns how many changed something.
-local function consent(keys, args)
-  local changed = 0
-  for i, key in ipairs(keys) do
-    local name, which, at = args[4 * i - 3], tonumber(args[4 * i - 2]), tonumber(args[4 * i - 1])
-    local history = load_history(key)
-    local times = history[name] or {0, 0, 0}
-    if times[which] < at and at > erased_until(string.match(key, '^(.-)h:'), args[4 * i]) then
-      times[which] = at
-      history[name] = times
-      save_history(key, history)
-      changed = changed + 1
-    end
-  end
-  return changed
-end
-
 -- How often each of `times` is among them that lies after `erased`.
 local function counted(times, erased)
   local found = {}
@@ -335,6 +252,91 @@ local function join_history(history, other, erased)
       join_given(history, name, times, erased)
     end
   end
+end
+
+-- Take each of the candidates from `first` to `last` in `args` whose cap and consents allow it: a digit each, 1; 0 where
+-- the cap refused it, 2 where consent is missing.
+local function take_each(key, history, args, first, last, at)
+  local taken, any = '', false
+  settle(history, at)
+  for c = first, last, 4 do
+    local digit = '2'
+    if consented(history, args[c + 3]) then
+      local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, 0)
+      digit = allowed and '1' or '0'
+      any = any or allowed
+    end
+    taken = taken .. digit
+  end
+  if any then save_history(key, history) end
+  return taken
+end
+
+-- Until when what happened to the customer counts no more, whose digest that is: 0 for who was not erased.
+local function erased_until(tag, digest)
+  return tonumber(redis.call('HGET', tag .. 'e', digest)) or 0
+end
+
+-- KEYS: history and decision key of each reservation.
+-- ARGV: of each: at, record, the customer's digest, when the row's newest event happened (0: no row), the history of
+-- another of the customer's ids ('': none), number of candidates, and of each candidate: offer, max, period, consents
+-- that it needs.
+-- Returns a string for each reservation, one digit a candidate. Of a customer who was erased since the row was read
+-- nothing is written, and each digit is 3: whatever lies in a row happened before its erasure or after it. Of a
+-- customer who is another's by now nothing is written either, and each digit is 4.
+local function reserve(keys, args)
+  local answers, arg = {}, 1
+  for i = 1, #keys, 2 do
+    local at, row_at = tonumber(args[arg]), tonumber(args[arg + 3])
+    local first, wanted = arg + 6, tonumber(args[arg + 5])
+    local tag, customer = string.match(keys[i], '^(.-)h:(.*)$$')
+    local erased = erased_until(tag, args[arg + 2])
+    local history = wanted > 0 and load_history(keys[i]) or {}
+    if at <= erased or row_at > 0 and row_at <= erased then
+      answers[#answers + 1] = string.rep('3', wanted)
+    elseif history[FROZEN] then
+      answers[#answers + 1] = string.rep('4', wanted)
+    else
+      if args[arg + 4] ~= '' then join_history(history, cmsgpack.unpack(args[arg + 4]), erased) end
+      keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
+      answers[#answers + 1] = wanted > 0 and take_each(keys[i], history, args, first, first + 4 * wanted - 1, at) or ''
+    end
+    arg = first + 4 * wanted
+  end
+  return answers
+end
+
+-- KEYS: a history of each cue that a stream took. ARGV: of each its offer, and when it was given.
+-- Returns how many had not been taken before.
+local function taken(keys, args)
+  local new = 0
+  for i, key in ipairs(keys) do
+    local history = load_history(key)
+    if forget_open(history, args[2 * i - 1], tonumber(args[2 * i])) then
+      save_history(key, history)
+      new = new + 1
+    end
+  end
+  return new
+end
+
+-- KEYS: a history of each statement. ARGV: of each the consent's name, which of its times (1: revoked, 2: granted,
+-- 3: confirmed), when it was stated, and the customer's digest. The newest time is kept, so order and repeats do no
+-- harm; what was stated before an erasure is not. Returns how many changed something.
+local function consent(keys, args)
+  local changed = 0
+  for i, key in ipairs(keys) do
+    local name, which, at = args[4 * i - 3], tonumber(args[4 * i - 2]), tonumber(args[4 * i - 1])
+    local history = load_history(key)
+    local times = history[name] or {0, 0, 0}
+    if times[which] < at and at > erased_until(string.match(key, '^(.-)h:'), args[4 * i]) then
+      times[which] = at
+      history[name] = times
+      save_history(key, history)
+      changed = changed + 1
+    end
+  end
+  return changed
 end
 
 -- KEYS: histories. ARGV: of each what is to be done (1: freeze it, 0: thaw it, +: add another one), that other one, and

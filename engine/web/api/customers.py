@@ -51,9 +51,10 @@ class StatedConsent(TypedDict):
 
 
 class Identities(TypedDict):
-    """The ids of the customer."""
+    """The ids of the customer: the one that all else is kept under, and those that became it, the newest last."""
 
     customerId: str
+    ids: list[str]
 
 
 class KnownTrait(TypedDict):
@@ -96,7 +97,8 @@ class CustomerRoutes:
         services = self._services
         customer = asked_for(named(request), "id", services.placeholders)
         (view,) = await services.decisions.views([customer])
-        traits = await services.stats.traits(customer)
+        whose = view.customer or customer
+        traits = await services.stats.traits(whose)
         if view.row is None and not traits:
             raise NotFound("nothing of this customer has been seen", "id")
         now = services.clock.now_ms()
@@ -117,7 +119,7 @@ class CustomerRoutes:
                 offersGiven=view.offers_given(now),
                 consent=list(map(_of_consent, view.consents())),
                 traits=[KnownTrait(name=t.name, value=t.value, since=t.since, by=t.by) for t in traits],
-                identities=Identities(customerId=customer),
+                identities=Identities(customerId=whose, ids=list(view.ids)),
             )
         )
 

@@ -77,11 +77,12 @@ class LeavingRoutes:
         """What is held, whether or not there is a row."""
         services = self._services
         customer, now = _customer(request, services), services.clock.now_ms()
-        (view,), traits, cues, names = await asyncio.gather(
-            services.decisions.views([customer]),
-            services.held.traits(customer),
-            services.cues.since(customer, "", MOST_CUES),
-            services.held.recorded(customer),
+        (view,) = await services.decisions.views([customer])
+        whose = view.customer or customer
+        traits, cues, names = await asyncio.gather(
+            services.held.traits(whose),
+            services.cues.since(whose, "", MOST_CUES),
+            services.held.recorded(whose),
         )
         if view.row is None and not (view.history or traits or cues or names):
             raise NotFound("nothing is held of this customer", "id")
