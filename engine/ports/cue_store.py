@@ -28,11 +28,19 @@ class CueEntry(msgspec.Struct, frozen=True):
     cue: Cue
 
 
+class StreamMoved(msgspec.Struct, frozen=True):
+    """The cues of ``customer`` are another's from now on, or their own again: whoever listens to them asks anew
+    whose they are. ``id`` is as of a `CueEntry`."""
+
+    id: str
+    customer: str
+
+
 class CueStore(Protocol):
     """The cue streams. Methods raise `Unavailable`."""
 
-    def tail(self) -> AsyncIterator[CueEntry]:
-        """Every cue of every partition from now on, until cancelled."""
+    def tail(self) -> AsyncIterator[CueEntry | StreamMoved]:
+        """Every cue of every partition, and who moved, from now on, until cancelled."""
 
     async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         """Cues after `last_id`, oldest first; unknown id: as far as kept. Those of all customers are in the

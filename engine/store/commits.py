@@ -172,7 +172,7 @@ class StreamCommands(Commands):
             what = b"+" if one.frozen is None else b"%d" % one.frozen
             keys.append(prefix + one.customer)
             values += (what, msgspec.msgpack.encode(one.other), self._erased_ids.digest(one.customer))
-        return pack(("FCALL", TURN, len(keys), *keys, *values))
+        return pack(("FCALL", TURN, len(keys), *keys, self._settings.cue_stream_length, *values))
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:
         key = self._keys.timers[partition]

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import msgspec
 
 from engine.events import Cue
-from engine.ports.cue_store import CueEntry
+from engine.ports.cue_store import CueEntry, StreamMoved
 from engine.validation_errors import UNREADABLE
 
 log = logging.getLogger(__name__)
+
+MOVED = b"> "  # before the name of who moved, in place of a cue
 
 _decode = msgspec.json.Decoder(Cue).decode
 
@@ -58,8 +60,17 @@ def parse(public: str) -> StreamPosition | None:
     return StreamPosition(ms, seq, partition) if ms > 0 else None
 
 
+def notice(at: StreamPosition, payload: bytes) -> CueEntry | StreamMoved | None:
+    """What stands in a stream; None as of `entry`."""
+    if payload.startswith(MOVED):
+        return StreamMoved(at.public, payload.removeprefix(MOVED).decode(errors="replace"))
+    return entry(at, payload)
+
+
 def entry(at: StreamPosition, payload: bytes) -> CueEntry | None:
-    """The stored cue; None (and a warning in the log) when it is not one of ours."""
+    """The stored cue; None when it is not one of ours (then with a warning in the log), or says who moved."""
+    if payload.startswith(MOVED):
+        return None
     try:
         return CueEntry(at.public, _decode(payload))
     except UNREADABLE as error:

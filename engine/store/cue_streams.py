@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from engine.customer_id import CustomerId
 from engine.errors import Unavailable
-from engine.ports.cue_store import CueEntry, TakenCue
+from engine.ports.cue_store import CueEntry, StreamMoved, TakenCue
 from engine.settings import Redis
 from engine.store.commands import Commands
-from engine.store.cue_entries import StreamPosition, entry, parse, stream_position
+from engine.store.cue_entries import MOVED, StreamPosition, entry, notice, parse, stream_position
 from engine.store.functions.library import TAKEN
 from engine.store.keys import DAY_S, DELIVERED, RECENT_CUES
 from engine.store.resp import pack
@@ -35,8 +35,8 @@ class CueCommands(Commands):
         self._poll_s = settings.timeout_s / 2
         self._partition_of = {key: partition for partition, key in enumerate(self._keys.cues)}
 
-    def tail(self) -> AsyncGenerator[CueEntry, None]:
-        """Every cue of every partition from now on, until cancelled or the store is closed.
+    def tail(self) -> AsyncGenerator[CueEntry | StreamMoved, None]:
+        """Every cue of every partition, and who moved, from now on, until cancelled or the store is closed.
 
         "Now" is this call: cues of commits sent later are seen. After an outage it resumes where it was.
         """
@@ -47,7 +47,7 @@ class CueCommands(Commands):
         ends.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may ever await it
         return ends
 
-    async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry, None]:
+    async def _tail(self, ends: asyncio.Future[list[Any]]) -> AsyncGenerator[CueEntry | StreamMoved, None]:
         """Each cue is published with its content on a sharded channel of its stream's name; the streams are read
         only to catch up after a gap in the subscription. (One XREAD over all of them would span slots.)"""
         subscription = Subscription(self._settings)
@@ -73,7 +73,7 @@ class CueCommands(Commands):
             self._connections.remove(subscription)
             await subscription.close()
 
-    async def _catch_up(self, seen: list[StreamPosition]) -> AsyncGenerator[CueEntry, None]:
+    async def _catch_up(self, seen: list[StreamPosition]) -> AsyncGenerator[CueEntry | StreamMoved, None]:
         """Entries of the streams after `seen`, which is advanced."""
         more = True
         while more:
@@ -82,22 +82,24 @@ class CueCommands(Commands):
             pages = [_stored(partition, entries) for partition, entries in enumerate(replies)]
             for at, payload in _in_order(pages):
                 seen[at.partition] = at
-                if cue := entry(at, payload):
-                    yield cue
+                if found := notice(at, payload):
+                    yield found
             more = any(len(page) == PAGE for page in pages)
 
     def _page_after(self, at: StreamPosition) -> bytes:
         return pack(("XRANGE", self._keys.cues[at.partition], f"({at.stream_id}", "+", "COUNT", PAGE))
 
-    def _published(self, messages: Sequence[Message], seen: list[StreamPosition]) -> Iterator[CueEntry]:
-        """The cues in `messages` after `seen`, which is advanced. What is not one of ours is skipped."""
+    def _published(
+        self, messages: Sequence[Message], seen: list[StreamPosition]
+    ) -> Iterator[CueEntry | StreamMoved]:
+        """The cues, and who moved, in `messages` after `seen`, which is advanced. What is not ours is skipped."""
         for channel, message in messages:
             stream_id, _, payload = message.partition(b" ")
             at = parse(f"{self._partition_of[channel]}-{stream_id.decode(errors='replace')}")
             if at is not None and at > seen[at.partition]:
                 seen[at.partition] = at
-                if cue := entry(at, payload):
-                    yield cue
+                if found := notice(at, payload):
+                    yield found
 
     async def since(self, customer: CustomerId | None, last_id: str, limit: int = 1000) -> list[CueEntry]:
         after = parse(last_id)
@@ -188,10 +190,14 @@ def _stored(partition: int, entries: list[Any]) -> list[Stored]:
     return [
         (
             stream_position(partition, stream_id.decode()),
-            dict(zip(fields[::2], fields[1::2], strict=True)).get(b"cue", b""),
+            _payload(dict(zip(fields[::2], fields[1::2], strict=True))),
         )
         for stream_id, fields in entries
     ]
+
+
+def _payload(fields: Mapping[bytes, bytes]) -> bytes:
+    return MOVED + fields.get(b"customer", b"") if b"moved" in fields else fields.get(b"cue", b"")
 
 
 def _end(partition: int, newest: list[Any]) -> StreamPosition:

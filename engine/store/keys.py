@@ -23,7 +23,8 @@ key                    type    content
                                counted; ``delivered``: the cue reached a stream of its visitor. Kept one day
                                after the last
 ``{p7}:t``             zset    customer -> epoch ms at which its inactivity timer is due
-``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`); trimmed at about
+``{p7}:q``             stream  ``customer``, ``cue`` (JSON of `engine.events.Cue`), or ``moved`` where the
+                               customer's cues are another's from then on, or their own again; trimmed at about
                                ``redis.cue_stream_length`` entries
 ``{p7}:r:<customer>``  list    the customer's newest `RECENT_CUES` cues, the newest first: stream id, a space, the
                                JSON; kept one day after the last

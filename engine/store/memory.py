@@ -138,8 +138,9 @@ class MemoryStore(
         history = part.histories[change.customer]
         if change.frozen is None:
             part.histories[change.customer] = history.joined(change.other, self._erased_until(change.customer))
-        else:
+        elif history.frozen != change.frozen:
             history.frozen = change.frozen
+            self._move(self._keys.of_customer(change.customer), change.customer)
 
     async def rows_from(self, cursor: int, count: int) -> tuple[int, Mapping[int, Sequence[bytes]]]:
         kept = [(number, name) for number, part in enumerate(self._partitions) for name in sorted(part.rows)]

@@ -10,10 +10,10 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 import msgspec
 
 from engine.customer_id import CustomerId
-from engine.ports.cue_store import CueEntry, TakenCue
+from engine.ports.cue_store import CueEntry, StreamMoved, TakenCue
 from engine.ports.decision_store import Taking
 from engine.ports.stream_store import CueCandidate, CueChoice
-from engine.store.cue_entries import StreamPosition, entry, parse
+from engine.store.cue_entries import MOVED, StreamPosition, entry, notice, parse
 from engine.store.keys import DAY_S, RECENT_CUES
 from engine.store.memory_partition import MemoryPartitions
 
@@ -58,15 +58,21 @@ class MemoryCues(MemoryPartitions):
         self._newest = StreamPosition(newest.ms if same else now, newest.seq + 1 if same else 0, partition)
         return self._newest
 
-    def tail(self) -> AsyncGenerator[CueEntry, None]:
+    def _move(self, partition: int, customer: bytes) -> None:
+        """Say that the customer's cues are another's, or their own again."""
+        self._partitions[partition].cues.append((self._next_position(partition), customer, MOVED + customer))
+        self._written.set()
+        self._written = asyncio.Event()
+
+    def tail(self) -> AsyncGenerator[CueEntry | StreamMoved, None]:
         return self._tail(self._newest)
 
-    async def _tail(self, seen: StreamPosition) -> AsyncGenerator[CueEntry, None]:
+    async def _tail(self, seen: StreamPosition) -> AsyncGenerator[CueEntry | StreamMoved, None]:
         while True:
             written = self._written
             for at, _, payload in self._between(range(self._keys.partitions), seen):
                 seen = at
-                if found := entry(at, payload):
+                if found := notice(at, payload):
                     yield found
             await written.wait()
 

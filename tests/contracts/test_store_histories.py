@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -9,10 +10,11 @@ import pytest
 
 from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import CustomerId
+from engine.ports.cue_store import CueEntry, StreamMoved
 from engine.ports.decision_store import Candidate, Taking
 from engine.ports.stream_store import CueCandidate, CustomerConsent, Erasure, HistoryChange
 from engine.store.keys import HISTORY
-from tests.contracts.builders import TAKEN, AnyStore, candidate, change, choice, customers_of, reservation
+from tests.contracts.builders import TAKEN, AnyStore, candidate, change, choice, cue, customers_of, reservation
 
 EMAIL = "!marketing/email"
 Told = Mapping[str, Sequence[int]]
@@ -154,3 +156,21 @@ async def test_what_another_id_was_given_counts_in_a_reservation_and_is_kept(
     needs = Candidate("mail", 0, 0, "0" + EMAIL)
     unconsented = msgspec.structs.replace(reservation(customer, needs, at=5, name="three"), brought=brought)
     assert await store.reserve([unconsented]) == [[Taking.UNCONSENTED]]
+
+
+async def test_listeners_are_told_once_that_a_customer_moved_and_moved_back(store: AnyStore) -> None:
+    one, other = customers_of(1, 2)
+    commits, tail = Commits(store), store.tail()
+    told = asyncio.ensure_future(anext(tail))
+    await asyncio.sleep(0)
+    await commits(frozen(one))
+    await commits(frozen(one), added(other, {"chat": [4]}))
+    assert (moved := await told) == StreamMoved(moved.id, one)
+    await commits(frozen(one, False), frozen(other, False))
+    await commits(cues=[choice(other)])
+    entries = [await anext(tail), await anext(tail)]
+    assert entries == [StreamMoved(entries[0].id, one), CueEntry(entries[1].id, cue(other))]
+    await tail.aclose()
+    assert [entry.cue.customer for entry in await store.since(None, "")] == [other]
+    assert [entry.cue.customer for entry in await store.newest(9)] == [other]
+    assert len(await store.cues_of(1, one.encode())) == 2

@@ -35,6 +35,7 @@ from engine.settings import Settings
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import SegmentSource
 from engine.state.row_codec import blank
+from engine.store.followed_views import FollowedViews
 from engine.store.memory import MemoryStore
 from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing, configured_keys
@@ -155,14 +156,15 @@ class Process:
     def __post_init__(self) -> None:
         self.quotas, web = Quotas(self.store), self.settings.web
         self.keys = KeyRing(configured_keys(web))
-        batcher = DecisionBatcher(self.store, lambda: self.policy, self.clock, self.meter, self.settings)
+        followed = FollowedViews(self.store)
+        batcher = DecisionBatcher(followed, lambda: self.policy, self.clock, self.meter, self.settings)
         self.services = Services(
             source=SegmentSource(
                 limits := Limits(web.max_event_bytes, web.max_batch_events, identification=self.identification)
             ),
             contacts=configured_contacts(self.settings, limits),
             log=self.log,
-            decisions=self.store,
+            decisions=followed,
             consents=self.store,
             held=self.store,
             cues=self.store,

@@ -339,15 +339,23 @@ local function consent(keys, args)
   return changed
 end
 
--- KEYS: histories. ARGV: of each what is to be done (1: freeze it, 0: thaw it, +: add another one), that other one, and
--- the customer's digest. Repeats change nothing.
+-- Say in the cue stream that the customer's cues are another's, or their own again.
+local function move_stream(key, length)
+  local tag, customer = string.match(key, '^(.-)h:(.*)$$')
+  local id = redis.call('XADD', tag .. 'q', 'MAXLEN', '~', length, '*', 'customer', customer, 'moved', '1')
+  redis.call('SPUBLISH', tag .. 'q', id .. ' > ' .. customer)
+end
+
+-- KEYS: histories. ARGV: the cue stream's length, then of each what is to be done (1: freeze it, 0: thaw it, +: add
+-- another one), that other one, and the customer's digest. Repeats change nothing.
 local function turn(keys, args)
   for i, key in ipairs(keys) do
-    local history, what = load_history(key), args[3 * i - 2]
+    local history, what = load_history(key), args[3 * i - 1]
     if what == '+' then
-      join_history(history, cmsgpack.unpack(args[3 * i - 1]), erased_until(string.match(key, '^(.-)h:'), args[3 * i]))
-    else
+      join_history(history, cmsgpack.unpack(args[3 * i]), erased_until(string.match(key, '^(.-)h:'), args[3 * i + 1]))
+    elseif (history[FROZEN] ~= nil) ~= (what == '1') then
       history[FROZEN] = what == '1' and {1} or nil
+      move_stream(key, args[1])
     end
     if next(history) then save_history(key, history) else redis.call('UNLINK', key) end
   end

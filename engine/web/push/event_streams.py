@@ -17,7 +17,7 @@ from blacksheep.exceptions import MessageAborted
 
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId
-from engine.errors import Unavailable
+from engine.errors import BadState, Unavailable
 from engine.events import Cue
 from engine.ports.cue_store import CueEntry
 from engine.ports.kafka import AuditAction
@@ -27,7 +27,7 @@ from engine.web.auth.credentials import ask
 from engine.web.auth.principal import Principal
 from engine.web.auth.tickets import CueStream
 from engine.web.push.audience import AGENTS, Audience, audience_of
-from engine.web.push.fan_out import QUEUE, CueFeed, Listener, Share
+from engine.web.push.fan_out import MOVED, QUEUE, CueFeed, Listener, Share
 from engine.web.push.frames import CueFrame
 from engine.web.push.taken_cues import TakenCues
 from engine.web.server.admission import Admission
@@ -76,7 +76,7 @@ class CueRoutes:
         customer = asked_for(named(request), "id", self._services.placeholders)
         caller.require_customer(customer)
         shares = self._admission.stream(caller, request, customer)
-        answer = self._stream(request, caller, customer, audience_of(caller, customer), shares)
+        answer = await self._stream(request, caller, customer, audience_of(caller, customer), shares)
         if not caller.public:
             self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
@@ -87,27 +87,41 @@ class CueRoutes:
         customer = None
         if has_field(request, "customer"):  # an empty one is a page's mistake, and no wish for the cues of all
             customer = asked_for(ask(request, "customer"), "customer", self._services.placeholders)
-        answer = self._stream(request, caller, customer, AGENTS)
+        answer = await self._stream(request, caller, customer, AGENTS)
         self._audit.note(caller, AuditAction.CUES_READ, customer)
         return answer
 
-    def _stream(
+    async def _whose(self, asked: CustomerId | None) -> CustomerId | None:
+        """Whose the cues are that are `asked` for. An unsigned link leads nowhere, so it opens nobody's stream."""
+        if asked is None:
+            return None
+        try:
+            (view,) = await self._services.decisions.views([asked])
+        except (BadState, Unavailable):  # then the stream itself says so, or another worker does
+            return asked
+        return view.customer or asked
+
+    async def _stream(
         self,
         request: Request,
         caller: Principal,
-        customer: CustomerId | None,
+        asked: CustomerId | None,
         audience: Audience,
         shares: Iterable[Share] = (),
     ) -> Response:
         last = (request.get_first_header(b"last-event-id") or b"").decode(errors="replace")
         last = last or ask(request, "lastEventId")
         # before the past is read, so that no cue is missed
-        listener = self.feed.listen(customer, audience.wants, shares)
+        customer = await self._whose(asked)
+        listener = self.feed.listen(customer, audience.wants, shares, asked)
         listener.caller = caller
 
         async def frames() -> AsyncIterator[bytes]:
             with self.until_disconnected(request, customer, listener):
                 yield b"retry: %d\n\n" % RETRY_MS
+                if await self._whose(asked) != customer:  # it moved before anybody listened
+                    yield MOVED
+                    return
                 seen: set[str] = set()
                 try:
                     missed = await self._missed(customer, last)

@@ -16,7 +16,7 @@ import msgspec
 from engine.customer_id import CustomerId
 from engine.errors import Overloaded, RateLimited, Unavailable
 from engine.events import Cue
-from engine.ports.cue_store import CueEntry, CueStore
+from engine.ports.cue_store import CueEntry, CueStore, StreamMoved
 from engine.ports.meter import Meter
 from engine.web.auth.principal import NOBODY
 from engine.web.push.frames import CueFrame
@@ -29,6 +29,7 @@ AT_ONCE = 64  # cues passed on between two yields to the event loop: a page of a
 REMEMBERED = 4_096  # ids of cues passed on, for deduplication when catching up after an outage
 PAGE = 1_000  # cues read at once when catching up
 RETRY_AFTER_S = 10  # for who has too many streams
+MOVED = b": these cues are another customer's now, come back\n\n"
 PAUSE_S = 0.5  # between retries while the store is away
 
 
@@ -62,6 +63,7 @@ class Listener:
         self.last_frame: bytes | None = None
         self.closed: Callable[[], object] = _nothing  # called once, at the end
         self.caller = NOBODY  # who opened the stream
+        self.asked: str | None = None  # of whom the stream was asked for
         self._room = room
         self._waiting: deque[CueFrame] = deque()
         self._changed = asyncio.Event()
@@ -112,6 +114,7 @@ class CueFeed:
         self._meter = meter
         self.room = room
         self._by_customer: dict[str, set[Listener]] = {}
+        self._by_asked: dict[str, set[Listener]] = {}
         self._of_all: set[Listener] = set()
         self._shares: Counter[str] = Counter()
         self._passed: deque[str] = deque(maxlen=REMEMBERED)
@@ -146,9 +149,14 @@ class CueFeed:
         return [*self._of_all, *(one for some in self._by_customer.values() for one in some)]
 
     def listen(
-        self, customer: CustomerId | None, wants: Callable[[Cue], bool], shares: Iterable[Share] = ()
+        self,
+        customer: CustomerId | None,
+        wants: Callable[[Cue], bool],
+        shares: Iterable[Share] = (),
+        asked: CustomerId | None = None,
     ) -> Listener:
-        """A queue of the cues of `customer` (None: of all) that are wanted, from now on.
+        """A queue of the cues of `customer` (None: of all) that are wanted, from now on, or until the cues of whom
+        was `asked` for (None: the same) move.
 
         Raises `Overloaded` when there are too many clients or the process is about to end, `RateLimited` when
         there are too many of one of its `shares`.
@@ -161,6 +169,9 @@ class CueFeed:
                 raise RateLimited(f"{share.most} event streams are open already", RETRY_AFTER_S)
         self._places.enter()
         listener = Listener(wants, self.room, shares)
+        listener.asked = asked or customer
+        if listener.asked is not None:
+            self._by_asked.setdefault(listener.asked, set()).add(listener)
         self._shares.update(share.name for share in shares)
         self._group(customer).add(listener)
         self._meter.set("sse_clients", self.clients)
@@ -174,9 +185,17 @@ class CueFeed:
             group.remove(listener)
             self._places.leave()
             self._give_back(listener.shares)
+            self._forget_asked(listener)
         if customer is not None and not group:
             del self._by_customer[customer]
         self._meter.set("sse_clients", self.clients)
+
+    def _forget_asked(self, listener: Listener) -> None:
+        if listener.asked is not None:
+            asking = self._by_asked[listener.asked]
+            asking.remove(listener)
+            if not asking:
+                del self._by_asked[listener.asked]
 
     def _give_back(self, shares: Iterable[Share]) -> None:
         for share in shares:
@@ -187,7 +206,7 @@ class CueFeed:
     def _group(self, customer: CustomerId | None) -> set[Listener]:
         return self._of_all if customer is None else self._by_customer.setdefault(customer, set())
 
-    async def _read(self, tail: AsyncIterator[CueEntry]) -> None:
+    async def _read(self, tail: AsyncIterator[CueEntry | StreamMoved]) -> None:
         while True:
             try:
                 await self._follow(tail)
@@ -198,14 +217,14 @@ class CueFeed:
             await asyncio.sleep(PAUSE_S)
             tail = self._cues.tail()
 
-    async def _follow(self, tail: AsyncIterator[CueEntry]) -> None:
+    async def _follow(self, tail: AsyncIterator[CueEntry | StreamMoved]) -> None:
         """Catch up if the reader failed before, then follow. The tail was opened before the past is read, so no
         cue is missed."""
         if self._passed:
             await self._pass_all_on(past(self._cues, self._passed[-1]))
         await self._pass_all_on(tail)
 
-    async def _pass_all_on(self, entries: AsyncIterator[CueEntry]) -> None:
+    async def _pass_all_on(self, entries: AsyncIterator[CueEntry | StreamMoved]) -> None:
         passed = 0
         async for entry in entries:
             self._pass_on(entry)
@@ -213,10 +232,14 @@ class CueFeed:
             if passed % AT_ONCE == 0:
                 await asyncio.sleep(0)
 
-    def _pass_on(self, entry: CueEntry) -> None:
+    def _pass_on(self, entry: CueEntry | StreamMoved) -> None:
         if entry.id in self._known:
             return
         self._remember(entry.id)
+        if isinstance(entry, StreamMoved):
+            for listener in list(self._by_asked.get(entry.customer, ())):
+                listener.close(MOVED)
+            return
         interested = [*self._by_customer.get(entry.cue.customer, ()), *self._of_all]
         wanting = [listener for listener in interested if listener.wants(entry.cue)]
         if not wanting:
