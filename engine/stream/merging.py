@@ -73,11 +73,10 @@ class Merging:
 
     def _concerned(self, state: PartitionState, run: ChunkRun) -> list[int]:
         """The places of links, and of events whose customer may be another's by then."""
-        links = run.events["status"] == LINK
-        tied = state.cache.tied
-        if not tied and not links.any():
-            return []
-        found: list[int] = np.flatnonzero(links | np.isin(run.slots, [*tied, *run.slots[links].tolist()])).tolist()
+        links, concerned = run.events["status"] == LINK, state.cache.merged[run.slots]
+        if links.any():
+            concerned |= np.isin(run.slots, run.slots[links])
+        found: list[int] = np.flatnonzero(concerned).tolist()
         return found
 
     def _follow(

@@ -35,6 +35,8 @@ class RowCache:
         self._words = as_words(self.rows)
         self.timers = np.zeros(0, np.int64)  # when each slot's timer in the store is due (0: not known)
         self._ties: dict[int, Ties] = {}  # of the slots that have any
+        self.merged = np.zeros(0, np.bool_)  # of each slot, whether its customer is another's
+        self._owes = np.zeros(0, np.bool_)  # or owes others a history
         self._slots: dict[bytes, int] = {}
         self._customers: list[bytes] = []  # of the slots that were ever used
         self._free: list[int] = []  # those of them that are empty now
@@ -67,7 +69,8 @@ class RowCache:
         pairs = zip(slots.tolist(), stored, strict=True)
         ties = {slot: ties_in(ties_before(row)) for slot, row in pairs if is_tied(row)}
         self._take(customers, slots)
-        self._ties.update(ties)
+        for slot, found in ties.items():
+            self.tie(slot, found)
         self._used[slots] = self._tick
         self._unseen[slots] = [data is None for data in stored]
         self.timers[slots] = 0
@@ -78,12 +81,7 @@ class RowCache:
         if slot is not None:
             self._words[slot] = BLANK
             self.timers[slot], self._unseen[slot] = 0, True
-            self._ties.pop(slot, None)
-
-    @property
-    def tied(self) -> list[int]:
-        """The slots of customers who have to do with others."""
-        return [*self._ties] if self._ties else []
+            self.tie(slot, NO_TIES)
 
     def ties(self, slot: int) -> Ties:
         """What the customer in `slot` has to do with others."""
@@ -91,6 +89,7 @@ class RowCache:
 
     def tie(self, slot: int, ties: Ties) -> None:
         """Replace the `ties` of a slot."""
+        self.merged[slot], self._owes[slot] = ties.is_merged, bool(ties.owes)
         if ties == NO_TIES:
             self._ties.pop(slot, None)
         else:
@@ -98,10 +97,8 @@ class RowCache:
 
     def call_debtors(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which of `slots` are customers who owe others their histories: their timers are due at once."""
-        owe = np.zeros(len(slots), np.bool_)
-        if self._ties:
-            owe[:] = [bool(self.ties(slot).owes) for slot in slots.tolist()]
-            self.timers[slots[owe]] = AT_ONCE
+        owe = self._owes[slots]
+        self.timers[slots[owe]] = AT_ONCE
         return owe
 
     def row(self, slot: int) -> NDArray[np.void]:
@@ -174,7 +171,9 @@ class RowCache:
         self.timers, self._used, self._stamps = (
             np.concatenate([held, np.zeros(more, np.int64)]) for held in (self.timers, self._used, self._stamps)
         )
-        self._unseen = np.concatenate([self._unseen, np.zeros(more, np.bool_)])
+        self._unseen, self.merged, self._owes = (
+            np.concatenate([held, np.zeros(more, np.bool_)]) for held in (self._unseen, self.merged, self._owes)
+        )
 
     def _evict(self, wanted: int) -> None:
         used = self._used[: len(self._customers)]
@@ -186,7 +185,8 @@ class RowCache:
         used[leaving] = EMPTY
         for slot in leaving.tolist():
             del self._slots[self._customers[slot]]
-            self._ties.pop(slot, None)
+            if slot in self._ties:
+                self.tie(slot, NO_TIES)
             self._customers[slot] = b""
         self._free += leaving.tolist()
         self.evictions += evicted

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.errors import BadEvent, BadSettings
 from engine.events import Event
 from engine.kernels import decode
+from engine.post.ledger import Ledger
 from engine.post.letter import PLACE, Letter, as_letter, is_whole, letter_in, number_of
 from engine.post.seal import FORGED, UNKNOWN_KEY, UNSIGNED, Seal
 from tests.kernels.values import decoded
@@ -164,3 +165,20 @@ def test_without_a_secret_nothing_is_signed_and_nothing_believed() -> None:
 
 def test_an_event_without_a_letter_is_shorter_than_its_place() -> None:
     assert len(msgspec.structs.fields(Event)) == PLACE
+
+
+def test_a_letter_without_a_number_is_always_new_and_leaves_no_trace() -> None:
+    ledger = Ledger()
+    letter = letter_in(as_letter(msgspec.msgpack.encode(FIELDS), NOW, ledger.unnumbered(3)))
+    assert (letter.sender, letter.number, letter.previous) == (3, 0, 0)
+    assert [ledger.receive(letter) for _ in range(2)] == [(True, {})] * 2
+    assert ledger.holes == 0
+    with pytest.raises(BadEvent, match="contradict"):
+        letter_in(as_letter(msgspec.msgpack.encode(FIELDS), NOW, Letter(3, 0, 0, 1)))
+
+
+def test_what_goes_on_to_another_customer_is_no_anonymous_ids_any_more() -> None:
+    event = msgspec.msgpack.encode(Event(1, 1, NOW, "id", anonymous=1))
+    sent = [msgpack.unpackb(as_letter(event, NOW, LETTER, of_user)) for of_user in (False, True)]
+    assert [fields[12] for fields in sent] == [1, 0]
+    assert sent[0][:12] == sent[1][:12]
