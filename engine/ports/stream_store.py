@@ -82,6 +82,13 @@ class HistoryChange(msgspec.Struct, frozen=True, gc=False):
     other: Mapping[str, Sequence[int]] = {}
 
 
+class NewIds(msgspec.Struct, frozen=True, gc=False):
+    """Ids that became a customer's, by links to that very one."""
+
+    customer: bytes
+    ids: Sequence[str]
+
+
 class Timers(msgspec.Struct, frozen=True):
     """Changed timers of one commit: customers and when each is due (epoch ms; 0 = no timer any more)."""
 
@@ -98,6 +105,7 @@ class Commit(msgspec.Struct, frozen=True):
     `StreamStore.connections` that all this is based on. ``post`` replaces fields of the partition's
     `engine.post.ledger.Ledger`. ``traits`` are words about customers. ``consents`` are kept after the cues are
     written, then ``histories`` change, and those ``erased`` go last. The rows of those ``forgotten`` are deleted.
+    ``ids`` are remembered until their customers are erased.
     """
 
     partition: int
@@ -116,6 +124,7 @@ class Commit(msgspec.Struct, frozen=True):
     erased: Sequence[Erasure] = ()
     forgotten: Sequence[bytes] = ()
     histories: Sequence[HistoryChange] = ()
+    ids: Sequence[NewIds] = ()
 
 
 class Pause(msgspec.Struct, frozen=True):
@@ -174,6 +183,9 @@ class StreamStore(Protocol):
 
     async def histories(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, Sequence[int]]]:
         """The customers' offer histories as `View` has them. Sees every commit answered before it."""
+
+    async def ids_of(self, partition: int, customer: bytes) -> list[str]:
+        """All ids that became the customer's. Sees every commit answered before it."""
 
     async def words(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, bytes]]:
         """What is kept of the customers' traits (`engine.ports.traits.stored`), by name; sees as `histories`."""

@@ -128,6 +128,10 @@ class StreamCommands(Commands):
         reply = await self._connection.call(pack(("MGET", *(prefix + customer for customer in customers))))
         return [_history(stored) if stored else {} for stored in reply]
 
+    async def ids_of(self, partition: int, customer: bytes) -> list[str]:
+        found = await self._connection.call(pack(("SMEMBERS", self._keys.ids_prefix[partition] + customer)))
+        return sorted(one.decode() for one in found)
+
     async def words(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, bytes]]:
         prefix = self._keys.traits_prefix[partition]
         commands = [pack(("HGETALL", prefix + customer)) for customer in customers]
@@ -194,6 +198,8 @@ class StreamCommands(Commands):
             yield (pack(("UNLINK", *(prefix + customer for customer in commit.forgotten))),)
         if commit.traits:
             yield (_write_traits(self._keys.traits_prefix[partition], commit.traits),)
+        for new in commit.ids:
+            yield (pack(("SADD", self._keys.ids_prefix[partition] + new.customer, *new.ids)),)
         for command in _set_timers(self._keys.timers[partition], commit.timers):
             yield (command,)
         for name, amount in commit.tallies.items():

@@ -18,6 +18,7 @@ key                    type    content
                                another's by now, so that it gives nothing
 ``{p7}:p:<customer>``  hash    the customer's traits: name -> the digits of `engine.ports.traits.TraitWord`, a
                                blank, JSON of value (null: taken back), since when (epoch ms) and by whom
+``{p7}:u:<customer>``  set     all ids that became the customer's
 ``{p7}:d:<decision>``  string  the decision's record, kept one day
 ``{p7}:l:<decision>``  set     ``offer|outcome`` reported for that decision, and ``offer|channel|s`` or ``…|f`` as
                                counted; ``delivered``: the cue reached a stream of its visitor. Kept one day
@@ -104,6 +105,7 @@ class RedisKeys:
         self.recent_cues_prefix = each("r:")
         self.sent_prefix = each("b:")
         self.links_prefix = each("i:")
+        self.ids_prefix = each("u:")
         self.timers = each("t")
         self.intake = each("p")
         self.cues = each("q")

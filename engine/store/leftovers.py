@@ -36,6 +36,7 @@ NAMED = {
     "h": (0, "offer history and consent"),
     "p": (0, "traits"),
     "r": (0, "newest cues"),
+    "u": (0, "ids that became the customer's"),
     "b": (0, "that large batches were sent"),
     "j": (1, "list of decisions and cues"),
     "i": (2, "count of links"),

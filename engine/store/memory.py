@@ -112,6 +112,8 @@ class MemoryStore(
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
         for one in commit.consents:
             self._state(one.customer, one.statement)
+        for new in commit.ids:
+            part.ids[new.customer].update(new.ids)
         for turned in commit.histories:
             self._turn(part, turned)
         for erasure in commit.erased:
@@ -129,6 +131,9 @@ class MemoryStore(
     async def histories(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, Sequence[int]]]:
         kept = self._partitions[partition].histories
         return [kept[customer].stored() if customer in kept else {} for customer in customers]
+
+    async def ids_of(self, partition: int, customer: bytes) -> list[str]:
+        return sorted(self._partitions[partition].ids.get(customer, ()))
 
     async def words(self, partition: int, customers: Sequence[bytes]) -> list[Mapping[str, bytes]]:
         traits = self._partitions[partition].traits

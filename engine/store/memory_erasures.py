@@ -16,7 +16,7 @@ class MemoryErasures(MemoryPartitions):
 
     def _erase(self, part: Partition, erasure: Erasure) -> None:
         customer = erasure.customer
-        for kept in (part.rows, part.histories, part.traits, part.timers, part.recent_cues):
+        for kept in (part.rows, part.histories, part.traits, part.timers, part.recent_cues, part.ids):
             kept.pop(customer, None)
         for name in part.recorded.pop(customer, ()):
             part.decisions.pop(name, None)

@@ -25,6 +25,7 @@ class Partition:
     post: dict[str, str] = field(default_factory=dict)
     rows: dict[bytes, bytes] = field(default_factory=dict)
     traits: dict[bytes, dict[str, TraitWord]] = field(default_factory=dict)
+    ids: defaultdict[bytes, set[str]] = field(default_factory=lambda: defaultdict(set))
     recorded: defaultdict[bytes, list[str]] = field(default_factory=lambda: defaultdict(list))  # decisions
     tombstones: dict[str, int] = field(default_factory=dict)
     histories: defaultdict[bytes, OfferHistory] = field(default_factory=lambda: defaultdict(OfferHistory))

@@ -12,13 +12,14 @@ from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
 from engine.kernels.forgetting import newest_came_in
 from engine.ports.kafka import Mail
 from engine.ports.meter import Meter
-from engine.ports.stream_store import Erasure
+from engine.ports.stream_store import StreamStore
 from engine.stream.chunk_run import ChunkRun
 from engine.stream.commit import CommitSender, PreparedCommit
 from engine.stream.commit_ends import commit_ends
 from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.delivery import PostChanges
 from engine.stream.dictionary import NameDictionary
+from engine.stream.erasing import NOTHING, Erasing, ErasureStep
 from engine.stream.erasures import Erasures
 from engine.stream.held_commits import HeldCommits
 from engine.stream.instructions import split
@@ -41,6 +42,7 @@ class Advancing:
         office: PostOffice,
         erasures: Erasures,
         dictionary: NameDictionary,
+        store: StreamStore,
     ) -> None:
         self._rows_per_commit = rows_per_commit
         self._meter = meter
@@ -49,6 +51,7 @@ class Advancing:
         self._office = office
         self._erasures = erasures
         self._dictionary = dictionary
+        self._erasing = Erasing(store, erasures)
         self._merging = Merging(meter)
 
     async def run(
@@ -63,18 +66,20 @@ class Advancing:
             await state.room()
             if not state.live:
                 return
-            _, erased = split(batch.instructed(start, stop))
+            _, erased = split(batch.instructed(start, stop))  # at most one, then it is alone
             if erased and not await self._may_erase(state, held):
                 return
-            found = [await self._erasures.prepared(state, one) for one in erased]
+            step = await self._erasing.step(state, batch, start, erased[0]) if erased else NOTHING
             if not state.live:
                 return
             end = int(batch.offsets[stop]) if stop < len(slots) else batch.end
             run = ChunkRun(
                 self._in_use.get()[0], state.cache, slots[start:stop], batch.events[start:stop], batch.data
             )
-            commit, mail = self._chunk(state, batch, changes, run, start, end, found)
-            for one in found:
+            if step.cut:
+                run.cut()
+            commit, mail = self._chunk(state, batch, changes, run, start, end, step)
+            for one in step.erased:
                 self._erasures.done(state, one)
             if mail or held.holds(state):
                 held.add(state, commit, mail)
@@ -98,10 +103,10 @@ class Advancing:
         run: ChunkRun,
         start: int,
         end: int,
-        erased: Sequence[Erasure],
+        step: ErasureStep,
     ) -> tuple[PreparedCommit, Sequence[Mail]]:
         """Run the kernels over the events of one commit, from `start` of `batch` on; the commit, up to the offset
-        `end`, and the mail that it waits for."""
+        `end`, and the mail that it waits for. ``step`` is the erasure among them."""
         evaluator, policy = self._in_use.get()
         first, stop, events = state.next, start + len(run.events), run.events
         tallies = batch.counts(first, end)
@@ -109,7 +114,7 @@ class Advancing:
         began = time.perf_counter()
         caused = self._merging.run(state, batch, start, run)
         self._meter.observe("kernel_seconds", time.perf_counter() - began)
-        sent, mail = self._office.address(state, [*changes.misplaced_within(first, end), *caused.mail])
+        sent, mail = self._office.address(state, [*changes.misplaced_within(first, end), *caused.mail, *step.mail])
         applied = (run.outcomes == APPLIED) | (run.outcomes == NOTED)
         touched, received = run.touched, events["received_at"][applied & (events["received_at"] > 0)]
         tallies["applied"] = int(np.count_nonzero(applied))
@@ -129,8 +134,9 @@ class Advancing:
             events["id"],
             {**changes.fields_within(first, end), **sent},
             self._erasures.consents(state, stated),
-            erased,
+            step.erased,
             [*traits_in(batch, start, stop), *caused.words],
             caused.histories,
+            caused.ids,
         )
         return prepared, mail

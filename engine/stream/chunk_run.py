@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -50,6 +51,12 @@ class ChunkRun:
         links = slice(place, place + 1)
         self._add(self._evaluator.merge(self._cache.rows, self.slots[links], self.events[links], other), place)
         self.change(place)
+
+    def cut(self) -> None:
+        """Forget the row that the first event's customer kept of what it once sent."""
+        slot = int(self.slots[0])
+        self._cache.tie(slot, msgspec.structs.replace(self._cache.ties(slot), kept=b""))
+        self.change(0)
 
     def change(self, place: int) -> None:
         """The row of event `place`, or what stands before it, is to be stored."""

@@ -22,6 +22,7 @@ from engine.ports.stream_store import (
     CustomerConsent,
     Erasure,
     HistoryChange,
+    NewIds,
     StreamStore,
     Timers,
 )
@@ -81,13 +82,14 @@ class CommitSender:
         erased: Sequence[Erasure] = (),
         traits: Sequence[TraitChange] = (),
         histories: Sequence[HistoryChange] = (),
+        ids: Sequence[NewIds] = (),
     ) -> PreparedCommit:
         """A commit of the rows `touched` and the offset `end`; activations become cues.
 
         It must be sent in its turn, or the partition has failed. ``received`` (wall ms) is when the applied events
         were received, for the freshness metric; ``event_ids`` are the hashes of the ids of the events that
         `activations` counts; ``post`` are the fields of the ledger that change; ``consents`` come after the cues;
-        ``traits`` are words about customers, ``histories`` what becomes of theirs.
+        ``traits`` are words about customers, ``histories`` what becomes of theirs, ``ids`` those that became them.
         """
         cache = state.cache
         changed = touched[evaluator.timers(cache.rows, touched, cache.timers) | cache.call_debtors(touched)]
@@ -107,6 +109,7 @@ class CommitSender:
             erased=erased,
             traits=traits,
             histories=histories,
+            ids=ids,
         )
         state.next = end
         return PreparedCommit(commit, received)

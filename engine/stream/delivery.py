@@ -7,6 +7,7 @@ letters under the same numbers, and the receivers drop them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
@@ -107,11 +108,13 @@ def addressed(
     that change. Raises `BadSettings` when nothing signs."""
     fields: dict[str, str] = {}
     mail = []
+    caused = Counter[int]()
     for one in sorted(outgoing, key=lambda one: one.offset):
         receiver = partition_of(one.key, partitions)
         changed: Mapping[str, str] = {}
         if one.numbered:
-            letter, changed = ledger.address(partition, receiver, one.offset)
+            letter, changed = ledger.address(partition, receiver, one.offset, caused[one.offset])
+            caused[one.offset] += 1
         else:
             letter = ledger.unnumbered(partition)
         letter = msgspec.structs.replace(letter, path=one.path, body=one.body)

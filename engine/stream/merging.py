@@ -20,7 +20,7 @@ from engine.identity.route import Passage, route
 from engine.kernels.decode import INSTRUCTION, LINK, OK, TOMBSTONE
 from engine.kernels.timers import CALLED
 from engine.ports.meter import Meter
-from engine.ports.stream_store import Erasure, HistoryChange
+from engine.ports.stream_store import Erasure, HistoryChange, NewIds
 from engine.ports.traits import TraitChange, word_in
 from engine.stream.chunk_run import ChunkRun
 from engine.stream.decoded_batch import DecodedBatch
@@ -33,15 +33,17 @@ OWN = (Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORD
 
 
 #: What one record causes.
-Effect = Outgoing | HistoryChange | TraitChange
+Effect = Outgoing | HistoryChange | TraitChange | NewIds
 
 
 class Caused(msgspec.Struct):
-    """What links cause beside the rows: ``mail``, changed ``histories``, and words that are said of customers."""
+    """What links cause beside the rows: ``mail``, changed ``histories``, words that are said of customers, and ids
+    that became theirs."""
 
     mail: list[Outgoing] = []
     histories: list[HistoryChange] = []
     words: list[TraitChange] = []
+    ids: list[NewIds] = []
 
     def add(self, effect: Effect) -> None:
         """One more."""
@@ -49,6 +51,8 @@ class Caused(msgspec.Struct):
             self.mail.append(effect)
         elif isinstance(effect, HistoryChange):
             self.histories.append(effect)
+        elif isinstance(effect, NewIds):
+            self.ids.append(effect)
         else:
             self.words.append(effect)
 
@@ -139,6 +143,8 @@ class Merging:
         passage = self._way(state, slot, key, cargo.parts, letter.path)
         if passage.opens:
             yield HistoryChange(batch.customers[at], False)
+        if letter.path:  # whoever is erased here is erased there, and so on
+            yield NewIds(batch.customers[at], letter.path[-1:])
         brought = goes = merged_row(cargo)
         here = row_in(brought.row)
         if passage.here and passage.on:

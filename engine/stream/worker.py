@@ -93,6 +93,7 @@ class Worker:
             self._office,
             self._erasures,
             self._dictionary,
+            store,
         )
         self._links_followed = links_followed
         debts = Debts(store, self._office)

@@ -11,7 +11,7 @@ from engine.customer_id import CustomerId, customer_id
 from engine.events import Cue, Outcome, OutcomeName
 from engine.kernels.partition import partition_of
 from engine.ports.decision_store import Candidate, Reservation, Taking
-from engine.ports.stream_store import Commit, CueCandidate, CueChoice, CustomerConsent, Erasure, Timers
+from engine.ports.stream_store import Commit, CueCandidate, CueChoice, CustomerConsent, Erasure, NewIds, Timers
 from engine.ports.traits import Trait, TraitChange, TraitWord
 from engine.store.cue_entries import StreamPosition, parse
 from engine.store.memory import MemoryStore
@@ -55,6 +55,7 @@ def change(
     consents: Sequence[CustomerConsent] = (),
     erased: Sequence[Erasure] = (),
     forgotten: Sequence[bytes] = (),
+    ids: Sequence[NewIds] = (),
 ) -> Commit:
     rows, timers = rows or {}, timers or {}
     return Commit(
@@ -72,6 +73,7 @@ def change(
         consents=consents,
         erased=erased,
         forgotten=forgotten,
+        ids=ids,
     )
 
 

@@ -12,7 +12,7 @@ from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import CustomerId
 from engine.ports.cue_store import CueEntry, StreamMoved
 from engine.ports.decision_store import Candidate, Taking
-from engine.ports.stream_store import CueCandidate, CustomerConsent, Erasure, HistoryChange
+from engine.ports.stream_store import CueCandidate, CustomerConsent, Erasure, HistoryChange, NewIds
 from engine.store.keys import HISTORY
 from tests.contracts.builders import TAKEN, AnyStore, candidate, change, choice, cue, customers_of, reservation
 
@@ -174,3 +174,13 @@ async def test_listeners_are_told_once_that_a_customer_moved_and_moved_back(stor
     assert [entry.cue.customer for entry in await store.since(None, "")] == [other]
     assert [entry.cue.customer for entry in await store.newest(9)] == [other]
     assert len(await store.cues_of(1, one.encode())) == 2
+
+
+async def test_the_ids_of_a_customer_are_kept_until_it_is_erased(store: AnyStore) -> None:
+    one, other = customers_of(1, 2)
+    commits = Commits(store)
+    await commits(ids=[NewIds(one.encode(), ["b", "ä"]), NewIds(other.encode(), ["c"])], tallies={"events": 1})
+    await commits(ids=[NewIds(one.encode(), ["b"])], cues=[choice(one)])
+    assert await store.ids_of(1, one.encode()) == ["b", "ä"]
+    await commits(erased=[Erasure(one.encode(), 5)])
+    assert [await store.ids_of(1, name.encode()) for name in (one, other)] == [[], ["c"]]

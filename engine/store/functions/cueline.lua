@@ -374,7 +374,7 @@ local function erase(keys, args)
     end
     redis.call('UNLINK', own)
   end
-  for _, kind in ipairs({'c:', 'h:', 'p:', 'r:', 'b:'}) do redis.call('UNLINK', tag .. kind .. customer) end
+  for _, kind in ipairs({'c:', 'h:', 'p:', 'r:', 'b:', 'u:'}) do redis.call('UNLINK', tag .. kind .. customer) end
   local month = 1970 * 12 + math.floor(today / 30.436875) -- of the links that were counted, give or take one
   for counted = month - 4, month + 2 do
     redis.call('UNLINK', tag .. 'i:' .. counted .. ':s:' .. customer, tag .. 'i:' .. counted .. ':u:' .. customer)
