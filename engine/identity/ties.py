@@ -28,6 +28,11 @@ class Ties(msgspec.Struct, frozen=True, array_like=True):
         """Whether what comes for the key goes on, or a part of it."""
         return self.marker.phase is Phase.MERGED
 
+    @property
+    def without_kept(self) -> Ties:
+        """Nothing is kept of the row that was sent."""
+        return msgspec.structs.replace(self, kept=b"")
+
     def with_merged(self, key: str, ids: Iterable[str]) -> Ties:
         """The rows of `ids` went into that of `key`, too."""
         known = dict.fromkeys(self.merged)

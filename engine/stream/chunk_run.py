@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +54,7 @@ class ChunkRun:
     def cut(self) -> None:
         """Forget the row that the first event's customer kept of what it once sent."""
         slot = int(self.slots[0])
-        self._cache.tie(slot, msgspec.structs.replace(self._cache.ties(slot), kept=b""))
+        self._cache.tie(slot, self._cache.ties(slot).without_kept)
         self.change(0)
 
     def change(self, place: int) -> None:

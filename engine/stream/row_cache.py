@@ -109,6 +109,12 @@ class RowCache:
         """Put `row` (`ROW`, 1; None: as of a customer never seen) into `slot`."""
         self._words[slot] = BLANK if row is None else as_words(row)[0]
 
+    def cut(self, customer: bytes) -> None:
+        """The customer keeps nothing of the row that was sent on, if there is one here."""
+        slot = self._slots.get(customer)
+        if slot is not None:
+            self.tie(slot, self.ties(slot).without_kept)
+
     def newest_at(self, customer: bytes) -> int:
         """When the newest event of the customer's row happened (epoch ms); 0: none is here."""
         slot = self._slots.get(customer)

@@ -3,7 +3,7 @@
 A row that is deleted is one that its next event would find forgotten (`engine.kernels.forgetting`), because every
 record to come is later than those applied, give or take `SKEW_MS` between producers' clocks. It goes in a commit
 that names epoch and offset, as every other: another worker, or a store that came back older, refuses it. What ties
-a key to others has no age: such rows stay.
+a key to others has no age: such rows stay, but for what they sent on long ago.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.errors import BadState, Unavailable
+from engine.identity.ties import packed, ties_in
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.ports.stream_store import Commit, StreamStore, Timers
 from engine.state.row_codec import read
-from engine.state.tied_rows import is_tied
+from engine.state.tied_rows import is_tied, row_behind, tied, ties_before
 from engine.stream.commit import NOBODY, CommitSender, PreparedCommit
 from engine.stream.partition_state import PartitionState
 
 SKEW_MS = 86_400_000  # how much older than those applied a record may be
+KEPT_MS = 30 * 86_400_000  # how long an id keeps the row that it sent on
 LONGEST_PAUSE_S = 1.0  # what was not looked at meanwhile is not made up for
 
 
@@ -58,6 +60,7 @@ class Sweep:
         try:
             stored = await self._store.read(state.partition, customers)
             newest = read(stored)["life_last_at"].tolist()
+            cut = _cut(dict(zip(customers, stored, strict=True)), min(self._now(), state.came_in) - KEPT_MS)
         except Unavailable:
             state.failed = True
             return
@@ -70,19 +73,21 @@ class Sweep:
             if row is not None and not is_tied(row) and 0 < at < before
         ]
         await state.room()
-        if idle and state.live:
-            self._commit(state, list(dict.fromkeys(idle)))
+        if (idle or cut) and state.live:
+            self._commit(state, list(dict.fromkeys(idle)), cut)
 
-    def _commit(self, state: PartitionState, idle: Sequence[bytes]) -> None:
+    def _commit(self, state: PartitionState, idle: Sequence[bytes], cut: Mapping[bytes, bytes]) -> None:
         for customer in idle:
             state.cache.forget(customer)
+        for customer in cut:
+            state.cache.cut(customer)
         commit = Commit(
             partition=state.partition,
             epoch=state.epoch,
             expected=state.next,
             offset=state.next,
-            customers=(),
-            rows=(),
+            customers=list(cut),
+            rows=list(cut.values()),
             timers=Timers(idle, [0] * len(idle)),
             cues=(),
             tallies={"forgotten": len(idle)},
@@ -90,3 +95,16 @@ class Sweep:
             forgotten=idle,
         )
         self._committer.send(state, PreparedCommit(commit, NOBODY))
+
+
+def _cut(stored: Mapping[bytes, bytes | None], before: int) -> dict[bytes, bytes]:
+    """Those of the `stored` rows that keep what they sent on before a time (epoch ms), without that. Raises
+    `BadState`."""
+    found: dict[bytes, bytes] = {}
+    for customer, row in stored.items():
+        if row is None or not is_tied(row):
+            continue
+        ties = ties_in(ties_before(row))
+        if ties.kept and ties.marker.since < before:
+            found[customer] = tied(packed(ties.without_kept), row_behind(row) or b"")
+    return found

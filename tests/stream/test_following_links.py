@@ -199,3 +199,25 @@ async def test_what_ties_ids_to_one_another_stays_however_long_nothing_happens()
     assert await world.stored(other) is None
     assert (await world.ties(a)).is_merged
     assert (await world.ties(u)).merged == (a,)
+
+
+@pytest.mark.parametrize(("days", "kept"), [(29, True), (31, False)])
+async def test_the_row_that_an_id_sent_on_is_kept_for_thirty_days(days: int, kept: bool) -> None:
+    a, u = named("a", 0), named("u", 1)
+    world = LinkWorld()
+    world.happens(a, 1)
+    world.linked(a, u, 2)
+    await world.done()
+    before = await world.ties(a)
+    later = days * 86_400
+    world.worker = world.new_worker(clock_ms=START + 1_000 * later)
+    world.happens(a, later)
+    world.happens(named("p", 0), later)
+    await world.done()
+    await world.done()
+    after = await world.ties(a)
+    assert before.kept
+    assert (after.marker, bool(after.kept)) == (before.marker, kept)
+    world.happens(a, later + 1)
+    await world.done()
+    assert (await world.ties(a), await world.events(u)) == (after, 3)
