@@ -1,8 +1,8 @@
 """Links: records that say two ids are one customer's.
 
 A link is written under the lower id, as a canonical event of the kind `LINKED`: ``item`` is the upper id,
-``category`` the cause and the two ranks. So it travels, and is bounded and kept, like any event. Workers that do
-not know it refuse it (``unknown_type``): it becomes a dead letter, whole, and can be sent again.
+``category`` the cause, the two ranks, and who said so. So it travels, and is bounded and kept, like any event.
+Workers that do not know it refuse it (``unknown_type``): it becomes a dead letter, whole, and can be sent again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ EXPLICIT = frozenset({Cause.ALIASED, Cause.OPERATOR})
 
 
 class Link(msgspec.Struct, frozen=True):
-    """``lower`` is ``upper``: the same customer from ``at`` (event time, epoch ms) on, and before."""
+    """``lower`` is ``upper``: the same customer from ``at`` (event time, epoch ms) on, and before. ``by``: the key
+    that says so (empty: not known)."""
 
     lower: CustomerId
     lower_rank: Rank
@@ -51,6 +52,7 @@ class Link(msgspec.Struct, frozen=True):
     at: int
     cause: Cause
     signed: bool
+    by: str = ""
 
     @property
     def trust(self) -> LinkTrust:
@@ -84,7 +86,7 @@ def event_of(link: Link, received_at: int, engine_at: int = 0) -> Event:
         link.at,
         f"link-{blake2b(said.encode(), digest_size=16).hexdigest()}",
         link.upper,
-        f"{link.cause} {link.lower_rank:d} {link.upper_rank:d}",
+        f"{link.cause} {link.lower_rank:d} {link.upper_rank:d} {link.by}".rstrip(),
         received_at=received_at,
         engine_at=engine_at,
         trust=int(link.signed),
@@ -95,9 +97,9 @@ def event_of(link: Link, received_at: int, engine_at: int = 0) -> Event:
 def link_of(lower: str, event: Event) -> Link:
     """The link in an event of the kind `LINKED` under the key `lower`. Raises `BadEvent`."""
     try:
-        cause, lower_rank, upper_rank = event.category.split(" ")
+        cause, lower_rank, upper_rank, *by = event.category.split(" ", 3)
         ranks = Rank(int(lower_rank)), Rank(int(upper_rank))
         ids = customer_id(lower), customer_id(event.item)
-        return Link(ids[0], ranks[0], ids[1], ranks[1], event.at, Cause(cause), event.trust == 1)
+        return Link(ids[0], ranks[0], ids[1], ranks[1], event.at, Cause(cause), event.trust == 1, "".join(by))
     except ValueError:
         raise BadEvent("malformed", "the link's category is no cause and two ranks", "category") from None

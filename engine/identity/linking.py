@@ -11,8 +11,10 @@ from engine.identity.link import Cause, Link
 REFUSED = "link_refused"
 
 
-def links_of(message: Message, vouches_for: Callable[[CustomerId], bool]) -> tuple[list[Link], list[LeftOut]]:
-    """The links that `message` makes, and what of its names makes none, with the reason.
+def links_of(
+    message: Message, vouches_for: Callable[[CustomerId], bool], by: str = ""
+) -> tuple[list[Link], list[LeftOut]]:
+    """The links that `message`, written `by` a key, makes, and what of its names makes none, with the reason.
 
     All names go up to the first of the highest rank, so no two of that rank become one by being in the same event.
     A link is signed where the event is, and `vouches_for` knows its sender to speak for both ids.
@@ -26,7 +28,7 @@ def links_of(message: Message, vouches_for: Callable[[CustomerId], bool]) -> tup
     for name in names:
         if name.id == top.id or (name.rank == top.rank and not name.alias):
             continue
-        link = _link(name, top, message, vouches_for)
+        link = _link(name, top, message, vouches_for, by)
         if why := link.refusal:
             refused.append(LeftOut(REFUSED, name.field, why))
         else:
@@ -34,13 +36,13 @@ def links_of(message: Message, vouches_for: Callable[[CustomerId], bool]) -> tup
     return links, refused
 
 
-def _link(name: Name, top: Name, message: Message, vouches_for: Callable[[CustomerId], bool]) -> Link:
+def _link(name: Name, top: Name, message: Message, vouches_for: Callable[[CustomerId], bool], by: str) -> Link:
     signed = (
         message.event.trust == 1
         and (name.vouched and top.vouched)
         and (vouches_for(name.id) and vouches_for(top.id))
     )
-    return Link(name.id, name.rank, top.id, top.rank, message.event.at, _cause((name, top)), signed)
+    return Link(name.id, name.rank, top.id, top.rank, message.event.at, _cause((name, top)), signed, by)
 
 
 def _cause(names: Sequence[Name]) -> Cause:

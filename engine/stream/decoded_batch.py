@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from engine.identity.cargo import Cargo
 from engine.identity.link import Link
+from engine.identity.split import Split
 from engine.kernels.decode import INSTRUCTION
 from engine.kernels.records import RECORD
 from engine.ports.kafka import DeadLetter
@@ -55,7 +56,7 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     letters: Mapping[int, Letter] = {}
     repeated: NDArray[np.int64] = _NONE
     instructions: Mapping[int, Instruction] = {}
-    links: Mapping[int, Link] = {}
+    links: Mapping[int, Link | Split] = {}
     cargoes: Mapping[int, Cargo] = {}
     places: NDArray[np.void] = _NO_PLACES
 

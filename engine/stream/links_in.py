@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from engine.errors import BadEvent
 from engine.events import Event
 from engine.identity.cargo import PLAIN, Cargo, CargoKind, cargo_in, kept_in, merged_row
-from engine.identity.link import Link, link_of
+from engine.identity.link import Link
+from engine.identity.split import Split, said_of
 from engine.kernels import decode as kernels
 from engine.post.letter import Letter
 
@@ -23,9 +24,9 @@ def links_in(
     letters: Mapping[int, Letter],
     elsewhere: NDArray[np.bool_],
     faults: dict[int, BadEvent],
-) -> tuple[dict[int, Link], dict[int, Cargo]]:
+) -> tuple[dict[int, Link | Split], dict[int, Cargo]]:
     """Those that are ours, by offset; `faults` gets why others are none, by place."""
-    links: dict[int, Link] = {}
+    links: dict[int, Link | Split] = {}
     cargoes: dict[int, Cargo] = {}
     for i in np.flatnonzero((events["status"] == kernels.LINK) & ~elsewhere).tolist():
         record, offset = records[i], int(records["offset"][i])
@@ -42,10 +43,10 @@ def links_in(
     return links, cargoes
 
 
-def _link(key: bytes, value: bytes, at: int) -> Link:
+def _link(key: bytes, value: bytes, at: int) -> Link | Split:
     """What the event `value` under `key` says, as of `at` (epoch ms). Raises `BadEvent`."""
     try:
-        return link_of(key.decode(), msgspec.structs.replace(_event(value), at=at))
+        return said_of(key.decode(), msgspec.structs.replace(_event(value), at=at))
     except msgspec.MsgspecError as fault:
         raise BadEvent("malformed", f"a link: {fault}") from None
 

@@ -15,8 +15,12 @@ from engine.customer_id import customer_id
 from engine.events import Kind
 from engine.identity.cargo import Cargo, CargoKind, MergedRow, kept_in, merge_of, merged_row, packed
 from engine.identity.link import Link
+from engine.identity.marker import Effect as LinkEffect
 from engine.identity.marker import HistoryTurn, KeyChange, Parts, change_of
+from engine.identity.marker import split as split_of
 from engine.identity.route import Passage, route
+from engine.identity.split import SPLIT, Split
+from engine.identity.ties import Provenance
 from engine.kernels.decode import INSTRUCTION, LINK, OK, TOMBSTONE
 from engine.kernels.timers import CALLED
 from engine.ports.meter import Meter
@@ -88,7 +92,13 @@ class Merging:
     ) -> Iterator[Effect]:
         status, offset = run.events["status"][i], int(batch.offsets[at])
         if status == LINK and offset in batch.links:
-            yield from self._linked(state, batch, at, run, i, batch.links[offset])
+            said = batch.links[offset]
+            follow = (
+                self._split(state, batch, at, run, i, said)
+                if isinstance(said, Split)
+                else self._linked(state, batch, at, run, i, said)
+            )
+            yield from follow
         elif status == LINK and batch.cargoes[offset].kind is CargoKind.MERGE:
             yield from self._merged(state, batch, at, run, i, batch.cargoes[offset])
         elif status == LINK:
@@ -110,7 +120,10 @@ class Merging:
         change = change_of(ties.marker, link, ties.merged)
         self._meter.add("stream_links", 1, change.effect)
         owes = dict.fromkeys((*ties.owes, change.marker.to)) if change.owes else ties.owes
-        ties = msgspec.structs.replace(ties, marker=change.marker, owes=tuple(owes))
+        provenance = ties.provenance
+        if change.marker != ties.marker:
+            provenance = Provenance(link.cause, link.by, link.lower_rank)
+        ties = msgspec.structs.replace(ties, marker=change.marker, owes=tuple(owes), provenance=provenance)
         if change.history is not HistoryTurn.STAYS:
             yield HistoryChange(batch.customers[at], change.history is HistoryTurn.FREEZES)
         if change.mails:
@@ -123,6 +136,23 @@ class Merging:
         if ties != state.cache.ties(slot):
             state.cache.tie(slot, ties)
             run.change(i)
+
+    def _split(
+        self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int, said: Split
+    ) -> Iterator[Effect]:
+        """An id is its own again, with the row that it had when it was linked. Whose it was keeps that, too."""
+        slot = int(run.slots[i])
+        ties = state.cache.ties(slot)
+        change = split_of(ties.marker, said.at)
+        self._meter.add("stream_links", 1, change.effect)
+        if change.effect is LinkEffect.REPEATED:
+            return
+        run.meet(i, row_in(ties.restorable(int(batch.events["came_in"][at]))))
+        provenance = Provenance(SPLIT, said.by, ties.provenance.rank)
+        state.cache.tie(slot, msgspec.structs.replace(ties, marker=change.marker, kept=b"", provenance=provenance))
+        state.cache.timers[slot] = CALLED  # it is set anew, for what is back
+        if change.history is HistoryTurn.THAWS:
+            yield HistoryChange(batch.customers[at], False)
 
     def _taken(self, state: PartitionState, slot: int, change: KeyChange) -> Cargo:
         """What `change` mails of the row in `slot`, which does not have it any more. Once features have gone, all

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from engine.errors import BadState, Unavailable
-from engine.identity.ties import packed, ties_in
+from engine.identity.ties import KEPT_MS, packed, ties_in
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.ports.stream_store import Commit, StreamStore, Timers
 from engine.state.row_codec import read
@@ -21,7 +21,6 @@ from engine.stream.commit import NOBODY, CommitSender, PreparedCommit
 from engine.stream.partition_state import PartitionState
 
 SKEW_MS = 86_400_000  # how much older than those applied a record may be
-KEPT_MS = 30 * 86_400_000  # how long an id keeps the row that it sent on
 LONGEST_PAUSE_S = 1.0  # what was not looked at meanwhile is not made up for
 
 
@@ -60,7 +59,7 @@ class Sweep:
         try:
             stored = await self._store.read(state.partition, customers)
             newest = read(stored)["life_last_at"].tolist()
-            cut = _cut(dict(zip(customers, stored, strict=True)), min(self._now(), state.came_in) - KEPT_MS)
+            cut = _cut(dict(zip(customers, stored, strict=True)), before + FORGOTTEN_AFTER_MS - KEPT_MS)
         except Unavailable:
             state.failed = True
             return

@@ -47,12 +47,18 @@ class LinkWorld(World):
         self.put(key, number, value)
 
     def linked(
-        self, lower: str, upper: str, number: int, signed: bool = True, cause: Cause = Cause.IDENTIFIED
+        self,
+        lower: str,
+        upper: str,
+        number: int,
+        signed: bool = True,
+        cause: Cause = Cause.IDENTIFIED,
+        by: str = "shop",
     ) -> None:
         ranks = {"a": Rank.DEVICE, "p": Rank.ADDRESS, "u": Rank.USER}
         at = START + 1_000 * number
         ids = customer_id(lower), customer_id(upper)
-        link = Link(ids[0], ranks[lower[0]], ids[1], ranks[upper[0]], at, cause, signed)
+        link = Link(ids[0], ranks[lower[0]], ids[1], ranks[upper[0]], at, cause, signed, by)
         self.put(lower, number, msgspec.msgpack.encode(event_of(link, at)))
 
     def put(self, key: str, number: int, value: bytes) -> None:

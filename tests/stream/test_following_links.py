@@ -201,7 +201,7 @@ async def test_what_ties_ids_to_one_another_stays_however_long_nothing_happens()
     assert (await world.ties(u)).merged == (a,)
 
 
-@pytest.mark.parametrize(("days", "kept"), [(29, True), (31, False)])
+@pytest.mark.parametrize(("days", "kept"), [(30, True), (32, False)])
 async def test_the_row_that_an_id_sent_on_is_kept_for_thirty_days(days: int, kept: bool) -> None:
     a, u = named("a", 0), named("u", 1)
     world = LinkWorld()

@@ -16,7 +16,7 @@ from engine.identity.link import Link
 from engine.ports.agents import AgentState
 from engine.ports.sources import CLOUDEVENTS, ContactEvent, ContactSource, Delivery, Receipt
 from engine.settings import Settings
-from engine.web.api.events import BatchProblem, ItemError, ItemWarning
+from engine.web.api.events import BatchProblem, ItemError, ItemWarning, author
 from engine.web.api.sent_batches import SentBatches
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
@@ -131,7 +131,7 @@ class ContactEventRoutes:
                 await asyncio.sleep(0)
             allowed = _allowed(event, caller)
             if isinstance(allowed, Message):
-                allowed, shown = self._services.links.read(allowed, caller.vouches_for)
+                allowed, shown = self._services.links.read(allowed, caller.vouches_for, author(caller))
                 taken.links += shown
             taken.add(index, allowed)
         return taken

@@ -199,7 +199,7 @@ class EventRoutes:
                 fallback_id=uuid4().hex, trust=int(caller.signed), by=author(caller),
             )  # fmt: skip
             caller.require_event(_asked_for(message.event.true_kind), message.customer)
-            return services.links.read(message, caller.vouches_for)
+            return services.links.read(message, caller.vouches_for, author(caller))
         except BadEvent as fault:
             services.meter.add("events_rejected", label=fault.code)
             raise

@@ -39,11 +39,14 @@ class LinkAnnouncer:
         self._per_month = per_month
         self._announced = announced or AnnouncedLinks()
 
-    def read(self, message: Message, vouches_for: Callable[[CustomerId], bool]) -> tuple[Message, list[Link]]:
-        """The links that `message` makes; and `message`, with what makes none among what was left out."""
+    def read(
+        self, message: Message, vouches_for: Callable[[CustomerId], bool], by: str
+    ) -> tuple[Message, list[Link]]:
+        """The links that `message`, written `by` a key, makes; and `message`, with what makes none among what was
+        left out."""
         if not message.names:
             return message, []
-        links, refused = links_of(message, vouches_for)
+        links, refused = links_of(message, vouches_for, by)
         if refused:
             message = msgspec.structs.replace(message, left_out=(*message.left_out, *refused))
         return message, links
