@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from engine import __version__
-from engine.cli import bench, keys, lessons, rules, sources
+from engine.cli import bench, identity, keys, lessons, rules, sources
 from engine.cli.api import api
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
@@ -53,6 +53,7 @@ app.command("replay")(replay_command(_open_target, logged))
 app.add_typer(rules.app, name="rules")
 app.add_typer(keys.app, name="keys")
 app.add_typer(lessons.app, name="lessons")
+app.add_typer(identity.app, name="identity")
 app.add_typer(sources.app, name="sources")
 app.command(
     "bench",

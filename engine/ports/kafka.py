@@ -100,6 +100,8 @@ class AuditAction(enum.StrEnum):
     CUSTOMER_READ = "customer.read"
     CUSTOMER_EXPORTED = "customer.exported"
     CUSTOMER_ERASED = "customer.erased"
+    LINK_ASKED = "identity.link_asked"  # by an operator
+    SPLIT_ASKED = "identity.split_asked"  # likewise
     DECISION_MADE = "decision.made"
     DECISION_READ = "decision.read"
     CUES_READ = "cues.read"  # a stream was opened

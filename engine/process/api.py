@@ -24,6 +24,7 @@ from engine.sources.segment.limits import Limits
 from engine.sources.segment.payload import SegmentSource
 from engine.store.followed_views import FollowedViews
 from engine.store.staleness import StalenessGuard
+from engine.web.api.known_links import KnownLinks
 from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing, configured_keys
 from engine.web.auth.quotas import QUOTA_EVERY_S, Quotas
@@ -96,6 +97,7 @@ def _services(
         cues=store,
         stats=store,
         sent=store,
+        known_links=KnownLinks(guard),
         links=LinkAnnouncer(process.log, store, meter, settings.identity.links_per_month),
         agents=store,
         tickets=store,
@@ -110,6 +112,7 @@ def _services(
         rule_faults=lambda: in_use.rules.faults,
         metrics=meter.render,
         ready=partial(api_problems, process.log, monitor, settings.web.demo_page),
+        links_on=limits.identification is not None,
         placeholders=limits.placeholders,
         health=monitor.health,
         notices=monitor.notices,

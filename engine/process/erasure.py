@@ -51,14 +51,14 @@ async def erase(settings: Settings, text: str) -> ErasureReceipt:
     await make_topics(kafka, topics_of(kafka))
     try:
         await log.open()
-        receipt = await erase_in_log(log, customer, await _engine_time(settings))
+        receipt = await erase_in_log(log, customer, await engine_time(settings))
         await log.publish_audit([AuditEntry(OPERATOR, AuditAction.CUSTOMER_ERASED, customer, wall_ms())])
         return receipt
     finally:
         await log.close()
 
 
-async def _engine_time(settings: Settings) -> int:
+async def engine_time(settings: Settings) -> int:
     """Now, by the clock of a replay where one sets it."""
     clock = EngineClock()
     if settings.stream.clock == "replay":

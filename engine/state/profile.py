@@ -66,6 +66,13 @@ def profile_of(row: bytes | None, now: int) -> CustomerProfile:
     )
 
 
+def is_anonymous(row: bytes | None) -> bool:
+    """Whether the stored `row` has events, and each named the customer by an anonymous id alone. Raises as
+    `profile_of`."""
+    one = read([row])[0]
+    return 0 < int(one["recent_total"]) == int(one["life_anonymous"])
+
+
 def named_hashes(timeline: Iterable[Moment]) -> list[int]:
     """The hashes in `timeline` that may have a name."""
     return sorted({number for moment in timeline for number in (moment.item, moment.category) if number})

@@ -22,6 +22,7 @@ from engine.ports.sent_store import SentStore
 from engine.ports.sources import ContactSources, Source
 from engine.ports.stats_store import StatsStore
 from engine.rulebook.model import Rulebook
+from engine.web.api.known_links import KnownLinks
 from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing
 from engine.web.auth.quotas import Quotas
@@ -34,7 +35,7 @@ class Services:
     ``rule_faults`` are those of files that were not loaded, ``metrics`` gives the exposition and its content type,
     ``known`` says how much is known of an offer on a channel, in observations, ``ready`` the problems by name
     (empty: ready), ``placeholders`` are texts that are no customer's id, ``health`` is that of the parts of the
-    deployment, ``notices`` the losses of data since the start.
+    deployment, ``notices`` the losses of data since the start; ``links_on``: workers follow links.
     """
 
     source: Source
@@ -48,6 +49,7 @@ class Services:
     sent: SentStore
     links: LinkAnnouncer
     agents: AgentStore
+    known_links: KnownLinks
     tickets: TicketStore
     quotas: Quotas
     lessons: LessonStore
@@ -60,6 +62,7 @@ class Services:
     rule_faults: Callable[[], Sequence[str]]
     metrics: Callable[[], tuple[bytes, str]]
     ready: Callable[[], Mapping[str, str]]
+    links_on: bool = False
     placeholders: frozenset[str] = WORDS
     health: Callable[[], SystemHealth] = SystemHealth
     notices: Callable[[], Sequence[str]] = tuple

@@ -32,6 +32,7 @@ OUTCOME = {"decisionId": "1-1-1", "offerId": "help_chat", "outcome": "accepted"}
 NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     # first, before anything is held
     ("GET", "/v1/customers/{id}/export"): (Scope.CUSTOMERS_READ, None, 404),
+    ("GET", "/v1/customers/{id}/identities"): (Scope.CUSTOMERS_READ, None, 404),
     **{
         ("POST", f"/v1/{call}"): (Scope.EVENTS_WRITE, EVENT, 200)
         for call in ("track", "identify", "page", "screen", "group", "alias", "t", "i", "p", "s", "g", "a")
@@ -45,6 +46,8 @@ NEEDED: dict[tuple[str, str], tuple[Scope | None, Any, int]] = {
     ("GET", "/v1/decisions/{id}"): (Scope.DECISIONS, None, 404),
     ("POST", "/v1/outcomes"): (Scope.OUTCOMES_WRITE, OUTCOME, 404),
     ("GET", "/v1/customers/{id}"): (Scope.CUSTOMERS_READ, None, 404),
+    ("POST", "/v1/customers/{id}/link"): (Scope.IDENTITY_WRITE, {"into": "bob"}, 400),
+    ("POST", "/v1/customers/{id}/split"): (Scope.IDENTITY_WRITE, None, 400),
     ("DELETE", "/v1/customers/{id}"): (Scope.CUSTOMERS_ERASE, None, 202),
     ("PUT", "/v1/customers/{id}/consent"): (Scope.CUSTOMERS_WRITE, CONSENT, 200),
     ("PUT", "/v1/customers/{id}"): (Scope.CUSTOMERS_WRITE, {"traits": {"plan": "gold"}}, 200),

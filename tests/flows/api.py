@@ -37,6 +37,7 @@ from engine.sources.segment.payload import SegmentSource
 from engine.state.row_codec import blank
 from engine.store.followed_views import FollowedViews
 from engine.store.memory import MemoryStore
+from engine.web.api.known_links import KnownLinks
 from engine.web.api.links import LinkAnnouncer
 from engine.web.auth.keys import KeyRing, configured_keys
 from engine.web.auth.quotas import Quotas
@@ -170,6 +171,7 @@ class Process:
             cues=self.store,
             stats=self.store,
             sent=self.sent or self.store,
+            known_links=KnownLinks(self.store),
             links=LinkAnnouncer(self.log, self.links or self.store, self.meter, 100),
             agents=self.store,
             tickets=self.store,
@@ -186,6 +188,7 @@ class Process:
             ready=lambda: self.problems,
             health=lambda: self.health,
             notices=lambda: self.notices,
+            links_on=self.identification is not None,
             placeholders=self.placeholders,
         )
         self.app: Api = build_app(self.services, self.settings, self.heartbeat_s)

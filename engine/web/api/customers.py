@@ -15,6 +15,7 @@ from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent
 from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
 from engine.traits import TraitValue
+from engine.web.api.known_links import IdentityLink
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
@@ -51,10 +52,12 @@ class StatedConsent(TypedDict):
 
 
 class Identities(TypedDict):
-    """The ids of the customer: the one that all else is kept under, and those that became it, the newest last."""
+    """The ids of the customer: the one that all else is kept under, those that became it, the newest last, and how
+    they came. Unsigned links are among ``links``, too; ``customerId`` never follows them."""
 
     customerId: str
     ids: list[str]
+    links: list[IdentityLink]
 
 
 class KnownTrait(TypedDict):
@@ -105,6 +108,7 @@ class CustomerRoutes:
         profile = profile_of(view.row, now)
         self._audit.note(caller, AuditAction.CUSTOMER_READ, customer)
         known = await services.stats.names(named_hashes(profile.timeline))
+        links = await services.known_links.of(customer)
         return replies.plain_json(
             Customer(
                 customerId=customer,
@@ -119,7 +123,7 @@ class CustomerRoutes:
                 offersGiven=view.offers_given(now),
                 consent=list(map(_of_consent, view.consents())),
                 traits=[KnownTrait(name=t.name, value=t.value, since=t.since, by=t.by) for t in traits],
-                identities=Identities(customerId=whose, ids=list(view.ids)),
+                identities=Identities(customerId=whose, ids=list(view.ids), links=links),
             )
         )
 

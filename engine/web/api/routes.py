@@ -13,10 +13,11 @@ from engine.decisions.request import Answer, DecisionRequest, VisitorsAnswer
 from engine.web.api import call_shapes
 from engine.web.api.consent import ConsentAnswer, ConsentRequest, ConsentRoutes
 from engine.web.api.contact_events import ContactEventRoutes, ContactsAnswer
-from engine.web.api.customers import Customer, CustomerRoutes
+from engine.web.api.customers import Customer, CustomerRoutes, Identities
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, EventRoutes
 from engine.web.api.health import DeploymentHealth, Health, HealthRoutes
+from engine.web.api.identities import IdentityReceipt, IdentityRoutes, LinkRequest
 from engine.web.api.leaving import CustomerExport, ErasureReceipt, LeavingRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.queues import QueueRoutes, QueuesAnswer
@@ -44,6 +45,7 @@ def table(
     customers: CustomerRoutes,
     consent: ConsentRoutes,
     leaving: LeavingRoutes,
+    identities: IdentityRoutes,
     traits: TraitRoutes,
     cues: CueRoutes,
     rules: RulebookRoutes,
@@ -59,6 +61,7 @@ def table(
         *_of_decisions(decisions, outcomes),
         *_of_customers(customers, traits, consent, cues),
         *_of_leaving(leaving),
+        *_of_identities(identities),
         *_of_access(tickets, tokens),
         *_of_operation(rules, queues, health),
     )
@@ -266,6 +269,41 @@ def _of_leaving(leaving: LeavingRoutes) -> tuple[Route, ...]:
             Scope.CUSTOMERS_READ,
             answer=CustomerExport,
             may_miss=True,
+        ),
+    )
+
+
+def _of_identities(identities: IdentityRoutes) -> tuple[Route, ...]:
+    """Which ids are one customer's."""
+    link = Route(
+        "POST",
+        "/v1/customers/{id}/link",
+        identities.link,
+        "Link an id to another that is the same customer's, by an operator",
+        Scope.IDENTITY_WRITE,
+        body=LinkRequest,
+        answer=IdentityReceipt,
+        status=202,
+        may_miss=True,
+    )
+    return (
+        Route(
+            "GET",
+            "/v1/customers/{id}/identities",
+            identities.get,
+            "Whose an id is, and how its links came",
+            Scope.CUSTOMERS_READ,
+            answer=Identities,
+            callers="allowed",
+            may_miss=True,
+        ),
+        link,
+        replace(
+            link,
+            path="/v1/customers/{id}/split",
+            handler=identities.split,
+            summary="Take an id back from whom it was linked to",
+            body=None,
         ),
     )
 

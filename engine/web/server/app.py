@@ -19,6 +19,7 @@ from engine.web.api.customers import CustomerRoutes
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import EventRoutes
 from engine.web.api.health import HealthRoutes
+from engine.web.api.identities import IdentityRoutes
 from engine.web.api.leaving import LeavingRoutes
 from engine.web.api.lesson_bounds import LessonBounds
 from engine.web.api.openapi import Documentation
@@ -99,6 +100,7 @@ def build_app(services: Services, settings: Settings, heartbeat_s: float = HEART
         CustomerRoutes(services, audit),
         ConsentRoutes(services, web, places.events, audit),
         LeavingRoutes(services, audit),
+        IdentityRoutes(services, web, audit),
         TraitRoutes(services, admission, web, places.events),
         cues,
         RulebookRoutes(services),
