@@ -95,11 +95,12 @@ class LagMonitor(Protocol):
 
 
 class AuditAction(enum.StrEnum):
-    """What was read, or opened to be read."""
+    """What was read, or opened to be read; and what became of ids."""
 
     CUSTOMER_READ = "customer.read"
     CUSTOMER_EXPORTED = "customer.exported"
     CUSTOMER_ERASED = "customer.erased"
+    IDENTITY_CHANGED = "identity.changed"  # by a link, or a split, as the worker followed it
     LINK_ASKED = "identity.link_asked"  # by an operator
     SPLIT_ASKED = "identity.split_asked"  # likewise
     DECISION_MADE = "decision.made"
@@ -109,14 +110,26 @@ class AuditAction(enum.StrEnum):
     TOKEN_MADE = "token.made"  # for a visitor, whose cues and decisions its holder may read
 
 
-class AuditEntry(msgspec.Struct, frozen=True, rename="camel", gc=False):
-    """``who`` (a key's id, or a visitor) did ``what`` with what is known of ``whom`` (a customer; empty: of
-    everybody), ``at`` epoch ms of the wall."""
+class AuditedLink(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """What a link, or a split, did to an id: the ``effect`` (`engine.identity.marker.Effect`, or the word of a
+    `Turn` by which it opened), whom the link names (``to``; empty: nobody), its ``cause``, and whether it is
+    ``unsigned``, ``signed`` or by an ``operator``."""
+
+    effect: str
+    to: str = ""
+    cause: str = ""
+    trust: str = ""
+
+
+class AuditEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
+    """``who`` (a key's id, or a visitor; empty: not known) did ``what`` with what is known of ``whom`` (a
+    customer; empty: of everybody), ``at`` epoch ms of the wall. ``link``: of IDENTITY_CHANGED, how."""
 
     who: str
     what: AuditAction
     whom: str
     at: int
+    link: AuditedLink | None = None
 
 
 class LogPlace(msgspec.Struct, frozen=True):

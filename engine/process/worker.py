@@ -64,9 +64,11 @@ async def run_worker(settings: Settings) -> None:
 
 def _worker(process: Process, seal: Seal) -> Worker:
     settings, store, meter = process.settings, process.store, process.meter
-    mail = process.log.mail
+    log = process.log
     limits = Limits(placeholders=words(settings.payloads.placeholder_ids))
-    office = PostOffice(store, meter, settings.kafka.partitions, seal, settings.post.on, mail)
+    office = PostOffice(
+        store, meter, settings.kafka.partitions, seal, settings.post.on, log.mail, log.publish_audit
+    )
     return Worker(
         settings.stream,
         settings.kafka.events_topic,

@@ -10,7 +10,7 @@ import numpy as np
 from engine.clock import wall_ms
 from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
 from engine.kernels.forgetting import newest_came_in
-from engine.ports.kafka import Mail
+from engine.ports.kafka import AuditEntry, Mail
 from engine.ports.meter import Meter
 from engine.ports.stream_store import StreamStore
 from engine.stream.chunk_run import ChunkRun
@@ -78,11 +78,11 @@ class Advancing:
             )
             if step.cut:
                 run.cut()
-            commit, mail = self._chunk(state, batch, changes, run, start, end, step)
+            commit, mail, audit = self._chunk(state, batch, changes, run, start, end, step)
             for one in step.erased:
                 self._erasures.done(state, one)
-            if mail or held.holds(state):
-                held.add(state, commit, mail)
+            if mail or audit or held.holds(state):
+                held.add(state, commit, mail, audit)
             else:
                 self._committer.send(state, commit)
             start = stop
@@ -104,9 +104,9 @@ class Advancing:
         start: int,
         end: int,
         step: ErasureStep,
-    ) -> tuple[PreparedCommit, Sequence[Mail]]:
+    ) -> tuple[PreparedCommit, Sequence[Mail], Sequence[AuditEntry]]:
         """Run the kernels over the events of one commit, from `start` of `batch` on; the commit, up to the offset
-        `end`, and the mail that it waits for. ``step`` is the erasure among them."""
+        `end`, and the mail and the entries of the audit that it waits for. ``step`` is the erasure among them."""
         evaluator, policy = self._in_use.get()
         first, stop, events = state.next, start + len(run.events), run.events
         tallies = batch.counts(first, end)
@@ -139,4 +139,4 @@ class Advancing:
             caused.histories,
             caused.ids,
         )
-        return prepared, mail
+        return prepared, mail, caused.audit

@@ -23,9 +23,11 @@ from engine.identity.split import SPLIT, Split
 from engine.identity.ties import Provenance
 from engine.kernels.decode import INSTRUCTION, LINK, OK, TOMBSTONE
 from engine.kernels.timers import CALLED
+from engine.ports.kafka import AuditEntry
 from engine.ports.meter import Meter
 from engine.ports.stream_store import Erasure, HistoryChange, NewIds
 from engine.ports.traits import TraitChange, word_in
+from engine.stream.audited_links import of_link, of_passage, of_split
 from engine.stream.chunk_run import ChunkRun
 from engine.stream.decoded_batch import DecodedBatch
 from engine.stream.delivery import Outgoing
@@ -37,17 +39,18 @@ OWN = (Kind.ORDER_COMPLETED, Kind.ORDER_REFUNDED, Kind.ORDER_CANCELLED, Kind.ORD
 
 
 #: What one record causes.
-Effect = Outgoing | HistoryChange | TraitChange | NewIds
+Effect = Outgoing | HistoryChange | TraitChange | NewIds | AuditEntry
 
 
 class Caused(msgspec.Struct):
-    """What links cause beside the rows: ``mail``, changed ``histories``, words that are said of customers, and ids
-    that became theirs."""
+    """What links cause beside the rows: ``mail``, changed ``histories``, words that are said of customers, ids
+    that became theirs, and entries of the ``audit``."""
 
     mail: list[Outgoing] = []
     histories: list[HistoryChange] = []
     words: list[TraitChange] = []
     ids: list[NewIds] = []
+    audit: list[AuditEntry] = []
 
     def add(self, effect: Effect) -> None:
         """One more."""
@@ -57,6 +60,8 @@ class Caused(msgspec.Struct):
             self.histories.append(effect)
         elif isinstance(effect, NewIds):
             self.ids.append(effect)
+        elif isinstance(effect, AuditEntry):
+            self.audit.append(effect)
         else:
             self.words.append(effect)
 
@@ -119,6 +124,8 @@ class Merging:
         ties = state.cache.ties(slot)
         change = change_of(ties.marker, link, ties.merged)
         self._meter.add("stream_links", 1, change.effect)
+        if change.effect is not LinkEffect.REPEATED:
+            yield of_link(batch, at, link, change.effect)
         owes = dict.fromkeys((*ties.owes, change.marker.to)) if change.owes else ties.owes
         provenance = ties.provenance
         if change.marker != ties.marker:
@@ -147,6 +154,7 @@ class Merging:
         self._meter.add("stream_links", 1, change.effect)
         if change.effect is LinkEffect.REPEATED:
             return
+        yield of_split(batch, at, said, change.effect)
         run.meet(i, row_in(ties.restorable(int(batch.events["came_in"][at]))))
         provenance = Provenance(SPLIT, said.by, ties.provenance.rank)
         state.cache.tie(slot, msgspec.structs.replace(ties, marker=change.marker, kept=b"", provenance=provenance))
@@ -172,7 +180,7 @@ class Merging:
         letter = batch.letters[int(batch.offsets[at])]
         passage = self._way(state, slot, key, cargo.parts, letter.path)
         if passage.opens:
-            yield HistoryChange(batch.customers[at], False)
+            yield from _opened(batch, at, passage)
         if letter.path:  # whoever is erased here is erased there, and so on
             yield NewIds(batch.customers[at], letter.path[-1:])
         brought = goes = merged_row(cargo)
@@ -215,7 +223,7 @@ class Merging:
         passage = self._way(state, slot, key, _parts_of(run, i), letter.path if letter else ())
         if passage.opens:
             run.change(i)
-            yield HistoryChange(batch.customers[at], False)
+            yield from _opened(batch, at, passage)
         if passage.on:
             run.events["status"][i] = TOMBSTONE
             yield self._letter(batch, at, passage.to, passage.path)
@@ -240,6 +248,11 @@ class Merging:
     def _letter(self, batch: DecodedBatch, at: int, to: str, path: tuple[str, ...], body: bytes = b"") -> Outgoing:
         came_in = int(batch.events["came_in"][at])
         return Outgoing(int(batch.offsets[at]), to.encode(), batch.value(at), came_in, path, body, of_user=True)
+
+
+def _opened(batch: DecodedBatch, at: int, passage: Passage) -> Iterator[Effect]:
+    yield of_passage(batch, at, passage)
+    yield HistoryChange(batch.customers[at], False)
 
 
 def _parts_of(run: ChunkRun, i: int) -> Parts:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from engine.errors import BadSettings, Unavailable
-from engine.ports.kafka import Mail
+from engine.ports.kafka import AuditEntry, Mail
 from engine.ports.meter import Meter
 from engine.ports.stream_store import StreamStore
 from engine.post.ledger import Ledger
@@ -18,11 +18,17 @@ from engine.stream.partition_state import PartitionState
 
 #: Sends mail; returns once Kafka has all of it.
 SendMail = Callable[[Sequence[Mail]], Awaitable[None]]
+#: The same of entries of the audit.
+SendAudit = Callable[[Sequence[AuditEntry]], Awaitable[None]]
 
 
 async def send_none(mail: Sequence[Mail]) -> None:
     """Of a worker that mails nothing."""
     raise BadSettings("nothing sends the mail between partitions")
+
+
+async def audit_none(entries: Sequence[AuditEntry]) -> None:
+    """Of a worker whose links nobody audits."""
 
 
 class PostOffice:
@@ -37,6 +43,7 @@ class PostOffice:
         seal: Seal | None = None,
         on: bool = False,
         send: SendMail = send_none,
+        audit: SendAudit = audit_none,
     ) -> None:
         self.seal = seal or Seal()
         self._store = store
@@ -44,6 +51,7 @@ class PostOffice:
         self._partitions = partitions
         self._on = on
         self._send = send
+        self._audit = audit
         self._gauged: set[str] = set()
 
     async def look(self, states: Iterable[PartitionState]) -> None:
@@ -92,6 +100,11 @@ class PostOffice:
         """Returns once Kafka has all of it. Raises `Unavailable`."""
         await self._send(mail)
         self._meter.add("post_sent", len(mail))
+
+    async def audit(self, entries: Sequence[AuditEntry]) -> None:
+        """As `send`, of entries of the audit."""
+        await self._audit(entries)
+        self._meter.add("audit_written", len(entries))
 
     def gauge(self, states: Iterable[PartitionState]) -> None:
         """Set how many stretches of letters each partition misses; those of partitions that left go."""

@@ -21,7 +21,7 @@ from engine.kernels.groups.message_id import IDS
 from engine.kernels.partition import partition_of
 from engine.meter import PrometheusMeter
 from engine.ports.clock import ClockAnchor
-from engine.ports.kafka import DeadLetter, Mail
+from engine.ports.kafka import AuditEntry, DeadLetter, Mail
 from engine.ports.records import FetchedRecords, as_columns
 from engine.ports.stream_store import Commit
 from engine.post.seal import SIGNATURE_HEADER, Seal
@@ -84,6 +84,8 @@ class World:
         self.fate: str | Frozen = ""  # of the next produce
         self.frozen: list[tuple[Frozen, asyncio.Task[dict[int, int]]]] = []
         self.snapshots: list[list[Any]] = []
+        self.audited: list[AuditEntry] = []
+        self.unaudited = False  # what is audited is not acknowledged
         self.meter = PrometheusMeter()
         self.met = Counter[str]()
         self.worker = self.new_worker()
@@ -115,7 +117,7 @@ class World:
     # workers
 
     def new_worker(self, on: bool = True, seal: Seal = SEAL, clock_ms: int = START, **settings: object) -> Worker:
-        office = PostOffice(self.store, self.meter, PARTITIONS, seal, on, self.mail)
+        office = PostOffice(self.store, self.meter, PARTITIONS, seal, on, self.mail, self.audit)
         clock = EngineClock()
         clock.anchor = ClockAnchor(clock_ms, 0, 0)
         chosen, store = Stream.model_validate(settings), self.store
@@ -143,6 +145,11 @@ class World:
             self.write(home, KafkaRecord(0, one.value, one.key, headers=((SIGNATURE_HEADER, one.signature),)))
         if fate == "fails":
             self.met["failed"] += 1
+            raise Unavailable("Kafka did not acknowledge")
+
+    async def audit(self, entries: Sequence[AuditEntry]) -> None:
+        self.audited += entries
+        if self.unaudited:
             raise Unavailable("Kafka did not acknowledge")
 
     def fetch(self, worker: Worker, most: int) -> dict[int, FetchedRecords]:
