@@ -27,6 +27,7 @@ from engine.ports.kafka import AuditEntry
 from engine.ports.meter import Meter
 from engine.ports.stream_store import Erasure, HistoryChange, NewIds
 from engine.ports.traits import TraitChange, word_in
+from engine.state.joined_rows import joined_rows
 from engine.stream.audited_links import of_link, of_passage, of_split
 from engine.stream.chunk_run import ChunkRun
 from engine.stream.decoded_batch import DecodedBatch
@@ -137,7 +138,7 @@ class Merging:
             run.meet(i)
             cargo = self._taken(state, slot, change)
             left = () if Parts.FEATURES in change.mails else ties.merged
-            ties = msgspec.structs.replace(ties, kept=merged_row(cargo).row or ties.kept, merged=left)
+            ties = msgspec.structs.replace(ties, kept=_kept_with(ties.kept, cargo, change), merged=left)
             state.cache.timers[slot] = CALLED  # it is set anew, for what is left
             yield self._letter(batch, at, change.marker.to, (link.lower,), packed(cargo))
         if ties != state.cache.ties(slot):
@@ -248,6 +249,14 @@ class Merging:
     def _letter(self, batch: DecodedBatch, at: int, to: str, path: tuple[str, ...], body: bytes = b"") -> Outgoing:
         came_in = int(batch.events["came_in"][at])
         return Outgoing(int(batch.offsets[at]), to.encode(), batch.value(at), came_in, path, body, of_user=True)
+
+
+def _kept_with(kept: bytes, cargo: Cargo, change: KeyChange) -> bytes:
+    """The row that a key keeps which sends `cargo`; with what it `kept`, where that went to the same customer."""
+    sent = merged_row(cargo).row
+    if change.effect is LinkEffect.CONFIRMED:
+        return joined_rows([kept, sent]) or b""
+    return sent or kept
 
 
 def _opened(batch: DecodedBatch, at: int, passage: Passage) -> Iterator[Effect]:

@@ -14,7 +14,6 @@ from engine.identity.split import Split, event_of_split, said_of
 from engine.identity.ties import KEPT_MS, Provenance
 from engine.ports.decision_store import Candidate, Reservation
 from engine.ports.offer_history import FROZEN
-from engine.state.row_codec import read
 from tests.stream.link_world import LinkWorld, as_one, home_of, named
 from tests.stream.test_worker import START
 
@@ -26,10 +25,6 @@ LATER = KEPT_MS // 1_000  # s
 def splits(world: LinkWorld, key: str, number: int) -> None:
     at = START + 1_000 * number
     world.put(key, number, msgspec.msgpack.encode(event_of_split(Split(customer_id(key), at, "shop"), at)))
-
-
-async def orders(world: LinkWorld, key: str) -> int:
-    return int(read([await world.stored(key)])["order_seen"][0])
 
 
 async def test_a_split_gives_back_what_was_and_the_other_keeps_it() -> None:
@@ -57,6 +52,24 @@ async def anonymous(world: LinkWorld, key: str) -> dict[str, bytes]:
     """What was mailed counts as a user's, and does when it is back."""
     row = await world.row(key)
     return {"life_anonymous": row["life_anonymous"]}
+
+
+async def test_what_an_unsigned_link_took_before_a_signed_one_is_back_too() -> None:
+    world = LinkWorld()
+    told: list[tuple[int, Kind, dict[str, object]]] = [
+        (1, Kind.ITEM_VIEWED, {"item": "i"}),
+        (2, Kind.ORDER_COMPLETED, {"order": "o", "value": 5.0}),
+    ]
+    for number, kind, fields in told:
+        world.happens(A, number, kind, **fields)
+    world.linked(A, U, 3, signed=False)
+    world.linked(A, U, 4)
+    await world.done()
+    assert [await world.events(key) for key in (A, U)] == [0, 2]
+    splits(world, A, 5)
+    await world.done()
+    assert await world.row(A) == await as_one(told, A) | await anonymous(world, A)
+    assert await world.row(U) == await as_one(told)
 
 
 async def test_the_offers_that_were_given_count_again_and_more_can_be_given() -> None:
