@@ -275,6 +275,10 @@ class Post(Section):
         default_factory=list,
         description="the first signs, all verify; each is kept as long as the topic has what it signed",
     )
+    send: bool = Field(
+        True,
+        description="false only to read a topic once more, into another store: its mail is in there",
+    )
 
 
 class ConsentRules(Section):

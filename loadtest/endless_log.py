@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from engine.errors import Unavailable
-from engine.events import Message
+from engine.events import LINKED, Message
 from engine.replay.log_reader import LineFaults, LogReader
 from engine.traffic.generator import Traffic
 
@@ -59,7 +59,8 @@ class LogWriter(Protocol):
 
 
 class EndlessLog:
-    """Writes a log until `end`; ``sent``: how many events of each customer Kafka has acknowledged."""
+    """Writes a log until `end`; ``sent``: how many events of each customer Kafka has acknowledged, links not
+    counted."""
 
     def __init__(self, writer: LogWriter, log: Log) -> None:
         self._writer = writer
@@ -81,7 +82,7 @@ class EndlessLog:
                 batch.append(message)
                 if len(batch) == SEND:
                     await self._write(batch)
-                    self.sent.update(message.customer for message in batch)
+                    self.sent.update(one.customer for one in batch if one.event.kind != LINKED)
                     sent, batch = sent + SEND, []
                     await asyncio.sleep(max(began + sent / RATE - time.monotonic(), 0))
         finally:

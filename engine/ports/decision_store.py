@@ -37,7 +37,8 @@ class Reservation(msgspec.Struct, frozen=True, gc=False):
 
     ``record`` is stored under the decision's id for a day, for outcomes and look-ups. ``row_at`` is when
     the newest event of the row happened that it rests on (epoch ms, 0: no row): nothing is stored for a customer
-    who was erased after that. ``brought`` is the history of another of their ids, which counts, too.
+    who was erased after that. ``brought`` is the history of another of their ids, which counts, too, and is not
+    kept: mail brings it.
     """
 
     customer: CustomerId

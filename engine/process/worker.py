@@ -67,7 +67,14 @@ def _worker(process: Process, seal: Seal) -> Worker:
     log = process.log
     limits = Limits(placeholders=words(settings.payloads.placeholder_ids))
     office = PostOffice(
-        store, meter, settings.kafka.partitions, seal, settings.post.on, log.mail, log.publish_audit
+        store,
+        meter,
+        settings.kafka.partitions,
+        seal,
+        settings.post.on,
+        log.mail,
+        log.publish_audit,
+        settings.post.send,
     )
     return Worker(
         settings.stream,

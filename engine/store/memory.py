@@ -197,11 +197,15 @@ class MemoryStore(
         erased = self._erased_until(customer)
         if reservation.at <= erased or 0 < reservation.row_at <= erased:
             return [Taking.ERASED] * len(reservation.candidates)
-        history = part.histories[customer].joined(reservation.brought, erased).settled(reservation.at)
+        history = part.histories[customer].settled(reservation.at)
+        seen = part.histories[customer].joined(reservation.brought, erased).settled(reservation.at)
         if history.frozen and reservation.candidates:
             return [Taking.MOVED] * len(reservation.candidates)
         self._keep(part, customer, reservation.decision_id, reservation.record)
-        taken = [history.give(candidate, reservation.at) for candidate in reservation.candidates]
+        taken = [seen.give(candidate, reservation.at) for candidate in reservation.candidates]
+        for candidate, taking in zip(reservation.candidates, taken, strict=True):
+            if taking is Taking.TAKEN:
+                history.add(candidate, reservation.at)
         if Taking.TAKEN in taken:
             part.histories[customer] = history
         return taken

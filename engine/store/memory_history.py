@@ -98,6 +98,11 @@ class OfferHistory:
         """Record that the offer was given, if its cap allows it."""
         if not self.allows(candidate, at):
             return False
+        self.add(candidate, at)
+        return True
+
+    def add(self, candidate: Candidate | CueCandidate, at: int) -> None:
+        """Record that the offer was given."""
         given = self._given.setdefault(candidate.offer_id, [])
         given.append(at)
         given.sort()
@@ -105,7 +110,6 @@ class OfferHistory:
             self._open.setdefault(candidate.offer_id, []).append((at, candidate.ends))
         if len(given) > max(HISTORY, candidate.cap_max):
             self.keep(candidate.offer_id, given.pop(0))
-        return True
 
     def keep(self, offer: str, at: int) -> bool:
         """What was given at `at` does not come back any more; whether it might have."""

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.identity.cargo import Cargo
+from engine.identity.cargo import Cargo, CargoKind
 from engine.identity.link import Link
 from engine.identity.split import Split
 from engine.kernels.decode import INSTRUCTION
@@ -74,12 +74,21 @@ class DecodedBatch(msgspec.Struct, frozen=True):
     @property
     def cuts(self) -> list[int]:
         """Before which events (positions) a commit has to begin anew: what an instruction changes holds from there
-        on, and an erasure has a commit of its own."""
+        on, and so does a history that a letter brings; an erasure has a commit of its own."""
+        kept = (
+            [i + 1 for i, offset in enumerate(self.offsets.tolist()) if self._keeps(offset)]
+            if self.cargoes
+            else []
+        )
         if not self.instructions:
-            return []
+            return kept
         places = np.flatnonzero(self.events["status"] == INSTRUCTION).tolist()
         erasures = [i for i in places if isinstance(self.instructions.get(int(self.offsets[i])), Erasure)]
-        return [*(i + 1 for i in places), *(i for i in erasures if i)]
+        return [*kept, *(i + 1 for i in places), *(i for i in erasures if i)]
+
+    def _keeps(self, offset: int) -> bool:
+        """Whether the record brings another id's history, which counts in the next cue."""
+        return offset in self.cargoes and self.cargoes[offset].kind is CargoKind.KEEP
 
     def instructed(self, start: int, stop: int) -> list[Instruction]:
         """The instructions among ``events[start:stop]``, as long as they are to be followed here."""

@@ -141,7 +141,7 @@ async def test_a_refused_commit_changes_no_history(store: AnyStore) -> None:
     assert await history(store, customer) == {}
 
 
-async def test_what_another_id_was_given_counts_in_a_reservation_and_is_kept(
+async def test_what_another_id_was_given_counts_in_a_reservation_and_comes_by_mail_alone(
     store: AnyStore,
 ) -> None:
     (customer,) = customers_of(1, 1)
@@ -152,7 +152,7 @@ async def test_what_another_id_was_given_counts_in_a_reservation_and_is_kept(
     call = Candidate("call", 1, 100_000)
     taken = msgspec.structs.replace(reservation(customer, ONCE, call, at=5, name="two"), brought=brought)
     assert await store.reserve([taken]) == [[Taking.CAPPED, TAKEN]]
-    assert await history(store, customer) == {"chat": [4], "call": [5], EMAIL: [3, 0, 0]}
+    assert await history(store, customer) == {"call": [5]}
     needs = Candidate("mail", 0, 0, "0" + EMAIL)
     unconsented = msgspec.structs.replace(reservation(customer, needs, at=5, name="three"), brought=brought)
     assert await store.reserve([unconsented]) == [[Taking.UNCONSENTED]]

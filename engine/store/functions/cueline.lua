@@ -255,14 +255,18 @@ local function join_history(history, other, erased)
 end
 
 -- Take each of the candidates from `first` to `last` in `args` whose cap and consents allow it: a digit each, 1; 0 where
--- the cap refused it, 2 where consent is missing.
-local function take_each(key, history, args, first, last, at)
+-- the cap refused it, 2 where consent is missing. `seen` is the history with what was brought of another id, which
+-- counts here and is not kept: it comes by mail, whose place in the log says from where on it counts for cues.
+local function take_each(key, history, seen, args, first, last, at)
   local taken, any = '', false
   settle(history, at)
+  settle(seen, at)
   for c = first, last, 4 do
     local digit = '2'
-    if consented(history, args[c + 3]) then
-      local allowed = take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, 0)
+    if consented(seen, args[c + 3]) then
+      local offer, max = args[c], tonumber(args[c + 1])
+      local allowed = take(seen, offer, max, tonumber(args[c + 2]), at, 0)
+      if allowed and seen ~= history then take(history, offer, max, 0, at, 0) end
       digit = allowed and '1' or '0'
       any = any or allowed
     end
@@ -297,9 +301,13 @@ local function reserve(keys, args)
     elseif history[FROZEN] then
       answers[#answers + 1] = string.rep('4', wanted)
     else
-      if args[arg + 4] ~= '' then join_history(history, cmsgpack.unpack(args[arg + 4]), erased) end
+      local seen, last = history, first + 4 * wanted - 1
+      if wanted > 0 and args[arg + 4] ~= '' then
+        seen = load_history(keys[i])
+        join_history(seen, cmsgpack.unpack(args[arg + 4]), erased)
+      end
       keep_record(tag, customer, string.sub(keys[i + 1], #tag + 3), args[arg + 1])
-      answers[#answers + 1] = wanted > 0 and take_each(keys[i], history, args, first, first + 4 * wanted - 1, at) or ''
+      answers[#answers + 1] = wanted > 0 and take_each(keys[i], history, seen, args, first, last, at) or ''
     end
     arg = first + 4 * wanted
   end
