@@ -12,7 +12,7 @@ JARS := .cueline/kafka/jars
 SDKS := .cueline/sdks
 ARGS ?=
 
-.PHONY: help setup demo test lint test-slow steady test-kafka test-sdks sdks mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-overload bench-growth bench-faults bench-compare lock clean
+.PHONY: help setup demo test lint test-slow steady test-kafka test-sdks sdks mutate picture proof kafka bench-stream bench-decisions bench-open-loop bench-overload bench-growth bench-faults bench-links bench-compare lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ bench-growth: setup ## what an event and a customer cost as customers become mor
 
 bench-faults: setup ## kill -9 at random, compare every row (ARGS='--kills 20')
 	@$(BIN)/cueline bench faults $(ARGS)
+
+bench-links: setup ## from a link to the merged row, and decisions for linked ids
+	@$(BIN)/cueline bench links $(ARGS)
 
 bench-compare: setup ## this checkout against another commit (ARGS='HEAD~1 stream', or decisions)
 	@$(BIN)/cueline bench compare $(ARGS)

@@ -20,6 +20,7 @@ from loadtest.decisions_open import bench_open_loop
 from loadtest.endless_log import from_file, made_up
 from loadtest.faults import KillTarget, bench_faults
 from loadtest.growth import MOST_CUSTOMERS, Shop, bench_growth
+from loadtest.links import bench_links
 from loadtest.overload import bench_overload
 from loadtest.shuffled import bench_shuffled
 from loadtest.stream import bench_stream
@@ -129,6 +130,12 @@ def faults(
     post: Annotated[
         bool, typer.Option("--post", help="Misplace a third of the records: the workers mail them to each other.")
     ] = False,
+    links: Annotated[
+        bool,
+        typer.Option(
+            "--links", help="1,000 visitors become 300 customers meanwhile, and offers are taken by all."
+        ),
+    ] = False,
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
     seed: int = 1,
     as_json: AsJson = False,
@@ -138,11 +145,26 @@ def faults(
     configured = _pairs(topic_config or [])
     with errors_as_exit_codes():
         result = asyncio.run(
-            bench_faults(log, kills, chosen, broker, partitions, rules.absolute(), seed, err, configured, post)
+            bench_faults(
+                log, kills, chosen, broker, partitions, rules.absolute(), seed, err, configured, post, links
+            )
         )
     show(result, as_json)
     if not result.exact:
         raise typer.Exit(1)
+
+
+@app.command()
+def links(
+    links: Annotated[int, typer.Option(min=1, help="Visitors who become customers, one after the other.")] = 500,
+    decisions: Annotated[int, typer.Option(min=16, help="Of linked ids, and as many of others.")] = 10_000,
+    rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
+    as_json: AsJson = False,
+) -> None:
+    """From a link to the merged row, in milliseconds; and decisions for linked ids, against those for others."""
+    with errors_as_exit_codes():
+        result = asyncio.run(bench_links(links, decisions, rules.absolute(), err))
+    show(result, as_json)
 
 
 @app.command()

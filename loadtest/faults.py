@@ -4,7 +4,8 @@ Two workers read what one sender writes. After the last kill everything drains, 
 read once more by an undisturbed worker into an empty database of the same Redis. Rows must be equal byte
 for byte, every customer must have exactly the events that were sent, and the same cues must have been written.
 With ``--post`` some records lie in other partitions than their customers', and the workers mail them to each
-other: no letter may be missing then.
+other: no letter may be missing then. With ``--links`` (`loadtest.linked_faults`) ids become one customer's. The
+undisturbed worker sends no mail, since the topic has what was sent.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ from engine.settings import Redis
 from engine.state.row_codec import read
 from engine.store.redis import RedisStore
 from loadtest.endless_log import PATIENCE_S, EndlessLog, Log
+from loadtest.fault_results import FaultsResult, RecoveryTimes
+from loadtest.linked_faults import Linking
+from loadtest.linked_people import require_links
 from loadtest.misplaced import MisplacingLog
 from loadtest.stage import Stage
 
@@ -46,47 +50,19 @@ CUT_BYTES = (1, 200_000)  # of the append-only file, lost with Redis
 QUIET_S = 5.0
 USUAL_LAG_S = 0.5
 POLL_S = 0.05
-
-
-class RecoveryTimes(msgspec.Struct, frozen=True):
-    """Seconds from a kill until events were again applied within half a second of being sent."""
-
-    p50: float
-    max: float
-
-
-class FaultsResult(msgspec.Struct, frozen=True, rename="camel"):
-    """The result. All of ``rowsDifferent``, ``eventsLost``, ``eventsDoubled``, ``cuesDifferent`` (lost,
-    doubled or other than undisturbed) and ``holes`` (stretches of letters that are missing, in both runs) must be
-    0. ``mailed`` are the misplaced records."""
-
-    kills: dict[str, int]
-    broker: str
-    events_sent: int
-    rows: int
-    rows_different: int
-    events_lost: int
-    events_doubled: int
-    cues: int
-    cues_different: int
-    commits_fenced: int
-    recovery_seconds: RecoveryTimes
-    mailed: int = 0
-    holes: int = 0
-
-    @property
-    def exact(self) -> bool:
-        """Whether nothing was lost, doubled or different."""
-        wrong = self.rows_different, self.events_lost, self.events_doubled, self.cues_different, self.holes
-        return not any(wrong)
+SENDS_NONE = {"CUELINE_POST__SEND": "false"}
 
 
 async def bench_faults(
     log: Log, kills: int, targets: tuple[KillTarget, ...], broker: str, partitions: int, rules: Path, seed: int,
     console: Console, topic_config: Mapping[str, str] = MappingProxyType({}), post: bool = False,
+    links: bool = False,
 ) -> FaultsResult:  # fmt: skip
-    """Run it, on an events topic with `topic_config`, and with misplaced records and mail where `post`. Raises
-    `Unavailable` when the engine does not recover, `BadSettings` for what cannot be killed or set."""
+    """Run it, on an events topic with `topic_config`, with misplaced records and mail where `post`, and with
+    people who have several ids where `links`. Raises `Unavailable` when the engine does not recover, `BadSettings`
+    for what cannot be killed or set."""
+    if links:
+        require_links()
     if "broker" in targets and broker != "kafka":
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
     if topic_config and broker != "kafka":
@@ -94,12 +70,17 @@ async def bench_faults(
     if post and partitions < 2:
         raise BadSettings("in one partition nothing is misplaced: set --partitions to 2 or more")
     with TemporaryDirectory(prefix="cueline-faults-") as folder, Progress(console=console, transient=True) as bar:
-        environment = post_on() if post else {}
+        environment = post_on() if post or links else {}
         async with Stage(Path(folder), broker, partitions, rules, topic_config, environment).set() as stage:
             writer = MisplacingLog(stage.kafka) if post else KafkaLog(stage.kafka)
-            run = _FaultRun(stage, EndlessLog(writer, log), log, random.Random(seed))
+            chance = random.Random(seed)
+            first_at = next(log(0)).event.at
+            linking = Linking(stage, log, first_at, kills, chance) if links else None
+            endless = EndlessLog(writer, linking.people if linking else log)
+            run = _FaultRun(stage, endless, first_at, chance, linking)
             task = bar.add_task("kills", total=kills)
-            return await run.all(kills, targets, lambda done: bar.update(task, completed=done))
+            result = await run.all(kills, targets, lambda done: bar.update(task, completed=done))
+            return await linking.compared(result) if linking else result
 
 
 def post_on() -> dict[str, str]:
@@ -111,11 +92,14 @@ def post_on() -> dict[str, str]:
 class _FaultRun:
     """One run on a stage."""
 
-    def __init__(self, stage: Stage, endless: EndlessLog, log: Log, chance: random.Random) -> None:
+    def __init__(
+        self, stage: Stage, endless: EndlessLog, first_at: int, chance: random.Random, linking: Linking | None
+    ) -> None:
         self._stage = stage
         self._endless = endless
-        self._log = log
+        self._first_at = first_at
         self._chance = chance
+        self._linking = linking
         self._killed: Counter[str] = Counter()
         self._recoveries: list[float] = []
         self._names = [f"worker-{number}" for number in range(1, WORKERS + 1)]
@@ -131,10 +115,14 @@ class _FaultRun:
         sending = asyncio.ensure_future(self._endless.write())
         try:
             await self._applied(1)
+            if self._linking:
+                self._linking.begin()
             for number in range(kills):
                 await asyncio.sleep(self._chance.uniform(*PAUSE_S))
                 await self._kill(targets[number % len(targets)])
                 progress(number + 1)
+            if self._linking:
+                await self._linking.end()
         finally:
             self._endless.end()
             await sending
@@ -144,16 +132,15 @@ class _FaultRun:
         fenced = await self._refused()
         for name in self._names:
             await stage.supervisor.stop(name)
-        await stage.work("reference", "reference", 1)
+        await stage.work("reference", "reference", 1, SENDS_NONE)
         await self._quiet(1)
         return await self._compare(fenced)
 
     async def _freeze_clock(self) -> None:
         """Freeze the engine's clock at the first event: no timer depends on when anything was killed."""
-        first = next(self._log(0))
         for database in (0, 1):
             store = RedisStore(Redis(url=self._stage.url(database)), self._stage.partitions)
-            await store.set_clock(ClockAnchor(first.event.at, 0, 0))
+            await store.set_clock(ClockAnchor(self._first_at, 0, 0))
             await store.close()
 
     async def _kill(self, target: KillTarget) -> None:
@@ -164,6 +151,8 @@ class _FaultRun:
             case "redis":
                 self._stage.redis.kill()
                 self._cut()
+                if self._linking:
+                    self._linking.lost()
                 await self._stage.redis.start()
             case "broker":
                 self._stage.broker.kill()
@@ -179,11 +168,12 @@ class _FaultRun:
         os.kill(self._chance.choice(running), signal.SIGKILL)
 
     def _cut(self) -> None:
-        """Lose the end of the append-only file, as a crashed machine does."""
-        for file in self._stage.folder.glob("**/*.incr.aof"):
-            size = file.stat().st_size
-            with file.open("r+b") as aof:
-                aof.truncate(max(size - self._chance.randint(*CUT_BYTES), size // 2))
+        """Lose the end of the append-only file, as a crashed machine does. While Redis rewrites it there are two:
+        the end is the newer one's."""
+        newest = max(self._stage.folder.glob("**/*.incr.aof"), key=lambda file: int(file.name.split(".")[-3]))
+        size = newest.stat().st_size
+        with newest.open("r+b") as aof:
+            aof.truncate(max(size - self._chance.randint(*CUT_BYTES), size // 2))
 
     async def _keeping_up(self) -> None:
         """Wait until what was sent `USUAL_LAG_S` ago has been applied."""
@@ -237,6 +227,11 @@ class _FaultRun:
             await store.close()
         return found
 
+    def _sent(self) -> Counter[str]:
+        """How many events each customer has."""
+        sent = self._endless.sent
+        return self._linking.of_customers(sent) if self._linking else sent
+
     async def _positions(self, database: int) -> list[int]:
         return await self._stage.ask(database, "o", "offset")
 
@@ -244,7 +239,7 @@ class _FaultRun:
         disturbed, undisturbed = await self._stage.rows(0), await self._stage.rows(1)
         different = sum(disturbed.get(key) != undisturbed.get(key) for key in disturbed | undisturbed)
         lost = doubled = 0
-        for customer, sent in self._endless.sent.items():
+        for customer, sent in self._sent().items():
             applied = disturbed.get(customer)
             had = int(read([applied])["recent_total"][0])
             lost, doubled = lost + max(sent - had, 0), doubled + max(had - sent, 0)

@@ -72,8 +72,10 @@ class Stage:
         """Redis' address for one database."""
         return self.redis.socket_url.replace("?db=0", f"?db={database}")
 
-    async def work(self, name: str, group: str, database: int) -> None:
-        """Run a worker as a child that is restarted when it dies."""
+    async def work(
+        self, name: str, group: str, database: int, beside: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Run a worker as a child that is restarted when it dies; `beside` is in its environment alone."""
         environment = {
             "CUELINE_KAFKA__BROKERS": self.kafka.brokers,
             "CUELINE_KAFKA__PARTITIONS": str(self.partitions),
@@ -87,6 +89,7 @@ class Stage:
             "CUELINE_STREAM__CLOCK": "replay",
             "CUELINE_STREAM__METRICS_PORT": "0",
             **self.environment,
+            **beside,
         }
         command = [sys.executable, "-m", "engine", "work", "--directory", str(self.folder / name)]
         await self.supervisor.run(name, command, environment)
@@ -112,7 +115,7 @@ class Stage:
             for partition in range(self.partitions):
                 last = "-"
                 while page := cast(_Page, await client.xrange(f"{{p{partition}}}:q", last, count=2_000)):
-                    found.update(_lasting(fields[b"cue"]) for _, fields in page)
+                    found.update(_lasting(fields[b"cue"]) for _, fields in page if b"cue" in fields)
                     last = f"({page[-1][0].decode()}"
             return found
         finally:
