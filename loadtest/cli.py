@@ -158,12 +158,13 @@ def faults(
 def links(
     links: Annotated[int, typer.Option(min=1, help="Visitors who become customers, one after the other.")] = 500,
     decisions: Annotated[int, typer.Option(min=16, help="Of linked ids, and as many of others.")] = 10_000,
+    broker: Annotated[str, typer.Option(help="tansu, or kafka (see `make kafka`).")] = "tansu",
     rules: Annotated[Path, typer.Option(exists=True, file_okay=False)] = Path("rules"),
     as_json: AsJson = False,
 ) -> None:
     """From a link to the merged row, in milliseconds; and decisions for linked ids, against those for others."""
     with errors_as_exit_codes():
-        result = asyncio.run(bench_links(links, decisions, rules.absolute(), err))
+        result = asyncio.run(bench_links(links, decisions, broker, rules.absolute(), err))
     show(result, as_json)
 
 

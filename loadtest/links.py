@@ -75,6 +75,7 @@ class LinksResult(msgspec.Struct, frozen=True, rename="camel"):
     decisions_for_linked_id: LinkedDecisions
     links: int
     decisions: int
+    broker: str
     machine: dict[str, str | int | float]
 
 
@@ -114,13 +115,13 @@ class CountedViews:
         return await self._store.decision(decision_id)
 
 
-async def bench_links(links: int, decisions: int, rules: Path, console: Console) -> LinksResult:
+async def bench_links(links: int, decisions: int, broker: str, rules: Path, console: Console) -> LinksResult:
     """Time `links` links, and `decisions` of ids that were linked and as many of others. Raises `Unavailable` when
     a service does not start, or a link is not followed in time, and `BadSettings` where none are followed."""
     require_links()
     facts = machine()  # before the load
     with TemporaryDirectory(prefix="cueline-links-") as folder, Progress(console=console, transient=True) as bar:
-        async with Stage(Path(folder), "tansu", PARTITIONS, rules, environment=_as_in_production()).set() as stage:
+        async with Stage(Path(folder), broker, PARTITIONS, rules, environment=_as_in_production()).set() as stage:
             linking, deciding = (
                 bar.add_task(name, total=n) for name, n in (("links", links), ("decisions", decisions))
             )
@@ -135,7 +136,7 @@ async def bench_links(links: int, decisions: int, rules: Path, console: Console)
                     store, links, decisions, rules, lambda n: bar.update(deciding, completed=n)
                 )
     p50, p99 = np.quantile(np.array(waits) * 1_000, (0.5, 0.99)).round(1).tolist()
-    return LinksResult(LinkLatency(p50, p99), decided, links, decisions, facts)
+    return LinksResult(LinkLatency(p50, p99), decided, links, decisions, broker, facts)
 
 
 def _as_in_production() -> dict[str, str]:

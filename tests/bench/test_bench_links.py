@@ -27,4 +27,5 @@ def test_the_whole_benchmark_in_short() -> None:
     assert printed["decisionsForLinkedId"]["roundTrips"] == 1
     assert printed["decisionsForLinkedId"]["ratioToUnlinked"] > 0
     assert (printed["links"], printed["decisions"]) == (20, 160)
+    assert printed["broker"] == "tansu"
     assert printed["machine"]["cores"] > 0
