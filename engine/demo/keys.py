@@ -22,7 +22,7 @@ class DemoKeys:
         self._token_keys = [] if token_keys else [{"kid": "demo", "algorithm": "HS256", "secret": secret}]
         self.write, self.api = secrets.token_urlsafe(18), secrets.token_urlsafe(18)
         self.feed = make_key(Trust.SECRET)
-        self._post = secrets.token_hex(32)
+        self._post, self._identity = secrets.token_hex(32), secrets.token_hex(32)
 
     def environment(self) -> Mapping[str, str]:
         """Variables of the api process and the worker."""
@@ -33,6 +33,8 @@ class DemoKeys:
             "CUELINE_WEB__WRITE_KEYS": msgspec.json.encode([self.write]).decode(),
             "CUELINE_WEB__API_KEYS": msgspec.json.encode([self.api]).decode(),
             "CUELINE_WEB__KEYS": msgspec.json.encode([feed]).decode(),
+            "CUELINE_IDENTITY__LINKS": "true",
+            "CUELINE_IDENTITY__SECRET": self._identity,
             "CUELINE_POST__ON": "true",
             "CUELINE_POST__SECRETS": msgspec.json.encode([{"id": "demo", "secret": self._post}]).decode(),
         }

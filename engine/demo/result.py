@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from engine.demo.sample import Sample
+from engine.demo.scene import Scene
 from engine.meter import quantiles
 
 
@@ -18,11 +19,19 @@ class Quantiles(msgspec.Struct, frozen=True):
     p99: float | None
 
 
+class SceneResult(msgspec.Struct, frozen=True, rename="camel"):
+    """How often the scene was played, how often an agent had a cue of it, and how long after the call."""
+
+    played: int
+    cues: int
+    cue_ms: Quantiles
+
+
 class Result(msgspec.Struct, frozen=True, rename="camel"):
     """The counts of a demo, and how long things took; ``restarts`` of children that died unplanned.
 
-    ``events_sent`` are those of the input alone, ``events_skipped`` its lines and events that were not accepted;
-    the others count what is sent by hand, too."""
+    ``events_sent`` are those of the input and the scene, ``events_skipped`` the input's lines and events that were
+    not accepted; the others count what is sent by hand, too. ``scene`` is null where a log is the input."""
 
     events_sent: int
     events_skipped: int
@@ -39,6 +48,7 @@ class Result(msgspec.Struct, frozen=True, rename="camel"):
     seconds_to_first_cue: float | None
     revision: str
     restarts: int
+    scene: SceneResult | None
 
 
 def accounted(tallies: Mapping[str, int]) -> int:
@@ -56,6 +66,7 @@ def collect(
     first_cue_s: float | None,
     revision: str,
     restarts: int,
+    scene: Scene | None,
 ) -> Result:
     """The result, from the store's tallies, the simulated agent's measurements, and the worker's exposition."""
     freshness = [1_000 * seconds for seconds in quantiles(worker_metrics, "freshness_seconds", [0.5, 0.99])]
@@ -75,7 +86,12 @@ def collect(
         seconds_to_first_cue=None if first_cue_s is None else round(first_cue_s, 2),
         revision=revision,
         restarts=restarts,
+        scene=None if scene is None else _of_scene(scene),
     )
+
+
+def _of_scene(scene: Scene) -> SceneResult:
+    return SceneResult(scene.played, scene.cue_ms.count, _measured(scene.cue_ms.values))
 
 
 def _measured(values: Sequence[float]) -> Quantiles:

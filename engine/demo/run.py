@@ -27,6 +27,7 @@ from engine.demo.keys import DemoKeys
 from engine.demo.log_rotation import LONGEST, LogRotation
 from engine.demo.notices import Notices
 from engine.demo.result import Result, accounted, collect
+from engine.demo.scene import Scene
 from engine.demo.simulated_agent import SimulatedAgent
 from engine.errors import BadSettings, Unavailable
 from engine.local.loopback import HOST, free_port, is_free
@@ -169,7 +170,10 @@ class Demo:
         self._feeding = True
         clock = ClockKeeper(store.set_clock)
         feed = Feed(self._wishes.input, HttpSender(client, self._keys.feed), clock.set)
-        agent = SimulatedAgent(client, self._keys.api, self._wishes.input.seed, feed.customers)
+        seed = self._wishes.input.seed
+        agent = SimulatedAgent(client, self._keys.api, seed, feed.customers)
+        # a log's time is its own, and its customers are all there are
+        scene = Scene(client, self._keys, seed, self._say) if self._wishes.input.file is None else None
         reading = partial(_answers, self._worker_port, "ready")
         log_batches = self._wishes.log_batches
         self._log = log = LogRotation(store, PARTITIONS, supervisor, feed, reading, self._say, log_batches)
@@ -178,12 +182,12 @@ class Demo:
         async with self._beside(
             agent.follow(), agent.serve(), watched, log.keep(), notices.follow(), clock.keep()
         ):
-            await self._send(feed)
-            await self._settle(store, feed)
+            await self._send(feed, scene)
+            await self._settle(store, _sent(feed, scene))
             await self._stay()
         if self._failure:
             raise self._failure
-        return await self._result(client, store, feed, agent)
+        return await self._result(client, store, feed, agent, scene)
 
     @asynccontextmanager
     async def _beside(self, *works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
@@ -204,10 +208,11 @@ class Demo:
             self._failure = error
             self._stop.set()
 
-    async def _send(self, feed: Feed) -> None:
+    async def _send(self, feed: Feed, scene: Scene | None) -> None:
         """Until the input, or the time, is over; soon after a signal."""
         spent, seconds = time.monotonic() - self._began, self._wishes.seconds
-        sending = asyncio.ensure_future(feed.run(max(seconds - spent - END_S, LEAST_S) if seconds else None))
+        lasting = max(seconds - spent - END_S, LEAST_S) if seconds else None
+        sending = asyncio.ensure_future(_together(feed, scene, lasting))
         stopped = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait({sending, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if stopped.done():
@@ -224,17 +229,17 @@ class Demo:
             self._say("the log is over; the page stays until Ctrl-C")
             await self._stop.wait()
 
-    async def _settle(self, store: RedisStore, feed: Feed) -> None:
+    async def _settle(self, store: RedisStore, sent: int) -> None:
         """Wait until everything sent has been counted. Raises `Unavailable` when it is not, unless a signal
         came: the result then shows it."""
         began = time.monotonic()
-        while (counted := accounted(await _tallies(store))) < feed.sent:
+        while (counted := accounted(await _tallies(store))) < sent:
             waited = time.monotonic() - began
             if self._stop.is_set() and waited > STOP_S:
                 return
             if waited > SETTLE_S:
                 raise Unavailable(
-                    f"{feed.sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{self._lost()}; "
+                    f"{sent} events were sent, {counted} accounted for after {SETTLE_S:.0f} s{self._lost()}; "
                     f"logs: {self._wishes.directory / 'logs'}"
                 )
             await asyncio.sleep(0.05)
@@ -265,13 +270,18 @@ class Demo:
                 await asyncio.sleep(0.25)
 
     async def _result(
-        self, client: httpx.AsyncClient, store: RedisStore, feed: Feed, agent: SimulatedAgent
+        self,
+        client: httpx.AsyncClient,
+        store: RedisStore,
+        feed: Feed,
+        agent: SimulatedAgent,
+        scene: Scene | None,
     ) -> Result:
         client.headers["authorization"] = f"Bearer {self._keys.api}"
         exposition = await self._worker_metrics(client)
         rulebook = await _asked(client, "/v1/rulebook")
         return collect(
-            feed.sent,
+            _sent(feed, scene),
             feed.skipped,
             await store.tallies(),
             agent.decision_ms,
@@ -280,6 +290,7 @@ class Demo:
             agent.first_cue_at and agent.first_cue_at - self._began,
             rulebook.json()["revision"],
             self._children.restarts,
+            scene,
         )
 
     async def _worker_metrics(self, client: httpx.AsyncClient) -> str:
@@ -296,6 +307,23 @@ class Demo:
 
     def _say(self, text: str) -> None:
         self._out.print(text, highlight=False, soft_wrap=True)
+
+
+def _sent(feed: Feed, scene: Scene | None) -> int:
+    return feed.sent + (scene.sent if scene else 0)
+
+
+async def _together(feed: Feed, scene: Scene | None, lasting: float | None) -> None:
+    """Send `feed`, for `lasting` seconds, and play `scene` for as long."""
+    if scene is None:
+        return await feed.run(lasting)
+    playing = asyncio.ensure_future(scene.run())
+    try:
+        await feed.run(lasting)
+        scene.end()
+        await playing
+    finally:
+        playing.cancel()
 
 
 async def _tallies(store: RedisStore) -> Mapping[str, int]:

@@ -10,10 +10,10 @@ from collections.abc import Container
 from typing import Any
 
 import httpx
-import msgspec
 import numpy as np
 
 from engine.clock import wall_ms
+from engine.demo.cue_lines import cues
 from engine.demo.sample import Sample
 from engine.events import Cue
 
@@ -44,16 +44,9 @@ class SimulatedAgent:
             with contextlib.suppress(httpx.HTTPError):  # the api process died: its follower is asked again
                 async with self._client.stream("GET", "/v1/live", headers=self._bearer, timeout=None) as answer:
                     answer.raise_for_status()
-                    await self._listen(answer)
+                    async for cue in cues(answer):
+                        self._heard(cue)
             await asyncio.sleep(AGAIN_S)
-
-    async def _listen(self, answer: httpx.Response) -> None:
-        kind = ""
-        async for line in answer.aiter_lines():
-            if line.startswith("event:"):
-                kind = line[6:].strip()
-            elif line.startswith("data:") and kind == "cue":
-                self._heard(msgspec.json.decode(line[5:], type=Cue))
 
     def _heard(self, cue: Cue) -> None:
         self.first_cue_at = self.first_cue_at or time.monotonic()

@@ -65,6 +65,8 @@ async def test_without_arguments_it_runs_until_it_is_interrupted(start: Demos) -
         await signs_a_visitors_token(page.decode())
         *_, line = [line async for line in until(demo, b"export ")]
         await leads_other_commands(line.decode())
+        *_, scene = [line async for line in until(demo, b"one customer, everywhere")]
+    assert b"3 searches on the website and 4 items looked at" in scene
     assert demo.returncode is None, b"".join(seen)
 
     demo.send_signal(signal.SIGINT)
@@ -73,6 +75,7 @@ async def test_without_arguments_it_runs_until_it_is_interrupted(start: Demos) -
     assert b"Traceback" not in rest
     result = json.loads(rest.splitlines()[-1])
     assert result["eventsApplied"] == result["eventsSent"] > 0
+    assert result["scene"]["cues"] == result["scene"]["played"] == 1
 
 
 @pytest.mark.slow
