@@ -27,7 +27,7 @@ from tests.flows.test_decisions import BUSY_ROW, PARTITIONS, Store, ask, batcher
 from tests.services import Valkey
 
 KEYS = RedisKeys(PARTITIONS)
-ROUNDS = 10
+rounds = pytest.mark.parametrize("rounds", [10, pytest.param(200, marks=pytest.mark.slow)])
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -105,8 +105,9 @@ async def test_who_becomes_another_again_and_again_gets_the_fallback_in_the_end(
     assert meter.value("decision_fallbacks", "runtime.state_unavailable") == 1
 
 
-async def test_three_ids_of_one_customer_have_one_cap_through_two_processes(store: Store) -> None:
-    for number in range(ROUNDS):
+@rounds
+async def test_three_ids_of_one_customer_have_one_cap_through_two_processes(store: Store, rounds: int) -> None:
+    for number in range(rounds):
         user, browser, phone = (f"{kind}-{number}" for kind in ("ann", "browser", "phone"))
         await put(store, BUSY_ROW, user)
         await link(store, browser, user)
@@ -117,8 +118,9 @@ async def test_three_ids_of_one_customer_have_one_cap_through_two_processes(stor
         assert [ids(answer) for answer in answers].count(["cart-help"]) == 1
 
 
-async def test_a_link_in_mid_flight_gives_each_id_its_own_once_and_forgets_none(store: Store) -> None:
-    for number in range(ROUNDS):
+@rounds
+async def test_a_link_in_mid_flight_gives_each_id_its_own_once_and_forgets_none(store: Store, rounds: int) -> None:
+    for number in range(rounds):
         user, browser = f"ann-{number}", f"browser-{number}"
         await put(store, BUSY_ROW, user, browser)
         processes = [batcher(FollowedViews(store)) for _ in range(2)]
