@@ -32,7 +32,7 @@ from engine.identity.link import Cause, Link, event_of
 from engine.identity.ties import ties_in
 from engine.kafka.producer import KafkaLog
 from engine.meter import PrometheusMeter
-from engine.ports.decision_store import Reservation, Taking
+from engine.ports.decision_store import DecisionStore, Reservation, Taking
 from engine.ports.offer_history import View
 from engine.rulebook.directory import load
 from engine.settings import Kafka, Redis, Settings, Web
@@ -97,7 +97,7 @@ def stranger(number: int) -> CustomerId:
 class CountedViews:
     """A `DecisionStore` that counts how often it is read."""
 
-    def __init__(self, store: RedisStore) -> None:
+    def __init__(self, store: DecisionStore) -> None:
         self._store = store
         self.trips = 0
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from engine.customer_id import CustomerId, customer_id
 from engine.events import Kind
 from engine.identity.link import Cause
 from engine.kernels.row import ROW
-from engine.ports.decision_store import Candidate, DecisionStore, Reservation, Taking
+from engine.ports.decision_store import Candidate, Reservation, Taking
 from engine.ports.offer_history import View
 from engine.state.row_codec import read
 from engine.store.followed_views import FollowedViews
+from loadtest.links import CountedViews
 from tests.stream.link_world import BESIDE, LinkWorld, as_one, home_of, named
 from tests.stream.test_worker import START
 
@@ -19,26 +18,8 @@ A, P, U = (customer_id(named(kind, home)) for kind, home in (("a", 0), ("p", 1),
 ONCE = (Candidate("chat", 1, 10**12),)
 
 
-class Counted:
-    """A store that counts round trips."""
-
-    def __init__(self, store: DecisionStore) -> None:
-        self._store = store
-        self.trips = 0
-
-    async def views(self, customers: Sequence[CustomerId]) -> list[View]:
-        self.trips += 1
-        return await self._store.views(customers)
-
-    async def reserve(self, reservations: Sequence[Reservation]) -> list[list[Taking]]:
-        return await self._store.reserve(reservations)
-
-    async def decision(self, decision_id: str) -> bytes | None:
-        return await self._store.decision(decision_id)
-
-
-def followed(world: LinkWorld) -> tuple[FollowedViews, Counted]:
-    counted = Counted(world.store)
+def followed(world: LinkWorld) -> tuple[FollowedViews, CountedViews]:
+    counted = CountedViews(world.store)
     return FollowedViews(counted), counted
 
 
