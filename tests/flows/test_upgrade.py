@@ -1,7 +1,8 @@
 """The release whose rows were of version 1 is replaced by this one while events come in: none is lost or counted
 twice, and features go on as the table in `docs/upgrade.md` says.
 
-The order is that of the document: workers of before are stopped, apis are replaced, new workers start. Whoever
+The order is that of the document: workers of before are stopped, apis are replaced, new workers start. Then, all
+processes being new, links are switched on, and browsers that the release of before knew become customers. Whoever
 sends events repeats what was not acknowledged, under the same ids, as SDKs do.
 """
 
@@ -42,6 +43,7 @@ PARTITIONS = 4
 KEY = "a-key-for-all-of-it-that-nobody-guesses"
 MINUTE = 60_000
 CUSTOMERS = [f"customer-{number}" for number in range(60)]
+BROWSERS = {f"browser-{number}": f"customer-{number}" for number in range(20)}  # and whose they turn out to be
 FEW = 32  # events: of no more all is known to a row of version 1
 BATCH = 15  # customers, one event of each: fewer than 32 that a row would recognise when they are sent again
 BATCHES = 60  # before, while nobody works, and after
@@ -49,6 +51,13 @@ BATCHES = 60  # before, while nobody works, and after
 SEARCHED, VIEWED, ADDED, ORDERED = "Products Searched", "Product Viewed", "Product Added", "Order Completed"
 BEGAN, OVER = "Live Chat Conversation Started", "Live Chat Conversation Ended"
 PRICE = 19.99
+
+LINKS = {
+    "CUELINE_IDENTITY__LINKS": "true",
+    "CUELINE_IDENTITY__SECRET": "0123456789abcdef" * 4,
+    "CUELINE_POST__ON": "true",
+    "CUELINE_POST__SECRETS": msgspec.json.encode([{"id": "a", "secret": "fedcba9876543210" * 4}]).decode(),
+}
 
 Payload = dict[str, Any]
 
@@ -61,7 +70,7 @@ class Shop:
         self._chance = Random(seed)
         self._at = round(time.time() * 1_000) - 120 * MINUTE
         self._made = 0
-        self.told: dict[str, list[Payload]] = {customer: [] for customer in CUSTOMERS}
+        self.told: dict[str, list[Payload]] = {customer: [] for customer in (*CUSTOMERS, *BROWSERS)}
 
     def batch(self) -> list[Payload]:
         weights = [1 if number % 2 else 10 for number in range(len(CUSTOMERS))]
@@ -82,12 +91,18 @@ class Shop:
         name, about = self._chance.choice(calls)
         return self.event(customer, name, about)
 
+    def browsing(self) -> list[Payload]:
+        """Of browsers whose customers nobody knows yet."""
+        self._at += 2_000
+        chosen = self._chance.sample(list(BROWSERS), BATCH)
+        return [self.event(browser, SEARCHED, {}) for browser in chosen]
+
     def event(self, customer: str, name: str, about: Mapping[str, object]) -> Payload:
         self._made += 1
         return {
             "type": "track",
             "event": name,
-            "userId": customer,
+            "anonymousId" if customer in BROWSERS else "userId": customer,
             "messageId": f"m-{self._made}",
             "timestamp": self._at,
             "properties": dict(about),
@@ -149,6 +164,7 @@ class Deployment:
             "NUMBA_CACHE_DIR": "",  # beside the sources
         }
         self._client = redis.asyncio.Redis.from_url(valkey.url)
+        self._made = 0
         self._http = httpx.AsyncClient(trust_env=False, timeout=PATIENCE_S, auth=(KEY, ""))
         self.api: MeasuredProcess | None = None
 
@@ -158,12 +174,17 @@ class Deployment:
             yield self
 
     def worker(self, side: Side) -> MeasuredProcess:
-        folder = self._folder / side.name
-        folder.mkdir(exist_ok=True)
+        self._made += 1
+        folder = self._folder / f"{side.name}-{self._made}"
+        folder.mkdir()
         return worker(side, folder, self._of(side))
 
     def new_api(self, side: Side) -> MeasuredProcess:
         return api(side, self._folder, self._of(side))
+
+    def follow_links(self) -> None:
+        """Processes started from now on follow them."""
+        self._settings |= LINKS
 
     async def send(self, batch: Sequence[Payload]) -> None:
         """Returns once it was acknowledged, by whichever process there is."""
@@ -180,10 +201,13 @@ class Deployment:
                 assert answer.status_code == 503, answer.text
                 await asyncio.sleep(0.1)
 
-    async def features(self, customer: str) -> dict[str, float]:
+    async def page(self, customer: str) -> Payload:
         answer = await self._http.get(self._url(f"/v1/customers/{customer}"))
         assert answer.status_code == 200, answer.text
-        return {name: reading["value"] for name, reading in answer.json()["features"].items()}
+        return dict(answer.json())
+
+    async def features(self, customer: str) -> dict[str, float]:
+        return {name: reading["value"] for name, reading in (await self.page(customer))["features"].items()}
 
     async def decide(self, customer: str) -> Payload:
         asked = {"customerId": customer, "channel": "agent", "deadlineMs": 2_000}
@@ -246,12 +270,13 @@ async def test_the_release_of_before_is_replaced_under_load(
         async def write(batches: int) -> None:
             for _ in range(batches):
                 await say(deployment, shop, shop.batch())
+                await say(deployment, shop, shop.browsing())
 
         async with deployment.new_api(before) as old_api, deployment.worker(before) as old_worker:
             deployment.api = old_api
             await write(BATCHES)
             writing = asyncio.ensure_future(write(BATCHES))
-            await deployment.until_applied(BATCHES)
+            await deployment.until_applied(2 * BATCHES)
             await stopped(old_worker)
             stored = await deployment.rows()
             assert {row[0] for row in stored.values()} == {1}
@@ -263,7 +288,7 @@ async def test_the_release_of_before_is_replaced_under_load(
                 await stopped(old_api)
                 await writing
                 assert not (await deployment.decide(CUSTOMERS[0]))["fallback"]
-                async with deployment.worker(today):
+                async with deployment.worker(today) as new_worker:
                     known = {customer: shop.told[customer][:count] for customer, count in read_before.items()}
                     await say(deployment, shop, orders_again(shop, known))
                     await write(BATCHES)
@@ -272,12 +297,43 @@ async def test_the_release_of_before_is_replaced_under_load(
                     await deployment.until_applied(shop.events)
                     assert 2 in {row[0] for row in (await deployment.rows()).values()}  # others did not come back
                     await assert_features(deployment, shop)
+                    await stopped(new_worker)
+                deployment.follow_links()
+                async with deployment.worker(today), deployment.new_api(today) as linking:
+                    writing = asyncio.ensure_future(write(BATCHES))
+                    deployment.api = linking
+                    await stopped(new_api)
+                    await become_customers(deployment, shop)
+                    await writing
+                    await assert_linked(deployment, shop)
+
+
+async def become_customers(deployment: Deployment, shop: Shop) -> None:
+    """All browsers log in, while events of both ids come in."""
+    for browser, customer in BROWSERS.items():
+        login = shop.event(customer, "", {}) | {"type": "identify", "anonymousId": browser}
+        await say(deployment, shop, [login])
+
+
+async def assert_linked(deployment: Deployment, shop: Shop) -> None:
+    """Each browser is its customer, who has the events of both."""
+    for browser, customer in BROWSERS.items():
+        whole = [*shop.told[browser], *shop.told[customer]]
+        async with asyncio.timeout(PATIENCE_S):
+            while (await deployment.features(browser))["customer.events"] != len(whole):
+                await asyncio.sleep(0.05)
+        seen = [await deployment.page(one) for one in (browser, customer)]
+        assert [page["identities"]["customerId"] for page in seen] == [customer, customer]
+        assert seen[0]["features"]["customer.events"]["value"] == len(whole)
+        expected_now = expected(shop.told[customer])
+        for name in ("purchases.count", "purchases.value", "cart.items", "contact.count"):
+            assert seen[1]["features"][name]["value"] == pytest.approx(expected_now[name]), (customer, name)
 
 
 async def say(deployment: Deployment, shop: Shop, batch: Sequence[Payload]) -> None:
     await deployment.send(batch)
     for event in batch:
-        shop.told[event["userId"]].append(event)
+        shop.told[event.get("userId") or event["anonymousId"]].append(event)
 
 
 def orders_again(shop: Shop, known: Mapping[str, Sequence[Payload]]) -> list[Payload]:
