@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from engine.web.api.leaving import ErasureReceipt
 
 LEFT, NOT_YET = 1, 4  # exit codes
+SHOWN = 5  # ids that are waited for
 
 
 def erase(
@@ -35,8 +37,9 @@ def erase(
 ) -> None:
     """Erase a customer, or look with --verify whether nothing is left of one.
 
-    The receipt, which is printed as JSON, says where in Kafka the erasure lies; the workers make it within
-    milliseconds. --verify looks through all of Redis and asks Kafka which topics still hold records of before it.
+    The receipt, which is printed as JSON, says where in Kafka the erasure lies, and which ids of the customer it
+    reaches; the workers make it within milliseconds. --verify looks through all of Redis for each of these ids,
+    and asks Kafka which topics still hold records of before it.
     Exit code 0: nothing is left in Redis and each topic has a date; 1: something is; 4: the workers are not there
     yet.
     """
@@ -86,7 +89,7 @@ def lines(found: Verification) -> list[str]:
     """What was found, for people."""
     said = [f"{one.key}: {one.what}{_ends(one.ends_in_s)}" for one in found.left]
     if not found.applied:
-        said += ["the workers have not applied the erasure yet: look again in a moment"]
+        said += [f"the workers have not applied the erasure{_of(found.waiting)} yet: look again in a moment"]
     elif not found.remembered:
         said += ["nothing remembers the erasure, so what comes late counts: has identity.secret been changed?"]
     elif found.left:
@@ -95,6 +98,11 @@ def lines(found: Verification) -> list[str]:
         later = f"; {found.since} places are of what happened later" if found.since else ""
         said += [f"Redis: nothing is left of what was before{later}"]
     return [*said, *(f"{one.topic}: {_kept(one)}" for one in found.topics)]
+
+
+def _of(waiting: Sequence[str]) -> str:
+    more = f" and {len(waiting) - SHOWN} others" if len(waiting) > SHOWN else ""
+    return f" of {', '.join(waiting[:SHOWN])}{more}" if waiting else ""
 
 
 def _ends(seconds: int | None) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import msgspec
 
-from engine.customer_id import CustomerId
+from engine.customer_id import NO_CUSTOMER, CustomerId
 from engine.errors import BadState
+from engine.identity.link import LinkTrust
 from engine.identity.marker import OPEN, Marker, Phase
 
 SHOWN = 8  # ids of those whose rows went into one: the newest
@@ -43,6 +44,11 @@ class Ties(msgspec.Struct, frozen=True, array_like=True):
     def is_merged(self) -> bool:
         """Whether what comes for the key goes on, or a part of it."""
         return self.marker.phase is Phase.MERGED
+
+    @property
+    def signed_to(self) -> CustomerId:
+        """Whose the key is by a signed link; empty: its own."""
+        return self.marker.to if self.is_merged and self.marker.trust > LinkTrust.UNSIGNED else NO_CUSTOMER
 
     @property
     def without_kept(self) -> Ties:

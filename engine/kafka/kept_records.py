@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -35,14 +35,15 @@ class KeptTopic(msgspec.Struct, frozen=True, rename="camel"):
     detail: str = ""
 
 
-async def kept_before(kafka: Kafka, place: LogPlace, at: int) -> list[KeptTopic]:
-    """What of each of the deployment's topics is from before the record at `place`, written `at` (wall, epoch ms).
-    Raises `Unavailable`."""
+async def kept_before(kafka: Kafka, place: LogPlace, at: int, partitions: Iterable[int] = ()) -> list[KeptTopic]:
+    """What of each of the deployment's topics is from before the record at `place`, written `at` (wall, epoch ms);
+    of events and outcomes those in its partition, and in others of the customer's ids (`partitions`). Raises
+    `Unavailable`."""
     names = [kafka.events_topic, kafka.outcomes_topic, kafka.deadletters_topic, kafka.audit_topic]
     try:
         async with asyncio.timeout(PATIENCE_S):
             found, configs = await _topics(kafka, names)
-            holds = await _holding(kafka, found, place, at)
+            holds = await _holding(kafka, found, place, at, {place.partition, *partitions})
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unavailable(f"Kafka does not say what it keeps: {error!r}") from error
     return [kept(name, holds[name], configs.get(name, {}), at) for name in names if name in holds]
@@ -66,7 +67,9 @@ def kept(topic: str, holds: bool, configs: Mapping[str, str], at: int) -> KeptTo
     return KeptTopic(topic, holds, ends, ends + (int(segment) if segment.isdigit() else SEGMENT_MS))
 
 
-async def _holding(kafka: Kafka, found: Mapping[str, Sequence[int]], place: LogPlace, at: int) -> dict[str, bool]:
+async def _holding(
+    kafka: Kafka, found: Mapping[str, Sequence[int]], place: LogPlace, at: int, ours: Collection[int]
+) -> dict[str, bool]:
     """Of the topics (and their partitions) that are there: whether their log begins before the erasure."""
     consumer = AIOKafkaConsumer(**client_options(kafka), enable_auto_commit=False)
     holds: dict[str, bool] = {}
@@ -74,14 +77,14 @@ async def _holding(kafka: Kafka, found: Mapping[str, Sequence[int]], place: LogP
         await consumer.start()
         for name, partitions in found.items():
             by_customer = name in (kafka.events_topic, kafka.outcomes_topic) and place.partition in partitions
-            asked = [TopicPartition(name, one) for one in ([place.partition] if by_customer else partitions)]
+            asked = [TopicPartition(name, one) for one in partitions if one in ours or not by_customer]
             begins = await consumer.beginning_offsets(asked)
-            if name == place.topic:
-                holds[name] = any(begin < place.offset for begin in begins.values())
-                continue
             ends = await consumer.end_offsets(asked)
             later = await consumer.offsets_for_times(dict.fromkeys(asked, at))
-            holds[name] = any(begins[tp] < _border(later.get(tp), ends[tp], at) for tp in asked)
+            borders = {tp: _border(later.get(tp), ends[tp], at) for tp in asked}
+            if name == place.topic:
+                borders[TopicPartition(name, place.partition)] = place.offset
+            holds[name] = any(begins[tp] < borders[tp] for tp in asked)
     finally:
         await consumer.stop()
     return holds

@@ -47,6 +47,13 @@ class ErasureCommands(Commands):
         found = await self._connection.pipe(b"".join(commands), len(commands))
         return [decision.decode() for decisions in found for decision in decisions]
 
+    async def ids_linked(self, customers: Sequence[CustomerId]) -> list[list[CustomerId]]:
+        names = [customer.encode() for customer in customers]
+        keys = [self._keys.ids_prefix[self._keys.of_customer(name)] + name for name in names]
+        frame = b"".join(pack(("SMEMBERS", key)) for key in keys)
+        found = await self._connection.pipe(frame, len(keys)) if keys else []
+        return [sorted(CustomerId(one.decode()) for one in ids) for ids in found]
+
 
 def _owner(fields: Sequence[bytes]) -> bytes | None:
     return dict(zip(fields[::2], fields[1::2], strict=True)).get(b"customer")

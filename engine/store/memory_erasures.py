@@ -39,6 +39,10 @@ class MemoryErasures(MemoryPartitions):
         name = customer.encode()
         return list(self._of(name).recorded.get(name, ()))
 
+    async def ids_linked(self, customers: Sequence[CustomerId]) -> list[list[CustomerId]]:
+        names = [customer.encode() for customer in customers]
+        return [sorted(CustomerId(one) for one in self._of(name).ids.get(name, ())) for name in names]
+
     async def traits(self, customer: CustomerId) -> list[Trait]:
         name = customer.encode()
         kept = self._of(name).traits.get(name, {})

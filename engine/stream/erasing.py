@@ -10,10 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from engine.customer_id import NO_CUSTOMER, CustomerId
 from engine.errors import Unavailable
-from engine.identity.link import LinkTrust
-from engine.identity.ties import Ties
 from engine.kernels.decode import TOMBSTONE
 from engine.ports.stream_store import Erasure, StreamStore
 from engine.stream.decoded_batch import DecodedBatch
@@ -53,11 +50,11 @@ class Erasing:
         except Unavailable:
             state.failed = True
             return NOTHING
-        if path and path[-1] != _whose(ties) and path[-1] not in ids:
+        if path and path[-1] != ties.signed_to and path[-1] not in ids:
             batch.events["status"][at] = TOMBSTONE
             return ErasureStep(cut=bool(ties.kept))
         found = await self._erasures.prepared(state, erasure)
-        return ErasureStep([found], self._mail(state, batch, at, path, {*ids, *filter(None, [_whose(ties)])}))
+        return ErasureStep([found], self._mail(state, batch, at, path, {*ids, *filter(None, [ties.signed_to])}))
 
     def _mail(
         self, state: PartitionState, batch: DecodedBatch, at: int, path: tuple[str, ...], ids: set[str]
@@ -68,9 +65,3 @@ class Erasing:
             return ()
         came_in, seen = int(batch.events["came_in"][at]), (*path, key)
         return [Outgoing(offset, one.encode(), batch.value(at), came_in, seen) for one in sorted(ids - {*seen})]
-
-
-def _whose(ties: Ties) -> CustomerId:
-    """Whose the key is by a signed link; empty: its own."""
-    signed = ties.is_merged and ties.marker.trust > LinkTrust.UNSIGNED
-    return ties.marker.to if signed else NO_CUSTOMER

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from engine.events import Message, Rank
+from engine.identity.link import Cause, Link, event_of
 from engine.kafka.topics import CLEANUP, RETENTION, make_topics, topics_of
+from engine.kernels.partition import partition_of
 from engine.settings import Kafka, Redis
 from tests.flows.test_stream import Deployment, cueline, named, shopping
+from tests.patience import PATIENCE_S
 from tests.services import Broker, Valkey
 
 DAY_MS = 86_400_000
@@ -76,6 +82,48 @@ async def test_an_erasure_is_verified_from_its_receipt_on(deployment: Deployment
 
     rows = await deployment.rows([one for one in {message.customer for message in messages} if one != customer])
     assert all(rows.values())
+
+
+async def test_an_erasure_of_linked_ids_is_verified_for_each_of_them(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """The ids lie in different partitions; a worker that is not there yet leaves its own waiting."""
+    messages = shopping(60, 4)
+    ids = {message.customer: None for message in messages}
+    user = next(iter(ids))
+    others = [one for one in ids if one != user][:2]
+    await deployment.log.publish(messages)
+    links = [
+        Link(one, Rank.DEVICE, user, Rank.USER, messages[0].event.at, Cause.IDENTIFIED, True) for one in others
+    ]
+    await deployment.log.publish([Message(link.lower, event_of(link, 0)) for link in links])
+    secret = json.dumps([{"id": "one", "secret": "s" * 32}])
+    await deployment.work("worker", CUELINE_POST__ON="true", CUELINE_POST__SECRETS=secret)
+
+    async def linked() -> bool:
+        (found,) = await deployment.store.ids_linked([user])
+        return set(found) == set(others)
+
+    async with asyncio.timeout(PATIENCE_S):
+        while not await linked():
+            await asyncio.sleep(0.05)
+    status, answer, errors = await cueline(deployment, "erase", others[0])
+    assert status == 0, errors
+    said = json.loads(answer)
+    assert (said["customerId"], said["ids"][0], set(said["ids"])) == (others[0], others[0], {user, *others})
+    receipt = tmp_path / "receipt.json"
+    receipt.write_text(answer)
+    async with asyncio.timeout(PATIENCE_S):
+        while (found := (await verified(deployment, receipt))[1])["waiting"]:
+            assert not found["ok"]
+    assert (found["ok"], found["applied"], found["left"], set(found["ids"])) == (True, True, [], {user, *others})
+
+    client = redis.Redis.from_url(deployment.redis.url)
+    partition = partition_of(user.encode(), deployment.kafka.partitions)
+    client.set(f"{{p{partition}}}:c:{user}", b"left")
+    client.close()
+    status, found = await verified(deployment, receipt)
+    assert (status, found["ok"], [one["what"] for one in found["left"]]) == (1, False, ["row"])
 
 
 @pytest.mark.parametrize("arguments", [(), ("ann", "--verify", "x"), ("--verify", "/no/such/file"), ("null",)])

@@ -20,6 +20,7 @@ async def test_a_receipt_names_the_offset_of_the_erasure() -> None:
         answer = await api.delete("/v1/customers/ann", headers=HEADERS)
         again = await api.delete("/v1/customers/ann", headers=HEADERS)
     receipt = {"customerId": "ann", "erasedUntil": NOW, "topic": "cueline.events"}
+    receipt["ids"] = ["ann"]
     receipt["partition"] = partition_of(b"ann", PARTITIONS)
     said = answer.json()
     assert abs(said.pop("recordedAt") - wall_ms()) < 60_000

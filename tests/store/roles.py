@@ -116,6 +116,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
     assert len(await store.agents(NOW)) == MOST_AGENTS * 9 // 10
     links = [CountedLink(customer_id(name), CUSTOMER, 1, True) for name in ("a", "b")]
     assert await store.count_links(links, 1) == [True, False]
+    await store.ids_linked([CUSTOMER])
 
 
 async def operator(redis: Redis, store: RedisStore) -> None:
@@ -129,10 +130,11 @@ async def operator(redis: Redis, store: RedisStore) -> None:
     await store.position(PARTITION)
     await store.intakes()
     await store.reports()
+    await store.ids_linked([CUSTOMER])
     await store.let_pass(PARTITION, 7)
     await store.propensities()
     assert await store.forget_lessons(KEY, NOW - 1)
-    assert len((await store.held_after(CUSTOMER, NOW, NOW)).left) >= 4
+    assert len((await store.held_after([CUSTOMER], NOW, NOW))[CUSTOMER].left) >= 4
     await store.set_clock(ClockAnchor(1, 0, 1))
     await store.set_clock(None)
 

@@ -47,7 +47,7 @@ class KnownId(msgspec.Struct, frozen=True):
     @property
     def leads_on(self) -> bool:
         """Whether a signed link makes it another's."""
-        return self.ties.is_merged and self.ties.marker.trust > 0
+        return bool(self.ties.signed_to)
 
 
 class KnownLinks:
@@ -55,6 +55,13 @@ class KnownLinks:
 
     def __init__(self, store: DecisionStore) -> None:
         self._store = store
+
+    async def ties(self, customers: Iterable[CustomerId]) -> dict[CustomerId, Ties]:
+        """What ties each of `customers` to others, in one round trip, whatever state their rows are in. Raises as
+        `ids`."""
+        asked = list(dict.fromkeys(customers))
+        views = await self._store.views(asked) if asked else []
+        return {one: ties_in(ties_before(view.row)) for one, view in zip(asked, views, strict=True)}
 
     async def ids(self, customers: Iterable[CustomerId]) -> dict[CustomerId, KnownId]:
         """Of `customers`, in one round trip. Raises `Unavailable`, and `BadState`."""

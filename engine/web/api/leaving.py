@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from engine.ports.offer_history import Consent
 from engine.ports.traits import Trait
 from engine.state.profile import profile_of
 from engine.web.api.customers import asked_for
+from engine.web.api.erasure_reach import ErasureReach
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
@@ -30,7 +32,9 @@ class ErasureReceipt(msgspec.Struct, frozen=True, rename="camel"):
     """That the erasure is in the log, and where: ``topic``, ``partition``, ``offset``. What happened until
     ``erasedUntil`` (epoch ms) has no effect any more; ``recordedAt`` is when it was asked for (epoch ms of the
     wall). Once the workers have applied that offset nothing of the
-    customer is in Redis, and records about them lie before that offset alone, until the topics' retention ends."""
+    customer is in Redis, and records about them lie before that offset alone, until the topics' retention ends.
+    ``ids`` are all that are erased with it, the one that was asked for first: those that signed links had made the
+    customer's by then."""
 
     customer_id: str
     erased_until: int
@@ -38,6 +42,7 @@ class ErasureReceipt(msgspec.Struct, frozen=True, rename="camel"):
     partition: int
     offset: int
     recorded_at: int = 0
+    ids: Sequence[str] = ()
 
 
 class CustomerExport(msgspec.Struct, frozen=True, rename="camel"):
@@ -64,12 +69,13 @@ class LeavingRoutes:
     def __init__(self, services: Services, audit: AuditTrail) -> None:
         self._services = services
         self._audit = audit
+        self._reach = ErasureReach(services.known_links, services.held)
 
     async def erase(self, request: Request, caller: Principal) -> Response:
         """Write the erasure to the log; the customer's worker makes it."""
         services = self._services
         customer, now = _customer(request, services), services.clock.now_ms()
-        receipt = await erase_in_log(services.log, customer, now)
+        receipt = await erase_in_log(services.log, customer, await self._reach.ids(customer), now)
         self._audit.note(caller, AuditAction.CUSTOMER_ERASED, customer)
         return replies.json(receipt, 202)
 
@@ -107,13 +113,13 @@ class LeavingRoutes:
         )
 
 
-async def erase_in_log(log: EventLog, customer: CustomerId, now: int) -> ErasureReceipt:
-    """Write the record that erases `customer`, and what happened until `now` (engine time, epoch ms); its worker
-    does the rest. Raises `Unavailable`."""
+async def erase_in_log(log: EventLog, customer: CustomerId, ids: Sequence[CustomerId], now: int) -> ErasureReceipt:
+    """Write the record that erases `customer`, whose `ids` it reaches, and what happened until `now` (engine time,
+    epoch ms); their workers do the rest. Raises `Unavailable`."""
     wall = wall_ms()
     event = Event(WIRE_VERSION, int(Kind.ERASED), now, uuid4().hex, received_at=wall, engine_at=now, trust=1)
     place = await log.publish_one(Message(customer, event))
-    return ErasureReceipt(customer, now, place.topic, place.partition, place.offset, wall)
+    return ErasureReceipt(customer, now, place.topic, place.partition, place.offset, wall, ids)
 
 
 def _customer(request: Request, services: Services) -> CustomerId:
