@@ -299,7 +299,10 @@ class ConsentRules(Section):
 class Identity(Section):
     """Several ids of one customer."""
 
-    links: bool = Field(False, description="announce which ids are one customer's; needs post.on and a secret")
+    links: bool = Field(
+        False,
+        description="announce which ids are one customer's; needs post.on, a secret, and no process of before",
+    )
     secret: SecretStr = Field(
         SecretStr(""),
         description="under which e-mail addresses, phone numbers and who was erased are hashed; never changed",

@@ -38,7 +38,6 @@ from engine.store.redis import RedisStore
 from loadtest.endless_log import PATIENCE_S, EndlessLog, Log
 from loadtest.fault_results import FaultsResult, RecoveryTimes
 from loadtest.linked_faults import Linking
-from loadtest.linked_people import require_links
 from loadtest.misplaced import MisplacingLog
 from loadtest.stage import Stage
 
@@ -61,8 +60,6 @@ async def bench_faults(
     """Run it, on an events topic with `topic_config`, with misplaced records and mail where `post`, and with
     people who have several ids where `links`. Raises `Unavailable` when the engine does not recover, `BadSettings`
     for what cannot be killed or set."""
-    if links:
-        require_links()
     if "broker" in targets and broker != "kafka":
         raise BadSettings("tansu keeps its log in memory: kill the broker with --broker kafka")
     if topic_config and broker != "kafka":

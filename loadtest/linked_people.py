@@ -18,10 +18,8 @@ import msgspec
 
 from engine.clock import wall_ms
 from engine.customer_id import CustomerId, customer_id
-from engine.errors import BadSettings
 from engine.events import Message, Rank
 from engine.identity.link import Cause, Link, event_of
-from engine.process.identity import FOLLOWED
 from loadtest.endless_log import SEND, Log
 
 VISITORS = 1_000
@@ -32,12 +30,6 @@ TWICE = 0.1  # of the links
 NAMES_NOBODY = 3  # of events after the login, one
 KNOWN_BEFORE = 10  # of events before it, one is the customer's: on another device
 UNSIGNED = 4  # of events, one
-
-
-def require_links() -> None:
-    """Raises `BadSettings` where nothing follows links."""
-    if not FOLLOWED:
-        raise BadSettings("this release's workers do not follow links yet")
 
 
 @cache

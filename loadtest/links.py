@@ -41,7 +41,6 @@ from engine.store.followed_views import FollowedViews
 from engine.store.redis import RedisStore
 from loadtest.decisions import FALLBACK, machine
 from loadtest.faults import post_on
-from loadtest.linked_people import require_links
 from loadtest.stage import Stage
 
 PARTITIONS = 16
@@ -118,7 +117,6 @@ class CountedViews:
 async def bench_links(links: int, decisions: int, broker: str, rules: Path, console: Console) -> LinksResult:
     """Time `links` links, and `decisions` of ids that were linked and as many of others. Raises `Unavailable` when
     a service does not start, or a link is not followed in time, and `BadSettings` where none are followed."""
-    require_links()
     facts = machine()  # before the load
     with TemporaryDirectory(prefix="cueline-links-") as folder, Progress(console=console, transient=True) as bar:
         async with Stage(Path(folder), broker, PARTITIONS, rules, environment=_as_in_production()).set() as stage:

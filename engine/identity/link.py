@@ -17,6 +17,9 @@ from engine.errors import BadEvent
 from engine.events import LINKED, WIRE_VERSION, Event, Rank
 from engine.placeholder_ids import is_placeholder
 
+#: By which rules processes follow links; each reports its own. Those of different ones must not work side by side.
+RULES = 1
+
 
 class Cause(enum.StrEnum):
     """How two ids came to be linked. The words are stored."""

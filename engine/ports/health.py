@@ -15,7 +15,8 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
 
     ``worker`` names the process, ``connection`` its connection to the store, ``beat`` counts its reports. ``lag``
     is in records, None while not known. ``problems`` are those of the process. ``mail_keys`` are the ids of the
-    secrets by which it verifies mail; None: it is of a release that cannot read any.
+    secrets by which it verifies mail; None: it is of a release that cannot read any. ``links`` says by which rules
+    (`engine.identity.link.RULES`) it follows links; None: it is of a release that follows none.
     """
 
     worker: str
@@ -24,6 +25,7 @@ class WorkerReport(msgspec.Struct, frozen=True, rename="camel"):
     lag: int | None
     problems: tuple[str, ...] = ()
     mail_keys: tuple[str, ...] | None = None
+    links: int | None = None
 
 
 class WorkerReports(Protocol):
@@ -34,6 +36,27 @@ class WorkerReports(Protocol):
 
     async def reports(self) -> list[WorkerReport | None]:
         """The newest of each partition, None where there is none."""
+
+
+class ApiReport(msgspec.Struct, frozen=True, rename="camel"):
+    """That an api ``process`` runs, and by which rules it follows ``links``; ``links_on``: it announces them."""
+
+    process: str
+    links: int
+    links_on: bool
+
+
+class ApiReports(Protocol):
+    """Where api processes report. Methods raise `Unavailable`."""
+
+    async def report_api(self, report: ApiReport) -> None:
+        """Keep it for `REPORT_KEPT_MS`."""
+
+    async def api_reports(self) -> list[ApiReport]:
+        """The newest of each process."""
+
+    async def listeners(self) -> int:
+        """How many listen for cues, each api process of any release among them."""
 
 
 class CommitPoint(msgspec.Struct, frozen=True):

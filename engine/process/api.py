@@ -11,6 +11,7 @@ from engine.kernels.warm import warm_up_decisions
 from engine.meter import PrometheusMeter
 from engine.placeholder_ids import words
 from engine.process.access import follow_keys, require_safe_access
+from engine.process.api_report import REPORT_EVERY_S, ApiReporter
 from engine.process.contacts import configured_contacts
 from engine.process.health import LOOK_EVERY_S, PING_EVERY_S, HealthMonitor, WorkerWatch
 from engine.process.identity import identification_of
@@ -53,6 +54,8 @@ async def run_api(settings: Settings) -> None:
         process.begin(every(QUOTA_EVERY_S, services.quotas.settle, process.stop))
         process.begin(every(LOOK_EVERY_S, monitor.look, process.stop))
         process.begin(every(PING_EVERY_S, monitor.ping, process.stop, "Kafka"))
+        reporter = ApiReporter(process.store, services.links_on)
+        process.begin(every(REPORT_EVERY_S, reporter.report, process.stop))
         web = settings.web
         app = build_app(services, settings)
         process.begin(serve(app, web.host, web.port, process.stop))

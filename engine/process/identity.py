@@ -13,9 +13,6 @@ from engine.settings import Settings
 LEAST_SECRET_CHARACTERS = 32  # 128 bits in hexadecimal
 LEAST_DIFFERENT = 8  # characters: a random one has more, a placeholder has not
 
-#: Whether this release's workers do what links say.
-FOLLOWED = False
-
 _REGION = re.compile(r"[A-Z]{2}")
 
 
@@ -36,11 +33,9 @@ def erased_ids_of(settings: Settings) -> ErasedIds:
     return ErasedIds(settings.identity.secret.get_secret_value())
 
 
-def faults_of_identity(settings: Settings, followed: bool = FOLLOWED) -> Iterator[str]:
+def faults_of_identity(settings: Settings) -> Iterator[str]:
     """What of it cannot be, a sentence each. No sentence holds the secret."""
     identity, secret = settings.identity, settings.identity.secret.get_secret_value()
-    if identity.links and not followed:
-        yield "identity.links: this release's workers do not follow links yet; leave it false"
     if identity.links and not settings.post.on:
         yield "identity.links is true, and post.on is not: what is known of one id is mailed to the other"
     if (identity.links or secret) and (

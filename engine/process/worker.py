@@ -14,7 +14,6 @@ from engine.post.seal import Seal
 from engine.process.contacts import configured_contacts
 from engine.process.freed_memory import keep_freed_memory
 from engine.process.heartbeat import LoopLiveness
-from engine.process.identity import FOLLOWED
 from engine.process.life_cycle import Process, settle_memory
 from engine.process.periodic import every
 from engine.process.post import seal_of
@@ -89,7 +88,6 @@ def _worker(process: Process, seal: Seal) -> Worker:
         settings.rules.currency,
         office,
         process.erased_ids,
-        links_followed=FOLLOWED,
     )
 
 

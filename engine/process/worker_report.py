@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from uuid import uuid4
 
+from engine.identity.link import RULES
 from engine.ports.health import WorkerReport, WorkerReports
 from engine.stream.partition_state import PartitionState
 
@@ -39,7 +40,7 @@ class Reporter:
         connection, beat, problems = self._connection(), next(self._beats), tuple(self._problems().values())
         reports = {
             partition: WorkerReport(
-                self._name, connection, beat, _lag(state, connection), problems, self._mail_keys
+                self._name, connection, beat, _lag(state, connection), problems, self._mail_keys, RULES
             )
             for partition, state in self._partitions().items()
         }

@@ -60,6 +60,8 @@ key                    type    content
 ``cueline:agents``     hash    agent of the contact centre -> the digits of `engine.ports.agents.order_of`, a
                                blank, JSON of `engine.ports.agents.AgentState`; at most 10,000, and kept for
                                five minutes after the last
+``cueline:apis``       hash    api process -> [epoch ms of Redis's clock, `engine.ports.health.ApiReport`], JSON;
+                               who did not report for 4 s is gone
 ``cueline:quota:<day>``  hash  id of a key -> what it has spent on that day; kept two days
 =====================  ======  ==================================================================
 
@@ -85,6 +87,7 @@ NAMES_BEFORE, NAMES_BEGUN = b"cueline:{cueline:names}:before", b"cueline:{cuelin
 TICKET_PREFIX = b"cueline:ticket:"
 CLOCK = b"cueline:clock"
 AGENT_STATES = b"cueline:agents"
+API_REPORTS = b"cueline:apis"
 UNDER_WAY = b"cueline:b:"
 
 

@@ -7,6 +7,7 @@ from engine.identity.erased_ids import ErasedIds
 from engine.settings import Redis
 from engine.store.access_keys import KeyCommands
 from engine.store.agents import AgentCommands
+from engine.store.api_reports import ApiReportCommands
 from engine.store.commits import StreamCommands
 from engine.store.consents import ConsentCommands
 from engine.store.cue_streams import CueCommands
@@ -26,6 +27,7 @@ from engine.store.worker_reports import WorkerReportCommands
 
 class RedisStore(
     AgentCommands,
+    ApiReportCommands,
     StreamCommands,
     IntakeCommands,
     DecisionCommands,

@@ -66,7 +66,6 @@ class Worker:
         currency: str = "€",
         office: PostOffice | None = None,
         erased_ids: ErasedIds | None = None,
-        links_followed: bool = False,
     ) -> None:
         self.owned = Ownership(store, settings.rows_in_memory, meter)
         self._in_use = PreparedPolicy()
@@ -95,7 +94,6 @@ class Worker:
             self._dictionary,
             store,
         )
-        self._links_followed = links_followed
         debts = Debts(store, self._office)
         self._timers = TimerRound(store, meter, self._rows, self._committer, self._in_use, debts)
 
@@ -142,7 +140,7 @@ class Worker:
             if fresh is None:
                 again[partition] = state.next
             else:
-                batch = self._decoded(fresh, partition)
+                batch = self._decoded(fresh, state)
                 if await self._intake.admits(state, batch):
                     state.newest_record_at = batch.newest_at or state.newest_record_at
                     work.append((state, *self._office.sort(state, batch)))
@@ -159,9 +157,13 @@ class Worker:
         await held.deliver(self._office, self._committer)
         return again
 
-    def _decoded(self, records: FetchedRecords, partition: int) -> DecodedBatch:
-        seal = self._office.seal
-        return decode(records, partition, self._partitions, self._topic, self._sources, seal, self._links_followed)
+    def _decoded(self, records: FetchedRecords, state: PartitionState) -> DecodedBatch:
+        """Links are followed where the partition mails, whatever the settings are: what is mailed follows from
+        the log."""
+        seal, follows = self._office.seal, state.ledger is not None and state.ledger.mails_from is not None
+        return decode(
+            records, state.partition, self._partitions, self._topic, self._sources, seal, links_followed=follows
+        )
 
     async def _next_records(self, state: PartitionState, records: FetchedRecords) -> FetchedRecords | None:
         """What of `records` is applied next; None: they must be fetched again, or what precedes all mail was not

@@ -15,7 +15,6 @@ from engine.errors import BadSettings
 from engine.events import LINKED, Rank
 from engine.identity.link import Link, LinkTrust, link_of
 from engine.kernels.partition import partition_of
-from engine.process.identity import FOLLOWED
 from loadtest.endless_log import SEND, made_up
 from loadtest.fault_results import FaultsResult, LinkedFaultsResult, RecoveryTimes
 from loadtest.faults import KillTarget, bench_faults
@@ -27,13 +26,11 @@ from loadtest.linked_people import (
     all_ids,
     customer,
     links_in_order,
-    require_links,
     visitor,
 )
 from loadtest.misplaced import ONE_OF, place
 from loadtest.offer_taker import Give
 
-followed = pytest.mark.skipif(not FOLLOWED, reason="this release's workers do not follow links yet")
 RULES = Path(__file__).parent.parent.parent / "rules"
 
 
@@ -72,7 +69,6 @@ async def test_workers_that_mail_what_is_misplaced_and_redis_killed() -> None:
     assert result.cues > 100
 
 
-@followed
 @pytest.mark.slow
 async def test_visitors_become_customers_while_workers_and_redis_are_killed() -> None:
     result = await run(4, ("worker", "redis"), "tansu", links=True)
@@ -208,9 +204,3 @@ def test_what_was_taken_is_once_in_the_history_of_the_customer(
     tried = [TAKEN, Give("0-bench-2", ANN, "bench-1", 2)]
     found = different({ANN: ann, PAGE: page}, {ANN: BEFORE, PAGE: SINCE}, [TAKEN], tried, {ANN: ANN, PAGE: ANN})
     assert found == wrong
-
-
-@pytest.mark.skipif(FOLLOWED, reason="links are followed")
-def test_without_workers_that_follow_links_there_is_nothing_to_try() -> None:
-    with pytest.raises(BadSettings, match="follow"):
-        require_links()

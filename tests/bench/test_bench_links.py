@@ -7,7 +7,6 @@ import pytest
 from typer.testing import CliRunner
 
 from engine.cli.app import app
-from engine.process.identity import FOLLOWED
 
 
 @pytest.mark.parametrize(("option", "wrong"), [("--links", "0"), ("--decisions", "15")])
@@ -17,7 +16,6 @@ def test_too_few_are_told(option: str, wrong: str) -> None:
     assert option in shown.output
 
 
-@pytest.mark.skipif(not FOLLOWED, reason="this release's workers do not follow links yet")
 @pytest.mark.slow
 def test_the_whole_benchmark_in_short() -> None:
     shown = CliRunner().invoke(app, ["bench", "links", "--links", "20", "--decisions", "160", "--json"])

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.errors import BadSettings
-from engine.process.identity import FOLLOWED, faults_of_identity, identification_of
+from engine.process.identity import faults_of_identity, identification_of
 from engine.settings import Settings
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -18,7 +18,7 @@ def settings(post: bool = True, **identity: Any) -> Settings:
 
 
 def faults(post: bool = True, **identity: Any) -> list[str]:
-    found = list(faults_of_identity(settings(post, **identity), followed=True))
+    found = list(faults_of_identity(settings(post, **identity)))
     secret = identity.get("secret")
     assert not any(secret in fault for fault in found if secret)
     return [fault.partition(":")[0].partition(" ")[0] for fault in found]
@@ -30,10 +30,10 @@ def test_links_are_off_by_default_and_make_no_names() -> None:
     assert identification_of(settings(post=False, secret=SECRET, region="DE")) is None
 
 
-def test_links_cannot_be_switched_on_while_workers_do_not_follow_them() -> None:
-    assert not FOLLOWED
-    with pytest.raises(BadSettings, match=r"identity\.links: this release"):
-        identification_of(settings(links=True, secret=SECRET))
+def test_links_that_are_on_make_names_and_cannot_be_without_what_they_need() -> None:
+    assert identification_of(settings(links=True, secret=SECRET)) is not None
+    with pytest.raises(BadSettings, match=r"identity\.links is true, and post\.on is not"):
+        identification_of(settings(post=False, links=True, secret=SECRET))
 
 
 def test_what_links_need() -> None:

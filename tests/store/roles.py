@@ -17,7 +17,7 @@ from engine.ports.agents import MOST_AGENTS, AgentState
 from engine.ports.clock import ClockAnchor
 from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate
-from engine.ports.health import WorkerReport
+from engine.ports.health import ApiReport, WorkerReport
 from engine.ports.lesson_store import LessonBound
 from engine.ports.link_store import CountedLink
 from engine.ports.stream_store import CustomerConsent, Erasure, Pause
@@ -117,6 +117,8 @@ async def api(redis: Redis, store: RedisStore) -> None:
     links = [CountedLink(customer_id(name), CUSTOMER, 1, True) for name in ("a", "b")]
     assert await store.count_links(links, 1) == [True, False]
     await store.ids_linked([CUSTOMER])
+    await store.report_api(ApiReport("gone", 1, True))
+    await store.report_api(ApiReport("one", 1, True))
 
 
 async def operator(redis: Redis, store: RedisStore) -> None:
@@ -130,6 +132,9 @@ async def operator(redis: Redis, store: RedisStore) -> None:
     await store.position(PARTITION)
     await store.intakes()
     await store.reports()
+    await store.post(PARTITION)
+    await store.api_reports()
+    await store.listeners()
     await store.ids_linked([CUSTOMER])
     await store.let_pass(PARTITION, 7)
     await store.propensities()

@@ -34,8 +34,6 @@ def named(prefix: str, home: int) -> str:
 class LinkWorld(World):
     """The events of some ids, and links between these."""
 
-    links_followed = True
-
     def __init__(self, seed: int = 1) -> None:
         super().__init__(random.Random(seed))
 

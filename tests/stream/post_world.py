@@ -72,8 +72,6 @@ class Frozen:
 class World:
     """One deployment; `chance` drives it all."""
 
-    links_followed = False
-
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.logs: list[list[KafkaRecord]] = [[] for _ in range(PARTITIONS)]
@@ -123,7 +121,6 @@ class World:
         chosen, store = Stream.model_validate(settings), self.store
         worker = Worker(
             chosen, "events", PARTITIONS, store, store, clock, self.meter, self.side_output, SOURCES, "€", office,
-            links_followed=self.links_followed,
         )  # fmt: skip
         worker.use(POLICY)
         return worker

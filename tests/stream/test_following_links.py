@@ -165,10 +165,9 @@ async def test_a_second_user_of_a_device_opens_it_and_it_is_linked_no_more() -> 
     assert [world.meter.value("stream_links", effect) for effect in effects] == [1, 1, 1]
 
 
-async def test_where_links_are_not_followed_they_are_dead_letters() -> None:
+async def test_where_a_partition_does_not_mail_links_are_dead_letters() -> None:
     world = LinkWorld()
-    world.links_followed = False
-    world.worker = world.new_worker()
+    world.worker = world.new_worker(on=False)
     dead: list[str] = []
 
     async def keep(partition: int, letters: Sequence[object], forward: object) -> None:

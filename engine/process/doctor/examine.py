@@ -6,6 +6,7 @@ from engine.process.doctor.agreement import of_agreement
 from engine.process.doctor.contacts import of_contacts
 from engine.process.doctor.finding import Finding
 from engine.process.doctor.kafka import of_kafka
+from engine.process.doctor.links import of_links
 from engine.process.doctor.post import of_post
 from engine.process.doctor.redis import of_redis
 from engine.process.doctor.rules import of_rules
@@ -23,6 +24,11 @@ async def examine(settings: Settings) -> list[Finding]:
         of_contacts(settings),
         *log.findings,
         *redis,
-        *(await of_post(settings) if all(finding.good for finding in redis) else []),
+        *(await _of_processes(settings) if all(finding.good for finding in redis) else []),
         *of_agreement(settings.kafka, log.offsets, held),
     ]
+
+
+async def _of_processes(settings: Settings) -> list[Finding]:
+    """Of what they report in Redis, which was found to answer."""
+    return [*await of_post(settings), *await of_links(settings)]
