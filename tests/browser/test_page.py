@@ -73,6 +73,28 @@ async def test_events_move_a_cue_arrives_and_its_customer_has_offers(demo: Runni
     assert not faults
 
 
+async def test_a_customer_who_logged_in_and_called_has_one_timeline_under_each_id(
+    demo: RunningDemo, browser: Browser
+) -> None:
+    page = await browser.new_page(viewport={"width": 1280, "height": 800})
+    await page.goto(demo.url)
+    timeline = page.get_by_test_id("timeline")
+    for asked, other in (("scene-anna-1", "scene-browser-1"), ("scene-browser-1", "scene-anna-1")):
+        await page.locator("#customer-input").fill(asked)
+        await page.locator("#customer-input").press("Enter")
+        await expect(page.get_by_test_id("customer-id")).to_have_text(asked)
+        await expect(timeline).to_contain_text("contact started", timeout=20_000)
+        for what, times in (("item viewed", 4), ("searched", 3), ("identified", 1)):
+            await expect(timeline.get_by_text(what, exact=True)).to_have_count(times)
+        await expect(page.get_by_test_id("identities")).to_have_text(
+            f"also known as {other}, contact:scene-anna-1-call"
+        )
+        await expect(page.get_by_test_id("identities")).to_have_attribute(
+            "title", re.compile(r"scene-browser-1: identified \(signed\), merged")
+        )
+    await page.close()
+
+
 @pytest.mark.parametrize("width", [360, 400])
 async def test_on_a_phone_nothing_is_cut_off_and_a_chosen_customer_comes_into_view(
     demo: RunningDemo, browser: Browser, width: int

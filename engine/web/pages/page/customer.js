@@ -67,6 +67,7 @@ export class Customer {
   row(known) {
     at("customer-id").textContent = known.customerId;
     at("customer-facts").textContent = `last seen ${ago(known.asOf - known.lastAt)}, first ${ago(known.asOf - known.firstAt)}`;
+    this.identities(known);
     const consents = known.consent.map((one) => element("li", { class: "tag calm", "data-testid": "consent-item",
       text: `${plain(one.purpose)} by ${one.channel}: ${one.state}` }));
     at("active").replaceChildren(...(known.indicators.length
@@ -75,6 +76,14 @@ export class Customer {
     const features = Object.entries(known.features).filter(([name, one]) => one.value && !name.startsWith("now."));
     at("features").replaceChildren(...features.map(([name, one]) => feature(name, one)));
     at("timeline").replaceChildren(...known.timeline.slice(0, 12).map((one) => happening(one, known.asOf)));
+  }
+
+  // All ids of this customer but the one that was asked for; how each came is on its title.
+  identities({ customerId, identities: { customerId: whose, ids, links } }) {
+    const others = [whose, ...ids].filter((id) => id !== customerId);
+    at("identities").hidden = !others.length;
+    at("identities").textContent = `also known as ${others.join(", ")}`;
+    at("identities").title = links.map((one) => `${one.id}: ${plain(one.cause)} (${one.trust}), ${one.state}`).join("\n");
   }
 
   pick() {
