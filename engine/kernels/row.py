@@ -93,8 +93,11 @@ def join(into, other):
     if other.recent_total > 0:
         _join(into, other)
     else:  # what no event made: orders and traits may lie apart from the events
+        window.join_window(into, other)
         order.join_order(into, other)
         cart.join_cart(into, other)
+        item.join_item(into, other)
+        category.join_category(into, other)
         trait.join_trait(into, other)
         indicator.join_indicator(into, other)
     into.silence_ms = max(evaluated - into.life_last_at, 0)

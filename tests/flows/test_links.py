@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
+from engine.customer_id import customer_id
 from engine.errors import Unavailable
 from engine.events import LINKED
 from engine.identity.identification import Identification
-from engine.identity.link import link_of
+from engine.identity.link import LinkTrust, link_of
 from engine.ports.link_store import CountedLink
+from engine.web.api.erasure_reach import ErasureReach
+from engine.web.api.known_links import KnownLinks
 from tests.flows import access
-from tests.flows.api import Process, calling, settings
+from tests.flows.api import NOW, Process, calling, settings
+from tests.flows.test_identities import merged, tie
 
 MADE = Identification(b"s" * 32, "DE")
 PUBLIC, SECRET = {"Authorization": f"Bearer {access.PUBLIC}"}, {"Authorization": f"Bearer {access.ADMIN}"}
@@ -99,6 +104,67 @@ async def test_forged_links_use_up_no_room_of_true_ones() -> None:
     assert len(said(process)) == 100 + 1
     assert said(process)[-1] == ("browser", "ann", "identified", True)
     assert process.meter.value("links_skipped", "bound") == 50
+
+
+@pytest.mark.parametrize(
+    ("ids", "warned"),
+    [
+        ({"userId": "ann", "anonymousId": "ann"}, None),
+        ({"userId": "ann", "anonymousId": "null"}, "placeholder_id"),
+        ({"userId": "0000", "anonymousId": "browser"}, "placeholder_id"),
+        ({"userId": "ann", "anonymousId": "00000000-0000-0000-0000-000000000000"}, "placeholder_id"),
+        ({"userId": "ann", "anonymousId": "b" * 257}, "too_large"),
+        ({"userId": "ann", "anonymousId": "b" * 300}, "too_large"),
+        ({"userId": "u" * 300, "anonymousId": "browser"}, "too_large"),
+    ],
+)
+async def test_an_id_that_is_the_other_or_none_makes_no_link_and_the_event_is_taken(
+    ids: dict[str, str], warned: str | None
+) -> None:
+    process = linking()
+    async with calling(process) as client:
+        answer = await client.post("/v1/identify", json=ids, headers=SECRET)
+        told = [one["reason"] for one in answer.json().get("warnings", [])]
+        assert (answer.status_code, told) == (200, [warned] if warned else [])
+    assert (said(process), len(process.log.messages)) == ([], 1)
+    if warned:
+        assert process.meter.value("events_warned", warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("alias", "code"),
+    [({"previousId": "b" * 300}, "too_large"), ({}, "missing_id"), ({"previousId": ""}, "missing_id")],
+)
+async def test_an_alias_of_no_id_is_refused(alias: dict[str, str], code: str) -> None:
+    process = linking()
+    async with calling(process) as client:
+        answer = await client.post("/v1/alias", json={"userId": "ann", **alias}, headers=SECRET)
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, code, "previousId")
+    assert process.log.messages == []
+
+
+async def test_an_unsigned_link_reads_no_page_no_cue_no_history_of_the_user() -> None:
+    process = linking()
+    await process.know("ann", recent_total=7, life_last_at=NOW, order_at=[NOW] + 11 * [0])
+    await process.know("browser", recent_total=1, life_last_at=NOW)
+    (own,) = await process.store.views([customer_id("browser")])
+    ties = msgspec.structs.replace(merged("ann", LinkTrust.UNSIGNED), kept=own.row or b"")
+    await tie(process, "browser", ties)
+    await process.cue("ann")
+    async with calling(process) as client:
+        page = (await client.get("/v1/customers/browser", headers=SECRET)).json()
+        (link,) = page["identities"]["links"]
+        assert (page["customerId"], page["identities"]["ids"], link["trust"]) == ("browser", [], "unsigned")
+        assert page["features"]["purchases.days_since"]["value"] is None
+        assert len(page["timeline"]) == 1  # its own
+        held = (await client.get("/v1/customers/browser/export", headers=SECRET)).json()
+        assert (held["customerId"], held["cues"], held["offersGiven"]) == ("browser", [], {})
+        asked = {"customerId": "browser", "channel": "agent", "deadlineMs": 2_000}
+        decided = (await client.post("/v1/decisions", json=asked, headers=SECRET)).json()
+        assert decided["customerId"] == "browser"
+    assert await process.store.latest(customer_id("browser")) is None
+    receipt = await ErasureReach(KnownLinks(process.store), process.store).ids(customer_id("browser"))
+    assert receipt == ["browser"]
 
 
 class Away:
