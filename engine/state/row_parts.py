@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.groups import cart, order, trait, window
+from engine.kernels.groups import cart, order, order_state, trait, window
 from engine.kernels.groups.item import GIVEN_BACK, ORDERED
 from engine.kernels.row import ROW
 from engine.state.row_codec import blank
@@ -72,7 +72,7 @@ def used_part(row: NDArray[np.void]) -> NDArray[np.void]:
 
 def _newest_order(row: NDArray[np.void]) -> int:
     """As the kernel of that name has it, which nothing else calls from here: it would be compiled for that."""
-    completed = (row["order_flags"] & order.COMPLETED) > 0
+    completed = (row["order_flags"] & order_state.COMPLETED) > 0
     ends = np.where(row["order_id"] != 0, row["order_at"], row["order_until"])
     return int(np.max(ends[completed], initial=int(row["order_before_last"][0])))
 
