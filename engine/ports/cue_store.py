@@ -46,6 +46,10 @@ class CueStore(Protocol):
         """Cues after `last_id`, oldest first; unknown id: as far as kept. Those of all customers are in the
         streams; of one customer the newest few are at hand for a day, whatever the streams hold."""
 
+    async def passed(self, last_id: str, limit: int = 1000) -> list[CueEntry | StreamMoved]:
+        """What `tail` would have had after `last_id`, oldest first, as far as kept. Fewer than `limit` do not say
+        that there are no more."""
+
     async def latest(self, customer: CustomerId) -> CueEntry | None:
         """The newest cue of a customer, kept for a day."""
 

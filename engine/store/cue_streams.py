@@ -110,6 +110,10 @@ class CueCommands(Commands):
             missed = sorted(chain.from_iterable(await self._pages("XRANGE", limit, after)))
         return _entries(missed[:limit])
 
+    async def passed(self, last_id: str, limit: int = 1000) -> list[CueEntry | StreamMoved]:
+        stored = sorted(chain.from_iterable(await self._pages("XRANGE", limit, parse(last_id))))[:limit]
+        return [found for at, payload in stored if (found := notice(at, payload))]
+
     async def latest(self, customer: CustomerId) -> CueEntry | None:
         found = _entries(await self._recent(customer, 1))
         return found[0] if found else None

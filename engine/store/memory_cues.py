@@ -91,6 +91,11 @@ class MemoryCues(MemoryPartitions):
         found = (entry(at, payload) for at, payload in cues)
         return [cue for cue in found if cue][:limit]
 
+    async def passed(self, last_id: str, limit: int = 1000) -> list[CueEntry | StreamMoved]:
+        after = parse(last_id) or StreamPosition(0, 0, 0)
+        kept = self._between(range(self._keys.partitions), after)[:limit]
+        return [found for at, _, payload in kept if (found := notice(at, payload))]
+
     def _recent(self, customer: CustomerId) -> list[tuple[StreamPosition, bytes]]:
         """The customer's newest cues, oldest first; none a day after the last."""
         owner = customer.encode()

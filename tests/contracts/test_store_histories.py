@@ -165,12 +165,18 @@ async def test_listeners_are_told_once_that_a_customer_moved_and_moved_back(stor
     await asyncio.sleep(0)
     await commits(frozen(one))
     await commits(frozen(one), added(other, {"chat": [4]}))
-    assert (moved := await told) == StreamMoved(moved.id, one)
+    moved = await told
+    assert moved == StreamMoved(moved.id, one)
     await commits(frozen(one, False), frozen(other, False))
     await commits(cues=[choice(other)])
     entries = [await anext(tail), await anext(tail)]
     assert entries == [StreamMoved(entries[0].id, one), CueEntry(entries[1].id, cue(other))]
     await tail.aclose()
+    passed = await store.passed(moved.id)
+    assert passed == entries
+    assert [one.id for one in await store.passed("")] == [moved.id, *(one.id for one in entries)]
+    assert await store.passed(moved.id, 1) == entries[:1]
+    assert await store.passed(entries[1].id) == []
     assert [entry.cue.customer for entry in await store.since(None, "")] == [other]
     assert [entry.cue.customer for entry in await store.newest(9)] == [other]
     assert len(await store.cues_of(1, one.encode())) == 2

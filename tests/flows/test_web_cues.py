@@ -15,7 +15,7 @@ from engine.events import Cue
 from engine.kernels.partition import partition_of
 from engine.ports.cue_store import CueEntry
 from engine.store.memory import MemoryStore
-from engine.web.push.fan_out import AT_ONCE, CueFeed
+from engine.web.push.fan_out import AT_ONCE, MOVED, CueFeed
 from engine.web.server.uvicorn_server import serve
 from tests.flows.api import (
     AGENT,
@@ -30,6 +30,7 @@ from tests.flows.api import (
     serving,
     settings,
 )
+from tests.flows.test_linked_decisions import link
 from tests.patience import PATIENCE_S
 
 CUES_KEPT = 10_000
@@ -379,6 +380,34 @@ async def test_cues_written_while_the_reader_was_away_are_passed_on_once(monkeyp
             got += [cue.entry.cue.say for cue in await listener.wait(1)]
     await feed.stop()
     assert got == [f"{number}" for number in range(6)]
+
+
+async def test_who_moved_while_the_reader_was_away_comes_back_however_many_cues_came_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.web.push.fan_out.PAUSE_S", 0.01)
+    monkeypatch.setattr("engine.web.push.fan_out.PAGE", 2)
+    process = Process(settings())
+    process.store.__class__ = Faltering
+    feed = CueFeed(process.store, process.app.bulkheads.streams, process.meter)
+    await feed.start()
+    moves, stays = (feed.listen(customer_id(name), lambda cue: True) for name in ("browser", "ann"))
+    got: list[str] = []
+    for number in range(2):
+        await process.cue("ann", f"{number}")
+        await asyncio.sleep(0)
+    for number in range(2, 5):  # the first of them ends the tail
+        await process.cue("ann", f"{number}")
+    await link(process.store, "browser", "ann")
+    await process.cue("ann", "5")
+    async with asyncio.timeout(PATIENCE_S):
+        while len(got) < 6:
+            got += [cue.entry.cue.say for cue in await stays.wait(1)]
+        while moves.last_frame is None:
+            await moves.wait(1)
+    await feed.stop()
+    assert got == [f"{number}" for number in range(6)]
+    assert moves.last_frame == MOVED
 
 
 class Away(MemoryStore):

@@ -33,16 +33,17 @@ MOVED = b": these cues are another customer's now, come back\n\n"
 PAUSE_S = 0.5  # between retries while the store is away
 
 
-async def past(cues: CueStore, last: str) -> AsyncIterator[CueEntry]:
-    """Every cue of all customers after `last`, each once, oldest first: page by page, and pages may overlap."""
+async def past(cues: CueStore, last: str) -> AsyncIterator[CueEntry | StreamMoved]:
+    """Every cue of all customers after `last`, and who moved, each once, oldest first: page by page, and pages may
+    overlap."""
     seen: set[str] = set()
     while True:
-        page = await cues.since(None, last, PAGE)
+        page = await cues.passed(last, PAGE)
         fresh = [entry for entry in page if entry.id not in seen]
         for entry in fresh:
             seen.add(entry.id)
             yield entry
-        if len(page) < PAGE or not fresh:
+        if not fresh:
             return
         last = page[-1].id
 
