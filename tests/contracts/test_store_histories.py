@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from string import Template
 
 import msgspec
 import pytest
+import redis
 
 from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import CustomerId
@@ -14,6 +17,7 @@ from engine.ports.cue_store import CueEntry, StreamMoved
 from engine.ports.decision_store import Candidate, Taking
 from engine.ports.stream_store import CueCandidate, CustomerConsent, Erasure, HistoryChange, NewIds
 from engine.store.keys import HISTORY
+from engine.store.redis import RedisStore
 from tests.contracts.builders import TAKEN, AnyStore, candidate, change, choice, cue, customers_of, reservation
 
 EMAIL = "!marketing/email"
@@ -190,3 +194,17 @@ async def test_the_ids_of_a_customer_are_kept_until_it_is_erased(store: AnyStore
     assert await store.ids_of(1, one.encode()) == ["b", "ä"]
     await commits(erased=[Erasure(one.encode(), 5)])
     assert [await store.ids_of(1, name.encode()) for name in (one, other)] == [[], ["c"]]
+
+
+async def test_a_reservation_of_a_release_before_thaws_nothing(redis_store: RedisStore, look: redis.Redis) -> None:
+    """It knows of no link, and gives: `cueline doctor` says so while such a process is there. The history still
+    answers that it moved."""
+    (customer,) = customers_of(1, 1)
+    await Commits(redis_store)(frozen(customer))
+    text = Path(__file__).with_name("cueline_11.lua").read_text()
+    look.function_load(Template(text).substitute(HISTORY=32, RECENT_CUES=32, DAY_S=86_400), replace=True)
+    keys = f"{{p1}}:h:{customer}", "{p1}:d:1-old"
+    assert look.fcall("cueline_11_reserve", 2, *keys, "7", "record", "1", "sale", "1", "100") == [b"1"]
+    look.function_delete("cueline_11")
+    wanted = reservation(customer, Candidate("chat", 1, 1_000))
+    assert await redis_store.reserve([wanted]) == [[Taking.MOVED]]
