@@ -56,7 +56,7 @@ def kept_in(cargo: Cargo) -> Kept:
     """Of a `Cargo` of the kind KEEP. Raises `BadEvent` for what is none."""
     try:
         return _read_kept(cargo.body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadEvent("malformed", "the letter's cargo is no history") from None
 
 
@@ -69,7 +69,7 @@ def merged_row(cargo: Cargo) -> MergedRow:
     """Of a `Cargo` of the kind MERGE. Raises `BadEvent` for what is none."""
     try:
         return _read_row(cargo.body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         raise BadEvent("malformed", "the letter's cargo is no row") from None
 
 

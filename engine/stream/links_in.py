@@ -15,6 +15,7 @@ from engine.identity.link import Link
 from engine.identity.split import Split, said_of
 from engine.kernels import decode as kernels
 from engine.post.letter import Letter
+from engine.validation_errors import UNREADABLE
 
 
 def links_in(
@@ -47,7 +48,7 @@ def _link(key: bytes, value: bytes, at: int) -> Link | Split:
     """What the event `value` under `key` says, as of `at` (epoch ms). Raises `BadEvent`."""
     try:
         return said_of(key.decode(), msgspec.structs.replace(_event(value), at=at))
-    except msgspec.MsgspecError as fault:
+    except UNREADABLE as fault:
         raise BadEvent("malformed", f"a link: {fault}") from None
 
 
