@@ -14,7 +14,7 @@ from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 from engine.traits import MOST_TRAITS
 
-LIBRARY = "cueline_17"
+LIBRARY = "cueline_18"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
