@@ -107,6 +107,29 @@ def is_whole(packed, start, end, version, most):
 
 
 @kernel
+def _places(packed, start, end, places):
+    """Write which bits of ``packed[start:end]`` (uint16) are set into `places` (uint64, one longer than there are
+    such); returns how many."""
+    many = np.uint64(0)
+    for first in range(start, end):
+        bits, low = np.uint64(packed[first]), np.uint64(16 * (first - start))
+        if bits:  # of most rows a third is empty
+            for bit in range(16):
+                places[many] = low + np.uint64(bit)  # written over by the next one if it is not: no branch
+                many += bits >> np.uint64(bit) & np.uint64(1)
+    return np.int64(many)
+
+
+@kernel
+def _has_zero(packed, start, end):
+    """Whether one of ``packed[start:end]`` is 0. All are looked at: that is done by many at once."""
+    found = False
+    for i in range(start, end):
+        found |= packed[i] == 0
+    return found
+
+
+@kernel
 def unpack(packed, start, end, version, kept, words):
     """Read the stored row ``packed[start:end]`` into `words` (uint64, W); what it has not is 0. Whether it was a
     row of `version` with at most W words; if not, `words` means nothing.
@@ -117,26 +140,19 @@ def unpack(packed, start, end, version, kept, words):
         return False
     count = np.int64(packed[start + 1])
     first, marks = start + HEAD, start + HEAD + (count + 15) // 16
-    many = ones(packed, first, marks)
-    at, lost = marks + (many + 3) // 4, False
+    many = _places(packed, first, marks, kept)
+    units = marks + (many + 3) // 4
+    at, lost = np.uint64(units), _has_zero(packed, units, end)
+    for i in range(words.shape[0]):
+        words[i] = 0
     for k in range(many):
-        bits, word = np.uint64(packed[marks + k // 4]) >> np.uint64(4 * k & 15), np.uint64(0)
+        bits, word = np.uint64(packed[np.uint64(marks + k // 4)]) >> np.uint64(4 * k & 15), np.uint64(0)
         for unit in range(4):
             some = bits >> np.uint64(unit) & np.uint64(1)
-            part = np.uint64(packed[np.uint64(at)]) * some
-            word |= part << (np.uint64(unit) * _UNIT_BITS)
-            lost |= np.uint64(part != 0) != some  # a 0 that is stored
-            at += np.int64(some)
-        kept[np.uint64(k)] = word
+            word |= np.uint64(packed[at]) * some << (np.uint64(unit) * _UNIT_BITS)
+            at += some
+        words[kept[np.uint64(k)]] = word
         lost |= word == 0
-    kept[np.uint64(many)] = 0
-    place = np.int64(0)
-    for i in range(count):
-        some = np.uint64(packed[first + i // 16]) >> np.uint64(i & 15) & np.uint64(1)
-        words[np.uint64(i)] = kept[np.uint64(place)] * some
-        place += np.int64(some)
-    for i in range(count, words.shape[0]):
-        words[i] = 0
     return not lost
 
 

@@ -75,18 +75,17 @@ def read_into(
 ) -> None:
     """`read` (N) over the words of `slots` (int32, N), of which those from `zeros_from` on hold nothing but 0.
     Raises `BadState`: what the slots hold means nothing then."""
-    places: dict[bytes | None, list[int]] = {}
-    for place, row in enumerate(stored):
-        places.setdefault(None if row is None else row[:1], []).append(place)
-    for version, found in places.items():
+    versions = [None if row is None else row[:1] for row in stored]
+    for version in dict.fromkeys(versions):
+        rows = [row for row, its in zip(stored, versions, strict=True) if its == version and row is not None]
+        found = slots if len(rows) == len(stored) else slots[[its == version for its in versions]]
         if version is None:
-            _write_blank(words, slots[found], zeros_from)
+            _write_blank(words, found, zeros_from)
             continue
-        rows = [row for place in found if (row := stored[place]) is not None]
         reader = READERS.get(version[0]) if version else None
         if reader is None:
             raise BadState(f"a stored row of {len(rows[0])} bytes begins with {version!r}: no version we know")
-        reader(rows, words, slots[found])
+        reader(rows, words, found)
 
 
 def _write_blank(words: NDArray[np.uint64], slots: NDArray[np.int32], zeros_from: int | None) -> None:

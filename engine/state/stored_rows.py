@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import msgspec
 import numpy as np
@@ -44,11 +44,11 @@ class WordSparse(msgspec.Struct, frozen=True):
     def read(self, stored: Sequence[bytes], rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> None:
         """Write the `stored` rows (N) over ``rows[slots]`` (words). Raises `BadState` if one is damaged, or has
         more words: what those slots hold means nothing then."""
-        for row in stored:
-            if len(row) % UNIT:
-                raise self._refused(row)
+        units = [len(row) // UNIT for row in stored]
+        if UNIT * sum(units) != sum(map(len, stored)):
+            raise self._refused(next(row for row in stored if len(row) % UNIT))
         packed = np.frombuffer(bytearray().join([*stored, _PAST_THE_LAST]), np.uint16)
-        ends = np.cumsum([len(row) // UNIT for row in stored], dtype=np.int64)
+        ends = np.fromiter(accumulate(units), np.int64, len(units))
         read = unpack_many(packed, ends, self.version, self._kept(), rows, slots)
         if read < len(stored):
             raise self._refused(stored[read])
