@@ -7,7 +7,6 @@ cue at most. Nothing depends on a clock or on chance: a replayed batch gives the
 from __future__ import annotations
 
 import functools
-from array import array
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 from itertools import combinations
@@ -29,7 +28,7 @@ from engine.kernels.provenance import ANONYMOUS, SIGNED
 from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
-from engine.state.vector import vectors_of_activations
+from engine.state.vector import each_of, vectors_of_activations
 
 #: The slot of the website.
 WEB = CUE_CHANNELS.index("web")
@@ -95,15 +94,9 @@ def choose(
     found = moments(customers, activations, event_ids)
     features = vectors_of_activations(activations, [moment.row for moment in found], policy.rulebook.columns)
     holds = match_offers(policy.rulebook, features).tolist()
-    asked = zip(found, _each(features), holds, pack_features(features), strict=True)
+    asked = zip(found, each_of(features), holds, pack_features(features), strict=True)
     choices = [_choice(policy, *one, currency, partition) for one in asked]
     return [choice for choice in choices if choice is not None]
-
-
-def _each(vectors: NDArray[np.float64]) -> Iterator[array[float]]:
-    """The vectors (N x F), of which little is read: as lists of floats they took 2 µs each, so 0.2."""
-    width, data = vectors.itemsize * vectors.shape[1], vectors.tobytes()
-    return (array("d", data[start : start + width]) for start in range(0, len(data), width))
 
 
 def _choice(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,3 +57,9 @@ def vectors_of_activations(
     vectors[:, :FEATURES] = features
     read_named_many(activations[list(places)], *columns, vectors, FEATURES)
     return vectors
+
+
+def each_of(vectors: NDArray[np.float64]) -> Iterator[Sequence[float]]:
+    """Each of `vectors` (N x F). Little of them is read: as lists of floats they took 1 to 2 µs each, so 0.1."""
+    width, values = vectors.shape[1], memoryview(vectors.tobytes()).cast("d")
+    return (values[start : start + width] for start in range(0, len(values), width))

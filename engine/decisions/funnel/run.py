@@ -16,7 +16,7 @@ from engine.decisions.request import DecisionRequest
 from engine.decisions.scoring import context_weights
 from engine.kernels.predicates import match_many
 from engine.rulebook.model import Rulebook
-from engine.state.vector import vectors_of
+from engine.state.vector import each_of, vectors_of
 
 
 def decide_many(
@@ -34,10 +34,10 @@ def decide_many(
     moments.fill(now)  # `np.full` takes four times as long
     features = vectors_of(rows, moments, policy.rulebook.columns)
     holds = match_offers(policy.rulebook, features)
-    values, packed = features.tolist(), pack_features(features)
+    asked = zip(requests, histories, each_of(features), holds, pack_features(features), strict=True)
     return [
-        _decide(policy, request, histories[i], values[i], holds[i], packed[i], now)
-        for i, request in enumerate(requests)
+        _decide(policy, request, history, values, held, packed, now)
+        for request, history, values, held, packed in asked
     ]
 
 
