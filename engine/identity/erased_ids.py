@@ -22,19 +22,27 @@ class ErasedIds:
     """
 
     def __init__(self, secret: str = "") -> None:
-        self._key = blake2b(secret.encode(), digest_size=32, person=_PERSON).digest() if secret else b""
+        self._keyed = _keyed(secret) if secret else None
 
     def digest(self, customer: bytes) -> str:
         """Under which `customer` (UTF-8) is remembered from now on."""
-        if not self._key:
-            return _hash(customer)
-        return KEYED + _hash(customer, self._key)
+        return _hash(_PLAIN, customer) if self._keyed is None else KEYED + _hash(self._keyed, customer)
 
     def digests(self, customer: bytes) -> tuple[str, ...]:
         """All under which `customer` may have been remembered: before there was a secret, too."""
         own = self.digest(customer)
-        return (own, _hash(customer)) if self._key else (own,)
+        return (own,) if self._keyed is None else (own, _hash(_PLAIN, customer))
 
 
-def _hash(customer: bytes, key: bytes = b"") -> str:
-    return blake2b(customer, digest_size=DIGITS // 2, key=key, person=_PERSON if key else b"").hexdigest()
+def _keyed(secret: str) -> blake2b:
+    key = blake2b(secret.encode(), digest_size=32, person=_PERSON).digest()
+    return blake2b(digest_size=DIGITS // 2, key=key, person=_PERSON)
+
+
+_PLAIN = blake2b(digest_size=DIGITS // 2)
+
+
+def _hash(begun: blake2b, customer: bytes) -> str:
+    found = begun.copy()  # in two thirds of the time that it takes to begin one
+    found.update(customer)
+    return found.hexdigest()

@@ -14,6 +14,7 @@ from engine.customer_id import CustomerId
 OPEN = "?"
 #: Under this name, which is no offer's, an offer history says that its customer is another's: it gives nothing.
 FROZEN = ">"
+_MARKS = frozenset((OPEN, FROZEN))
 
 
 class Consent(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -52,16 +53,16 @@ class View(msgspec.Struct, frozen=True, gc=False):
         """When each offer was given (epoch ms, ascending), without what cues gave that no stream had taken when
         they ended, at `now` or before. Those not taken yet stand as pairs (given, end) under the offer's name and
         `OPEN`."""
-        if not self.brought and not any(name.endswith((OPEN, FROZEN)) for name in self.history):
+        if not self.brought and _MARKS.isdisjoint([name[-1:] for name in self.history]):
             return self.history
-        whole = united(self.history, self.brought)
-        found = {name: list(times) for name, times in whole.items() if not name.endswith((OPEN, FROZEN))}
-        for offer, times in found.items():
-            pairs = iter(self.history.get(offer + OPEN, ()))
-            for given, end in zip(pairs, pairs, strict=True):
-                if end <= now and given in times:
-                    times.remove(given)
-        return {offer: times for offer, times in found.items() if times}
+        found = {name: times for name, times in united(self.history, self.brought).items() if times}
+        for name, open_ones in self.history.items():
+            if name[-1:] in _MARKS:
+                found.pop(name, None)
+                times = found.pop(offer := name[:-1], None) if name[-1:] == OPEN else None
+                if times and (left := _without_ended(times, open_ones, now)):
+                    found[offer] = left
+        return found
 
     def offers_given(self, now: int) -> Mapping[str, Sequence[int]]:
         """As `given`, without the consents."""
@@ -73,6 +74,15 @@ class View(msgspec.Struct, frozen=True, gc=False):
         return [Consent(*name, state_of(times).name.lower(), *times) for name, times in named if name]
 
 
+def _without_ended(times: Sequence[int], open_ones: Sequence[int], now: int) -> Sequence[int]:
+    """`times` without those of `open_ones` (given, end, given, …) that ended at `now` or before."""
+    left, pairs = [*times], iter(open_ones)
+    for given, end in zip(pairs, pairs, strict=True):
+        if end <= now and given in left:
+            left.remove(given)
+    return left
+
+
 def united(one: Mapping[str, Sequence[int]], other: Mapping[str, Sequence[int]]) -> Mapping[str, Sequence[int]]:
     """`one`, with what another id of the customer was given and stated: each time as often as either has it, and
     the newest words. What the other's cues may give back is given for good."""
@@ -82,6 +92,6 @@ def united(one: Mapping[str, Sequence[int]], other: Mapping[str, Sequence[int]])
     for name, times in other.items():
         if name.startswith(MARK):
             both[name] = [max(pair) for pair in zip(both.get(name, (0, 0, 0)), times, strict=True)]
-        elif not name.endswith((OPEN, FROZEN)):
+        elif name[-1:] not in _MARKS:
             both[name] = sorted((Counter(both.get(name, ())) | Counter(times)).elements())
     return both
