@@ -58,6 +58,8 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     def refused(self, taken: Sequence[Taking]) -> bool:
         """Record which of the requested offers were taken; True when some were not and it must reserve again (if
         only to correct the record)."""
+        if taken.count(Taking.TAKEN) == len(taken):  # as nearly always
+            return False
         self.erased, self.moved = Taking.ERASED in taken, Taking.MOVED in taken
         wanted = list(zip(self._wanted, taken, strict=True))
         capped = [offer for offer, had in wanted if had == Taking.CAPPED]

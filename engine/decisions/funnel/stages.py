@@ -45,7 +45,7 @@ def consent(
 ) -> list[int]:
     """Offers whose needs (one an offer) the consents in `history` allow; `asked` are all needs that there are. The
     store asks again when it takes the cap."""
-    refused = {name for name, level in asked.items() if not allows(history.get(name, ()), level)}
+    refused = [name for name, level in asked.items() if not allows(history.get(name, ()), level)]
     if not refused:
         return positions
     return [i for i in positions if (need := needs[i]) is None or need.name not in refused]
