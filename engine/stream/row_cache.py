@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from engine.identity.ties import NO_TIES, Ties, packed, ties_in
 from engine.kernels.advance import touched
-from engine.kernels.row import ROW
 from engine.state.row_codec import BLANK, as_words, read_into, write
 from engine.state.tied_rows import is_tied, tied, ties_before
+from engine.stream.row_memory import RowMemory
 
-FIRST_CAPACITY = 1024
+FIRST_CAPACITY = 1 << 16  # where the limit is no lower: addresses are free, a move of rows that are held is not
 GROWTH = 4  # times the capacity
 EMPTY = np.iinfo(np.int64).max  # when an empty slot was used: it is never the least recent
 AT_ONCE = 1  # when a timer is due that nothing waits for
@@ -28,11 +28,11 @@ class RowCache:
     """Rows by customer, at most `limit` beside those in use; the least recently used are evicted. A row stays in
     its slot for as long as it is held."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, first_capacity: int = FIRST_CAPACITY) -> None:
         self.limit = limit
         self.evictions = 0
-        self.rows: NDArray[np.void] = np.zeros(0, ROW)
-        self._words = as_words(self.rows)
+        self._memory = RowMemory(0)
+        self._words = as_words(self._memory.rows)
         self.timers = np.zeros(0, np.int64)  # when each slot's timer in the store is due (0: not known)
         self._ties: dict[int, Ties] = {}  # of the slots that have any
         self.merged = np.zeros(0, np.bool_)  # of each slot, whether its customer is another's
@@ -45,10 +45,15 @@ class RowCache:
         self._stamps = np.zeros(0, np.int64)
         self._unseen = np.zeros(0, np.bool_)
         self._tick = 0
-        self._grow(FIRST_CAPACITY)
+        self._grow(min(limit, first_capacity))
 
     def __len__(self) -> int:
         return len(self._slots)
+
+    @property
+    def rows(self) -> NDArray[np.void]:
+        """The rows (`ROW`) of all slots."""
+        return self._memory.rows
 
     def locate(self, customers: Sequence[bytes]) -> NDArray[np.int32]:
         """Slots of `customers`, -1 where not cached; marks those found as used."""
@@ -65,6 +70,7 @@ class RowCache:
         self._make_room(len(customers))
         slots = self._next_slots(len(customers))
         zeros_from, self._written = self._written, max(self._written, int(slots.max(initial=-1)) + 1)
+        self._memory.make_ready(self._written)
         read_into(stored, self._words, slots, zeros_from)
         pairs = zip(slots.tolist(), stored, strict=True)
         ties = {slot: ties_in(ties_before(row)) for slot, row in pairs if is_tied(row)}
@@ -168,11 +174,11 @@ class RowCache:
             self._grow(max(min(GROWTH * len(self.rows), self.limit), needed))
 
     def _grow(self, capacity: int) -> None:
-        # memory that was not written yet is none, and words are quicker to copy than records
-        rows = np.zeros(capacity, ROW)
-        words, end = as_words(rows), len(self._customers)
+        memory, end = RowMemory(capacity), len(self._customers)
+        words = as_words(memory.rows)  # quicker to copy than records
+        memory.make_ready(end)
         words[:end] = self._words[:end]
-        self.rows, self._words = rows, words
+        self._memory, self._words = memory, words
         more = capacity - len(self._used)
         self.timers, self._used, self._stamps = (
             np.concatenate([held, np.zeros(more, np.int64)]) for held in (self.timers, self._used, self._stamps)

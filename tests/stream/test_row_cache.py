@@ -11,8 +11,10 @@ from engine.errors import BadState
 from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.row import VERSION
 from engine.state.row_codec import blank
-from engine.stream.row_cache import FIRST_CAPACITY, RowCache
+from engine.stream.row_cache import RowCache
 from tests.state.stored import stored
+
+FIRST_CAPACITY = 1_024
 
 names = st.integers(0, 40).map(lambda i: b"customer-%d" % i)
 
@@ -123,7 +125,7 @@ def test_a_row_stays_in_its_slot_and_another_begins_blank_in_one_that_was_left()
 
 @pytest.mark.parametrize("limit", [10, FIRST_CAPACITY + 1, 10 * FIRST_CAPACITY])
 def test_rows_survive_its_growth(limit: int) -> None:
-    cache, customers = RowCache(limit), [b"%d" % number for number in range(5 * FIRST_CAPACITY)]
+    cache, customers = RowCache(limit, FIRST_CAPACITY), [b"%d" % number for number in range(5 * FIRST_CAPACITY)]
     for start in range(0, len(customers), 1_000):
         part = customers[start : start + 1_000]
         cache.locate(part)
