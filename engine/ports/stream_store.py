@@ -113,7 +113,7 @@ class Commit(msgspec.Struct, frozen=True):
     expected: int
     offset: int
     customers: Sequence[bytes]
-    rows: Sequence[bytes | memoryview]
+    rows: Sequence[bytes]
     timers: Timers
     cues: Sequence[CueChoice]
     tallies: Mapping[str, int]

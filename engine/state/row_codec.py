@@ -99,8 +99,8 @@ def as_words(rows: NDArray[np.void]) -> NDArray[np.uint64]:
     return rows.view(np.uint64).reshape(len(rows), WORDS)
 
 
-def write(words: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryview]:
-    """The rows in `slots` of `words` (`as_words`) as they are stored, copied once."""
+def write(words: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[bytes]:
+    """The rows in `slots` of `words` (`as_words`) as they are stored."""
     return FORM.write(words, slots)
 
 

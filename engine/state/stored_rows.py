@@ -18,6 +18,8 @@ from engine.kernels.word_sparse import HEAD, most_units, pack_many, unpack_many
 
 WORD, UNIT = 8, 2  # bytes
 
+AT_ONCE = 64  # rows that are packed into one piece of memory: they, and what becomes of them, stay in cache
+
 _PAST_THE_LAST = bytes(UNIT)  # `unpack_many` looks one unit ahead
 
 
@@ -29,6 +31,14 @@ def read_older(stored: Sequence[bytes], rows: NDArray[np.void]) -> None:
             raise BadState(f"a stored row of version {OLD_VERSION} has {len(row)} bytes, not {OLD_ROW.itemsize}")
     # a bytearray, because kernels are compiled for arrays that can be written
     upgrade_many(np.frombuffer(bytearray().join(stored), OLD_ROW), rows)
+
+
+def cut(packed: NDArray[np.uint16], ends: NDArray[np.int64]) -> list[bytes]:
+    """The stored rows (N) that end at `ends` (N, units) of `packed`, as bytes: views take longer to make, and to
+    be joined."""
+    bounds = [0, *(UNIT * ends).tolist()]
+    block = packed.data.cast("B")[: bounds[-1]].tobytes()
+    return [block[start:end] for start, end in pairwise(bounds)]
 
 
 class WordSparse(msgspec.Struct, frozen=True):
@@ -53,13 +63,16 @@ class WordSparse(msgspec.Struct, frozen=True):
         if read < len(stored):
             raise self._refused(stored[read])
 
-    def write(self, rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[memoryview]:
+    def write(self, rows: NDArray[np.uint64], slots: NDArray[np.int32]) -> list[bytes]:
         """The rows in `slots` of `rows` (words), each as long as it needs."""
-        packed = np.empty(len(slots) * most_units(self.words) + 1, np.uint16)
-        ends = np.empty(len(slots), np.int64)
-        pack_many(rows, slots, self.version, self._kept(), packed, ends)
-        block, bounds = packed.data.cast("B"), [0, *(UNIT * ends).tolist()]
-        return [block[start:end] for start, end in pairwise(bounds)]
+        packed = np.empty(min(len(slots), AT_ONCE) * most_units(self.words) + 1, np.uint16)
+        ends, kept = np.empty(AT_ONCE, np.int64), self._kept()
+        stored: list[bytes] = []
+        for start in range(0, len(slots), AT_ONCE):
+            some = slots[start : start + AT_ONCE]
+            pack_many(rows, some, self.version, kept, packed, ends)
+            stored += cut(packed, ends[: len(some)])
+        return stored
 
     def _kept(self) -> NDArray[np.uint64]:
         """Room to work in, of one call."""

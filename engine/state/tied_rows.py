@@ -13,7 +13,7 @@ TIED = 3  # no version of a row has this number
 _HEAD = 5
 
 
-def tied(ties: bytes, row: bytes | memoryview) -> bytes:
+def tied(ties: bytes, row: bytes) -> bytes:
     """`row` behind `ties`."""
     return b"".join((bytes([TIED]), len(ties).to_bytes(_HEAD - 1, "little"), ties, row))
 

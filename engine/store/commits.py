@@ -184,7 +184,7 @@ class StreamCommands(Commands):
         customers: list[bytes] = await self._connection.call(pack(command))
         return customers
 
-    def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes | memoryview]]:
+    def _transaction(self, commit: Commit) -> Iterator[Sequence[bytes]]:
         """Its commands, each in parts. Cues, consents, histories and erasures come last, as do their replies."""
         partition, position = commit.partition, self._keys.position[commit.partition]
         yield (self._watch[partition],)

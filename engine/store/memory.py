@@ -107,7 +107,7 @@ class MemoryStore(
             remember(part.traits.setdefault(change.customer, {}), change.words)
         for customer in commit.forgotten:
             part.rows.pop(customer, None)
-        part.rows.update(zip(commit.customers, map(bytes, commit.rows), strict=True))
+        part.rows.update(zip(commit.customers, commit.rows, strict=True))
         self._set_timers(part, zip(commit.timers.customers, commit.timers.due, strict=True))
         taken = [self._write_cues(commit.partition, choice) for choice in commit.cues]
         for one in commit.consents:

@@ -57,13 +57,11 @@ def mget(keys: CustomerKeys, customers: Sequence[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def mset(
-    keys: CustomerKeys, customers: Sequence[bytes], rows: Sequence[bytes | memoryview]
-) -> list[bytes | memoryview]:
-    """MSET of the customers' keys, in parts to be joined; rows are bytes or memoryviews of single bytes."""
+def mset(keys: CustomerKeys, customers: Sequence[bytes], rows: Sequence[bytes]) -> list[bytes]:
+    """MSET of the customers' keys, in parts to be joined."""
     lengths = set(map(len, rows))
     middle = b"\r\n$%d\r\n" % lengths.pop() if lengths else b""
-    parts: list[bytes | memoryview] = [middle] * (4 * len(customers) + 2)
+    parts = [middle] * (4 * len(customers) + 2)
     parts[0] = b"*%d\r\n$4\r\nMSET" % (2 * len(customers) + 1)
     parts[1:-1:4] = [keys[len(customer)] for customer in customers]
     parts[2:-1:4] = customers

@@ -131,8 +131,8 @@ class RowCache:
         names = self._customers
         return [names[slot] for slot in slots.tolist()]
 
-    def encode(self, slots: NDArray[np.int32]) -> Sequence[bytes | memoryview]:
-        """The rows in `slots` as they are stored, copied once, with their ties."""
+    def encode(self, slots: NDArray[np.int32]) -> Sequence[bytes]:
+        """The rows in `slots` as they are stored, with their ties."""
         rows = write(self._words, slots)
         if not self._ties:
             return rows

@@ -9,4 +9,4 @@ from engine.state.row_codec import as_words, write
 
 def stored(rows: np.ndarray) -> list[bytes]:
     """Each of `rows` (`ROW`, N)."""
-    return [bytes(one) for one in write(as_words(rows), np.arange(len(rows), dtype=np.int32))]
+    return write(as_words(rows), np.arange(len(rows), dtype=np.int32))

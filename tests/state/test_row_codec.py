@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.errors import BadState
 from engine.kernels.row import ROW, ROW_BYTES, VERSION
 from engine.state import row_codec as row
+from engine.state.stored_rows import AT_ONCE
 from tests.state.stored import stored
 
 OLDER = 200  # a version that never was
@@ -46,7 +47,17 @@ def test_a_blank_row_is_a_customer_of_whom_nothing_is_known() -> None:
 def test_what_was_written_is_read_again(slots: list[int]) -> None:
     rows = busy(10)
     written = row.write(row.as_words(rows), np.array(slots, np.int32))
-    assert row.read([bytes(one) for one in written]).tobytes() == rows[slots].tobytes()
+    assert row.read(written).tobytes() == rows[slots].tobytes()
+
+
+@pytest.mark.parametrize("count", [AT_ONCE - 1, AT_ONCE, AT_ONCE + 1, 2 * AT_ONCE, 3 * AT_ONCE + 5])
+def test_more_rows_than_are_packed_at_once(count: int) -> None:
+    """Full ones, which are the longest, beside blank ones."""
+    rows = np.concatenate([busy(7), row.blank(3)])
+    slots = np.random.default_rng(count).integers(0, 10, count, np.int32)
+    written = row.write(row.as_words(rows), slots)
+    assert row.read(written).tobytes() == rows[slots].tobytes()
+    assert written == [stored(rows)[slot] for slot in slots.tolist()]
 
 
 def test_none_is_read_as_a_blank_row_among_others() -> None:

@@ -52,7 +52,7 @@ def tables(draw: st.DrawFn) -> list[list[int]]:
 def test_rows_are_packed_as_by_hand_and_read_back(table: list[list[int]], data: st.DataObject | None) -> None:
     places = data.draw(st.lists(st.integers(0, len(table) - 1), max_size=8)) if data else [2, 0, 1, 1]
     form = WordSparse(VERSION, len(table[0]))
-    written = [bytes(one) for one in form.write(rows_of(*table), np.array(places, np.int32))]
+    written = form.write(rows_of(*table), np.array(places, np.int32))
     assert written == [by_hand(table[place]) for place in places]
     assert read(form, written).tolist() == [table[place] for place in places]
 
