@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from engine.customer_id import CustomerId
+from engine.customer_id import CustomerId, customer_id
 from engine.ports.stream_store import Erasure
 from engine.store.commands import Commands
 from engine.store.functions.library import ERASE
@@ -52,7 +52,7 @@ class ErasureCommands(Commands):
         keys = [self._keys.ids_prefix[self._keys.of_customer(name)] + name for name in names]
         frame = b"".join(pack(("SMEMBERS", key)) for key in keys)
         found = await self._connection.pipe(frame, len(keys)) if keys else []
-        return [sorted(CustomerId(one.decode()) for one in ids) for ids in found]
+        return [sorted(customer_id(one.decode()) for one in ids) for ids in found]
 
 
 def _owner(fields: Sequence[bytes]) -> bytes | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from engine.customer_id import CustomerId
+from engine.customer_id import CustomerId, customer_id
 from engine.ports.stream_store import Erasure
 from engine.ports.traits import Trait
 from engine.store.memory_partition import MemoryPartitions, Partition
@@ -41,7 +41,7 @@ class MemoryErasures(MemoryPartitions):
 
     async def ids_linked(self, customers: Sequence[CustomerId]) -> list[list[CustomerId]]:
         names = [customer.encode() for customer in customers]
-        return [sorted(CustomerId(one) for one in self._of(name).ids.get(name, ())) for name in names]
+        return [sorted(customer_id(one) for one in self._of(name).ids.get(name, ())) for name in names]
 
     async def traits(self, customer: CustomerId) -> list[Trait]:
         name = customer.encode()

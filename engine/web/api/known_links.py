@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 import msgspec
 
-from engine.customer_id import CustomerId
+from engine.customer_id import CustomerId, customer_id
 from engine.identity.marker import Phase
 from engine.identity.ties import Ties, ties_in
 from engine.ports.decision_store import DecisionStore
@@ -91,7 +91,7 @@ class KnownLinks:
         whose it is by signed ones, as far as that row lists them. Raises as `ids`."""
         way = await self.way(customer)
         whose = next((one for one, known in way.items() if not known.leads_on), customer)
-        merged = [CustomerId(one) for one in way[whose].ties.merged]
+        merged = [customer_id(one) for one in way[whose].ties.merged]
         known = way | await self.ids(one for one in merged if one not in way)
         linked = [one for one in way if known[one].ties.marker.phase is not Phase.OPEN]
         return list(_links(dict.fromkeys([*linked, *merged]), known))
