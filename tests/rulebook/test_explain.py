@@ -208,7 +208,7 @@ def test_commands_for_people(tmp_path: Path) -> None:
     checked = CliRunner().invoke(app, ["check", str(SHIPPED)])
     assert checked.exit_code == 0
     revision = load(SHIPPED).revision
-    assert checked.output == f"{SHIPPED}: good: 1 file, 6 indicators, 10 offers, revision {revision}\n"
+    assert checked.output == f"{SHIPPED}: good: 1 file, 7 indicators, 11 offers, revision {revision}\n"
     assert "bursty_session" in CliRunner().invoke(app, ["show", str(SHIPPED)]).output
     assert json.loads(CliRunner().invoke(app, ["show", str(SHIPPED), "--json"]).stdout)["revision"] == revision
     tested = CliRunner().invoke(app, ["test", str(SHIPPED)])
