@@ -23,6 +23,7 @@ OPENED = [
     ("GET", "/v1/decisions/{id}"),
     ("POST", "/v1/outcomes"),
     ("GET", "/v1/customers/{id}"),
+    ("GET", "/v1/customers/{id}/identities"),
     ("GET", "/v1/customers/{id}/cues"),
     ("GET", "/v1/agents/{id}/cues"),
     ("POST", "/v1/stream-tickets"),
