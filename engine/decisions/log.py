@@ -27,13 +27,9 @@ def record_of(
     given: Sequence[int],
     capped: Sequence[int],
     placements: Sequence[str] = (),
-    indicator: str = "",
-    activated: tuple[str, ...] = (),
-    anonymous: bool = False,
-    others: tuple[str, ...] = (),
     unconsented: Sequence[int] = (),
 ) -> DecisionRecord:
-    """The record of a decision or cue that gives the offers `given` (positions), best first, where caps held
+    """The record of a decision that gives the offers `given` (positions), best first, where caps held
     `capped` back and consent `unconsented`."""
     ranking, rulebook = result.ranking, result.policy.rulebook
     offers = rulebook.offers
@@ -48,12 +44,8 @@ def record_of(
         else _noted(result, given, placements),
         tuple([offers[offer].id for offer in capped]) if capped else (),
         result.packed,
-        indicator,
-        activated,
-        ranking.arm.name,
-        anonymous,
-        others,
-        tuple([offers[offer].id for offer in unconsented]) if unconsented else (),
+        arm=ranking.arm.name,
+        unconsented=tuple([offers[offer].id for offer in unconsented]) if unconsented else (),
     )
 
 

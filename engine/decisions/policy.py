@@ -84,7 +84,14 @@ class Policy(msgspec.Struct, frozen=True, eq=False):
     def ranking(self, customer: CustomerId, channel: str) -> ChannelRanking:
         """How the customer's arm ranks the offers for the channel."""
         arm = self.assignment.assign(customer)
-        return self.rankings.get((arm.name, channel)) or self.elsewhere[arm.name]
+        return self._ranking_of(arm.name, channel)
+
+    def cue_rankings(self, arm: str) -> list[ChannelRanking]:
+        """How the arm of that name ranks the offers for each of `CUE_CHANNELS`."""
+        return [self._ranking_of(arm, channel) for channel in CUE_CHANNELS]
+
+    def _ranking_of(self, arm: str, channel: str) -> ChannelRanking:
+        return self.rankings.get((arm, channel)) or self.elsewhere[arm]
 
 
 def make_policy(

@@ -6,22 +6,18 @@ cue at most. Nothing depends on a clock or on chance: a replayed batch gives the
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import blake2b
-from itertools import combinations
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.consent import arguments_of
 from engine.customer_id import CustomerId, customer_id
-from engine.decisions.funnel.result import FunnelResult
-from engine.decisions.funnel.run import funnel, match_offers
-from engine.decisions.log import record_of
-from engine.decisions.policy import CUE_CHANNELS, Policy
-from engine.decisions.record import encode_record, pack_features
+from engine.decisions.cue_plan import Planned, PlannedOffer, plan
+from engine.decisions.funnel.run import match_offers, through_stages
+from engine.decisions.policy import ChannelRanking, Policy
+from engine.decisions.record import RECORD_VERSION, DecisionRecord, encode_record, pack_features
 from engine.decisions.web_text import web_text
 from engine.events import Cue
 from engine.kernels.provenance import ANONYMOUS, SIGNED
@@ -29,9 +25,6 @@ from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.rulebook.explain import why
 from engine.rulebook.language.say import render
 from engine.state.vector import each_of, vectors_of_activations
-
-#: The slot of the website.
-WEB = CUE_CHANNELS.index("web")
 
 #: How many candidates of a channel the store is given: where a cap holds back the best, the next is sent.
 CANDIDATES = 3
@@ -95,132 +88,88 @@ def choose(
     features = vectors_of_activations(activations, [moment.row for moment in found], policy.rulebook.columns)
     holds = match_offers(policy.rulebook, features).tolist()
     asked = zip(found, each_of(features), holds, pack_features(features), strict=True)
-    choices = [_choice(policy, *one, currency, partition) for one in asked]
+    chooser = _Chooser(policy, currency, partition)
+    choices = [chooser.choice(*one) for one in asked]
     return [choice for choice in choices if choice is not None]
 
 
-def _choice(
-    policy: Policy,
-    moment: TriggerMoment,
-    values: Sequence[float],
-    holds: list[bool],
-    packed: bytes,
-    currency: str,
-    partition: int,
-) -> CueChoice | None:
-    customer = customer_id(moment.customer.decode())
-    results = []
-    for channel in CUE_CHANNELS:
-        ranking = policy.ranking(customer, channel)
-        order = ranking.triggered(moment.indicators)
-        results.append(funnel(policy, ranking, order, values, holds, None, 1, moment.at, packed))
-    queues = [tuple(result.survivors.contactable[:CANDIDATES]) for result in results]
-    if not any(queues):
-        return None
-    name = blake2b(moment.customer + moment.event_id.to_bytes(8, "little"), digest_size=8).hexdigest()
-    asked = _Asked(
-        policy, moment, customer, values, f"{partition}-{moment.at:x}-{name}", currency,
-        tuple([policy.rulebook.indicators[i].name for i in moment.indicators]), results,
-    )  # fmt: skip
-    candidates: list[CueCandidate] = []
-    for offer, ways in ways_to_fill(*queues):
-        candidates += _candidates(asked, offer, ways)
-    return CueChoice(moment.customer, moment.at, tuple(candidates))
+class _Chooser:
+    """Chooses the cues of many moments. What follows from the arm, the indicators and the offers alone is found
+    once for all moments that have these in common: most have."""
 
+    def __init__(self, policy: Policy, currency: str, partition: int) -> None:
+        self._policy = policy
+        self._currency = currency
+        self._partition = partition
+        self._rankings: dict[str, list[ChannelRanking]] = {}
+        self._planned: dict[tuple[str, tuple[int, ...], tuple[tuple[int, ...], ...]], Planned] = {}
 
-class Way(msgspec.Struct, frozen=True, gc=False):
-    """The slots that an offer fills, and its place in each slot's queue, from 1; 0 in those left to another."""
-
-    slots: tuple[int, ...]
-    places: tuple[int, ...]
-
-
-@functools.lru_cache(maxsize=4096)  # customers differ, the queues of one rulebook hardly
-def ways_to_fill(*queues: tuple[int, ...]) -> tuple[tuple[int, tuple[Way, ...]], ...]:
-    """In which ways each offer can fill slots, when each slot is filled by the first of its queue (offers, best
-    first) whose cap leaves room."""
-    offers = dict.fromkeys(offer for queue in queues for offer in queue)
-    return tuple((offer, tuple(_ways(offer, queues))) for offer in offers)
-
-
-def _ways(offer: int, queues: Sequence[Sequence[int]]) -> Iterator[Way]:
-    """It fills some slots and no other when all before it there are capped, and elsewhere one before it is not."""
-    before = {slot: queue[: queue.index(offer)] for slot, queue in enumerate(queues) if offer in queue}
-    for size in range(1, len(before) + 1):
-        for slots in combinations(before, size):
-            capped = {ahead for slot in slots for ahead in before[slot]}
-            if all(set(ahead) - capped for slot, ahead in before.items() if slot not in slots):
-                yield Way(slots, tuple(len(before[i]) + 1 if i in slots else 0 for i in range(len(queues))))
+    def choice(
+        self, moment: TriggerMoment, values: Sequence[float], holds: list[bool], packed: bytes
+    ) -> CueChoice | None:
+        """The cues of a `moment` with these features (`values`, F; ``packed`` as stored), where the offers' rules
+        hold (O)."""
+        policy, customer = self._policy, customer_id(moment.customer.decode())
+        arm, indicators, queues = policy.assignment.assign(customer).name, moment.indicators, []
+        rankings = self._rankings.get(arm) or self._rankings.setdefault(arm, policy.cue_rankings(arm))
+        for ranking in rankings:
+            order = ranking.triggered(indicators)
+            *_, left = through_stages(policy, ranking, order, holds, None, moment.at)
+            queues.append(tuple(left[:CANDIDATES]))
+        if not any(queues):
+            return None
+        key = arm, indicators, tuple(queues)
+        planned = self._planned.get(key)
+        if planned is None:
+            planned = self._planned[key] = plan(policy, rankings, indicators, queues)
+        name = blake2b(moment.customer + moment.event_id.to_bytes(8, "little"), digest_size=8).hexdigest()
+        asked = _Asked(
+            policy.rulebook.revision, moment, customer, values, packed, f"{self._partition}-{moment.at:x}-{name}",
+            self._currency, arm, planned.activated,
+        )  # fmt: skip
+        candidates: list[CueCandidate] = []
+        for offer in planned.offers:
+            _add_candidates(asked, offer, candidates)
+        return CueChoice(moment.customer, moment.at, tuple(candidates))
 
 
 class _Asked(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A moment, as all its candidates share it. ``name`` begins the ids of its cues, ``activated`` are the
-    indicators by name, ``results`` those of `CUE_CHANNELS`."""
+    indicators by name."""
 
-    policy: Policy
+    revision: str
     moment: TriggerMoment
     customer: CustomerId
     values: Sequence[float]
+    packed: bytes
     name: str
     currency: str
+    arm: str
     activated: tuple[str, ...]
-    results: list[FunnelResult]
 
 
-def _candidates(asked: _Asked, position: int, ways: Sequence[Way]) -> Iterator[CueCandidate]:
-    """The offer as a cue, once for each of the `ways` in which it may fill slots.
-
-    Outcomes count for the most promising of its channels, which comes first, unless their reporter has others
-    only. Two cues of one moment have no channel in common, so that channel makes their ids different. The record
-    of a cue says that the offers before it were capped, else it would not be sent; the store notes which of them
-    consent kept back.
-    """
-    policy, moment = asked.policy, asked.moment
-    rulebook, counted = policy.rulebook, policy.candidates[position]
-    offer = rulebook.offers[position]
-    indicator = _named(asked, rulebook.mentions[position])
+def _add_candidates(asked: _Asked, planned: PlannedOffer, candidates: list[CueCandidate]) -> None:
+    """Add the offer as a cue, once for each of the ways in which it may fill slots."""
+    moment, offer, indicator = asked.moment, planned.offer, planned.indicator
     say, reasons = (
         render(offer.say, asked.values, asked.currency),
-        tuple(why(policy.clauses[position], asked.values)),
+        tuple(why(planned.clauses, asked.values)),
     )
     for_web = web_text(offer.say, asked.values, asked.currency, moment.provenance)
     anonymous, signed = moment.provenance & ANONYMOUS != 0, moment.provenance & SIGNED != 0
     ends = moment.at + offer.expires_ms
-    for way in ways:
-        slots = _most_promising_first(asked, way.slots, position)
-        best = asked.results[slots[0]]
-        decision_id = f"{asked.name}-{best.ranking.channel}"
-        channels = tuple([CUE_CHANNELS[slot] for slot in slots])
+    for way in planned.ways:
+        decision_id = f"{asked.name}-{way.channel}"
         cue = Cue(
-            asked.customer, indicator, offer.id, offer.kind, channels, say, reasons, moment.at, ends,
-            moment.received_at, decision_id, rulebook.revision, for_web if WEB in slots else None, anonymous,
-            signed,
+            asked.customer, indicator, offer.id, offer.kind, way.channels, say, reasons, moment.at, ends,
+            moment.received_at, decision_id, asked.revision, for_web if way.on_web else None, anonymous, signed,
         )  # fmt: skip
-        capped = best.survivors.contactable[: way.places[slots[0]] - 1]
-        record = record_of(
-            best, asked.customer, (position,), capped, (), indicator, asked.activated, cue.anonymous,
-            channels[1:],
+        record = DecisionRecord(
+            RECORD_VERSION, asked.customer, way.channel, moment.at, asked.revision, way.given, way.capped,
+            asked.packed, indicator, asked.activated, asked.arm, anonymous, way.others,
         )  # fmt: skip
-        yield CueCandidate(
-            offer.id, counted.cap_max, counted.cap_period_ms, way.places, decision_id, _encode(cue),
-            encode_record(record), ends if WEB in slots else 0, _needs(asked, slots, position),
+        candidate = CueCandidate(
+            offer.id, planned.cap_max, planned.cap_period_ms, way.places, decision_id, _encode(cue),
+            encode_record(record), ends if way.on_web else 0, way.needs,
         )  # fmt: skip
-
-
-def _needs(asked: _Asked, slots: Sequence[int], position: int) -> str:
-    return arguments_of(*[asked.results[slot].ranking.needs[position] for slot in slots])
-
-
-def _most_promising_first(asked: _Asked, slots: tuple[int, ...], position: int) -> Sequence[int]:
-    if len(slots) == 1:
-        return slots
-    return sorted(slots, key=lambda slot: -asked.results[slot].ranking.given[position].priority)
-
-
-def _named(asked: _Asked, mentioned: Collection[int]) -> str:
-    """The activated indicator that the offer names; the first in the rulebook of several."""
-    if len(asked.activated) > 1:
-        for position, name in zip(asked.moment.indicators, asked.activated, strict=True):
-            if position in mentioned:
-                return name
-    return asked.activated[0]
+        candidates.append(candidate)

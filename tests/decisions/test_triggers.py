@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.customer_id import customer_id
+from engine.decisions.cue_plan import Way, ways_to_fill
 from engine.decisions.log import recall
 from engine.decisions.policy import make_policy
 from engine.decisions.record import read_record
-from engine.decisions.triggers import Way, choose, moments, ways_to_fill
+from engine.decisions.triggers import choose, moments
 from engine.events import REWARDS, Cue, OutcomeName
 from engine.kernels.catalogue import INDEX
 from engine.kernels.evaluate import ACTIVATION

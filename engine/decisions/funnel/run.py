@@ -1,4 +1,4 @@
-"""The funnel: which offers a customer gets on a channel. Decisions and cues both come through `funnel`."""
+"""The funnel: which offers a customer gets on a channel. Decisions and cues both come `through_stages`."""
 
 from __future__ import annotations
 
@@ -72,14 +72,22 @@ def funnel(
     customer's, `history` is None where only the store knows it.
     """
     triggered = order if isinstance(order, tuple) else ranking.available
-    applicable = applicability(order, holds)
-    consented = contactable = applicable
-    if history is not None:
-        consented = consent(applicable, ranking.needs, ranking.consents, history)
-        contactable = contact(consented, policy.rulebook.offers, history, now)
+    applicable, consented, contactable = through_stages(policy, ranking, order, holds, history, now)
     given = ranking.arm.arbitration.select(contactable, slots)
     survivors = Survivors(ranking.available, triggered, applicable, consented, contactable, given)
     return FunnelResult(policy, ranking, values, survivors, slots, now, packed, weights, priorities)
+
+
+def through_stages(
+    policy: Policy, ranking: ChannelRanking, order: Positions, holds: Holds, history: History | None, now: int
+) -> tuple[list[int], list[int], list[int]]:
+    """Those of `order` that are applicable, those of them to which there is consent, and those of these that may
+    be given, as for `funnel`."""
+    applicable = applicability(order, holds)
+    if history is None:
+        return applicable, applicable, applicable
+    consented = consent(applicable, ranking.needs, ranking.consents, history)
+    return applicable, consented, contact(consented, policy.rulebook.offers, history, now)
 
 
 def _decide(
