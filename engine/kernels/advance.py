@@ -1,4 +1,5 @@
-"""The stream's one compiled call: a batch of events of one partition onto their customers' rows.
+"""The stream's one compiled call: a batch of events of one partition onto their customers' rows, row by row, and
+each row's events in order.
 
 Indicators are evaluated after every event and at every moment of silence at which a threshold is crossed,
 in event time, so the result depends on the order of a customer's events alone: not on how they were
@@ -8,13 +9,17 @@ have ended was evaluated (timers wait for `lateness_ms` before they do).
 
 from __future__ import annotations
 
-from engine.kernels.decode import OK
+from engine.kernels.decode import COLUMNS, OK
 from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
 from engine.kernels.groups.message_id import seen
 from engine.kernels.jit import kernel
-from engine.kernels.row import apply
+from engine.kernels.prefetch import LINE, prefetch
+from engine.kernels.row import ROW_BYTES, apply
 from engine.kernels.wire import FIRST_INSTRUCTION_KIND, Kind
+
+EVENTS_AHEAD = 4  # of which the memory is asked for; of a row, one
+_EVENT_BYTES = COLUMNS.itemsize
 
 # what became of an event
 BAD, APPLIED, DUPLICATE = 0, 1, 2
@@ -22,19 +27,33 @@ NOTED = 3  # it is done beside the rows, and changes none
 
 
 @kernel
-def advance(rows, slots, events, start, data, rules, scratch, outcomes, activations):
-    """Apply ``events[start:]`` in order, each to ``rows[slots[i]]``.
+def _ask_ahead(rows, slots, events, order, turn):
+    """Let the memory of what comes next be read while the present event is worked on."""
+    if turn + EVENTS_AHEAD < order.shape[0]:
+        for byte in range(0, _EVENT_BYTES, LINE):
+            prefetch(events, order[turn + EVENTS_AHEAD], byte)
+    if turn + 1 < order.shape[0] and slots[order[turn + 1]] != slots[order[turn]]:
+        for byte in range(0, ROW_BYTES, LINE):
+            prefetch(rows, slots[order[turn + 1]], byte)
+
+
+@kernel
+def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, activations, causes):
+    """Apply ``events[order[start:]]``, each to the row of its slot.
 
     ``rows`` (`ROW`, capacity), ``slots`` (int32, N), ``events`` (`decode.COLUMNS`, N) and ``data`` (uint8), which
-    these point into, ``rules`` and ``scratch`` (`evaluate.Rules`, `evaluate.Scratch`; `engine.stream.evaluator`
-    makes both), ``outcomes`` (uint8, N) gets BAD, APPLIED, DUPLICATE or NOTED, ``activations``
-    (`evaluate.ACTIVATION`, M) what became active, in order. Returns (next event, activations written): call again
-    from the next event on when it is below N, which happens when `activations` is full.
+    these point into, ``order`` (int32, N), their places, those of one row as they came (`row_order`); ``rules``
+    and ``scratch`` (`evaluate.Rules`, `evaluate.Scratch`; `engine.stream.evaluator` makes both). ``outcomes``
+    (uint8, N) gets BAD, APPLIED, DUPLICATE or NOTED, ``activations`` (`evaluate.ACTIVATION`, M) what became
+    active, and ``causes`` (int32, M) the places of the events at which it did. Returns (next in order, activations
+    written): call again from there on when it is below N, which happens when `activations` is full.
     """
     activated = 0
-    for i in range(start, events.shape[0]):
+    for turn in range(start, order.shape[0]):
         if not has_room(activations, activated, rules):
-            return i, activated
+            return turn, activated
+        _ask_ahead(rows, slots, events, order, turn)
+        i, first = order[turn], activated
         event = events[i]
         outcomes[i] = BAD
         if event.status != OK:
@@ -62,7 +81,9 @@ def advance(rows, slots, events, start, data, rules, scratch, outcomes, activati
             row, slots[i], i, now, event.received_at, event.signed != 0, rules, scratch, activations, activated
         )
         outcomes[i] = APPLIED
-    return events.shape[0], activated
+        for k in range(first, activated):
+            causes[k] = i
+    return order.shape[0], activated
 
 
 @kernel

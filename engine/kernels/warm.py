@@ -25,6 +25,7 @@ from engine.kernels import (
     predicates,
     provenance,
     records,
+    row_order,
     row_v1,
     row_v1_counts,
     row_v1_orders,
@@ -75,6 +76,7 @@ _MODULES = (
         predicates,
         provenance,
         records,
+        row_order,
         row_v1,
         row_v1_counts,
         row_v1_orders,
@@ -111,7 +113,10 @@ def warm_up() -> None:
     records.parse(data, batches, 0, data, data, fetched)
     decode.decode(data, fetched, np.zeros(1, np.int64), events)
     decode.place(data, fetched, 0, 1, events, np.zeros(1, np.bool_))
-    advance.advance(rows, places, events, 0, data, rules, scratch, np.zeros(1, np.uint8), activations)
+    row_order.row_order(places, order := places.copy(), places.copy(), np.zeros(row_order.DIGITS, np.int32))
+    advance.advance(
+        rows, places, events, order, 0, data, rules, scratch, np.zeros(1, np.uint8), activations, places.copy()
+    )
     forgetting.newest_came_in(events)
     advance.fire(rows, places, 0, 1, rules, scratch, activations)
     merge.merge(rows, places, events, 0, np.zeros(1, layout.ROW), rules, scratch, activations)

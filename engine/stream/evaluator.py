@@ -13,6 +13,7 @@ from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.merge import merge
 from engine.kernels.predicates import Program
 from engine.kernels.row import ROW
+from engine.kernels.row_order import DIGITS, row_order
 from engine.kernels.timers import timers
 from engine.rulebook.model import Rulebook
 from engine.state.vector import TraitColumns
@@ -56,6 +57,8 @@ class IndicatorEvaluator:
         )
         most_at_once = indicators * (len(thresholds.feature) + 1)
         self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * most_at_once), ACTIVATION)
+        self._causes = np.zeros(len(self._activations), np.int32)
+        self._digits = np.zeros(DIGITS, np.int32)
 
     @property
     def nothing(self) -> NDArray[np.void]:
@@ -68,18 +71,26 @@ class IndicatorEvaluator:
         """Apply `events`, which point into `data`, to ``rows[slots]``; returns what became of each, and what
         became active, in order."""
         read = np.frombuffer(data or NO_DATA, np.uint8)
-        outcomes = np.zeros(len(events), np.uint8)
-        parts: list[NDArray[np.void]] = []
-        start = 0
-        while True:
+        outcomes, order = np.zeros(len(events), np.uint8), np.empty(len(events), np.int32)
+        row_order(slots, order, np.empty_like(order), self._digits)
+        found, causes, start = [self.nothing], [self._causes[:0]], 0
+        while start < len(events):
             start, activated = kernels.advance(
-                rows, slots, events, start, read, self._rules, self._scratch, outcomes, self._activations
+                rows,
+                slots,
+                events,
+                order,
+                start,
+                read,
+                self._rules,
+                self._scratch,
+                outcomes,
+                self._activations,
+                self._causes,
             )
-            if start == len(events) and not parts:
-                return outcomes, self._activations[:activated].copy()
-            parts.append(self._activations[:activated].copy())
-            if start == len(events):
-                return outcomes, np.concatenate(parts)
+            found.append(self._activations[:activated].copy())
+            causes.append(self._causes[:activated].copy())
+        return outcomes, np.concatenate(found)[np.concatenate(causes).argsort(kind="stable")]
 
     def fire(self, rows: NDArray[np.void], slots: NDArray[np.int32], until: int) -> NDArray[np.void]:
         """Evaluate the inactivity of ``rows[slots]`` up to and including `until` (epoch ms); returns the

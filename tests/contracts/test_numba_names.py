@@ -21,6 +21,7 @@ from engine.kernels import cache
 from engine.kernels.cache import KernelCache
 from engine.kernels.hash_set import add_new
 from engine.kernels.jit import kernel
+from engine.kernels.prefetch import LINE, prefetch
 
 
 def test_a_dispatcher_asks_the_cache_that_is_put_on_it() -> None:
@@ -158,3 +159,17 @@ def _hands_on(array: NDArray[np.float64]) -> float:
 
 def _makes_an_array(size: int) -> int:
     return len(np.zeros(size))
+
+
+def _ask(records: NDArray[np.void], place: int, byte: int) -> None:
+    prefetch(records, place, byte)
+
+
+@pytest.mark.parametrize("place", [0, 2, 3, -1, 1 << 40])
+def test_a_kernel_asks_for_memory_and_nothing_changes(place: int) -> None:
+    """It may be asked for memory that is not the records'."""
+    records = np.zeros(3, np.dtype([("a", "u8"), ("b", "u8")]))
+    ask: Any = numba.njit(_ask)
+    ask(records, place, LINE)
+    assert not records.tobytes().strip(b"\0")
+    assert "prefetch" in next(iter(ask.inspect_asm().values()))

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from engine.events import Kind
 from engine.kernels import row as layout
@@ -108,6 +109,41 @@ def test_how_events_are_batched_changes_nothing(events: list[Happening], data: s
     parts, activated_in_parts = run(EVALUATOR, events, cuts)
     assert once.tobytes() == parts.tobytes()
     assert activated == activated_in_parts
+
+
+def what(activations: NDArray[np.void]) -> list[list[object]]:
+    """All fields of each; bytes between them mean nothing."""
+    return [[record[name].tobytes() for name in activations.dtype.names or ()] for record in activations]
+
+
+@settings(deadline=None, max_examples=200)
+@given(streams(), st.data())
+def test_customers_mixed_in_a_batch_are_as_if_each_event_came_alone(
+    events: list[Happening], data: st.DataObject
+) -> None:
+    """And what becomes active does so in the order of the events, whosever they are."""
+    slots = np.array(data.draw(st.lists(st.integers(0, 3), min_size=len(events), max_size=len(events))), np.int32)
+    together, apart, batch = np.zeros(4, layout.ROW), np.zeros(4, layout.ROW), columns(events)
+    outcomes, activations = EVALUATOR.advance(together, slots, batch)
+    one_by_one: list[list[object]] = []
+    for place in range(len(events)):
+        _, found = EVALUATOR.advance(apart, slots[place : place + 1], batch[place : place + 1])
+        found["event"][found["event"] >= 0] += place
+        one_by_one += what(found)
+    assert together.tobytes() == apart.tobytes()
+    assert what(activations) == one_by_one
+    assert outcomes.tolist() == [APPLIED] * len(events)
+
+
+def test_more_activations_than_fit_at_once_are_in_the_order_of_their_events() -> None:
+    evaluator = IndicatorEvaluator(rulebook(**{f"i{number}": "customer.events >= 2" for number in range(20)}))
+    customers = 200
+    slots = np.tile(np.arange(customers, dtype=np.int32)[::-1], 2)
+    events = [Happening(START + place, Kind.PAGE_VIEWED, place + 1) for place in range(2 * customers)]
+    _, activations = evaluator.advance(np.zeros(customers, layout.ROW), slots, columns(events))
+    assert activations["event"].tolist() == [place for place in range(customers, 2 * customers) for _ in range(20)]
+    assert activations["indicator"].tolist() == [*range(20)] * customers
+    assert activations["slot"].tolist() == slots[activations["event"]].tolist()
 
 
 @settings(deadline=None, max_examples=200)
