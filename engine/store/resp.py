@@ -51,7 +51,7 @@ def mget(keys: CustomerKeys, customers: Sequence[bytes]) -> bytes:
     """MGET of the customers' keys."""
     parts: list[bytes] = [b""] * (2 * len(customers) + 2)
     parts[0] = b"*%d\r\n$4\r\nMGET" % (len(customers) + 1)
-    parts[1:-1:2] = [keys[len(customer)] for customer in customers]
+    parts[1:-1:2] = map(keys.__getitem__, map(len, customers))
     parts[2:-1:2] = customers
     parts[-1] = b"\r\n"
     return b"".join(parts)
@@ -63,10 +63,10 @@ def mset(keys: CustomerKeys, customers: Sequence[bytes], rows: Sequence[bytes]) 
     middle = b"\r\n$%d\r\n" % lengths.pop() if lengths else b""
     parts = [middle] * (4 * len(customers) + 2)
     parts[0] = b"*%d\r\n$4\r\nMSET" % (2 * len(customers) + 1)
-    parts[1:-1:4] = [keys[len(customer)] for customer in customers]
+    parts[1:-1:4] = map(keys.__getitem__, map(len, customers))
     parts[2:-1:4] = customers
     if lengths:  # rows of more than one layout
-        parts[3:-1:4] = [HEADS[len(row)] for row in rows]
+        parts[3:-1:4] = map(HEADS.__getitem__, map(len, rows))
     parts[4:-1:4] = rows
     parts[-1] = b"\r\n"
     return parts

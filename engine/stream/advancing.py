@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.clock import wall_ms
 from engine.kernels.advance import APPLIED, DUPLICATE, NOTED
@@ -55,14 +56,20 @@ class Advancing:
         self._merging = Merging(meter)
 
     async def run(
-        self, state: PartitionState, batch: DecodedBatch, changes: PostChanges, held: HeldCommits
+        self,
+        state: PartitionState,
+        batch: DecodedBatch,
+        slots: NDArray[np.int32],
+        changes: PostChanges,
+        held: HeldCommits,
     ) -> None:
-        """Apply `batch` in memory, and commit it; from its first mail on it is `held` instead."""
+        """Apply `batch`, whose rows are in `slots`, in memory, and commit it; from its first mail on it is `held`
+        instead."""
         if not state.live:
             return
         self._dictionary.write(batch)
-        slots, start = state.cache.locate(batch.customers), 0
-        for stop in commit_ends(slots, len(state.cache.rows), self._rows_per_commit, batch.cuts):
+        start = 0
+        for stop in commit_ends(slots, len(state.cache.rows), len(state.cache), self._rows_per_commit, batch.cuts):
             await state.room()
             if not state.live:
                 return

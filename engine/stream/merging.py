@@ -79,14 +79,16 @@ class Merging:
         An event that goes on to another customer has no effect here any more.
         """
         caused = Caused()
-        for i in self._concerned(state, run):
+        for i in self._concerned(state, batch, run):
             for one in self._follow(state, batch, start + i, run, i):
                 caused.add(one)
         run.go_on(len(run.events))
         return caused
 
-    def _concerned(self, state: PartitionState, run: ChunkRun) -> list[int]:
+    def _concerned(self, state: PartitionState, batch: DecodedBatch, run: ChunkRun) -> list[int]:
         """The places of links, and of events whose customer may be another's by then."""
+        if not (batch.links or batch.cargoes or state.cache.has_ties):  # as nearly always
+            return []
         links, concerned = run.events["status"] == LINK, state.cache.merged[run.slots]
         if links.any():
             concerned |= np.isin(run.slots, run.slots[links])

@@ -89,6 +89,11 @@ class RowCache:
             self.timers[slot], self._unseen[slot] = 0, True
             self.tie(slot, NO_TIES)
 
+    @property
+    def has_ties(self) -> bool:
+        """Whether any customer here has to do with others."""
+        return bool(self._ties)
+
     def ties(self, slot: int) -> Ties:
         """What the customer in `slot` has to do with others."""
         return self._ties.get(slot, NO_TIES)
@@ -104,6 +109,8 @@ class RowCache:
     def call_debtors(self, slots: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Which of `slots` are customers who owe others their histories: their timers are due at once."""
         owe = self._owes[slots]
+        if not self._ties:
+            return owe
         self.timers[slots[owe]] = AT_ONCE
         return owe
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.errors import Unavailable
 from engine.ports.meter import Meter
@@ -20,16 +21,18 @@ class RowLoader:
         self._store = store
         self._meter = meter
 
-    async def load(self, wanted: Sequence[tuple[PartitionState, Sequence[bytes]]]) -> None:
-        """Read the rows of these customers that are not cached, of all partitions at once; where the store is away
-        the partitions have failed."""
-        reads = []
-        for state, customers in wanted:
+    async def load(self, wanted: Sequence[tuple[PartitionState, Sequence[bytes]]]) -> list[NDArray[np.int32]]:
+        """Read the rows of these customers that are not cached, of all partitions at once; returns the slots of
+        each partition's. Where the store is away the partitions have failed, and slots are missing (-1)."""
+        reads, slots = [], []
+        for place, (state, customers) in enumerate(wanted):
             found = state.cache.locate(customers)
+            slots.append(found)
             absent = list(dict.fromkeys(customers[i] for i in np.flatnonzero(found < 0).tolist()))
             if absent:
-                reads.append((state, absent, asyncio.ensure_future(self._store.read(state.partition, absent))))
-        for state, absent, read in reads:
+                read = asyncio.ensure_future(self._store.read(state.partition, absent))
+                reads.append((place, state, absent, read))
+        for place, state, absent, read in reads:
             try:
                 stored = await read
             except Unavailable:
@@ -38,5 +41,7 @@ class RowLoader:
             if state.live:
                 before = state.cache.evictions
                 state.cache.place(absent, stored)
+                slots[place] = state.cache.locate(wanted[place][1])
                 self._meter.add("rows_read", len(absent))
                 self._meter.add("arena_evictions", state.cache.evictions - before)
+        return slots

@@ -150,10 +150,10 @@ class Worker:
             for reason, count in batch.warned.items():
                 self._meter.add("stream_warned", count, reason)
             await self._divert(state, batch)
-        await self._rows.load([(state, batch.customers) for state, batch, _ in work])
+        slots = await self._rows.load([(state, batch.customers) for state, batch, _ in work])
         held = HeldCommits()
-        for state, batch, changes in work:
-            await self._advancing.run(state, batch, changes, held)
+        for (state, batch, changes), its in zip(work, slots, strict=True):
+            await self._advancing.run(state, batch, its, changes, held)
         await held.deliver(self._office, self._committer)
         return again
 
