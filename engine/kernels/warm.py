@@ -124,7 +124,7 @@ def warm_up() -> None:
     advance.touched(places, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
     hash_set.add_new(np.ones(1, np.uint64), np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
     words = rows.view(np.uint64).reshape(1, -1)
-    ends, kept = np.zeros(1, np.int64), np.zeros(words.shape[1] + 1, np.uint64)
+    ends, kept = np.zeros(1, np.int64), np.zeros(words.shape[1] + 3, np.uint64)
     packed = np.zeros(word_sparse.most_units(words.shape[1]) + 1, np.uint16)
     word_sparse.pack_many(words, places, layout.VERSION, kept, packed, ends)
     chunks.chunk_end(places, 0, 1, np.zeros(1, np.int64))

@@ -27,35 +27,54 @@ def most_units(count: int) -> int:
 def pack(words, version, kept, packed, start):
     """Write the row `words` (uint64, W) as one of `version` into `packed` (uint16) at `start`; returns its end.
 
-    There must be room for one unit more than `most_units`; `kept` (uint64, W or more) is room to work in.
+    There must be room for one unit more than `most_units`; `kept` (uint64, W + 3 or more) is room to work in.
     """
     count = words.shape[0]
     packed[start], packed[start + 1] = version, count
-    end, many = start + HEAD, np.int64(0)
+    end, many = start + HEAD, np.uint64(0)
     for first in range(0, count, 16):
         bits = np.uint64(0)
-        for i in range(first, min(first + 16, count)):
-            word = words[np.uint64(i)]
-            kept[np.uint64(many)] = word  # written over by the next one if it is 0: no branch to mispredict
-            some = np.uint64(word != 0)
-            bits |= some << np.uint64(i & 15)
-            many += np.int64(some)
+        if first + 16 <= count:  # a loop of known length, so that it is unrolled
+            for i in range(16):
+                word = words[np.uint64(first + i)]
+                kept[many] = word  # written over by the next one if it is 0: no branch to mispredict
+                some = np.uint64(word != 0)
+                bits |= some << np.uint64(i)
+                many += some
+        else:
+            for i in range(count - first):
+                word = words[np.uint64(first + i)]
+                kept[many] = word
+                some = np.uint64(word != 0)
+                bits |= some << np.uint64(i)
+                many += some
         packed[np.uint64(end)] = bits
         end += 1
-    marks, end = end, end + (many + 3) // 4
-    bits = np.uint64(0)
-    for k in range(many):
-        word = kept[np.uint64(k)]
-        for unit in range(4):
-            part = word >> (np.uint64(unit) * _UNIT_BITS) & _UNIT
-            packed[np.uint64(end)] = part
-            some = np.uint64(part != 0)
-            bits |= some << np.uint64(4 * k + unit & 15)
-            end += np.int64(some)
-        if k & 3 == 3 or k + 1 == many:
-            packed[np.uint64(marks + k // 4)] = bits
-            bits = np.uint64(0)
-    return end
+    return _pack_units(kept, np.int64(many), packed, end)
+
+
+@kernel
+def _pack_units(kept, many, packed, end):
+    """Write the first `many` of `kept`, none of which is 0, into `packed` at `end`: their marks, then their units;
+    returns the end. Words by fours, which have 16 marks; up to three behind the last become 0."""
+    for k in range(many, many + 3):
+        kept[np.uint64(k)] = 0
+    marks, at = np.uint64(end), np.uint64(end + (many + 3) // 4)
+    for first in range(0, many, 4):
+        bits = np.uint64(0)
+        for i in range(4):
+            word = kept[np.uint64(first + i)]
+            a, b = word & _UNIT, word >> _UNIT_BITS & _UNIT
+            c, d = word >> (_UNIT_BITS + _UNIT_BITS) & _UNIT, word >> np.uint64(48)
+            in_a, in_b, in_c, in_d = np.uint64(a != 0), np.uint64(b != 0), np.uint64(c != 0), np.uint64(d != 0)
+            two = in_a + in_b  # of each word one addition waits for that of the word before, not four
+            packed[at], packed[at + in_a], packed[at + two], packed[at + two + in_c] = a, b, c, d
+            marked = in_a | in_b << np.uint64(1) | in_c << np.uint64(2) | in_d << np.uint64(3)
+            bits |= marked << np.uint64(4 * i)
+            at += two + (in_c + in_d)
+        packed[marks] = bits
+        marks += np.uint64(1)
+    return np.int64(at)
 
 
 @kernel

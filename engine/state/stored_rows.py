@@ -76,7 +76,7 @@ class WordSparse(msgspec.Struct, frozen=True):
 
     def _kept(self) -> NDArray[np.uint64]:
         """Room to work in, of one call."""
-        return np.empty(self.words + 1, np.uint64)
+        return np.empty(self.words + 3, np.uint64)
 
     def _refused(self, row: bytes) -> BadState:
         words = int.from_bytes(row[UNIT : HEAD * UNIT], "little")
