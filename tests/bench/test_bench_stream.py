@@ -23,4 +23,4 @@ async def test_both_readers_are_timed_on_one_topic() -> None:
         assert reader.cpu_seconds_per_million_events > 0
     quotient = result.engine.events_per_second / result.stock_faust.events_per_second
     assert result.ratio == pytest.approx(quotient, rel=0.01)
-    assert result.indicators == 6
+    assert result.indicators == 7
