@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from engine.customer_id import CustomerId
 from engine.decisions.deadlines import Deadlines, PendingRequest
 from engine.decisions.funnel.run import decide_many
 from engine.decisions.log import LoggedDecision, recall
@@ -129,8 +130,8 @@ class DecisionBatcher:
             pairs = self._decide(batch, views)
             await reserve(self._store, [decision for _, decision in pairs if not decision.request.peek])
             self._fall_back([asked for asked, decision in pairs if decision.erased], Reason.STATE_UNAVAILABLE)
-            self._give([pair for pair in pairs if not pair[1].moved])
             batch = [asked for asked, decision in pairs if decision.moved]
+            self._give([pair for pair in pairs if not pair[1].moved] if batch else pairs)
             if not batch:
                 return
         self._fall_back(batch, Reason.STATE_UNAVAILABLE)
@@ -159,20 +160,17 @@ class DecisionBatcher:
         except BadState:
             pairs = self._readable(pairs)
             rows = read([view.row for _, view in pairs])
-        requests = [_of_whom(asked.request, view) for asked, view in pairs]
+        requests = [
+            asked.request if view.customer is None else _about(view.customer, asked.request)
+            for asked, view in pairs
+        ]
         results = decide_many(policy, requests, rows, [view.given(now) for _, view in pairs], now)
         last, names = rows["life_last_at"].tolist(), self._names(requests, now)
         return [
             (
                 asked,
                 PendingDecision(
-                    asked.request,
-                    result,
-                    name,
-                    max(now - at, 0) if at else 0,
-                    at,
-                    whose=view.customer,
-                    brought=view.brought,
+                    asked.request, result, name, max(now - at, 0) if at else 0, at, view.customer, view.brought
                 ),
             )
             for (asked, view), result, name, at in zip(pairs, results, names, last, strict=True)
@@ -212,6 +210,6 @@ class DecisionBatcher:
                 del self._remembered[next(iter(self._remembered))]
 
 
-def _of_whom(request: DecisionRequest, view: View) -> DecisionRequest:
-    """`request` as one about whom the view is of."""
-    return request if view.customer is None else msgspec.structs.replace(request, customer_id=view.customer)
+def _about(customer: CustomerId, request: DecisionRequest) -> DecisionRequest:
+    """`request` as one about `customer`."""
+    return msgspec.structs.replace(request, customer_id=customer)

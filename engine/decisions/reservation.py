@@ -24,10 +24,10 @@ class PendingDecision(msgspec.Struct, eq=False, gc=False):
     decision_id: str
     staleness_ms: int
     row_at: int = 0  # when the newest event of its row happened
-    erased: bool = False  # the customer was, while it was made: nothing is left that it rests on
-    moved: bool = False  # the customer became another's, while it was made
     whose: CustomerId | None = None  # whose it is, where that is another than the customer asked for
     brought: Mapping[str, Sequence[int]] = {}  # the history of the latter
+    erased: bool = False  # the customer was, while it was made: nothing is left that it rests on
+    moved: bool = False  # the customer became another's, while it was made
     _asked: tuple[int, ...] | None = None  # the offers asked for; None: all that it gives
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -15,6 +16,8 @@ OPEN = "?"
 #: Under this name, which is no offer's, an offer history says that its customer is another's: it gives nothing.
 FROZEN = ">"
 _MARKS = frozenset((OPEN, FROZEN))
+#: A history of nothing: one for all, where `{}` as the default of a field is made anew each time.
+NOTHING: Mapping[str, Sequence[int]] = MappingProxyType({})
 
 
 class Consent(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -41,7 +44,7 @@ class View(msgspec.Struct, frozen=True, gc=False):
     row: bytes | None
     history: Mapping[str, Sequence[int]]
     customer: CustomerId | None = None
-    brought: Mapping[str, Sequence[int]] = {}
+    brought: Mapping[str, Sequence[int]] = NOTHING
     ids: tuple[str, ...] = ()
 
     @property

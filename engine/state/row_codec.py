@@ -21,6 +21,7 @@ WORDS = ROW_BYTES // WORD
 
 #: The form in which rows are written.
 FORM = WordSparse(VERSION, WORDS)
+_WRITTEN = bytes([VERSION])
 
 #: Writes stored rows (N) of one version over the words (uint64, capacity x `WORDS`) of slots (int32, N), or raises
 #: `BadState`.
@@ -76,6 +77,9 @@ def read_into(
     """`read` (N) over the words of `slots` (int32, N), of which those from `zeros_from` on hold nothing but 0.
     Raises `BadState`: what the slots hold means nothing then."""
     versions = [None if row is None else row[:1] for row in stored]
+    if versions.count(_WRITTEN) == len(versions):  # as nearly always
+        FORM.read(stored, words, slots)  # type: ignore[arg-type]
+        return
     for version in dict.fromkeys(versions):
         rows = [row for row, its in zip(stored, versions, strict=True) if its == version and row is not None]
         found = slots if len(rows) == len(stored) else slots[[its == version for its in versions]]

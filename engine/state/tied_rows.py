@@ -7,10 +7,13 @@ reading a merged customer's row as one of somebody never seen. Byte 0 is `TIED`,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from engine.errors import BadState
 
 TIED = 3  # no version of a row has this number
 _HEAD = 5
+_FIRST = bytes([TIED])
 
 
 def tied(ties: bytes, row: bytes) -> bytes:
@@ -20,7 +23,12 @@ def tied(ties: bytes, row: bytes) -> bytes:
 
 def is_tied(stored: bytes | None) -> bool:
     """Whether `stored` has ties before it."""
-    return stored is not None and stored[:1] == b"\x03"
+    return stored is not None and stored[:1] == _FIRST
+
+
+def any_tied(stored: Sequence[bytes | None]) -> bool:
+    """Whether `is_tied` one of them: a decision asks of each row that it reads, and nearly none is."""
+    return _FIRST in [row[:1] for row in stored if row]
 
 
 def ties_before(stored: bytes | None) -> bytes:

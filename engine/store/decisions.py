@@ -64,8 +64,8 @@ class DecisionCommands(Commands):
         for partition, r in reservations:
             keys += (histories[partition] + r.customer.encode(), decisions[partition] + r.decision_id.encode())
             brought = msgspec.msgpack.encode(r.brought) if r.brought else b""
-            values += (r.at, r.record, self._erased_ids.digest(r.customer.encode()), r.row_at, brought)
-            values.append(len(r.candidates))
+            digest = self._erased_ids.digest(r.customer.encode())
+            values += (r.at, r.record, digest, r.row_at, brought, len(r.candidates))
             for candidate in r.candidates:
                 values += (candidate.offer_id, candidate.cap_max, candidate.cap_period_ms, candidate.needs)
         return pack(("FCALL", RESERVE, len(keys), *keys, *values))

@@ -18,7 +18,7 @@ from engine.identity.ties import SHOWN, Ties, ties_in
 from engine.ports.decision_store import DecisionStore, Reservation, Taking
 from engine.ports.offer_history import View, united
 from engine.state.joined_rows import joined_rows
-from engine.state.tied_rows import is_tied, row_behind, ties_before
+from engine.state.tied_rows import any_tied, is_tied, row_behind, ties_before
 
 MOST_GUESSES = 100_000
 MOST_HOPS = 16  # more than any chain that mail goes along
@@ -37,7 +37,7 @@ class FollowedViews:
         """Of each the view of whose it is; ``customer`` says who that is where it is another."""
         if not self._guesses:
             found = await self._store.views(customers)
-            if not any(is_tied(view.row) for view in found):
+            if not any_tied([view.row for view in found]):
                 return found
             known = dict(zip(customers, found, strict=True))
         else:
