@@ -255,7 +255,7 @@ def test_wrong_arguments_are_told_in_words() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("subject", ["stream", "decisions"])
 def test_this_checkout_beside_its_commit(subject: str) -> None:
-    small = ["--events", "400000", "--decisions", "2000", "--customers", "2000"]
+    small = ["--events", "1000000", "--decisions", "2000", "--customers", "2000"]
     result = CliRunner().invoke(app, ["bench", "compare", "HEAD", subject, "--pairs", "2", *small, "--json"])
     assert result.exit_code == 0, result.output
     printed = msgspec.json.decode(result.stdout)
