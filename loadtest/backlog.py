@@ -2,7 +2,8 @@
 
 What it does until its first commit (fetch, decode) would otherwise count for nothing, which is much of a short
 log, and what its start takes for too much. So it first reads what others did, by which its code is warm and the
-store knows the words of the catalogue; then it is stopped (SIGSTOP), and goes on once the log is whole.
+store knows the words of the catalogue; then it is stopped (SIGSTOP), and goes on once the log is whole. It has
+read the log when no timer is due any more that its events set: of a short log they all come at its end.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import msgspec
 import numpy as np
 import redis.asyncio
 
+from engine.clock import wall_ms
 from engine.kafka.topics import make_topics
 from engine.local.services import TANSU_GROUP
-from engine.settings import Kafka
+from engine.settings import Kafka, Stream
 from loadtest.process_time import cpu_seconds
 from loadtest.servers import Service, Valkey, tansu
 from loadtest.stream import fill, tally
@@ -33,13 +35,15 @@ SEED = 2
 OTHERS, EVENTS_OF_ONE = 4_000, 25  # they see almost every one of the 20,000 items
 START_WITHIN_S = 300.0  # the first start may compile every kernel
 STUCK_S = 60.0
+LATENESS_MS = Stream().lateness_ms
 POLL_S = 0.02
 STILL_S = 3_600  # for which nobody but its group may miss the worker
 SESSION_S = 6  # tansu lets it wait for so long at its start; stopped for longer, it joins once more
 
 
 class BacklogRead(msgspec.Struct, frozen=True):
-    """What the worker did and used, and what the store then holds more. ``per_second``: from the first commit."""
+    """What the worker did and used, for timers that came due too, and what the store then holds more.
+    ``per_second``: from the first commit of events to their last."""
 
     events: int
     customers: int
@@ -106,6 +110,7 @@ class Backlog:
         spent = cpu_seconds(self._worker.pid)
         os.kill(self._worker.pid, signal.SIGCONT)
         per_second = await self._until(events, progress)
+        await self._until_timers_are_over()
         spent = cpu_seconds(self._worker.pid) - spent
         seen = await tally(self._client, PARTITIONS, "customers") - seen
         return BacklogRead(events, seen, per_second, spent, await self._stored_bytes() - stored)
@@ -124,6 +129,26 @@ class Backlog:
                 raise self._worker.failure(f"the worker is stuck at {done} of {events} events")
         (first, began), (last, ended) = moments[1 if len(moments) > 2 else 0], moments[-1]
         return (last - first) / (ended - began)
+
+    async def _until_timers_are_over(self) -> None:
+        """Wait until no timer is left that is due now."""
+        now, waited = wall_ms() - LATENESS_MS, time.perf_counter()
+        least = left = await self._due(now)
+        while left:
+            await asyncio.sleep(POLL_S)
+            self._worker.check()
+            left = await self._due(now)
+            if left < least:
+                least, waited = left, time.perf_counter()
+            elif time.perf_counter() - waited > STUCK_S:
+                raise self._worker.failure(f"the worker is stuck with {left} timers due")
+
+    async def _due(self, at: int) -> int:
+        """How many timers are due at `at` (epoch ms)."""
+        pipe = self._client.pipeline(transaction=False)
+        for partition in range(PARTITIONS):
+            pipe.zcount(f"{{p{partition}}}:t", "-inf", at)
+        return sum(await pipe.execute())
 
     async def _applied(self) -> int:
         return await tally(self._client, PARTITIONS, "applied")
