@@ -2,8 +2,10 @@
 
 The newest 8 changes (something put in or taken out) are kept as such, older ones as what they made of the cart:
 the 8 items changed last, and a sum of the others. What is in it now follows from both (`cart_contents`), so a
-change that comes late counts at its place: the group is a function of the set of events as long as no change comes
-in that is older than 8 others. Beyond that sums stay exact, but for removals of more than there was.
+change that comes late counts at its place: the group is a function of the set of events as long as no more than 8
+changes are newer than the newest order or statement, or none comes in that is older than 8 others. Beyond that
+sums stay exact, but for removals of more than there was, and for an order or a statement that comes in behind 8
+changes that are newer: it no longer takes out all that was there before it.
 
 A statement of the whole cart (viewed, or a checkout started, with lines) makes all before it void, and so does an
 order, whatever became of it: what was put in by then was ordered. Of one moment changes come first, then the
@@ -20,8 +22,8 @@ import numpy as np
 
 from engine.kernels.elapsed import since
 from engine.kernels.entry import CART, Entry
-from engine.kernels.groups.cart_contents import add_up
-from engine.kernels.groups.cart_items import clear, fold, include
+from engine.kernels.groups.cart_contents import add_up, is_live
+from engine.kernels.groups.cart_items import clear, fold, include, settle
 from engine.kernels.groups.order_state import newest_order
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency, hundredths
@@ -41,7 +43,7 @@ FIELDS = [
     ("cart_change_amount", "i8", (CHANGES,)),  # hundredths, 0 without a price
     ("cart_stated_at", "i8"),  # the newest statement of the whole cart
     ("cart_stated_id", "u8"),
-    ("cart_folded_at", "i8"),  # the newest change since then that is kept as items alone
+    ("cart_folded_at", "i8"),  # the newest change since then that is kept as items alone, or was ordered
     ("cart_rest_pieces", "i8"),  # thousandths
     ("cart_rest_amount", "i8"),
     ("cart_changed", "i8"),
@@ -72,19 +74,19 @@ def apply_cart(row, event, data):
     elif kind != Kind.ORDER_COMPLETED:
         return
     row.cart_changed = max(row.cart_changed, event.at)
-    add_up(row, newest_order(row))
+    _finish(row, newest_order(row))
 
 
 @kernel
 def join_cart(into, other):
     """Add the cart of another row, whose orders `into` has already."""
+    ordered = newest_order(into)
     newer = _is_newer(into, other.cart_stated_at, other.cart_stated_id)
     same = into.cart_stated_at == other.cart_stated_at and into.cart_stated_id == other.cart_stated_id
     if newer:
         _begin(into, other.cart_stated_at, other.cart_stated_id, into.cart_folded_at <= other.cart_stated_at)
     if newer or (same and into.cart_stated_at == 0) or other.cart_folded_at > into.cart_stated_at:
-        _join_items(into, other)
-    ordered = newest_order(into)
+        _join_items(into, other, ordered)
     for i in range(CHANGES):
         if other.cart_change_at[i] != 0:
             _change(
@@ -97,7 +99,7 @@ def join_cart(into, other):
                 ordered,
             )
     into.cart_changed = max(into.cart_changed, other.cart_changed)
-    add_up(into, ordered)
+    _finish(into, ordered)
 
 
 @kernel
@@ -106,6 +108,12 @@ def read_cart(row, now, out, index):
     out[index.cart_items] = row.cart_pieces
     out[index.cart_value] = currency(row.cart_value)
     out[index.cart_idle_seconds] = since(row.cart_changed, now, SECOND)
+
+
+@kernel
+def _finish(row, ordered):
+    settle(row, ordered)
+    add_up(row, ordered)
 
 
 @kernel
@@ -143,6 +151,8 @@ def _is_newer(row, at, identity):
 def _begin(row, at, identity, anew):
     """A statement of `at`: what changed by then is void, and `anew` also what is kept as items."""
     row.cart_stated_at, row.cart_stated_id = at, identity
+    if row.cart_folded_at <= at:
+        row.cart_folded_at = 0
     if anew:
         clear(row)
     kept = 0
@@ -155,7 +165,15 @@ def _begin(row, at, identity, anew):
 
 
 @kernel
-def _join_items(into, other):
+def _join_items(into, other, ordered):
+    """Add what the other row keeps as items, unless an order made that void and not what is here."""
+    was_live = is_live(into, ordered)
+    into.cart_folded_at = max(into.cart_folded_at, other.cart_folded_at)
+    if is_live(other, ordered):
+        if not was_live:
+            clear(into)
+    elif was_live:
+        return
     for i in range(ITEMS):
         if other.cart_item[i] != 0:
             pieces = np.int64(other.cart_item_pieces[i])
@@ -168,7 +186,6 @@ def _join_items(into, other):
             )
     into.cart_rest_pieces += other.cart_rest_pieces
     into.cart_rest_amount += other.cart_rest_amount
-    into.cart_folded_at = max(into.cart_folded_at, other.cart_folded_at)
 
 
 @kernel

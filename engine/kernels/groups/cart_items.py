@@ -19,20 +19,27 @@ def clear(row):
     row.cart_item_amount[:] = 0
     row.cart_item_pieces[:] = 0
     row.cart_item_s[:] = 0
-    row.cart_rest_pieces, row.cart_rest_amount, row.cart_folded_at = 0, 0, 0
+    row.cart_rest_pieces, row.cart_rest_amount = 0, 0
+
+
+@kernel
+def settle(row, ordered):
+    """Drop the items where all that became one was ordered. What was stated alone stays: it counts again where
+    that order turns out to be older, as one that was told before."""
+    if row.cart_folded_at != 0 and not is_live(row, ordered):
+        clear(row)
 
 
 @kernel
 def fold(row, kind, item, at, pieces, amount, ordered):
-    """Keep a change as what it makes of the items; of one that an order made void, nothing."""
-    if at <= ordered:
-        return
-    if not is_live(row, ordered):
-        clear(row)
-    if kind == Kind.CART_ADDED:
-        include(row, item, pieces, amount, at // SECOND)
-    else:
-        _exclude(row, item, pieces, amount, at // SECOND)
+    """Keep a change as what it makes of the items; of one that an order made void, when it was."""
+    if at > ordered:
+        if not is_live(row, ordered):
+            clear(row)
+        if kind == Kind.CART_ADDED:
+            include(row, item, pieces, amount, at // SECOND)
+        else:
+            _exclude(row, item, pieces, amount, at // SECOND)
     row.cart_folded_at = max(row.cart_folded_at, at)
 
 

@@ -85,12 +85,7 @@ def digest(word: str) -> int:
 
 def in_order(did: Sequence[Did]) -> tuple[int, float]:
     """Pieces and value of what is in the cart, in plain Python."""
-    orders: dict[str, int] = {}
-    for one in did:
-        if one.kind == Kind.ORDER_COMPLETED:
-            name = one.order or f"none {one.id}"
-            orders[name] = min(orders.get(name, one.at), one.at)
-    ordered = max(orders.values(), default=0)
+    ordered = newest_order(did)
     whole = max(((one.at, digest(str(one.id)), one.lines) for one in did if is_whole(one)), default=(0, 0, ()))
     held: dict[str, tuple[int, int]] = {}
     if whole[0] > ordered:
@@ -110,6 +105,16 @@ def in_order(did: Sequence[Did]) -> tuple[int, float]:
     return sum(math.ceil(pieces / 1_000) for pieces, _ in held.values()), sum(
         worth for _, worth in held.values()
     ) / 100
+
+
+def newest_order(did: Sequence[Did]) -> int:
+    """When it was; one told again was when it was told of first."""
+    orders: dict[str, int] = {}
+    for one in did:
+        if one.kind == Kind.ORDER_COMPLETED:
+            name = one.order or f"none {one.id}"
+            orders[name] = min(orders.get(name, one.at), one.at)
+    return max(orders.values(), default=0)
 
 
 def is_whole(one: Did) -> bool:
@@ -160,13 +165,26 @@ def numbered(did: list[Did]) -> list[Did]:
 
 
 def fits(did: Sequence[Did]) -> bool:
-    """Whether no change is older than as many others as are kept."""
-    return (
-        sum(len(one.lines) or 1 for one in did if one.kind in (Kind.CART_ADDED, Kind.CART_REMOVED)) <= cart.CHANGES
-    )
+    """Whether no change since the newest order, or statement, is older than as many others as are kept."""
+    begun = max(newest_order(did), *(one.at for one in did if is_whole(one)), 0)
+    changes = [one for one in did if one.kind in (Kind.CART_ADDED, Kind.CART_REMOVED) and one.at > begun]
+    return sum(len(one.lines) or 1 for one in changes) <= cart.CHANGES
 
 
-@given(st.lists(DID, max_size=14).map(numbered).filter(fits), st.data())
+LATER = st.integers(8, 14).map(lambda i: START + i * 700)
+VOIDING = st.one_of(
+    LATER.map(lambda at: Did(at, Kind.ORDER_COMPLETED, 0)),
+    st.tuples(LATER, WHOLE, LINES).map(lambda one: Did(*one[:2], 0, lines=one[2])),
+)
+HISTORIES = st.one_of(
+    st.lists(DID, max_size=14),
+    st.tuples(st.lists(CHANGES, min_size=8, max_size=20), VOIDING, st.lists(DID, max_size=6)).map(
+        lambda some: [*some[0], some[1], *some[2]]
+    ),
+)
+
+
+@given(HISTORIES.map(numbered).filter(fits), st.data())
 def test_any_order_and_any_split_give_the_same_bytes_and_what_is_in_the_cart(
     did: list[Did], data: st.DataObject
 ) -> None:
