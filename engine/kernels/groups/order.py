@@ -23,8 +23,8 @@ from engine.kernels.groups.order_state import (
     UPDATED,
     counts,
     end_of,
-    undoes,
-    withdraws,
+    is_unmatched,
+    less_correction,
     worth,
 )
 from engine.kernels.jit import kernel
@@ -62,7 +62,7 @@ def apply_order(row, event):
     elif event.kind == Kind.ORDER_CANCELLED:
         _add(row, order, at, amount, 0, 0, UNDONE)
     elif event.kind == Kind.ORDER_REFUNDED:
-        _add(row, order, at, 0, amount, 0, UNDONE if amount == 0 else 0)
+        _add(row, order, at, 0, amount, 0, UNDONE if event.value == 0.0 else 0)
 
 
 @kernel
@@ -167,11 +167,9 @@ def _retire(row):
         row.order_before_count += 1
         row.order_before_value = min(row.order_before_value + worth(row, 0), MOST)
         _extend_before(row, row.order_at[0], end_of(row, 0))
-    elif row.order_flags[0] & COMPLETED == 0 and row.order_before_count > 0:
-        row.order_before_count -= undoes(row, 0)
-        row.order_before_value = max(row.order_before_value - withdraws(row, 0), 0)
-        if row.order_before_count == 0:  # their times stay: what they made void of the cart stays so
-            row.order_before_value = 0
+    elif is_unmatched(row, 0):  # of those that are all undone the times stay: the cart they made void stays so
+        before = np.int64(row.order_before_count), row.order_before_value
+        row.order_before_count, row.order_before_value = less_correction(row, 0, before[0], before[1])
 
 
 @kernel

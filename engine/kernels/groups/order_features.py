@@ -6,7 +6,7 @@ import numpy as np
 
 from engine.kernels.elapsed import since
 from engine.kernels.entry import Entry
-from engine.kernels.groups.order_state import COMPLETED, ORDERS, counts, end_of, undoes, withdraws, worth
+from engine.kernels.groups.order_state import ORDERS, counts, end_of, older, worth
 from engine.kernels.jit import kernel
 from engine.kernels.money import currency
 from engine.kernels.units import DAY
@@ -29,7 +29,7 @@ ENTRIES = (
 @kernel
 def read_order(row, now, out, index):
     """Fill the places `index` (names of `ENTRIES`, with an underscore for the dot) of `out` (float64)."""
-    count, value = np.int64(row.order_before_count), row.order_before_value
+    count, value = older(row)
     last = row.order_before_last if count > 0 else np.int64(0)
     kept, first_kept, last_kept = 0, np.int64(0), np.int64(0)
     for i in range(ORDERS):
@@ -40,10 +40,6 @@ def read_order(row, now, out, index):
                 first_kept = row.order_at[i]
             kept, last_kept = kept + 1, row.order_at[i]
             count, value, last = count + 1, value + worth(row, i), max(last, end_of(row, i))
-        elif row.order_flags[i] & COMPLETED == 0 and row.order_before_count > 0:
-            count, value = count - undoes(row, i), value - withdraws(row, i)
-    count = max(count, np.int64(0))
-    value = max(value, np.int64(0)) if count > 0 else np.int64(0)
     out[index.purchases_count] = count
     out[index.purchases_value] = currency(value)
     out[index.purchases_mean_value] = currency(value) / count if count > 0 else np.nan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from engine.kernels.jit import kernel
 
 ORDERS = 12  # that are kept each for itself
@@ -41,13 +43,29 @@ def end_of(row, i):
 
 
 @kernel
-def undoes(row, i):
-    """How many orders a correction without its order takes from the older ones."""
-    return 1 if row.order_flags[i] & UNDONE else 0
+def is_unmatched(row, i):
+    """Whether place `i` has a correction whose order is not kept."""
+    return row.order_flags[i] & COMPLETED == 0
 
 
 @kernel
-def withdraws(row, i):
-    """What such a correction takes from their value."""
-    cancelled = row.order_value[i] if row.order_flags[i] & UPDATED == 0 else 0
-    return max(cancelled, row.order_returned[i])
+def less_correction(row, i, count, value):
+    """(how many, hundredths) of older orders, without what the unmatched correction in place `i` takes from them.
+    Of an order cancelled by its id alone nobody knows the worth any more: it is the mean of them."""
+    if count == 0:
+        return count, value
+    taken = row.order_returned[i]
+    if row.order_flags[i] & UNDONE:
+        taken = max(taken, row.order_value[i] if row.order_value[i] > 0 else value // count)
+        count -= 1
+    return count, max(value - taken, 0) if count > 0 else np.int64(0)
+
+
+@kernel
+def older(row):
+    """(how many, hundredths) of the orders before those kept, less what corrects some of them."""
+    count, value = np.int64(row.order_before_count), row.order_before_value
+    for i in range(ORDERS):
+        if count > 0 and row.order_at[i] != 0 and is_unmatched(row, i):
+            count, value = less_correction(row, i, count, value)
+    return count, value

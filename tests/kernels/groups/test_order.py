@@ -74,7 +74,7 @@ def counted(told: Sequence[Told]) -> list[tuple[int, int, int]]:
         done = [one for one in mine if one.kind == Kind.ORDER_COMPLETED]
         updates = [one for one in mine if one.kind == Kind.ORDER_UPDATED]
         back = [one for one in mine if one.kind == Kind.ORDER_REFUNDED]
-        undone = any(one.kind == Kind.ORDER_CANCELLED for one in mine) or any(not cents(one.value) for one in back)
+        undone = any(one.kind == Kind.ORDER_CANCELLED for one in mine) or any(not one.value for one in back)
         if not done or undone:
             continue
         at = min(one.at for one in done)
@@ -212,6 +212,59 @@ def test_what_corrects_an_order_older_than_those_kept_is_taken_from_them() -> No
     more = [Told(START + (30 + i) * DAY, Kind.ORDER_COMPLETED, i + 50, 10) for i in range(12)]
     got = features(folded([*told, refund, cancellation, *more]))
     assert (got["count"], got["value"]) == (26, 256)
+
+
+@pytest.mark.parametrize(
+    ("corrections", "count", "value"),
+    [
+        ([(Kind.ORDER_REFUNDED, 1, 1_000)], 14, 110),  # more than the three older ones were worth
+        ([(Kind.ORDER_REFUNDED, 1, 15), (Kind.ORDER_REFUNDED, 2, 1_000)], 14, 100),
+        ([(Kind.ORDER_CANCELLED, 1, 1_000)], 13, 110),
+        ([(Kind.ORDER_CANCELLED, 1, 0)], 13, 130),  # by its id alone: what they were worth in the mean
+        ([(Kind.ORDER_REFUNDED, 1, 0)], 13, 130),
+        ([(Kind.ORDER_REFUNDED, 1, 4), (Kind.ORDER_CANCELLED, 1, 0)], 13, 130),
+        ([(Kind.ORDER_REFUNDED, 1, 13), (Kind.ORDER_CANCELLED, 1, 0)], 13, 127),
+        ([(Kind.ORDER_CANCELLED, 1, 0), (Kind.ORDER_CANCELLED, 2, 0)], 12, 120),
+        ([(Kind.ORDER_UPDATED, 1, 500)], 14, 140),
+        ([(Kind.ORDER_UPDATED, 1, 8), (Kind.ORDER_CANCELLED, 1, 0)], 13, 132),
+    ],
+)
+def test_what_corrects_older_orders_is_taken_from_those_alone(
+    corrections: list[tuple[Kind, int, float]], count: int, value: float
+) -> None:
+    """Of 14; each that is only corrected takes a place of the newest 12."""
+    told = [Told(START + i * DAY, Kind.ORDER_COMPLETED, i + 1, 10) for i in range(14)]
+    told += [Told(START + 20 * DAY + i, *one) for i, one in enumerate(corrections)]
+    got = features(folded(told))
+    assert (got["count"], got["value"]) == (count, value)
+    if all(one[2] < 1_000 for one in corrections):
+        later = [Told(START + (30 + i) * DAY, Kind.ORDER_COMPLETED, i + 50, 10) for i in range(12)]
+        got = features(folded([*told, *later]))
+        assert (got["count"], got["value"]) == (count + 12, value + 120)
+
+
+def test_more_corrections_than_older_orders_leave_those_that_are_kept() -> None:
+    rows = folded([Told(START, Kind.ORDER_COMPLETED, 1, 10)])
+    rows["order_before_count"], rows["order_before_value"], rows["order_before_first"] = 1, 700, START - DAY
+    rows["order_before_last"] = START - DAY
+    cancelled = folded([Told(START + DAY, Kind.ORDER_CANCELLED, name) for name in (8, 9)])
+    got = features(joined(rows, cancelled))
+    assert (got["count"], got["value"]) == (1, 10)
+
+
+@pytest.mark.parametrize("back", [30, 30.01, 1e12])
+def test_whoever_gets_back_as_much_as_it_was_worth_or_more_did_not_order(back: float) -> None:
+    told = [Told(START, Kind.ORDER_COMPLETED, 1, 30), Told(START + 1, Kind.ORDER_REFUNDED, 1, back)]
+    told.append(Told(START + 2, Kind.ORDER_COMPLETED, 2, 7))
+    for events in (told, told[::-1]):
+        got = features(folded(events))
+        assert (got["count"], got["value"]) == (1, 7)
+
+
+def test_less_than_a_cent_given_back_is_not_all_of_it() -> None:
+    told = [Told(START, Kind.ORDER_COMPLETED, 1, 30), Told(START + 1, Kind.ORDER_REFUNDED, 1, 0.004)]
+    got = features(folded(told))
+    assert (got["count"], got["value"]) == (1, 30)
 
 
 def test_older_orders_that_were_all_cancelled_are_worth_nothing_and_stay_what_made_the_cart_void() -> None:
