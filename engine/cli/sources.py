@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from secrets import token_bytes
 from typing import Annotated
 from uuid import uuid4
 
@@ -11,10 +13,12 @@ import typer
 from engine.cli.output import print_json, refuse
 from engine.clock import wall_ms
 from engine.errors import BadEvent, BadRule
-from engine.events import ContactChannel, Kind, LeftOut, Message
+from engine.events import ContactChannel, Kind, LeftOut, Message, Rank
+from engine.identity.identification import Identification
 from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, ContactSources, Delivery, Receipt
 from engine.sources.registry import contact_sources
+from engine.sources.segment.limits import LIMITS, Limits
 
 app = typer.Typer(
     name="sources", help="Check mapping files of the contact centre, try them on a payload.", no_args_is_help=True
@@ -32,6 +36,7 @@ Directory = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 MAPPINGS = Path("config/sources")
+RESERVED_ADDRESS = re.compile(r"\A(email|phone):[0-9a-f]{32}\Z")
 
 
 @app.command()
@@ -51,10 +56,12 @@ def read(
         typer.FileBinaryRead, typer.Argument(help="a body as the vendor sends it; - for standard input")
     ],
     directory: Directory = MAPPINGS,
+    region: Annotated[str, typer.Option(help="country (DE) of phone numbers without one")] = "",
     json: Json = False,
 ) -> None:
-    """Show what the events of a body come to, without sending anything; exit code 1 when one is refused."""
-    known = _checked(directory, json)
+    """Show what the events of a body come to where links are on, without sending anything; exit code 1 when one is
+    refused. Of addresses it is shown where they were found, and no hash."""
+    known = _checked(directory, json, Limits(identification=Identification(token_bytes(), region)))
     if source not in known:
         raise typer.BadParameter(
             f"{source} is no source; there are {', '.join(sorted(known))}", param_hint="SOURCE"
@@ -103,7 +110,8 @@ def _taken(message: Message) -> dict[str, object]:
     return {
         "result": "taken",
         "kind": Kind(event.kind).name.lower(),
-        "customer": message.customer,
+        "customer": RESERVED_ADDRESS.sub(r"\1:…", message.customer),
+        "addresses": ", ".join(name.field for name in message.names if name.rank is Rank.ADDRESS),
         "at": event.at,
         "id": event.id,
         **about,
@@ -112,8 +120,8 @@ def _taken(message: Message) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _checked(directory: Path, json: bool) -> ContactSources:
+def _checked(directory: Path, json: bool, limits: Limits = LIMITS) -> ContactSources:
     try:
-        return contact_sources(directory)
+        return contact_sources(directory, limits)
     except BadRule as bad:
         refuse(bad, json)

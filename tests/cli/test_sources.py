@@ -79,3 +79,18 @@ def test_the_directory_is_the_one_of_the_settings(tmp_path: Path, monkeypatch: p
 def test_a_directory_that_is_not_there_is_not_good(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["sources", "check", "--mappings", str(tmp_path / "nowhere")])
     assert (result.exit_code, "does not exist" in result.output) == (2, True)
+
+
+def test_of_addresses_it_is_shown_where_they_stand() -> None:
+    body = json.dumps({"event": "unsubscribe", "email": "ann@home.example"})
+    (event,) = json.loads(ran("read", "email", "-", "--mappings", SHIPPED, "--json", given=body).output)["events"]
+    assert (event["result"], event["customer"]) == ("taken", "email:…")
+    called = {
+        "type": "StasisStart",
+        "channel": {"id": "1.2", "caller": {"number": "030 1234567"}},
+    }
+    given = json.dumps(called)
+    (event,) = json.loads(
+        ran("read", "asterisk", "-", "--mappings", SHIPPED, "--region", "DE", "--json", given=given).output
+    )["events"]
+    assert (event["customer"], event["addresses"]) == ("contact:1.2", "channel.caller.number")

@@ -10,7 +10,7 @@ import pytest
 
 from engine.customer_id import customer_id
 from engine.errors import Unavailable
-from engine.events import LINKED
+from engine.events import LINKED, Kind
 from engine.identity.identification import Identification
 from engine.identity.link import LinkTrust, link_of
 from engine.ports.link_store import CountedLink
@@ -224,3 +224,20 @@ async def test_a_contact_is_linked_to_the_customer_whom_its_vendor_names() -> No
             )
             assert answer.status_code == 200, answer.text
     assert said(process) == [("contact:7", "ann", "contact", True)]
+
+
+async def test_who_unsubscribes_by_an_address_alone_is_the_customer_of_that_address() -> None:
+    """Signed by the key, so it holds for whoever that address is linked to by somebody who knows."""
+    process = linking()
+    body = [
+        {"event": "unsubscribe", "email": "Ann <ANN@shop.de>", "timestamp": NOW // 1_000, "sg_event_id": "e-1"},
+        {"event": "open", "email": "ann@shop.de", "timestamp": NOW // 1_000, "sg_message_id": "m-1"},
+    ]
+    async with calling(process) as client:
+        answer = await client.post("/v1/contact-events/email", json=body, headers=SECRET)
+        assert (answer.status_code, answer.json()) == (200, {"accepted": 2, "passed": 0, "rejected": 0})
+    mail = MADE.email("ann@shop.de", "").id
+    revoked, opened = process.log.messages
+    assert (revoked.customer, opened.customer) == (mail, mail)
+    assert (revoked.event.kind, revoked.event.category, revoked.event.trust) == (Kind.CONSENT_REVOKED, "email", 1)
+    assert said(process) == []

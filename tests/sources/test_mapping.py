@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from engine.errors import BadEvent
 from engine.events import Contact, ContactChannel, Event, Kind, LeftOut, Message
-from engine.ports.sources import Delivery, Receipt
+from engine.kernels.wire import FIRST_INSTRUCTION_KIND
+from engine.ports.sources import ContactEvent, ContactSource, Delivery, Receipt
 from engine.sources.contacts.condition import pattern
 from tests.sources.contacts import NOW, RECEIPT, SECOND, SHIPPED, as_form, events, mapped, passed, refused, taken
+from tests.sources.knowing import KNOWING
 
 PLAIN = """
 source: shop
@@ -298,17 +300,21 @@ def test_any_bytes_are_taken_passed_over_or_refused(name: str, body: bytes) -> N
     check_any(name, body, NOW)
 
 
-def check_any(name: str, body: bytes, now: int) -> None:
-    source = SHIPPED[name]
+def tried(source: ContactSource, body: bytes, now: int) -> list[ContactEvent]:
     try:
-        found = list(source.events(Delivery(body), Receipt(NOW, now, "made-here")))
+        return list(source.events(Delivery(body), Receipt(NOW, now, "made-here")))
     except BadEvent:
-        return
-    for one in found:
+        return []
+
+
+def check_any(name: str, body: bytes, now: int) -> None:
+    for one in [*tried(SHIPPED[name], body, now), *tried(KNOWING[name], body, now)]:
         if isinstance(one, Message):
             assert msgspec.msgpack.decode(msgspec.msgpack.encode(one.event), type=Event) == one.event
-            assert one.event.contact is not None
-            assert 1 <= len(one.event.contact.id.encode()) <= 100
+            if one.event.contact is None:  # consent need not be of one
+                assert one.event.kind >= FIRST_INSTRUCTION_KIND
+            else:
+                assert 1 <= len(one.event.contact.id.encode()) <= 100
             assert 1 <= len(one.customer.encode()) <= 256
             assert 1 <= len(one.event.id.encode()) <= 100
 

@@ -8,6 +8,7 @@ the first; here the first is the contact throughout.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.events import ContactChannel, Kind, LeftOut, Message
@@ -15,8 +16,9 @@ from engine.ports.agents import AgentState
 from engine.ports.sources import Receipt
 from engine.sources.contacts.amazon_agents import agent_state, is_agent_event
 from engine.sources.contacts.amazon_names import CHANNELS, lowered
-from engine.sources.contacts.found import Found, Path, Payload, path_of
-from engine.sources.contacts.message import Facts, message
+from engine.sources.contacts.facts import Facts
+from engine.sources.contacts.found import NOTHING, Found, Path, Payload, path_of
+from engine.sources.contacts.message import messages
 from engine.sources.contacts.vendor import CodedSource, unknown
 
 #: Type -> kind, and where its own time stands.
@@ -46,20 +48,20 @@ class AmazonConnect(CodedSource):
 
     name = "amazon_connect"
 
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut | AgentState:
+    def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut | AgentState]:
         """Types that are not known are passed over."""
         if is_agent_event(payload):
-            return agent_state(payload, receipt, self.limits)
+            return [agent_state(payload, receipt, self.limits)]
         found = Payload(lowered(payload), [("detail",)])
         detail_type = _word(found, "detail-type")
         if "rules matched" in detail_type:
-            return message(_matched(found), receipt, self.limits)
+            return messages(_matched(found), receipt, self.limits)
         if detail_type not in ("", "amazon connect contact event"):
             return unknown("detail-type")
         kind, time = TYPES.get(_word(found, "eventtype"), (None, ""))
         if kind is None or found.find(_OF_CONTACTS).value is None:
             return unknown("eventType")
-        return message(_facts(found, _refined(kind, found), path_of(time)), receipt, self.limits)
+        return messages(_facts(found, _refined(kind, found), path_of(time)), receipt, self.limits)
 
 
 def _word(payload: Payload, path: str) -> str:
@@ -84,6 +86,8 @@ def _facts(payload: Payload, kind: Kind, time: Path) -> Facts:
     def find(*paths: str) -> Found:
         return payload.find([path_of(path) for path in paths])
 
+    written = _word(payload, "customerendpoint.type") in ("email_address", "email")
+
     return Facts(
         source=AmazonConnect.name,
         kind=kind,
@@ -93,6 +97,8 @@ def _facts(payload: Payload, kind: Kind, time: Path) -> Facts:
         channel=_channel(payload),
         queue=_last(find("queueinfo.queuename", "queueinfo.queuearn")),
         agent=_last(find("agentinfo.agentarn")),
+        emails=(find("customerendpoint") if written else NOTHING, find("attributes.email")),
+        phones=(NOTHING if written else find("customerendpoint"), find("attributes.phone")),
         reason=find("disconnectreason") if kind is not Kind.CONTACT_STARTED else find("initiationmethod"),
     )
 

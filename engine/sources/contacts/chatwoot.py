@@ -6,12 +6,14 @@ Their signature is an HMAC over time and body, with the webhook's own secret.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from engine.events import ContactChannel, Kind, LeftOut, Message
 from engine.ports.sources import Receipt
+from engine.sources.contacts.facts import Facts
 from engine.sources.contacts.found import NOTHING, Found, Payload, path_of
-from engine.sources.contacts.message import Facts, message
+from engine.sources.contacts.message import messages
 from engine.sources.contacts.signature import Signature
 from engine.sources.contacts.vendor import CodedSource, unknown
 
@@ -43,17 +45,17 @@ class Chatwoot(CodedSource):
     name = "chatwoot"
     signature = Signature("X-Chatwoot-Signature", "{X-Chatwoot-Timestamp}.{body}", prefix="sha256=")
 
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+    def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut]:
         """Of an update the assignee and the team count."""
         whole = Payload(payload)
         name = whole.at(("event",))
         if name in ("message_created", "message_updated") and whole.at(RATING) is not None:
-            return message(_rating(payload, whole), receipt, self.limits)
+            return messages(_rating(payload, whole), receipt, self.limits)
         kind = _kind(name, whole)
         if kind is None:
             return unknown("event")
         time = "created_at" if name == "conversation_created" else "updated_at"
-        return message(_facts(whole, kind, whole.find([(time,), ("timestamp",)])), receipt, self.limits)
+        return messages(_facts(whole, kind, whole.find([(time,), ("timestamp",)])), receipt, self.limits)
 
 
 def _kind(name: object, payload: Payload) -> Kind | None:
@@ -97,6 +99,8 @@ def _facts(conversation: Payload, kind: Kind, time: Found, score: Found = NOTHIN
         agent=find("meta.assignee.name", "meta.assignee.id"),
         reason=find("status") if kind is Kind.CONTACT_ENDED else NOTHING,
         score=score,
+        emails=(find("meta.sender.email"),),
+        phones=(find("meta.sender.phone_number"),),
         prefix="chatwoot:",
     )
 

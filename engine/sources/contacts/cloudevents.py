@@ -2,7 +2,7 @@
 
 An event counts whose `type` ends with ``contact.`` and a kind (``com.example.contact.queued``, ``….queued.v1``);
 its data, as JSON, has ``contactId`` (else `subject` is it), ``customerId``, ``channel``, ``queue``, ``agent``,
-``reason`` and ``score``.
+``reason``, ``score``, and the customer's ``email`` and ``phone``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import unquote
@@ -19,8 +19,9 @@ from engine.errors import BadEvent
 from engine.events import ContactChannel, LeftOut, Message
 from engine.ports.sources import CLOUDEVENTS, Delivery, Receipt
 from engine.sources.contacts.bodies import read_json
+from engine.sources.contacts.facts import Facts
 from engine.sources.contacts.found import NOTHING, Found
-from engine.sources.contacts.message import Facts, message
+from engine.sources.contacts.message import messages
 from engine.sources.contacts.vendor import CodedSource, unknown
 from engine.sources.contacts.vocabulary import CHANNELS, KINDS
 
@@ -60,7 +61,7 @@ class CloudEvents(CodedSource):
             raise BadEvent("malformed", "a batch is a list of events")
         return found
 
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+    def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut]:
         """Raises `BadEvent` for what is no CloudEvent, whatever its type."""
         _check(payload)
         kind = _KIND.fullmatch(payload["type"].lower())
@@ -84,8 +85,10 @@ class CloudEvents(CodedSource):
             agent=find("agent"),
             reason=find("reason"),
             score=find("score") if "score" in data else NOTHING,
+            emails=(find("email"),),
+            phones=(find("phone"),),
         )
-        return message(facts, receipt, self.limits)
+        return messages(facts, receipt, self.limits)
 
 
 def _of_headers(delivery: Delivery, media: str) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Payload:
     def __init__(self, whole: object, inside: Sequence[Path] = ()) -> None:
         self._texts: dict[str, object] = {}
         self._seen: dict[Path, object] = {}
-        places = (self._at(whole, place) for place in inside)
+        places = (self._entered(self._at(whole, place)) for place in inside)
         self._roots = [*(place for place in places if isinstance(place, dict)), whole]
 
     def find(self, paths: Sequence[Path]) -> Found:
@@ -61,8 +61,7 @@ class Payload:
     def _at(self, root: object, path: Path) -> object:
         value = root
         for name in path:
-            if isinstance(value, str):
-                value = self._object(value)
+            value = self._entered(value)
             if isinstance(value, dict):
                 value = value.get(name)
             elif isinstance(value, list) and name.isdecimal() and len(name) < 6 and int(name) < len(value):
@@ -70,6 +69,10 @@ class Payload:
             else:
                 return None
         return value
+
+    def _entered(self, value: object) -> object:
+        """`value`; of a text that holds an object as JSON that object."""
+        return self._object(value) if isinstance(value, str) else value
 
     def _object(self, text: str) -> object:
         """The object that a text holds as JSON, as some vendors' forms do."""

@@ -5,7 +5,7 @@ What a mapping reads is bounded by its own length and the payload's. What it doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +14,9 @@ from engine.events import ContactChannel, Kind, LeftOut, Message
 from engine.ports.sources import Delivery, Receipt
 from engine.sources.contacts.bodies import read_form, read_json
 from engine.sources.contacts.condition import Condition, Pattern, is_like
-from engine.sources.contacts.found import Found, Path, Payload
-from engine.sources.contacts.message import Facts, message
+from engine.sources.contacts.facts import Facts
+from engine.sources.contacts.found import NOTHING, Found, Path, Payload
+from engine.sources.contacts.message import messages
 from engine.sources.contacts.signature import Signature
 from engine.sources.contacts.vendor import VendorSource, unknown
 from engine.sources.segment.limits import LIMITS, Limits
@@ -23,15 +24,28 @@ from engine.sources.segment.limits import LIMITS, Limits
 Paths = tuple[Path, ...]
 
 
+class Place(msgspec.Struct, frozen=True):
+    """A path, which counts in payloads that meet all of `when`."""
+
+    path: Path
+    when: tuple[Condition, ...] = ()
+
+
+Places = tuple[Place, ...]
+
+
 class KindRule(msgspec.Struct, frozen=True):
-    """A payload that meets all of `when` is an event of `kind`."""
+    """A payload that meets all of `when` is an event of `kind`; `word` is what the contact came to by it, in place
+    of the payload's own."""
 
     kind: Kind
     when: tuple[Condition, ...]
+    word: str = ""
 
 
 class ChannelRule(msgspec.Struct, frozen=True):
-    """By which channel a contact is made: `always`, unless what stands at `paths` is like the patterns of one."""
+    """By which channel a contact is made: that of the first of `paths` at which something like one's patterns
+    stands, else `always`."""
 
     always: ContactChannel = ContactChannel.UNKNOWN
     paths: Paths = ()
@@ -39,10 +53,9 @@ class ChannelRule(msgspec.Struct, frozen=True):
 
     def of(self, payload: Payload) -> ContactChannel:
         """The channel of `payload`."""
-        if self.paths:
-            value = payload.find(self.paths).value
+        for found in payload.all(self.paths):
             for channel, patterns in self.words:
-                if is_like(value, patterns):
+                if is_like(found.value, patterns):
                     return channel
         return self.always
 
@@ -54,26 +67,27 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     kinds: tuple[KindRule, ...]
-    contact: Paths
+    contact: Places
     form: bool = False
     each: Path = ()
     inside: Paths = ()
     prefix: str = ""
-    customer: Paths = ()
-    id: Paths = ()
-    time: Paths = ()
-    queue: Paths = ()
-    agent: Paths = ()
-    reason: Paths = ()
-    score: Paths = ()
-    email: Paths = ()
-    phone: Paths = ()
+    customer: Places = ()
+    id: Places = ()
+    time: Places = ()
+    queue: Places = ()
+    agent: Places = ()
+    reason: Places = ()
+    outcome: Places = ()
+    score: Places = ()
+    email: Places = ()
+    phone: Places = ()
     channel: ChannelRule = ChannelRule()
     signature: Signature | None = None
 
-    def kind_of(self, payload: Payload) -> Kind | None:
-        """The kind of `payload`, None when it is none of those that count."""
-        return next((rule.kind for rule in self.kinds if all(one.holds(payload) for one in rule.when)), None)
+    def rule_of(self, payload: Payload) -> KindRule | None:
+        """Which of `kinds` a `payload` is, None when it is none of those that count."""
+        return next((rule for rule in self.kinds if _holds(rule.when, payload)), None)
 
 
 class MappedSource(VendorSource):
@@ -89,37 +103,54 @@ class MappedSource(VendorSource):
         whole = read_form(delivery.body) if self._mapping.form else read_json(delivery.body)
         return Payload(whole).at(self._mapping.each) if self._mapping.each else whole
 
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut:
+    def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut]:
         """The event of the first kind whose conditions hold."""
         found = Payload(payload, self._mapping.inside)
-        kind = self._mapping.kind_of(found)
-        if kind is None:
+        rule = self._mapping.rule_of(found)
+        if rule is None:
             return unknown(self._looked_at(found))
-        return message(_facts(self._mapping, kind, found), receipt, self.limits)
+        return messages(_facts(self._mapping, rule, found), receipt, self.limits)
 
     def _looked_at(self, payload: Payload) -> str:
         """The first path of the conditions at which something stands."""
         return payload.find(tuple(one.path for rule in self._mapping.kinds for one in rule.when)).field
 
 
-def _facts(mapping: Mapping, kind: Kind, payload: Payload) -> Facts:
-    def find(paths: Paths) -> Found:
-        return payload.find(paths)
+def _holds(when: Sequence[Condition], payload: Payload) -> bool:
+    return all(one.holds(payload) for one in when)
+
+
+def _all(places: Places, payload: Payload) -> tuple[Found, ...]:
+    """What stands at each of `places` that counts and at which something does."""
+    return tuple(payload.all([one.path for one in places if _holds(one.when, payload)]))
+
+
+def _facts(mapping: Mapping, rule: KindRule, payload: Payload) -> Facts:
+    def find(places: Places) -> Found:
+        nothing = Found(None, ".".join(places[0].path)) if places else NOTHING
+        return next(iter(_all(places, payload)), nothing)
 
     return Facts(
         source=mapping.source,
-        kind=kind,
+        kind=rule.kind,
         contact=find(mapping.contact),
         customer=find(mapping.customer),
-        customer_else=tuple(payload.all(mapping.customer))[1:],
+        customer_else=_all(mapping.customer, payload)[1:],
         id=find(mapping.id),
         time=find(mapping.time),
         channel=mapping.channel.of(payload),
         queue=find(mapping.queue),
         agent=find(mapping.agent),
         reason=find(mapping.reason),
+        outcome=_outcome(mapping, rule, find),
         score=find(mapping.score),
-        email=find(mapping.email),
-        phone=find(mapping.phone),
+        emails=_all(mapping.email, payload),
+        phones=_all(mapping.phone, payload),
         prefix=mapping.prefix,
     )
+
+
+def _outcome(mapping: Mapping, rule: KindRule, find: Callable[[Places], Found]) -> Found | None:
+    if rule.word:
+        return Found(rule.word, "word")
+    return find(mapping.outcome) if mapping.outcome else None

@@ -15,7 +15,7 @@ from engine.rulebook.document import TAG, Document
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 from engine.sources.contacts.condition import Condition, Pattern, pattern
 from engine.sources.contacts.found import Path, path_of
-from engine.sources.contacts.mapping import ChannelRule, KindRule, Paths
+from engine.sources.contacts.mapping import ChannelRule, KindRule, Paths, Place, Places
 from engine.sources.contacts.mapping import Mapping as SourceMapping
 from engine.sources.contacts.signature import ENCODINGS, HASHES, Signature
 from engine.sources.contacts.vocabulary import CHANNELS, KINDS
@@ -29,8 +29,10 @@ MOST_PATHS = 8
 DEEPEST = 12  # names of a path
 LONGEST = 200  # characters of a path or pattern
 
-_PATHS = ("contact", "customer", "id", "time", "queue", "agent", "reason", "score", "email", "phone")
-_KEYS = ("source", "body", "each", "inside", "prefix", "kinds", *_PATHS, "channel", "signature")
+_PLACES = (
+    "contact", "customer", "id", "time", "queue", "agent", "reason", "outcome", "score", "email", "phone",
+)  # fmt: skip
+_KEYS = ("source", "body", "each", "inside", "prefix", "kinds", *_PLACES, "channel", "signature")
 _TRUTHS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
 
@@ -78,7 +80,7 @@ class _FileReader:
         self._name = document.peek(root, "source", "source")
         fields = document.fields(root, self._name, _KEYS, ("source", "kinds", "contact"))
         source = self._word(fields.get("source"), "source", NAME, "lower case letters, digits, _ and -")
-        paths = {key: self._paths(fields.get(key), key) for key in _PATHS}
+        places = {key: self._places(fields.get(key), key) for key in _PLACES}
         each = self._paths(fields.get("each"), "each")
         read = SourceMapping(
             source=source,
@@ -89,7 +91,7 @@ class _FileReader:
             prefix=self._word(fields.get("prefix"), "prefix", PREFIX, "up to 16 letters, digits, . _ : and -"),
             channel=self._channel(fields.get("channel")),
             signature=self._signature(fields.get("signature")),
-            **paths,
+            **places,
         )
         return None if len(document.faults.lines()) > before else read
 
@@ -135,6 +137,19 @@ class _FileReader:
         found = (self._path(one, what) for one in self._several(node, what, 1 if what == "each" else MOST_PATHS))
         return tuple(path for path in found if path)
 
+    def _places(self, node: Node | None, what: str) -> Places:
+        found = (self._place(one, what) for one in self._several(node, what, MOST_PATHS))
+        return tuple(place for place in found if place.path)
+
+    def _place(self, node: Node, what: str) -> Place:
+        """A path, or a path with the conditions under which it counts."""
+        if not isinstance(node, MappingNode) or all(key.value != "path" for key, _ in node.value):
+            return Place(self._path(node, what))
+        fields = self._document.fields(node, self._name, ("path", "when"), ("path", "when"))
+        if len(fields) < 2:
+            return Place(())
+        return Place(self._path(fields["path"], what), self._conditions(fields["when"]))
+
     def _path(self, node: Node, what: str) -> Path:
         path = path_of(text) if (text := self._text(node, what, ("str", "int"))) else ()
         if len(path) > DEEPEST or not all(path):
@@ -149,12 +164,13 @@ class _FileReader:
         return tuple(rule for one in nodes if (rule := self._kind(one)) is not None)
 
     def _kind(self, node: Node) -> KindRule | None:
-        fields = self._document.fields(node, self._name, ("kind", "when"), ("kind", "when"))
-        if len(fields) < 2:
+        fields = self._document.fields(node, self._name, ("kind", "when", "word"), ("kind", "when"))
+        if "kind" not in fields or "when" not in fields:
             return None
         kind = self._choice(fields["kind"], "kind", tuple(KINDS), "")
         conditions = self._conditions(fields["when"])
-        return KindRule(KINDS[kind], conditions) if kind and conditions else None
+        word = self._text(fields.get("word"), "word")
+        return KindRule(KINDS[kind], conditions, word) if kind and conditions else None
 
     def _conditions(self, node: Node) -> tuple[Condition, ...]:
         if not isinstance(node, MappingNode) or not 0 < len(node.value) <= MOST_CONDITIONS:

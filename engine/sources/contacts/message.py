@@ -8,28 +8,14 @@ from hashlib import blake2b
 import msgspec
 
 from engine.consent import MARKETING
-from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent
-from engine.events import (
-    MAX_CUSTOMER_BYTES,
-    MAX_ID_BYTES,
-    UNKNOWN_CUSTOMER,
-    WIRE_VERSION,
-    Contact,
-    Event,
-    Kind,
-    LeftOut,
-    Message,
-    Name,
-    Rank,
-)
-from engine.events import ContactChannel as Channel
-from engine.identity.identification import Identification
-from engine.kernels.wire import FIRST_INSTRUCTION_KIND
+from engine.events import MAX_ID_BYTES, WIRE_VERSION, Contact, Event, Kind, LeftOut, Message
 from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, Delivery, Receipt
-from engine.sources.contacts.found import NOTHING, Found
+from engine.sources.contacts.facts import Facts
+from engine.sources.contacts.found import Found
 from engine.sources.contacts.vocabulary import CONSENT_CHANNELS
+from engine.sources.contacts.whose import whose
 from engine.sources.segment.ids import identifier
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.values import leave_out, money, side_text
@@ -41,91 +27,52 @@ _SLIPS = (ValueError, TypeError, ArithmeticError, LookupError, RecursionError)
 _EVENT = msgspec.msgpack.Encoder()
 
 
-class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """What a vendor states of one event: values as they came, and where. `id` is the vendor's own id of the event.
-    `customer_else` counts where `customer` is no id. The contact's id gets `prefix` before it, where the vendor's
-    are such as others have, too."""
-
-    source: str
-    kind: Kind
-    contact: Found
-    customer: Found = NOTHING
-    customer_else: tuple[Found, ...] = ()
-    id: Found = NOTHING
-    time: Found = NOTHING
-    channel: Channel = Channel.UNKNOWN
-    queue: Found = NOTHING
-    agent: Found = NOTHING
-    reason: Found = NOTHING
-    score: Found = NOTHING
-    email: Found = NOTHING
-    phone: Found = NOTHING
-    prefix: str = ""
-
-
-def message(facts: Facts, receipt: Receipt, limits: Limits) -> Message:
-    """The event. What it does not need and cannot be read is left out. Raises `BadEvent`."""
+def messages(facts: Facts, receipt: Receipt, limits: Limits) -> list[Message]:
+    """The event, once for each whose it is. What it does not need and cannot be read is left out. Raises
+    `BadEvent`."""
     left_out: list[LeftOut] = []
-    contact = Contact(
-        _contact(facts, limits),
-        int(facts.channel),
-        _side(facts.queue, left_out),
-        _side(facts.agent, left_out),
-        _side(facts.reason, left_out),
-    )
+    contact = _contact(facts, limits, left_out)
+    event = _event(facts, contact, receipt, limits, left_out)
+    owners = whose(facts, contact.id if contact else "", limits, left_out)
+    return [Message(one.customer, event, tuple(left_out), one.names) for one in owners]
+
+
+def _event(
+    facts: Facts, contact: Contact | None, receipt: Receipt, limits: Limits, left_out: list[LeftOut]
+) -> Event:
     purpose, consented = _consent(facts)
     stated = epoch_ms(facts.time.value, facts.time.field)
     at = within(happened_at(stated, None, receipt.now), receipt.now, facts.time.field)
-    customer = _customer(facts, contact.id, limits, left_out)
-    names = _names(customer, contact.id, facts, limits, left_out) if limits.identification else ()
-    return Message(
-        customer,
-        Event(
-            WIRE_VERSION,
-            int(facts.kind),
-            kept(at, limits.earliest_ms, limits.latest_ms, facts.time.field),
-            _id(facts, contact, stated, receipt.fallback_id, limits, left_out),
-            purpose,
-            consented,
-            value=_score(facts),
-            received_at=receipt.received_at,
-            engine_at=engine_time(receipt.received_at, receipt.now),
-            trust=receipt.trust,
-            contact=contact,
-        ),
-        tuple(left_out),
-        names,
+    return Event(
+        WIRE_VERSION,
+        int(facts.kind),
+        kept(at, limits.earliest_ms, limits.latest_ms, facts.time.field),
+        _id(facts, contact, stated, receipt.fallback_id, limits, left_out),
+        purpose,
+        consented,
+        value=_score(facts),
+        received_at=receipt.received_at,
+        engine_at=engine_time(receipt.received_at, receipt.now),
+        trust=receipt.trust,
+        contact=contact,
     )
 
 
-def _names(
-    customer: CustomerId, contact: str, facts: Facts, limits: Limits, left_out: list[LeftOut]
-) -> tuple[Name, ...]:
-    """All ids of the customer: whom the vendor names, the contact, and what it was made with. A number or address
-    that somebody calls or writes from is only what a network says."""
-    made, unknown = limits.identification, customer_id(UNKNOWN_CUSTOMER + contact)
-    found = [Name(unknown, Rank.DEVICE, facts.contact.field)]
-    if customer != unknown:
-        found.insert(0, Name(customer, Rank.USER, facts.customer.field))
-    for (value, field), read in ((facts.email, _email), (facts.phone, _phone)):
-        try:
-            text = identifier(value, field, MAX_CUSTOMER_BYTES, limits.placeholders)
-            if text and made is not None:
-                found.append(read(made, text, field, facts.source))
-        except BadEvent as fault:
+def _contact(facts: Facts, limits: Limits, left_out: list[LeftOut]) -> Contact | None:
+    """Which contact it is; None for consent that is of none. Raises `BadEvent`."""
+    try:
+        identity = _contact_id(facts, limits)
+    except BadEvent as fault:
+        if not facts.is_instruction:
+            raise
+        if fault.code != "missing_id":
             leave_out(fault, left_out)
-    return tuple(found)
+        return None
+    sides = (_side(one, left_out) for one in (facts.queue, facts.agent, facts.said))
+    return Contact(identity, int(facts.channel), *sides)
 
 
-def _email(made: Identification, text: str, field: str, source: str) -> Name:
-    return made.email(text, field, vouched=False)
-
-
-def _phone(made: Identification, text: str, field: str, source: str) -> Name:
-    return made.phone(text, field, source, vouched=False)
-
-
-def _contact(facts: Facts, limits: Limits) -> str:
+def _contact_id(facts: Facts, limits: Limits) -> str:
     """The contact's id, without which nothing says what an event belongs to. Raises `BadEvent`."""
     value, field = facts.contact
     found = identifier(value, field, MAX_ID_BYTES - len(facts.prefix.encode()), limits.placeholders)
@@ -134,19 +81,13 @@ def _contact(facts: Facts, limits: Limits) -> str:
     return facts.prefix + found
 
 
-def _customer(facts: Facts, contact: str, limits: Limits, left_out: list[LeftOut]) -> CustomerId:
-    """Whom the vendor names: the first that is an id; else one who is known by this contact alone."""
-    for value, field in (facts.customer, *facts.customer_else):
-        try:
-            if named := identifier(value, field, MAX_CUSTOMER_BYTES, limits.placeholders):
-                return customer_id(named, field)
-        except BadEvent as fault:
-            leave_out(fault, left_out)
-    return customer_id(UNKNOWN_CUSTOMER + contact)
-
-
 def _id(
-    facts: Facts, contact: Contact, stated: int | None, fallback_id: str, limits: Limits, left_out: list[LeftOut]
+    facts: Facts,
+    contact: Contact | None,
+    stated: int | None,
+    fallback_id: str,
+    limits: Limits,
+    left_out: list[LeftOut],
 ) -> str:
     """The vendor's own id of the event; else one made of what it states, so that a repeat has the same."""
     try:
@@ -158,7 +99,8 @@ def _id(
         leave_out(fault, left_out)
     if stated is None:
         return fallback_id
-    parts = (facts.source, facts.kind.name, str(stated), contact.id, contact.queue, contact.agent, contact.reason)
+    of = contact or Contact("")
+    parts = (facts.source, facts.kind.name, str(stated), of.id, of.queue, of.agent, of.reason)
     return blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
 
 
@@ -169,7 +111,7 @@ def _side(found: Found, left_out: list[LeftOut]) -> str:
 def _consent(facts: Facts) -> tuple[str, str]:
     """The purpose and the channel of offers that consent is given to or taken from; empty of all else. Raises
     `BadEvent`."""
-    if facts.kind < FIRST_INSTRUCTION_KIND:
+    if not facts.is_instruction:
         return "", ""
     if facts.channel not in CONSENT_CHANNELS:
         raise BadEvent("bad_field", "nothing says which channel the customer unsubscribes from", "channel")

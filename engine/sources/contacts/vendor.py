@@ -40,7 +40,7 @@ class VendorSource(ABC):
             try:
                 if not isinstance(payload, dict):
                     raise BadEvent("malformed", "an object is needed")
-                yield self.event(payload, msgspec.structs.replace(receipt, fallback_id=fallback))
+                yield from self.read(payload, msgspec.structs.replace(receipt, fallback_id=fallback))
             except BadEvent as fault:
                 yield fault
 
@@ -60,14 +60,14 @@ class VendorSource(ABC):
         return read_json(delivery.body)
 
     @abstractmethod
-    def event(self, payload: dict[str, Any], receipt: Receipt) -> Message | LeftOut | AgentState:
-        """The event in one payload, or why it is passed over. Raises `BadEvent`."""
+    def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut | AgentState]:
+        """The event in one payload, once for each whose it is, or why it is passed over. Raises `BadEvent`."""
 
 
 class CodedSource(VendorSource):
     """One whose format is code, and whose name is the class's."""
 
 
-def unknown(field: str) -> LeftOut:
+def unknown(field: str) -> list[LeftOut]:
     """An event of a kind that does not count; `field` says so."""
-    return LeftOut("unknown_type", field, "none of the kinds that count")
+    return [LeftOut("unknown_type", field, "none of the kinds that count")]
