@@ -99,7 +99,8 @@ def _facts(payload: Payload, kind: Kind, time: Path) -> Facts:
         agent=_last(find("agentinfo.agentarn")),
         emails=(find("customerendpoint") if written else NOTHING, find("attributes.email")),
         phones=(NOTHING if written else find("customerendpoint"), find("attributes.phone")),
-        reason=find("disconnectreason") if kind is not Kind.CONTACT_STARTED else find("initiationmethod"),
+        reason=find("attributes.reason", "attributes.intent"),
+        outcome=find("disconnectreason"),
     )
 
 

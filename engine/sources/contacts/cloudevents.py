@@ -2,7 +2,8 @@
 
 An event counts whose `type` ends with ``contact.`` and a kind (``com.example.contact.queued``, ``….queued.v1``);
 its data, as JSON, has ``contactId`` (else `subject` is it), ``customerId``, ``channel``, ``queue``, ``agent``,
-``reason``, ``score``, and the customer's ``email`` and ``phone``.
+``reason`` (why), ``outcome`` (what it came to; without it the reason is both), ``score``, and the customer's
+``email`` and ``phone``.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class CloudEvents(CodedSource):
             queue=find("queue"),
             agent=find("agent"),
             reason=find("reason"),
+            outcome=find("outcome") if data.get("outcome") else None,
             score=find("score") if "score" in data else NOTHING,
             emails=(find("email"),),
             phones=(find("phone"),),
