@@ -46,6 +46,11 @@ def faults(text: str) -> list[str]:
             GOOD.replace("kind: started", "kind: begun"),
             "shop.yaml:4:11: shop: kind must be one of started,",
         ),
+        (GOOD.replace("kind: started", "also: x\n    kind: started"), "shop.yaml:4:11: shop: also must be one of"),
+        (GOOD.replace("kind: started", "word: [x]\n    kind: started"), "shop.yaml:4:11: shop: word must be text"),
+        (GOOD.replace("call.id", "{path: call.id}"), "shop.yaml:2:10: shop: when is missing"),
+        (GOOD.replace("call.id", "{path: a..b, when: {c: d}}"), "shop.yaml:2:17: shop: contact 'a..b' is no path"),
+        (GOOD.replace("call.id", "{path: a, when: []}"), "shop.yaml:2:26: shop: when must be a mapping of paths"),
         (GOOD.replace("kind: started", "kind: starte"), "not 'starte'; did you mean started?"),
         (
             GOOD.replace("{type: begun}", "begun"),

@@ -155,12 +155,13 @@ def ticket(kind: str, event: dict[str, Any], **detail: Any) -> dict[str, Any]:
     ("kind", "event", "expected"),
     [
         ("created", {}, Kind.CONTACT_STARTED),
-        ("group_assignment_changed", {"current": "5", "previous": None}, Kind.CONTACT_QUEUED),
+        ("group_assignment_changed", {"current": "5", "previous": "4"}, Kind.CONTACT_TRANSFERRED),
+        ("group_assignment_changed", {"current": "5", "previous": None}, None),  # an agent has it
         ("agent_assignment_changed", {"current": "6", "previous": None}, Kind.CONTACT_CONNECTED),
         ("agent_assignment_changed", {"current": "6", "previous": "4"}, Kind.CONTACT_TRANSFERRED),
-        ("agent_assignment_changed", {"current": None, "previous": "4"}, None),
+        ("agent_assignment_changed", {"current": None, "previous": "4"}, Kind.CONTACT_QUEUED),
         ("status_changed", {"current": "SOLVED", "previous": "OPEN"}, Kind.CONTACT_ENDED),
-        ("status_changed", {"current": "PENDING", "previous": "OPEN"}, None),
+        ("status_changed", {"current": "PENDING", "previous": "OPEN"}, Kind.CONTACT_CONNECTED),
         ("comment_added", {"comment": {}}, None),
     ],
 )

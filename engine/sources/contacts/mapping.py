@@ -16,7 +16,7 @@ from engine.sources.contacts.bodies import read_form, read_json
 from engine.sources.contacts.condition import Condition, Pattern, is_like
 from engine.sources.contacts.facts import Facts
 from engine.sources.contacts.found import NOTHING, Found, Path, Payload
-from engine.sources.contacts.message import messages
+from engine.sources.contacts.message import messages_of
 from engine.sources.contacts.signature import Signature
 from engine.sources.contacts.vendor import VendorSource, unknown
 from engine.sources.segment.limits import LIMITS, Limits
@@ -35,12 +35,13 @@ Places = tuple[Place, ...]
 
 
 class KindRule(msgspec.Struct, frozen=True):
-    """A payload that meets all of `when` is an event of `kind`; `word` is what the contact came to by it, in place
-    of the payload's own."""
+    """A payload that meets all of `when` is an event of `kind`, and one of the kind `also`; `word` is what the
+    contact came to by it, in place of the payload's own."""
 
     kind: Kind
     when: tuple[Condition, ...]
     word: str = ""
+    also: Kind | None = None
 
 
 class ChannelRule(msgspec.Struct, frozen=True):
@@ -104,12 +105,12 @@ class MappedSource(VendorSource):
         return Payload(whole).at(self._mapping.each) if self._mapping.each else whole
 
     def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut]:
-        """The event of the first kind whose conditions hold."""
+        """The events of the first kind whose conditions hold."""
         found = Payload(payload, self._mapping.inside)
         rule = self._mapping.rule_of(found)
         if rule is None:
             return unknown(self._looked_at(found))
-        return messages(_facts(self._mapping, rule, found), receipt, self.limits)
+        return messages_of(_facts(self._mapping, rule, found), rule.also, receipt, self.limits)
 
     def _looked_at(self, payload: Payload) -> str:
         """The first path of the conditions at which something stands."""

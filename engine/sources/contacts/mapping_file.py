@@ -164,13 +164,14 @@ class _FileReader:
         return tuple(rule for one in nodes if (rule := self._kind(one)) is not None)
 
     def _kind(self, node: Node) -> KindRule | None:
-        fields = self._document.fields(node, self._name, ("kind", "when", "word"), ("kind", "when"))
+        fields = self._document.fields(node, self._name, ("kind", "when", "word", "also"), ("kind", "when"))
         if "kind" not in fields or "when" not in fields:
             return None
         kind = self._choice(fields["kind"], "kind", tuple(KINDS), "")
         conditions = self._conditions(fields["when"])
         word = self._text(fields.get("word"), "word")
-        return KindRule(KINDS[kind], conditions, word) if kind and conditions else None
+        also = KINDS.get(self._choice(fields.get("also"), "also", tuple(KINDS), ""))
+        return KindRule(KINDS[kind], conditions, word, also) if kind and conditions else None
 
     def _conditions(self, node: Node) -> tuple[Condition, ...]:
         if not isinstance(node, MappingNode) or not 0 < len(node.value) <= MOST_CONDITIONS:

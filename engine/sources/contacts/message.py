@@ -13,7 +13,7 @@ from engine.events import MAX_ID_BYTES, WIRE_VERSION, Contact, Event, Kind, Left
 from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.facts import Facts
-from engine.sources.contacts.found import Found
+from engine.sources.contacts.found import NOTHING, Found
 from engine.sources.contacts.vocabulary import CONSENT_CHANNELS
 from engine.sources.contacts.whose import whose
 from engine.sources.segment.ids import identifier
@@ -35,6 +35,16 @@ def messages(facts: Facts, receipt: Receipt, limits: Limits) -> list[Message]:
     event = _event(facts, contact, receipt, limits, left_out)
     owners = whose(facts, contact.id if contact else "", limits, left_out)
     return [Message(one.customer, event, tuple(left_out), one.names) for one in owners]
+
+
+def messages_of(facts: Facts, also: Kind | None, receipt: Receipt, limits: Limits) -> list[Message]:
+    """As `messages`, and behind it the same as an event of the kind `also`: of a conversation that begins, that it
+    waits. The vendor has no id for that."""
+    found = messages(facts, receipt, limits)
+    if also is None:
+        return found
+    second = msgspec.structs.replace(receipt, fallback_id=f"{receipt.fallback_id}-{also.name.lower()}")
+    return found + messages(msgspec.structs.replace(facts, kind=also, id=NOTHING), second, limits)
 
 
 def _event(
@@ -129,7 +139,7 @@ def _score(facts: Facts) -> float:
 
 
 def of_record(
-    read: Callable[[Delivery, Receipt], Iterable[ContactEvent]],
+    read: Callable[[Delivery, Receipt], Iterable[Sequence[ContactEvent]]],
     delivery: Delivery,
     received_at: int,
     fallback_id: str,
@@ -142,10 +152,10 @@ def of_record(
         raise BadEvent("malformed", f"it cannot be read: {type(slip).__name__}") from slip
 
 
-def _only(events: Sequence[ContactEvent]) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
-    if len(events) != 1:
-        raise BadEvent("malformed", f"{len(events)} events in one record: write each into one of its own")
-    found = events[0]
+def _only(payloads: Sequence[Sequence[ContactEvent]]) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
+    if len(payloads) != 1:
+        raise BadEvent("malformed", f"{len(payloads)} events in one record: write each into one of its own")
+    found = _last(payloads[0])
     if isinstance(found, BadEvent):
         raise found
     if isinstance(found, LeftOut):
@@ -153,3 +163,10 @@ def _only(events: Sequence[ContactEvent]) -> tuple[bytes, bytes | None, Sequence
     if isinstance(found, AgentState):
         return b"", None, (LeftOut("agent_state", "", "what agents are ready for is taken over HTTP"),)
     return found.customer.encode(), _EVENT.encode(found.event), found.left_out
+
+
+def _last(events: Sequence[ContactEvent]) -> ContactEvent:
+    """The one that a record can be: of a conversation that begins and waits, that it waits."""
+    if len({one.customer for one in events if isinstance(one, Message)}) > 1:
+        raise BadEvent("malformed", "several customers in one record: it is read over HTTP")
+    return events[-1]

@@ -35,14 +35,19 @@ class VendorSource(ABC):
 
     def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
         """Each event of a delivery. Raises `BadEvent`."""
+        for found in self._by_payload(delivery, receipt):
+            yield from found
+
+    def _by_payload(self, delivery: Delivery, receipt: Receipt) -> Iterator[Sequence[ContactEvent]]:
+        """What each payload of a delivery comes to. Raises `BadEvent`."""
         for number, payload in enumerate(listed(self.payloads(delivery), self.limits.batch_events)):
             fallback = f"{receipt.fallback_id}-{number}" if number else receipt.fallback_id
             try:
                 if not isinstance(payload, dict):
                     raise BadEvent("malformed", "an object is needed")
-                yield from self.read(payload, msgspec.structs.replace(receipt, fallback_id=fallback))
+                yield self.read(payload, msgspec.structs.replace(receipt, fallback_id=fallback))
             except BadEvent as fault:
-                yield fault
+                yield [fault]
 
     def canonical(
         self,
@@ -53,7 +58,7 @@ class VendorSource(ABC):
         headers: Mapping[str, str] = {},
     ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
         """As of `engine.ports.sources.RecordSource`; the key says nothing."""
-        return of_record(self.events, Delivery(value, headers), received_at, fallback_id)
+        return of_record(self._by_payload, Delivery(value, headers), received_at, fallback_id)
 
     def payloads(self, delivery: Delivery) -> object:
         """The event in a delivery, or a list of them. Raises `BadEvent`."""
