@@ -25,7 +25,7 @@ from engine.kernels.decode import INSTRUCTION, LINK, OK, TOMBSTONE
 from engine.kernels.timers import CALLED
 from engine.ports.kafka import AuditEntry
 from engine.ports.meter import Meter
-from engine.ports.stream_store import Erasure, HistoryChange, NewIds
+from engine.ports.stream_store import CustomerConsent, HistoryChange, NewIds
 from engine.ports.traits import TraitChange, word_in
 from engine.state.joined_rows import joined_rows
 from engine.stream.audited_links import of_link, of_passage, of_split
@@ -111,8 +111,8 @@ class Merging:
             yield from self._merged(state, batch, at, run, i, batch.cargoes[offset])
         elif status == LINK:
             yield from self._kept(state, batch, at, run, i, batch.cargoes[offset])
-        elif isinstance(batch.instructions.get(offset), Erasure):
-            return  # it is about this id
+        elif status == INSTRUCTION and not isinstance(batch.instructions.get(offset), CustomerConsent):
+            return  # an erasure is about this id, and what nobody vouches for is about none
         elif status in (OK, INSTRUCTION) and state.cache.ties(int(run.slots[i])).is_merged:
             yield from self._passed_on(state, batch, at, run, i)
 
@@ -220,7 +220,8 @@ class Merging:
     def _passed_on(
         self, state: PartitionState, batch: DecodedBatch, at: int, run: ChunkRun, i: int
     ) -> Iterator[Effect]:
-        """An event, or a consent, of a customer who is another's."""
+        """An event, or a consent, of a customer who is another's. A consent is kept here, too: it holds for this
+        id before the mail is there, and if the id is opened again."""
         slot, key = int(run.slots[i]), batch.customers[at].decode()
         letter = batch.letters.get(int(batch.offsets[at]))
         passage = self._way(state, slot, key, _parts_of(run, i), letter.path if letter else ())
@@ -228,7 +229,8 @@ class Merging:
             run.change(i)
             yield from _opened(batch, at, passage)
         if passage.on:
-            run.events["status"][i] = TOMBSTONE
+            if run.events["status"][i] != INSTRUCTION:
+                run.events["status"][i] = TOMBSTONE
             yield self._letter(batch, at, passage.to, passage.path)
 
     def _way(

@@ -41,7 +41,7 @@ class LinkWorld(World):
         """One event of `key`, `number` seconds after `START`."""
         anonymous = int(key[0] == "a")
         event = Event(WIRE_VERSION, int(kind), START + 1_000 * number, f"m{number}", anonymous=anonymous)
-        value = msgspec.msgpack.encode(msgspec.structs.replace(event, trust=1, **fields))
+        value = msgspec.msgpack.encode(msgspec.structs.replace(event, **{"trust": 1, **fields}))
         self.put(key, number, value)
 
     def linked(

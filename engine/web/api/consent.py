@@ -3,6 +3,7 @@ holds from the next decision on."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from engine.errors import BadEvent, BadRequest
 from engine.events import EARLIEST_MS, WIRE_VERSION, Event, Kind, Message
 from engine.json_bodies import read_json
 from engine.ports.kafka import AuditAction
-from engine.ports.offer_history import Consent
+from engine.ports.offer_history import Consent, View
 from engine.settings import Web
 from engine.web.api.customers import asked_for
 from engine.web.auth.audit import AuditTrail
@@ -88,10 +89,21 @@ class ConsentRoutes:
             customer, now = asked_for(text, "id", services.placeholders), services.clock.now_ms()
             statements = _statements(asked, now)
             await services.log.publish([_message(customer, one, now) for one in statements])
-            await services.consents.state_consents(customer, statements)
-            (view,) = await services.decisions.views([customer])
+            view = await self._keep(customer, statements)
             self._audit.note(caller, AuditAction.CONSENT_STATED, customer)
         return replies.json(ConsentAnswer(customer, view.consents()))
+
+    async def _keep(self, customer: CustomerId, statements: Sequence[ConsentStatement]) -> View:
+        """Keep them under `customer`, and under whose it is by signed links, where all its ids are looked for. A
+        link may overtake this, so it is looked for again, until nothing is new."""
+        services, kept, whose = self._services, set[CustomerId](), customer
+        while True:
+            await services.consents.state_consents(whose, statements)
+            kept.add(whose)
+            (view,) = await services.decisions.views([customer])
+            whose = view.customer or customer
+            if whose in kept:
+                return view
 
 
 def _statements(asked: ConsentRequest, now: int) -> list[ConsentStatement]:
