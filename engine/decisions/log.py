@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
+from engine.consent import split_name
 from engine.customer_id import CustomerId
 from engine.decisions.funnel.result import FunnelResult
 from engine.decisions.funnel.run import match_offers
@@ -75,11 +76,21 @@ class GivenOffer(msgspec.Struct, frozen=True, rename="camel", gc=False):
     why: tuple[str, ...]
 
 
+class Withheld(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """An offer that was not sent as a cue, and one consent for want of which it was not; ``detail`` says so."""
+
+    offer_id: str
+    purpose: str
+    channel: str
+    detail: str
+
+
 class LoggedDecision(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """A decision from the log. ``features`` are the customer's numbers at the moment (null: no value).
 
     ``complete`` is false when the rulebook of that ``revision`` is no longer at hand: then the offers given
     are shown without their reasons and the others not at all. ``indicator``: the one that triggered it, for a cue.
+    ``withheld``: of a cue that was not sent, why.
     """
 
     decision_id: str
@@ -92,6 +103,7 @@ class LoggedDecision(msgspec.Struct, frozen=True, rename="camel", gc=False):
     suppressed: tuple[Suppressed, ...]
     features: dict[str, float | None]
     complete: bool
+    withheld: tuple[Withheld, ...] = ()
 
 
 def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) -> LoggedDecision:
@@ -104,11 +116,25 @@ def recall(decision_id: str, record: DecisionRecord, rulebook: Rulebook | None) 
         record.at,
         record.revision,
         record.indicator,
-        tuple(_given(record, rank, given, values, rulebook) for rank, given in enumerate(record.given)),
+        tuple(_given(record, rank, given, values, rulebook) for rank, given in enumerate(record.sent)),
         () if rulebook is None else why_not(rulebook, values, survivors_of(record, rulebook)),
         {feature.name: values[feature.index] for feature in CATALOGUE},
         rulebook is not None,
+        withheld_in(record),
     )
+
+
+def withheld_in(record: DecisionRecord) -> tuple[Withheld, ...]:
+    """What was not sent, for each consent that was missing."""
+    missing = [found for name in record.withheld if (found := split_name(name))]
+    return tuple(
+        Withheld(
+            offer.offer_id, purpose, channel,
+            f"was not sent: there is no consent to {purpose} on {channel}, or it was revoked",
+        )
+        for offer in record.given
+        for purpose, channel in missing
+    )  # fmt: skip
 
 
 def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
@@ -121,11 +147,13 @@ def survivors_of(record: DecisionRecord, rulebook: Rulebook) -> Survivors:
         triggered = trigger(available, rulebook, activated)
     holds = match_offers(rulebook, record.vector(len(rulebook.traits)).reshape(1, -1))[0]
     applicable = applicability(np.array(triggered, np.intp), holds)
-    given = [position[given.offer_id] for given in record.given]
+    given = [position[given.offer_id] for given in record.sent]
     # of a cue they may have been kept back on one channel and given on another
     unconsented = {position[offer] for offer in record.unconsented}.difference(given)
     consented = [offer for offer in applicable if offer not in unconsented]
     capped = {position[offer] for offer in record.capped}
+    if record.withheld:  # whatever else could have been sent was kept back by its cap
+        capped |= {offer for offer in consented if rulebook.offers[offer].cap is not None}
     contactable = [offer for offer in consented if offer not in capped]
     return Survivors(available, triggered, applicable, consented, contactable, given)
 

@@ -71,6 +71,8 @@ def _cap(case: _Case) -> str:
 
 
 def _outranked(case: _Case) -> str:
+    if not case.survivors.given:
+        return "holds, but others rank higher, and none of them could be sent"
     return f"holds, but the {len(case.survivors.given)} given rank higher"
 
 

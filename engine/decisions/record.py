@@ -21,6 +21,7 @@ from engine.validation_errors import UNREADABLE
 
 RECORD_VERSION = 2
 OLDER_VERSION = 1  # with the features of `older_features`
+WITHHELD = "w"  # in the id of a record, where of others the time stands: no cue was sent, for want of consent
 
 
 class Given(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -40,8 +41,9 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``features`` is what `pack_features` made. ``indicator`` is the one that the cue's offer names, ``activated``
     all that were activated at that moment; both empty for a decision. ``arm``: of the experiment. ``anonymous``:
     of a cue, as `Cue` has it. ``others``: the channels of a cue beside `channel`, which is the most promising.
-    ``unconsented`` are offers that consent kept back; the function in Redis that writes cues fills it in, so it is
-    the last.
+    ``unconsented`` are offers that consent kept back. ``withheld``, where not empty, are the consents for want of
+    which no cue was sent, by the names under which they are kept: what is in ``given`` would have been. The
+    function in Redis that writes cues fills both in, so they are the last.
     """
 
     version: int
@@ -58,6 +60,12 @@ class DecisionRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     anonymous: bool = False
     others: tuple[str, ...] = ()
     unconsented: tuple[str, ...] = ()
+    withheld: tuple[str, ...] = ()
+
+    @property
+    def sent(self) -> tuple[Given, ...]:
+        """What was given."""
+        return () if self.withheld else self.given
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -108,6 +116,14 @@ def _unpack(packed: bytes) -> tuple[NDArray[np.float64], int]:
     values = np.zeros(count)
     values[some] = np.frombuffer(packed[start:end], np.float64)
     return values, end
+
+
+def is_withheld(decision_id: str) -> bool:
+    """
+    >>> is_withheld("7-w-0123456789abcdef"), is_withheld("7-18c-0123456789abcdef")
+    (True, False)
+    """
+    return decision_id.split("-", 2)[1:2] == [WITHHELD]
 
 
 _encode = msgspec.msgpack.Encoder().encode

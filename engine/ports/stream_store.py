@@ -29,8 +29,11 @@ class CueCandidate(msgspec.Struct, frozen=True, gc=False):
     ``places[s]`` is its place, from 1, in the order of slot s; 0: it is not for that slot. ``ends`` (epoch ms) is
     when the offer is taken back unless a stream has taken the cue; 0: never. ``payload`` (opaque bytes: an encoded
     `Cue`) goes to the cue stream. ``record``, when not empty, is kept under ``decision_id`` (begins with
-    ``<partition>-``), for outcomes and look-ups of the cue; its last field, an empty array, gets the offers that
-    consent kept back. ``needs`` are the consents without which it is not sent (`engine.consent.arguments_of`).
+    ``<partition>-``), for outcomes and look-ups of the cue; its last two fields, empty arrays, get the offers that
+    consent kept back, and the consents for want of which it was not sent. Where no cue is written, and consent
+    kept some back, the record of the first is kept for a day, one of a customer and an offer
+    (`engine.store.keys.withheld_id`). ``needs`` are the consents without which it is not sent
+    (`engine.consent.arguments_of`).
     """
 
     offer_id: str

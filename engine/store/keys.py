@@ -19,7 +19,8 @@ key                    type    content
 ``{p7}:p:<customer>``  hash    the customer's traits: name -> the digits of `engine.ports.traits.TraitWord`, a
                                blank, JSON of value (null: taken back), since when (epoch ms) and by whom
 ``{p7}:u:<customer>``  set     all ids that became the customer's
-``{p7}:d:<decision>``  string  the decision's record, kept one day
+``{p7}:d:<decision>``  string  the record of a decision or cue, kept one day; and of a cue that was not sent for
+                               want of consent, at most one of a customer and an offer (`withheld_id`)
 ``{p7}:l:<decision>``  set     ``offer|outcome`` reported for that decision, and ``offer|channel|s`` or ``…|f`` as
                                counted; ``delivered``: the cue reached a stream of its visitor. Kept one day
                                after the last
@@ -72,6 +73,9 @@ period.
 
 from __future__ import annotations
 
+import hashlib
+
+from engine.decisions.record import WITHHELD
 from engine.kernels.partition import partition_of
 
 HISTORY = 32  # times kept per customer and offer, unless the offer's cap is larger
@@ -89,6 +93,13 @@ CLOCK = b"cueline:clock"
 AGENT_STATES = b"cueline:agents"
 API_REPORTS = b"cueline:apis"
 UNDER_WAY = b"cueline:b:"
+
+
+def withheld_id(partition: int, customer: bytes, offer: str) -> str:
+    """Under which it is kept for a day that the offer was withheld from the customer: always the same, so that no
+    customer has more than one of an offer."""
+    named = hashlib.sha1(customer + b"\0" + offer.encode(), usedforsecurity=False)
+    return f"{partition}-{WITHHELD}-{named.hexdigest()[:16]}"
 
 
 class RedisKeys:

@@ -14,7 +14,8 @@ from engine.ports.cue_store import CueEntry, StreamMoved, TakenCue
 from engine.ports.decision_store import Taking
 from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.store.cue_entries import MOVED, StreamPosition, entry, notice, parse
-from engine.store.keys import DAY_S, RECENT_CUES
+from engine.store.keys import DAY_S, RECENT_CUES, withheld_id
+from engine.store.memory_history import OfferHistory
 from engine.store.memory_partition import MemoryPartitions
 
 
@@ -37,15 +38,27 @@ class MemoryCues(MemoryPartitions):
         written = [place for place, taking in zip(fitting, given, strict=True) if taking is Taking.TAKEN]
         if written:
             part.histories[choice.customer] = history
+        elif without:
+            self._keep_withheld(partition, choice, history, without)
         for place in written:
             self._write_cue(partition, choice.customer, choice.candidates[place], without)
         return written, without
 
+    def _keep_withheld(
+        self, partition: int, choice: CueChoice, history: OfferHistory, without: Sequence[str]
+    ) -> None:
+        """Keep for a day that the first candidate that lacks consent was withheld, unless that is kept already."""
+        part = self._partitions[partition]
+        first = next(one for one in choice.candidates if not history.consents(one))
+        name = withheld_id(partition, choice.customer, first.offer_id)
+        expires, _ = part.decisions.get(name, (0, b""))
+        if first.record and expires <= self._wall():
+            self._keep(part, choice.customer, name, _with_reason(first.record, without, history.missing(first)))
+
     def _write_cue(self, partition: int, customer: bytes, taken: CueCandidate, without: list[str]) -> None:
         part = self._partitions[partition]
         if taken.record:
-            reason = msgspec.msgpack.encode(without)
-            self._keep(part, customer, taken.decision_id, taken.record[:-1] + reason if without else taken.record)
+            self._keep(part, customer, taken.decision_id, _with_reason(taken.record, without, ()))
         at = self._next_position(partition)
         part.cues.append((at, customer, taken.payload))
         part.recent_cues.setdefault(customer, deque(maxlen=RECENT_CUES)).append((at, taken.payload))
@@ -116,3 +129,11 @@ class MemoryCues(MemoryPartitions):
         part = self._of(customer)
         self._delivered |= {cue.decision_id} - {""}
         return part.histories[customer].keep(cue.offer_id, cue.at)
+
+
+def _with_reason(record: bytes, without: Sequence[str], names: Sequence[str]) -> bytes:
+    """The record with the offers that consent kept back, and the consents for want of which no cue was sent, in
+    place of its last two fields, which are empty arrays."""
+    if not without:
+        return record
+    return record[:-2] + msgspec.msgpack.encode(without) + msgspec.msgpack.encode(names)

@@ -78,7 +78,11 @@ class OfferHistory:
 
     def consents(self, candidate: Candidate | CueCandidate) -> bool:
         """Whether the consents allow it."""
-        return all(allows(self._consents.get(name, ()), level) for name, level in parsed(candidate.needs))
+        return not self.missing(candidate)
+
+    def missing(self, candidate: Candidate | CueCandidate) -> list[str]:
+        """The names of the consents that do not allow it."""
+        return [name for name, level in parsed(candidate.needs) if not allows(self._consents.get(name, ()), level)]
 
     def state(self, statement: ConsentStatement) -> bool:
         """Keep `statement`; whether it changed something."""

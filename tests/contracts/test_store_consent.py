@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
@@ -15,7 +16,8 @@ from engine.customer_id import CustomerId
 from engine.ports.decision_store import Candidate
 from engine.ports.offer_history import Consent
 from engine.ports.stream_store import UNCONSENTED as NOT_SENT
-from engine.ports.stream_store import CueCandidate, CustomerConsent
+from engine.ports.stream_store import CueCandidate, CueChoice, CustomerConsent, Erasure
+from engine.store.keys import withheld_id
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
     CAPPED,
@@ -113,14 +115,23 @@ class Writer:
     async def commit(
         self, customer: CustomerId, *cues: CueCandidate, stated: tuple[ConsentStatement, ...] = ()
     ) -> list[list[int]]:
+        chosen = [choice(customer, *cues)] if cues else []
+        return await self._commit(chosen, [CustomerConsent(customer.encode(), one) for one in stated])
+
+    async def erase(self, customer: CustomerId) -> None:
+        await self._commit(erased=[Erasure(customer.encode(), 1)])
+
+    async def _commit(
+        self,
+        cues: Sequence[CueChoice] = (),
+        consents: Sequence[CustomerConsent] = (),
+        erased: Sequence[Erasure] = (),
+    ) -> list[list[int]]:
         self._epoch = self._epoch or (await self._store.claim(1)).epoch
         self._offset += 1
-        chosen = [choice(customer, *cues)] if cues else []
-        consents = [CustomerConsent(customer.encode(), one) for one in stated]
+        at = self._epoch, self._offset - 1, self._offset
         tallies = {"events": 1}
-        return await self._store.commit(
-            change(self._epoch, self._offset - 1, self._offset, cues=chosen, tallies=tallies, consents=consents)
-        )
+        return await self._store.commit(change(*at, cues=cues, tallies=tallies, consents=consents, erased=erased))
 
 
 async def test_a_cue_without_consent_is_not_sent_and_counted_by_its_reason(store: AnyStore) -> None:
@@ -140,21 +151,70 @@ async def test_a_cue_without_consent_is_not_sent_and_counted_by_its_reason(store
 
 async def test_the_next_offer_is_sent_instead_and_its_record_says_why(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
-    record = msgspec.msgpack.encode([1, "ada", []])
+    record = msgspec.msgpack.encode([1, "ada", [], []])
     sale = candidate(customer, "sale", needs="1" + WEB, name="1-sale")
     help_ = msgspec.structs.replace(candidate(customer, "help", name="1-help"), record=record)
     assert await Writer(store).commit(customer, sale, help_) == [[1]]
     stored = await store.decision("1-help")
     assert stored is not None
-    assert msgspec.msgpack.decode(stored) == [1, "ada", ["sale"]]
+    assert msgspec.msgpack.decode(stored) == [1, "ada", ["sale"], []]
+    assert await store.recorded(customer) == ["1-help"]
 
 
 async def test_a_record_is_as_it_was_when_consent_kept_nothing_back(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
-    record = msgspec.msgpack.encode([1, "ada", []])
+    record = msgspec.msgpack.encode([1, "ada", [], []])
     sale = msgspec.structs.replace(candidate(customer, "sale", needs="0" + WEB, name="1-sale"), record=record)
     assert await Writer(store).commit(customer, sale) == [[0]]
     assert await store.decision("1-sale") == record
+
+
+def recorded(customer: CustomerId, offer: str, needs: str, cap: tuple[int, int] = (0, 0)) -> CueCandidate:
+    record = msgspec.msgpack.encode([offer, [], []])
+    return msgspec.structs.replace(candidate(customer, offer, cap, needs=needs, name=f"1-{offer}"), record=record)
+
+
+async def test_the_first_candidate_that_is_withheld_leaves_a_record_of_what_is_missing(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    await store.state_consents(customer, [said(ConsentState.GRANTED, 5, "web")])
+    writer, both = Writer(store), f"1{WEB} 1{AGENT} 0{EMAIL} 2{WEB}"
+    capped = recorded(customer, "capped", "", (0, 1_000))
+    cues = capped, recorded(customer, "sale", both), recorded(customer, "more", "2" + WEB)
+    assert await writer.commit(customer, *cues) == [[NOT_SENT]]
+    (name,) = await store.recorded(customer)
+    assert name == withheld_id(1, customer.encode(), "sale")
+    stored = await store.decision(name)
+    assert stored is not None
+    assert msgspec.msgpack.decode(stored) == ["sale", ["sale", "more"], [AGENT, WEB]]
+    assert await store.latest(customer) is None
+    (view,) = await store.views([customer])
+    assert view.offers_given(9_999) == {}
+
+
+async def test_a_refused_customer_has_one_such_record_of_an_offer_a_day(store: AnyStore) -> None:
+    customer, other = customers_of(1, 2)
+    writer = Writer(store)
+    for _ in range(3):
+        assert await writer.commit(customer, recorded(customer, "sale", "1" + WEB)) == [[NOT_SENT]]
+        assert await writer.commit(customer, recorded(customer, "more", "1" + WEB)) == [[NOT_SENT]]
+        assert await writer.commit(other, recorded(other, "sale", "1" + WEB)) == [[NOT_SENT]]
+    names = [withheld_id(1, customer.encode(), offer) for offer in ("sale", "more")]
+    assert await store.recorded(customer) == names
+    assert await store.recorded(other) == [withheld_id(1, other.encode(), "sale")]
+    assert (await store.tallies())["cues_unconsented"] == 9
+    await writer.erase(customer)
+    assert await store.recorded(customer) == []
+    assert [await store.decision(name) for name in names] == [None, None]
+    assert await writer.commit(customer, recorded(customer, "sale", "1" + WEB)) == [[NOT_SENT]]
+    assert await store.recorded(customer) == names[:1]
+
+
+async def test_what_a_cap_holds_back_leaves_no_record_and_neither_does_what_has_none(store: AnyStore) -> None:
+    (customer,) = customers_of(1, 1)
+    writer = Writer(store)
+    assert await writer.commit(customer, recorded(customer, "sale", "0" + WEB, (0, 1_000))) == [[]]
+    assert await writer.commit(customer, candidate(customer, "sale", needs="1" + WEB)) == [[NOT_SENT]]
+    assert await store.recorded(customer) == []
 
 
 async def test_consent_to_one_channel_sends_the_cue_there_alone(store: AnyStore) -> None:

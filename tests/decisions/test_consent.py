@@ -184,7 +184,10 @@ def test_a_fallback_gives_nothing_that_may_have_been_revoked() -> None:
 def test_records_of_the_release_before_are_read() -> None:
     decision = decided({}, {})
     packed = msgspec.msgpack.decode(decision.reservation().record)
-    assert packed[-1] == []
-    old = read_record(msgspec.msgpack.encode(packed[:-1]))
-    assert (old.unconsented, old.customer) == ((), ADA)
-    assert json.loads(msgspec.json.encode(recall("1-x", old, BOOK)))["suppressed"] == []
+    assert packed[-2:] == [[], []]
+    for fields in (packed[:-1], packed[:-2]):
+        old = read_record(msgspec.msgpack.encode(fields))
+        assert (old.unconsented, old.withheld, old.customer) == ((), (), ADA)
+        told = json.loads(msgspec.json.encode(recall("1-x", old, BOOK)))
+        assert (told["suppressed"], told["withheld"]) == ([], [])
+    assert read_record(msgspec.msgpack.encode([*packed, "of a release to come"])).customer == ADA

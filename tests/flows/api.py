@@ -202,7 +202,7 @@ class Process:
         rows = blank(1)
         for name, value in fields.items():
             rows[name] = value
-        await self._commit(customer, {customer.encode(): stored(rows)[0]}, ())
+        await self.commit(customer, {customer.encode(): stored(rows)[0]}, ())
 
     async def cue(self, customer: str, say: str = "Hi", **fields: Any) -> Cue:
         """Let a cue be written for `customer`."""
@@ -224,10 +224,11 @@ class Process:
         choice = CueChoice(
             customer.encode(), cue.at, (CueCandidate("help_chat", 0, 0, (1,), "", msgspec.json.encode(cue)),)
         )
-        await self._commit(customer, {}, (choice,))
+        await self.commit(customer, {}, (choice,))
         return cue
 
-    async def _commit(self, customer: str, rows: dict[bytes, bytes], cues: tuple[CueChoice, ...]) -> None:
+    async def commit(self, customer: str, rows: dict[bytes, bytes], cues: tuple[CueChoice, ...]) -> None:
+        """As the customer's worker."""
         partition = partition_of(customer.encode(), PARTITIONS)
         stands = await self.store.position(partition)  # as the worker that there may be, which need not notice
         await self.store.commit(

@@ -8,9 +8,12 @@ import httpx
 import pytest
 
 from engine.access import Scope
+from engine.customer_id import customer_id
 from engine.decisions.policy import make_policy
+from engine.decisions.record import DecisionRecord, Given, encode_record
 from engine.errors import Unavailable
 from engine.events import Kind
+from engine.ports.stream_store import CueCandidate, CueChoice
 from engine.rulebook.directory import compile_texts
 from tests.flows.access import ADMIN, guarded, key_for
 from tests.flows.api import NOW, Process, serving, settings
@@ -61,6 +64,28 @@ async def test_what_is_revoked_is_not_in_the_next_decision() -> None:
     assert (old.customer, old.event.kind, old.event.at) == ("ann", Kind.CONSENT_REVOKED, NOW - 5)
     assert (old.event.item, old.event.category, old.event.trust) == ("marketing", "email", 1)
     assert (new.event.kind, new.event.at) == (Kind.CONSENT_GRANTED, NOW)
+
+
+async def test_a_cue_that_is_withheld_is_on_the_page_and_explained_and_no_outcome_of_it_counts() -> None:
+    made = process()
+    await made.know("ann", recent_total=1, life_last_at=NOW)
+    ann, given = customer_id("ann"), (Given("sale", "", 9.0, 0.5, 1.0),)
+    record = DecisionRecord(
+        2, ann, "web", NOW, made.rulebook.revision, given, (), b"\0\0", "looking", ("looking",)
+    )
+    cue = CueCandidate("sale", 0, 0, (1,), "x", b"{}", encode_record(record), needs="1!marketing/web")
+    await made.commit("ann", {}, (CueChoice(b"ann", NOW, (cue,)),))
+    async with serving(made) as api:
+        (held,) = (await api.get("/v1/customers/ann", headers=HEADERS)).json()["withheld"]
+        name = held.pop("decisionId")
+        told = (await api.get(f"/v1/decisions/{name}", headers=HEADERS)).json()
+        report = {"decisionId": name, "offerId": "sale", "outcome": "accepted"}
+        refused = await api.post("/v1/outcomes", json=report, headers=HEADERS)
+    why = {"offerId": "sale", "purpose": "marketing", "channel": "web"}
+    why["detail"] = "was not sent: there is no consent to marketing on web, or it was revoked"
+    assert held == {"at": NOW, **why}
+    assert (told["withheld"], told["offers"]) == ([why], [])
+    assert (refused.status_code, refused.json()["field"]) == (400, "offerId")
 
 
 async def test_nothing_is_kept_that_the_log_does_not_have() -> None:

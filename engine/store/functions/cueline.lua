@@ -10,6 +10,7 @@ local KEPT_S = $KEPT_S
 local MOST_TRAITS, MARK, ORDER, PLACE = $MOST_TRAITS, $MARK, $ORDER, $PLACE
 local MOST_AGENTS, TIME, AGENT_ORDER = $MOST_AGENTS, $TIME, $AGENT_ORDER
 local FIELDS = 8 -- arguments of a cue's candidate before its places
+local WITHHELD = '$WITHHELD' -- in the id of a record of what was not sent
 local FROZEN = '$FROZEN' -- under this name a history says that its customer is another's, and gives nothing any more
 
 local function load_history(key)
@@ -40,16 +41,29 @@ local function allowed(history, offer, max, period, at)
 end
 
 -- Consents stand in a history as well, under `!<purpose>/<channel>`: when one was last revoked, granted and confirmed
--- (0: never). Whether they allow all that `needs` asks for: of each consent a level (0: not revoked, 1: granted,
--- 2: confirmed) and its name, with blanks between. As `allows` of consent.py.
+-- (0: never). Whether the one of that name allows what needs a level (0: not revoked, 1: granted, 2: confirmed). As
+-- `allows` of consent.py.
+local function allows(history, level, name)
+  local revoked, granted, confirmed = unpack(history[name] or {0, 0, 0})
+  if level == '0' and revoked == 0 then return true end
+  return granted > revoked and (level ~= '2' or confirmed > revoked)
+end
+
+-- Whether the consents allow all that `needs` asks for: level and name of each, with blanks between.
 local function consented(history, needs)
   for level, name in string.gmatch(needs, '(%d)(%S+)') do
-    local revoked, granted, confirmed = unpack(history[name] or {0, 0, 0})
-    if level ~= '0' or revoked > 0 then
-      if granted <= revoked or level == '2' and confirmed <= revoked then return false end
-    end
+    if not allows(history, level, name) then return false end
   end
   return true
+end
+
+-- The names of those that do not.
+local function missing(history, needs)
+  local names = {}
+  for level, name in string.gmatch(needs, '(%d)(%S+)') do
+    if not allows(history, level, name) then names[#names + 1] = name end
+  end
+  return names
 end
 
 -- Web cues that no stream has taken stand in a history as well, under their offer's name and a question mark: when it
@@ -144,12 +158,17 @@ local function fits(args, c, slots, offers)
   return any
 end
 
--- Keep the record of a decision or cue for a day, and that it is the customer's: by days, so that lists end by themselves.
-local function keep_record(tag, customer, decision, record)
-  redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S)
+-- Note that a record is the customer's: by days, so that lists end by themselves.
+local function note_record(tag, customer, decision)
   local own = tag .. 'j:' .. math.floor(redis.call('TIME')[1] / DAY_S) .. ':' .. customer
   redis.call('RPUSH', own, decision)
   redis.call('EXPIRE', own, 2 * DAY_S)
+end
+
+-- Keep the record of a decision or cue for a day.
+local function keep_record(tag, customer, decision, record)
+  redis.call('SET', tag .. 'd:' .. decision, record, 'EX', DAY_S)
+  note_record(tag, customer, decision)
 end
 
 local function write_cue(keys, tag, customer, decision, payload, record, length)
@@ -163,14 +182,30 @@ local function write_cue(keys, tag, customer, decision, payload, record, length)
   if record ~= '' then keep_record(tag, customer, decision, record) end
 end
 
--- The record with the offers that consent kept back in place of its last field, which is an empty array.
-local function with_reason(record, without)
+-- The record with the offers that consent kept back, and the consents for want of which no cue was sent, in place of
+-- its last two fields, which are empty arrays.
+local function with_reason(record, without, names)
   if record == '' or #without == 0 then return record end
-  return string.sub(record, 1, -2) .. cmsgpack.pack(without)
+  return string.sub(record, 1, -3) .. cmsgpack.pack(without) .. cmsgpack.pack(names)
+end
+
+-- Keep for a day that the first candidate that lacks consent was withheld, and for want of what; the record of an offer
+-- that is there is left, so that a customer has at most one of each. As `withheld_id` of keys.py.
+local function keep_withheld(tag, args, customer, history, slots, first, last, without)
+  for c = first, last, FIELDS + slots do
+    if not consented(history, args[c + 7]) then
+      if args[c + 6] == '' then return end
+      local record = with_reason(args[c + 6], without, missing(history, args[c + 7]))
+      local digest = string.sub(redis.sha1hex(customer .. '\0' .. args[c]), 1, 16)
+      local name = string.match(tag, '%d+') .. '-' .. WITHHELD .. '-' .. digest
+      if redis.call('SET', tag .. 'd:' .. name, record, 'EX', DAY_S, 'NX') then note_record(tag, customer, name) end
+      return
+    end
+  end
 end
 
 -- Take the candidates that fill the slots and write their cues; returns their positions, from 0, and how many offers
--- consent kept back.
+-- consent kept back. If none is written and consent kept some back, that is recorded.
 local function write_choice(keys, tag, args, customer, at, slots, first, last)
   local key = tag .. 'h:' .. customer
   local history = load_history(key)
@@ -180,11 +215,15 @@ local function write_choice(keys, tag, args, customer, at, slots, first, last)
   for c = first, last, FIELDS + slots do
     if fits(args, c, slots, offers) and consented(history, args[c + 7])
         and take(history, args[c], tonumber(args[c + 1]), tonumber(args[c + 2]), at, tonumber(args[c + 3])) then
-      write_cue(keys, tag, customer, args[c + 4], args[c + 5], with_reason(args[c + 6], without), args[1])
+      write_cue(keys, tag, customer, args[c + 4], args[c + 5], with_reason(args[c + 6], without, {}), args[1])
       written[#written + 1] = (c - first) / (FIELDS + slots)
     end
   end
-  if #written > 0 then save_history(key, history) end
+  if #written > 0 then
+    save_history(key, history)
+  elseif #without > 0 then
+    keep_withheld(tag, args, customer, history, slots, first, last, without)
+  end
   return written, #without
 end
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from engine.decisions.record import WITHHELD
 from engine.ports import agents
 from engine.ports.offer_history import FROZEN
 from engine.ports.traits import MARK, ORDER, PLACE
@@ -14,7 +15,7 @@ from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 from engine.traits import MOST_TRAITS
 
-LIBRARY = "cueline_18"
+LIBRARY = "cueline_19"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
@@ -37,6 +38,7 @@ def code() -> bytes:
         "LIBRARY": LIBRARY,
         "HISTORY": HISTORY,
         "FROZEN": FROZEN,
+        "WITHHELD": WITHHELD,
         "RECENT_CUES": RECENT_CUES,
         "DAY_S": DAY_S,
         "KEPT_S": LESSONS_KEPT_DAYS * DAY_S,

@@ -8,6 +8,8 @@ from typing import TypedDict
 from blacksheep import Request, Response
 
 from engine.customer_id import CustomerId, customer_id
+from engine.decisions.log import withheld_in
+from engine.decisions.record import is_withheld
 from engine.errors import BadEvent, BadRequest, NotFound
 from engine.events import Kind
 from engine.placeholder_ids import refuse_placeholder
@@ -70,8 +72,20 @@ class KnownTrait(TypedDict):
     by: str
 
 
+class WithheldCue(TypedDict):
+    """A cue of the last day that was not sent, and a consent for want of which it was not; ``at``: epoch ms."""
+
+    decisionId: str
+    at: int
+    offerId: str
+    purpose: str
+    channel: str
+    detail: str
+
+
 class Customer(TypedDict):
-    """The answer. Times are epoch ms; ``offersGiven`` says when each offer was given."""
+    """The answer. Times are epoch ms; ``offersGiven`` says when each offer was given, ``withheld`` what was not
+    sent for want of consent."""
 
     customerId: str
     asOf: int
@@ -84,6 +98,7 @@ class Customer(TypedDict):
     timeline: Sequence[TimelineEvent]
     offersGiven: Mapping[str, Sequence[int]]
     consent: Sequence[StatedConsent]
+    withheld: Sequence[WithheldCue]
     traits: Sequence[KnownTrait]
     identities: Identities
 
@@ -122,10 +137,28 @@ class CustomerRoutes:
                 timeline=[_of_timeline(moment, known) for moment in profile.timeline],
                 offersGiven=view.offers_given(now),
                 consent=list(map(_of_consent, view.consents())),
+                withheld=await self._withheld(whose),
                 traits=[KnownTrait(name=t.name, value=t.value, since=t.since, by=t.by) for t in traits],
                 identities=Identities(customerId=whose, ids=list(view.ids), links=links),
             )
         )
+
+    async def _withheld(self, customer: CustomerId) -> list[WithheldCue]:
+        names = [name for name in await self._services.held.recorded(customer) if is_withheld(name)]
+        found = [(name, await self._services.batcher.record(name)) for name in names]
+        return [
+            WithheldCue(
+                decisionId=name,
+                at=record.at,
+                offerId=one.offer_id,
+                purpose=one.purpose,
+                channel=one.channel,
+                detail=one.detail,
+            )
+            for name, record in found
+            if record is not None
+            for one in withheld_in(record)
+        ]
 
     def _active(self, profile: CustomerProfile) -> list[ActiveIndicator]:
         indicators = self._services.rulebook().indicators

@@ -72,7 +72,7 @@ class OutcomeRoutes:
             raise NotFound("no such decision, or it is older than a day", "decisionId")
         refuse_placeholder(record.customer, "decisionId", services.placeholders)
         record = _as_reported(caller, record)
-        if all(given.offer_id != report.offer_id for given in record.given):
+        if all(given.offer_id != report.offer_id for given in record.sent):
             raise BadRequest("that decision did not give this offer", "offerId")
         at = moment(report.at, record, services.clock.now_ms())
         teaches = await self._bounds.teaches(
