@@ -27,9 +27,9 @@ class StatsStore(Protocol):
         """How far each partition is."""
 
     async def name(self, words: Sequence[tuple[int, str]]) -> None:
-        """Remember what the hashes of items and categories stand for. Sent in call order before the first await.
-        The words written last are kept, as many as the settings say, and up to as many again of those before. A
-        hash that was given two words stands for neither."""
+        """Remember what the hashes of items, categories and words of contacts stand for. Sent in call order before
+        the first await. The words written last are kept, as many as the settings say, and up to as many again of
+        those before. A hash that was given two words stands for neither."""
 
     async def names(self, hashes: Sequence[int]) -> Mapping[int, str]:
         """The words behind hashes, where known and one each."""

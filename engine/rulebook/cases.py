@@ -4,7 +4,7 @@
 
     cases:
       - name: three bursts
-        features: {session.bursts: 3, session.items: 12}   # the others as of a new customer
+        features: {session.bursts: 3, session.items: 12}   # the others as of a new customer; words as texts
         traits: {plan: gold, "member:newsletter": true}     # as they are sent
         indicators: [bursty_session]    # exactly these hold
         offers: [chat_now]              # these hold
@@ -37,6 +37,7 @@ from engine.state.catalogue import BY_NAME
 from engine.state.row_codec import blank
 from engine.state.traits import coded, name_hash
 from engine.state.vector import NO_TRAITS, TraitColumns, vectors_of
+from engine.state.words import WORD_FEATURES, word_number
 from engine.traits import MEMBER, TraitValue, fault_of
 
 #: No traits.
@@ -185,9 +186,26 @@ def _features(document: Document, node: Node | None, name: str) -> dict[str, flo
         if feature not in BY_NAME:
             hint = suggestion(feature, BY_NAME) or _as_trait(feature)
             document.faults.add(document.spot(key), name, f"no feature {shown(feature)}{hint}")
-        elif (number := document.number_of(value, name, feature)) is not None:
+        elif (number := _feature(document, value, name, feature)) is not None:
             found[feature] = number
     return found
+
+
+def _feature(document: Document, node: Node, name: str, feature: str) -> float | None:
+    """The number of a feature; None after a fault was noted."""
+    if feature not in WORD_FEATURES:
+        return document.number_of(node, name, feature)
+    if isinstance(node, ScalarNode) and node.value.strip() and isinstance(scalar_of(node), str):
+        return word_number(node.value)
+    document.faults.add(document.spot(node), name, f"{feature} is a word: {_as_word(node, feature)}")
+    return None
+
+
+def _as_word(node: Node, feature: str) -> str:
+    """What to write instead of a value that is no word."""
+    if not isinstance(node, ScalarNode):
+        return "write one text"
+    return f'write "{node.value}", in quotes' if node.value.strip() else f"leave {feature} out where there is none"
 
 
 def _as_trait(feature: str) -> str:

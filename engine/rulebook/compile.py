@@ -15,7 +15,8 @@ from engine.rulebook.faults import RuleFaults, shown, suggestion
 from engine.rulebook.language.clauses import MOST, Clause, Forms, TooManyClauses, mentions
 from engine.rulebook.language.condition import Truth
 from engine.rulebook.language.predicate import Predicate
-from engine.rulebook.language.traits import TraitColumn, any_number
+from engine.rulebook.language.traits import TraitColumn
+from engine.rulebook.language.words import words_of
 from engine.rulebook.model import Indicator, Rulebook
 from engine.rulebook.schema import RuleDraft, RuleDrafts
 from engine.rulebook.timers import timer_thresholds, unwatched
@@ -176,9 +177,8 @@ def _named_traits(rules: Sequence[Sequence[Clause]]) -> set[TraitColumn]:
 
 
 def _words(rules: Sequence[Sequence[Clause]]) -> dict[float, str]:
-    """The texts that traits are compared with, by the number that stands for each in a column of any type."""
-    texts = {one.text for one in _predicates(rules) if one.text is not None}
-    return {any_number(text): text for text in sorted(texts)}
+    """The texts that traits and words are compared with, by the numbers that stand for each."""
+    return words_of(one.text for one in _predicates(rules) if one.text is not None)
 
 
 def _predicates(rules: Sequence[Sequence[Clause]]) -> Iterable[Predicate]:
@@ -213,5 +213,5 @@ def _revision(
     indicators: Sequence[Indicator], offers: Sequence[msgspec.Struct], words: Mapping[float, str]
 ) -> str:
     """Of the texts, too: `when` has one blank where a text may have several."""
-    content = msgspec.json.encode([indicators, offers, *([list(words.values())] if words else [])])
+    content = msgspec.json.encode([indicators, offers, *([sorted({*words.values()})] if words else [])])
     return hashlib.sha256(content).hexdigest()[:12]

@@ -11,15 +11,16 @@ from engine.kernels.catalogue import INDEX
 from engine.kernels.groups import contact_features, window
 from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.explain import Clauses, Literal, clauses_of
-from engine.rulebook.language.traits import without_texts
+from engine.rulebook.language.quotes import without_texts
 from engine.rulebook.model import Rulebook
 from engine.rulebook.timers import FEATURES, SESSION
 from engine.state.catalogue import BY_NAME
+from engine.state.words import WORD_FEATURES
 
 #: They change in silence, and not by growing.
 RESTLESS = {entry.name for entry in (*window.ENTRIES, *contact_features.ENTRIES)}
 
-_NAMES = "|".join(re.escape(name) for name in sorted(BY_NAME, key=len, reverse=True))
+_NAMES = "|".join(re.escape(name) for name in sorted(BY_NAME.keys() - WORD_FEATURES, key=len, reverse=True))
 _BARE = re.compile(rf"(?<![\w.{{])(?:{_NAMES})(?![\w.]|:\w)")  # outside of braces
 _DOUBLED = re.compile(rf"\{{\{{\s*({_NAMES})[^{{}}]*\}}\}}")
 _TYPOGRAPHIC = re.compile(r"[“„”«»‘‚’](.*)[“”«»‘’]", re.DOTALL)

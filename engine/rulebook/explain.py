@@ -16,8 +16,10 @@ from engine.kernels.predicates import Program
 from engine.rulebook.language.predicate import COMPARE, SYMBOLS
 from engine.rulebook.language.quantity import UNIT_SECONDS
 from engine.rulebook.language.say import plain
+from engine.rulebook.language.words import worded
 from engine.rulebook.model import Rulebook
 from engine.state.catalogue import CATALOGUE
+from engine.state.words import WORD_FEATURES
 from engine.steps import Steps, finish
 
 #: Clauses read back in one step: well below a millisecond.
@@ -29,7 +31,8 @@ Wording = Callable[[float], str]
 
 
 class Operand(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """What stands at a place of the vector: a feature, with its unit, or a trait, with ``words`` for its value."""
+    """What stands at a place of the vector: a feature, with its unit, or a trait or a word, with ``words`` for its
+    value."""
 
     name: str
     unit: str
@@ -43,7 +46,7 @@ class Operand(msgspec.Struct, frozen=True, eq=False, gc=False):
 class Literal(msgspec.Struct, frozen=True, eq=False, gc=False):
     """A predicate of a clause, as in `Program`, and whether it must be true or must not be. Its text is made
     once: ``need`` is its requirement, ``>= 3``, or only the relation where it compares with another of the
-    customer's numbers, ``beside``. A trait has ``words`` for its value."""
+    customer's numbers, ``beside``. A trait, or a word, has ``words`` for its value."""
 
     feature: int
     compare: Callable[[float, float], bool]
@@ -117,7 +120,9 @@ def _operands(rulebook: Rulebook) -> Sequence[Operand]:
         Operand(trait.written, "", functools.partial(trait.worded, words=rulebook.words))
         for trait in rulebook.traits
     )
-    return (*FEATURES, *traits)
+    words = functools.partial(worded, words=rulebook.words)
+    features = (Operand(one.name, "", words) if one.name in WORD_FEATURES else one for one in FEATURES)
+    return (*features, *traits)
 
 
 def _read_back(

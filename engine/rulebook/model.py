@@ -59,7 +59,7 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     ``mentions[o]`` are the indicators (positions) that offer o's `when` names. ``revision`` is a hash
     of the content: equal rules, equal revision. ``traits`` are those that rules name, first the indicators': trait
     t stands at place ``FEATURES + t`` of the vector, as ``columns`` have it. ``words`` are the texts that rules
-    compare traits with, by the number that stands for each.
+    compare traits and words with, by the numbers that stand for each.
     """
 
     revision: str

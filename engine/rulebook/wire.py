@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from engine.kernels.evaluate import TimerThresholds
 from engine.kernels.predicates import Program
-from engine.rulebook.language.traits import TraitColumn, any_number
+from engine.rulebook.language.traits import TraitColumn
+from engine.rulebook.language.words import words_of
 from engine.rulebook.model import Indicator, Offer, Rulebook
 from engine.state.vector import columns_of
 from engine.steps import Steps
@@ -66,7 +67,7 @@ def to_bytes(rulebook: Rulebook) -> bytes:
             list(map(_sent, rulebook.timer_thresholds)),
             _sent(rulebook.codes),
             list(rulebook.traits),
-            list(rulebook.words.values()),
+            sorted({*rulebook.words.values()}),
         )
     )
 
@@ -90,7 +91,7 @@ def from_bytes(content: bytes) -> Steps[Rulebook]:
         _array(sent.codes),
         tuple(mentions),
         tuple(sent.traits),
-        {any_number(text): text for text in sent.words},
+        words_of(sent.words),
         columns_of([(trait.name, trait.type) for trait in sent.traits]),
     )
 

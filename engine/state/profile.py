@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from typing import TypedDict
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read_many
@@ -16,12 +15,14 @@ from engine.kernels.groups.recent import RECENT
 from engine.kernels.wire import EARLIEST_S
 from engine.state.catalogue import CATALOGUE
 from engine.state.row_codec import read
+from engine.state.words import UNNAMED, WORD_FEATURES, by_number, codes_of
 
 
 class Reading(TypedDict):
-    """One feature at a moment; ``value`` is null where it has none (no purchase yet, say)."""
+    """One feature at a moment; ``value`` is null where it has none (no purchase yet, say), and of the unit
+    ``word`` a text, empty where its letters are not known any more."""
 
-    value: float | None
+    value: float | str | None
     unit: str
     meaning: str
 
@@ -39,14 +40,36 @@ class Moment(msgspec.Struct, frozen=True):
 
 class CustomerProfile(msgspec.Struct, frozen=True):
     """A row at a moment. ``active`` are the codes of the active indicators, ``timeline`` the last
-    events, newest first. Times in epoch ms."""
+    events, newest first, ``words`` the hashes of what was said of contacts. Times in epoch ms."""
 
     first_at: int
     last_at: int
     events: int
-    features: dict[str, Reading]
+    vector: tuple[float, ...]
     active: frozenset[int]
     timeline: tuple[Moment, ...]
+    words: frozenset[int]
+
+    @property
+    def hashes(self) -> list[int]:
+        """Those that may have a name, for `worded` and for the timeline."""
+        of_timeline = {code for moment in self.timeline for code in (moment.item, moment.category) if code}
+        return sorted(of_timeline | self.words)
+
+    @property
+    def features(self) -> dict[str, Reading]:
+        """By name, while nobody has the letters of words."""
+        return self.worded({})
+
+    def worded(self, known: Mapping[int, str]) -> dict[str, Reading]:
+        """The features by name; `known` are the words behind `hashes`."""
+        words = by_number(known, self.words)
+        return {
+            one.name: Reading(
+                value=_value(self.vector[one.index], one.name, words), unit=one.unit, meaning=one.meaning
+            )
+            for one in CATALOGUE
+        }
 
 
 def profile_of(row: bytes | None, now: int) -> CustomerProfile:
@@ -60,9 +83,10 @@ def profile_of(row: bytes | None, now: int) -> CustomerProfile:
         int(one["life_first_at"]),
         int(one["life_last_at"]),
         int(one["recent_total"]),
-        _readings(vector[0]),
+        tuple(vector[0].tolist()),
         frozenset(one["active"][: one["active_count"]].tolist()),
         tuple(_timeline(one)),
+        codes_of(one),
     )
 
 
@@ -73,21 +97,10 @@ def is_anonymous(row: bytes | None) -> bool:
     return 0 < int(one["recent_total"]) == int(one["life_anonymous"])
 
 
-def named_hashes(timeline: Iterable[Moment]) -> list[int]:
-    """The hashes in `timeline` that may have a name."""
-    return sorted({number for moment in timeline for number in (moment.item, moment.category) if number})
-
-
-def _readings(vector: NDArray[np.float64]) -> dict[str, Reading]:
-    values = vector.tolist()
-    return {
-        feature.name: Reading(value=_known(values[feature.index]), unit=feature.unit, meaning=feature.meaning)
-        for feature in CATALOGUE
-    }
-
-
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _value(value: float, name: str, words: Mapping[float, str]) -> float | str | None:
+    if not math.isfinite(value):
+        return None
+    return words.get(value, UNNAMED) if name in WORD_FEATURES else value
 
 
 def _timeline(row: np.void) -> Iterator[Moment]:

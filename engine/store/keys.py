@@ -52,7 +52,8 @@ key                    type    content
 ``cueline:lessons:<hour>``  hash  lessons of visitors in that hour, by offer and channel, and by address, or
                                visitor, too; kept two hours
 ``cueline:b:<batch>``  string  that this large batch is being written to Kafka; kept 30 s at most
-``cueline:names``      hash    64-bit hash of an item or category -> its word; empty when it has two. At
+``cueline:names``      hash    64-bit hash of an item, category, queue, agent or reason -> its word; empty
+                               when it has two. At
                                ``redis.words_kept`` of them it becomes ``cueline:{cueline:names}:before``, in place
                                of what that was. ``cueline:{cueline:names}:begun`` (string) says when it began
 ``cueline:clock``      string  JSON of `engine.ports.clock.ClockAnchor` while a replay sets the time

@@ -1,13 +1,16 @@
-"""The words behind item and category hashes, written to the store for display: each when it is new, and again once
-the store may have dropped it."""
+"""The words behind the hashes of items, categories and contacts (queue, agent, reason), written to the store for
+display: each when it is new, and again once the store may have dropped it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 
 from engine.errors import Unavailable
+from engine.events import Contact, Event
 from engine.kernels.hash_set import add_new
 from engine.ports.stats_store import StatsStore
 from engine.stream.decoded_batch import DecodedBatch
@@ -15,6 +18,11 @@ from engine.stream.decoded_batch import DecodedBatch
 TABLE = 1 << 20  # three quarters of them are remembered as written: 8 MB
 MOST_CHARACTERS = 200  # of a word; longer ones are cut, as nobody reads them
 _MOST_BYTES = 4 * MOST_CHARACTERS
+
+
+#: The columns of an event's contact words, and their places in `engine.events.Contact`.
+CONTACT_WORDS = {f"contact_{name}": Contact.__struct_fields__.index(name) for name in ("queue", "agent", "reason")}
+_CONTACT = Event.__struct_fields__.index("contact")
 
 
 class NameDictionary:
@@ -30,7 +38,7 @@ class NameDictionary:
 
     def write(self, batch: DecodedBatch) -> None:
         """Write the words of `batch` that are new."""
-        new = [*self._new(batch, "item"), *self._new(batch, "category")]
+        new = [*self._new(batch, "item"), *self._new(batch, "category"), *self._new_of_contacts(batch)]
         if new:
             task = asyncio.ensure_future(self._stats.name(new))
             self._writing.add(task)
@@ -55,6 +63,18 @@ class NameDictionary:
             for code, word in zip(events[name].tolist(), words, strict=True)
         ]
 
+    def _new_of_contacts(self, batch: DecodedBatch) -> Iterator[tuple[int, str]]:
+        """What is said of contacts, which few events are about: its place in the bytes is not noted."""
+        about = np.flatnonzero(batch.events["contact"])
+        if not len(about):
+            return
+        for column, member in CONTACT_WORDS.items():
+            codes = np.ascontiguousarray(batch.events[column][about])
+            places = np.empty(len(codes), np.int32)
+            for place in places[: add_new(codes, self._known, self._used, places)].tolist():
+                if word := _contact_word(batch.value(int(about[place])), member):
+                    yield int(codes[place]), word[:MOST_CHARACTERS]
+
     def _forget(self) -> None:
         self._known[:] = 0
         self._used[:] = 0
@@ -66,3 +86,12 @@ class NameDictionary:
         if not isinstance(error, Unavailable):
             raise error
         self._forget()
+
+
+def _contact_word(event: bytes, member: int) -> str:
+    """A word of the contact that a canonical event (or letter) is about; empty where it is no text."""
+    try:
+        word = msgspec.msgpack.decode(event)[_CONTACT][member]
+    except (ValueError, LookupError, TypeError):  # compiled code takes more, such as what is not UTF-8
+        return ""
+    return word if isinstance(word, str) else ""

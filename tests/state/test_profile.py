@@ -8,11 +8,13 @@ import pytest
 from engine.errors import BadState
 from engine.events import Kind
 from engine.kernels.decode import COLUMNS
+from engine.kernels.groups.contact import AGENT, HEARD, OUTCOME, QUEUE, REASON, WENT_ON
 from engine.kernels.groups.recent import RECENT, apply_recent
+from engine.kernels.hashing import word_hash
 from engine.kernels.row import ROW, VERSION
 from engine.kernels.wire import EARLIEST_S
 from engine.state.catalogue import CATALOGUE
-from engine.state.profile import named_hashes, profile_of
+from engine.state.profile import profile_of
 from tests.state.stored import stored
 
 NOW = 1_700_000_000_000
@@ -50,10 +52,11 @@ def test_the_timeline_is_the_newest_events_backwards(events: int) -> None:
         place = n % RECENT
         rows["recent_s"][0, place], rows["recent_ms"][0, place] = NOW // 1000 - EARLIEST_S + n, n
         rows["recent_kind"][0, place], rows["recent_item"][0, place] = Kind.ITEM_VIEWED, 2**63 + n
-    timeline = profile_of(stored(rows)[0], NOW).timeline
+    profile = profile_of(stored(rows)[0], NOW)
+    timeline = profile.timeline
     assert [moment.item - 2**63 for moment in timeline] == list(range(events - 1, -1, -1))[:RECENT]
     assert all(moment.at == NOW + (moment.item - 2**63) * 1001 for moment in timeline)
-    assert named_hashes(timeline) == sorted(moment.item for moment in timeline)
+    assert profile.hashes == sorted(moment.item for moment in timeline)
 
 
 @pytest.mark.parametrize("value", [0.0, 0.01, 1234567.89, 42_949_672.95, 42_949_672.96, 1e12])
@@ -71,3 +74,18 @@ STRANGERS = [b"", b"\x01", bytes(ROW.itemsize), bytes([VERSION + 1]) + bytes(ROW
 def test_a_row_of_another_layout_is_refused(row: bytes) -> None:
     with pytest.raises(BadState):
         profile_of(row, NOW)
+
+
+def test_words_of_contacts_are_texts_where_their_letters_are_known() -> None:
+    rows, said = blank(), {QUEUE: "billing", AGENT: "Ann", OUTCOME: "refund", REASON: "parcel"}
+    rows["contact_id"][0, 0] = 7
+    rows["contact_latest"][0, 0, (HEARD, WENT_ON)] = NOW - 1_000
+    for place, word in said.items():
+        rows["contact_said"][0, 0, place], rows["contact_said_at"][0, 0, place] = word_hash(word), NOW - 1_000
+    profile = profile_of(stored(rows)[0], NOW)
+    assert profile.hashes == sorted(word_hash(said[place]) for place in (QUEUE, AGENT, OUTCOME))
+    known = {word_hash("billing"): "billing", word_hash("refund"): "refund"}
+    values = {name: one["value"] for name, one in profile.worded(known).items()}
+    assert (values["contact.queue_now"], values["contact.last_outcome"]) == ("billing", "refund")
+    assert (values["contact.agent_now"], profile.features["contact.queue_now"]["value"]) == ("", "")
+    assert profile_of(stored(blank())[0], NOW).features["contact.queue_now"]["value"] is None

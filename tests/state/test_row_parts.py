@@ -92,5 +92,5 @@ async def test_who_ordered_nothing_and_said_nothing_has_no_own_part() -> None:
     assert used_part(row).tobytes() == row.tobytes()
 
 
-def features(row: np.ndarray, now: int) -> dict[str, float | None]:
+def features(row: np.ndarray, now: int) -> dict[str, float | str | None]:
     return {name: one["value"] for name, one in profile_of(bytes(stored(row)[0]), now).features.items()}

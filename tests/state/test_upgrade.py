@@ -19,7 +19,7 @@ from engine.kernels.advance import APPLIED, DUPLICATE
 from engine.kernels.groups.life import COUNTED
 from engine.kernels.groups.recent import RECENT
 from engine.kernels.row import VERSION
-from engine.state.profile import named_hashes, profile_of
+from engine.state.profile import profile_of
 from engine.state.row_codec import read
 from tests.kernels.builders import DAY, HOUR, MINUTE, NOTHING, SECOND, Happening, columns, features
 from tests.kernels.oracle import of_life, of_windows
@@ -156,14 +156,15 @@ def test_a_further_line_of_an_order_without_an_id_is_one() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_timeline_is_kept_to_the_second_and_finds_its_words(name: str) -> None:
     was = sorted(ROWS[name]["timeline"], key=lambda moment: (moment["at"], moment["kind"]))
-    timeline = profile_of(old(name), ROWS[name]["now"]).timeline
+    profile = profile_of(old(name), ROWS[name]["now"])
+    timeline = profile.timeline
     now = sorted(timeline, key=lambda moment: (moment.at, moment.kind))
     assert [(one.at, one.kind, one.item, one.category) for one in now] == [
         (one["at"], one["kind"], one["item"], one["category"]) for one in was
     ]
     assert [one.value for one in now] == pytest.approx([one["value"] for one in was], abs=0.01)
     if name == "shopper":
-        assert set(WORDS.values()) <= set(named_hashes(timeline))
+        assert set(WORDS.values()) <= set(profile.hashes)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.errors import Unavailable
-from engine.events import WIRE_VERSION, Event, Kind
+from engine.events import WIRE_VERSION, Contact, Event, Kind
 from engine.kernels.hashing import word_hash
 from engine.ports.records import as_columns
 from engine.sources.registry import sources
@@ -142,3 +142,28 @@ async def test_a_long_word_is_cut() -> None:
     store = Told()
     await write(NameDictionary(store), viewed(0, "ä" * 5_000, "b" * 200), viewed(1, "c" * 201))
     assert store.told == ["ä" * 200, "c" * 200, "b" * 200]
+
+
+def of_contact(offset: int, contact: Contact) -> KafkaRecord:
+    made = Event(WIRE_VERSION, int(Kind.CONTACT_QUEUED), START, f"id-{offset}", contact=contact)
+    return KafkaRecord(offset, msgspec.msgpack.encode(made), CUSTOMER)
+
+
+async def test_the_words_of_contacts_are_told_too() -> None:
+    store = Told()
+    dictionary = NameDictionary(store)
+    first = of_contact(0, Contact("c-1", queue="billing", agent="Ann Übel", reason="ä" * 300))
+    await write(dictionary, viewed(1, "a"), first, of_contact(2, Contact("c-2", queue="billing", agent="Bob")))
+    await write(dictionary, of_contact(3, Contact("c-3")), of_contact(4, Contact("c-4", reason="refund")))
+    assert store.told == ["a", "billing", "Ann Übel", "Bob", "ä" * 200, "refund"]
+    assert await store.names([word_hash("Ann Übel")]) == {word_hash("Ann Übel"): "Ann Übel"}
+
+
+async def test_what_compiled_code_takes_and_is_no_text_stops_nothing() -> None:
+    store = Told()
+    made = Event(WIRE_VERSION, int(Kind.CONTACT_QUEUED), START, "x", contact=Contact("c", queue="QQQQ"))
+    broken = msgspec.msgpack.encode(made).replace(b"QQQQ", b"\xff\xfeQQ")
+    batch = batch_of(KafkaRecord(0, broken, CUSTOMER))
+    assert batch.events["contact_queue"].tolist() != [0]
+    await write(NameDictionary(store), KafkaRecord(0, broken, CUSTOMER), viewed(1, "a"))
+    assert store.told == ["a"]

@@ -35,6 +35,8 @@ HOP_MS = 30 * MINUTE  # from a struggle on the website to a call
 SAME_REASON_MS = 30 * DAY  # between the starts of two contacts
 RECENT_MS, WEEK_MS = DAY, 7 * DAY
 
+WORD = "word"  # the unit of a feature that is a word: a number for each
+
 ENTRIES = (
     Entry("contact.count", "", "contacts with the contact centre"),
     Entry("contact.count_24h", "", f"contacts that began in the last 24 hours (exact up to {STARTS})"),
@@ -51,15 +53,15 @@ ENTRIES = (
     Entry("contact.same_reason", "", "earlier contacts with the reason of the newest one, within 30 days"),
     Entry("contact.transfers", "", "times that the newest contact was transferred"),
     Entry("contact.channel_hop", "", "1 when the newest contact is a call within 30 min of a struggle on the web"),
-    Entry("contact.last_outcome", "word", "what a contact came to, as it was said last"),
+    Entry("contact.last_outcome", WORD, "what a contact came to, as it was said last"),
     Entry("contact.last_survey", "", "score of the last survey"),
     Entry(
         "contact.unresolved", "", "1 when the newest contact came to nothing: no agent after waiting, or said so"
     ),
     Entry("contact.callback_asked", "", "1 when a callback was asked for, and nobody has spoken to them since"),
     Entry("contact.callback_hours", "h", "time since that callback was asked for", HOUR),
-    Entry("contact.agent_now", "word", "the agent of the contact that goes on"),
-    Entry("contact.queue_now", "word", "the queue of the contact that goes on"),
+    Entry("contact.agent_now", WORD, "the agent of the contact that goes on"),
+    Entry("contact.queue_now", WORD, "the queue of the contact that goes on"),
 )
 
 #: The places of `ENTRIES`, where they stand alone.

@@ -2,22 +2,30 @@
 
 Allowed are ``and``, ``or``, ``not``, comparisons (also chained, also ``in (1, 2, 3)``), features, names of
 indicators, numbers and arithmetic on numbers, ``minutes(n)``, ``hours(n)``, ``days(n)``, which are
-converted to the unit of the feature they are compared with, and traits (`engine.rulebook.language.traits`).
+converted to the unit of the feature they are compared with, traits (`engine.rulebook.language.traits`) and words
+(`engine.rulebook.language.words`).
 """
 
 from __future__ import annotations
 
 import ast
 import re
-import warnings
-from collections.abc import Callable
 
 import msgspec
 
 from engine.rulebook.faults import shown, suggestion
 from engine.rulebook.language import slips, traits
 from engine.rulebook.language.numerals import WORDS
-from engine.rulebook.language.predicate import COMPARE, FLIPPED, OPS, Predicate, membership, of_trait, of_value
+from engine.rulebook.language.predicate import (
+    COMPARE,
+    FLIPPED,
+    OPS,
+    Predicate,
+    membership,
+    of_trait,
+    of_value,
+    of_word,
+)
 from engine.rulebook.language.quantity import (
     UNIT_SECONDS,
     Quantity,
@@ -27,11 +35,14 @@ from engine.rulebook.language.quantity import (
     refuse_consent,
     word,
 )
+from engine.rulebook.language.quotes import without_texts
+from engine.rulebook.language.syntax import Report, tree_of
 from engine.rulebook.language.traits import trait_named
+from engine.rulebook.language.words import example, word_named
 from engine.state.catalogue import BY_NAME, Feature
+from engine.state.words import WORD_FEATURES
 
 LONGEST = 4_000
-DEEPEST = 40
 
 
 class Truth(msgspec.Struct, frozen=True):
@@ -65,12 +76,11 @@ DATE = re.compile(r"(?<![\w.])(?:19|20)[0-9]{2}-[0-9]{1,2}-[0-9]{1,2}(?![\w.])")
 NOTHING = frozenset(("none", "null", "nil", "nan", "empty", "nothing", "undefined", "missing"))
 
 Condition = Truth | Named | Predicate | Not | All | Some
-Report = Callable[[int, str], None]
 
 
 def parse(text: str, report: Report) -> Condition | None:
     """The condition in `text`, or None after every fault went to `report` (offset, reason)."""
-    plainly = traits.without_texts(text)
+    plainly = without_texts(text)
     if len(text) > LONGEST:
         report(0, f"longer than {LONGEST} characters")
     elif (comment := plainly.find("#")) >= 0:
@@ -90,7 +100,7 @@ def _read(text: str, report: Report) -> Condition | None:
         right, origin = slips.repaired(text, found)
         faults = [(slip.start, slip.reason) for slip in found]
         others: list[tuple[int, str]] = []
-        if _tree(right, lambda *_: None) is not None:
+        if tree_of(right, lambda *_: None) is not None:
             _expression(right, lambda offset, reason: others.append((origin(offset), reason)))
         taken = {offset for offset, _ in faults}
         faults += [other for other in others if other[0] not in taken]
@@ -100,44 +110,8 @@ def _read(text: str, report: Report) -> Condition | None:
 
 
 def _expression(text: str, report: Report) -> Condition | None:
-    tree = _tree(text, report)
+    tree = tree_of(text, report)
     return None if tree is None else _Reader(text, report).condition(tree)
-
-
-def _tree(text: str, report: Report) -> ast.expr | None:
-    # a condition may be folded over lines, and Python takes leading blanks for an indentation
-    pairs = zip(text, traits.without_texts(text), strict=True)
-    line = "".join(" " if one.isspace() and one == outside else one for one, outside in pairs).lstrip()
-    try:
-        with warnings.catch_warnings(action="ignore"):  # "3and" is legal, but Python warns on stderr
-            tree = ast.parse(line, mode="eval").body
-    except SyntaxError as error:
-        offset = len(text) - len(line) + (error.offset or len(line) + 1) - 1
-        report(min(offset, len(text)), f"not an expression: {_syntax(error.msg)}")
-    except (RecursionError, MemoryError):
-        report(0, "nested too deeply")
-    except ValueError as error:
-        report(0, f"not an expression: {error}")
-    else:
-        if _depth(tree) <= DEEPEST:
-            return tree
-        report(0, "nested too deeply")
-    return None
-
-
-def _syntax(message: str) -> str:
-    """Python's message where it is about parentheses; the others speak of Python."""
-    if "paren" in message or "closed" in message or "unmatched" in message:
-        return message
-    return "cannot be read here; write comparisons such as cart.items > 0, joined by and, or, not"
-
-
-def _depth(tree: ast.AST) -> int:
-    level, nodes = 0, [tree]
-    while nodes and level <= DEEPEST:
-        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
-        level += 1
-    return level
 
 
 def _again(node: ast.expr) -> str:
@@ -191,6 +165,8 @@ class _Reader:
         name = dotted(node)
         if name is None:
             raise Refused(node, f"{word(node)} is no condition{_again(node)}")
+        if word_named(node):
+            raise Refused(node, f"{name} is a word: compare it, as in {example(name)}")
         if name in BY_NAME:
             raise Refused(node, f"{name} is a number: compare it, as in {name} > 0")
         if "." in name:
@@ -221,6 +197,10 @@ class _Reader:
             return of_trait(trait, code, right)
         if trait := trait_named(right):
             return of_trait(trait, FLIPPED[code], left)
+        if named := word_named(left):
+            return of_word(named, code, right)
+        if named := word_named(right):
+            return of_word(named, FLIPPED[code], left)
         first, second = self._operand(left), self._operand(right)
         if isinstance(first, Feature):
             return self._predicate(first, code, second, right)
@@ -246,6 +226,8 @@ class _Reader:
         """That `left` (a trait's name, or a feature) is one value of a list."""
         if isinstance(left, str):
             return of_value(left, OPS[ast.Eq], element)
+        if isinstance(left, Feature) and left.name in WORD_FEATURES:
+            return of_word(left, OPS[ast.Eq], element)
         operand = self._operand(element)
         if isinstance(operand, Feature) or not isinstance(left, Feature):
             raise Refused(element, "`in` takes numbers only")

@@ -1,4 +1,4 @@
-"""One comparison of a condition: of a feature, or of a trait."""
+"""One comparison of a condition: of a feature, of a trait, or of a word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import NamedTuple
 from engine.kernels.groups.trait import ANY, NUMBER
 from engine.rulebook.language.quantity import Refused, dotted, refuse_consent
 from engine.rulebook.language.traits import TraitColumn, trait_named, value_of
-from engine.state.catalogue import BY_NAME
+from engine.rulebook.language.words import text_of, word_named
+from engine.state.catalogue import BY_NAME, Feature
 from engine.traits import MEMBER
 
 SYMBOLS = ("<", "<=", ">", ">=", "==", "!=")
@@ -39,6 +40,8 @@ def of_trait(name: str, op: int, other: ast.expr) -> Predicate:
     """The comparison of a trait with a value, or with a feature. Raises `Refused`."""
     if trait_named(other):
         raise Refused(other, "compares two traits: compare each with a value")
+    if word_named(other):
+        raise Refused(other, "compares a trait with a word: compare each with a text in quotes")
     feature = BY_NAME.get(dotted(other) or "")
     if feature is not None:
         column = TraitColumn(name, ANY if SYMBOLS[op] in ("==", "!=") else NUMBER)
@@ -51,6 +54,14 @@ def of_value(name: str, op: int, node: ast.expr) -> Predicate:
     """The comparison of a trait with the constant `node`. Raises `Refused`."""
     value = value_of(name, SYMBOLS[op], node)
     return Predicate(value.column, op, -1, value.number, value.text)
+
+
+def of_word(feature: Feature, op: int, node: ast.expr) -> Predicate:
+    """The comparison of a word with a text. Raises `Refused`."""
+    if trait_named(node):
+        raise Refused(node, "compares a word with a trait: compare each with a text in quotes")
+    number, text = text_of(feature, SYMBOLS[op], node)
+    return Predicate(feature.index, op, -1, number, text)
 
 
 def membership(trait: str, node: ast.expr) -> Predicate:

@@ -3,6 +3,7 @@
 A number may be formatted ``{name}`` (as it is, at most two decimals), ``{name:.0f}`` (so many decimals),
 ``{name:,.0f}`` (and thousands apart), ``{name:money}`` (the shop's currency) or ``{name:duration}`` (a
 feature that is a time, as "2 hours"). ``{{`` and ``}}`` are braces. A feature without a value reads "–".
+Traits and words (a queue, an agent, an outcome) cannot be shown: what rules read of them is no text.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from numpy.typing import NDArray
 from engine.rulebook.faults import shown, suggestion
 from engine.rulebook.language.quantity import UNIT_SECONDS
 from engine.state.catalogue import BY_NAME
+from engine.state.words import WORD_FEATURES
 
 PIECE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 DECIMALS = re.compile(r",?\.[0-9]f")
 NOTHING = "–"
+
+_INSTEAD = 'Write an offer for each word, as in when: contact.queue_now == "billing"'
 
 #: Units of a duration, by the largest unit it holds at least once (twice for days).
 WORDS = ((172_800.0, 86_400.0, "day"), (3_600.0, 3_600.0, "hour"), (60.0, 60.0, "minute"), (0.0, 1.0, "second"))
@@ -46,6 +50,8 @@ def _fault(field: str) -> str:
         return f"{shown(name)} cannot be shown: what rules read of a trait is no text"
     if name not in BY_NAME:
         return f"no feature {shown(name)}{suggestion(name, BY_NAME)}"
+    if name in WORD_FEATURES:
+        return f"{name} cannot be shown: a row keeps a word's hash, not its letters. {_INSTEAD}"
     if form == "duration" and BY_NAME[name].unit not in UNIT_SECONDS:
         return f"{name} is not a time"
     if colon and form not in ("money", "duration") and not DECIMALS.fullmatch(form):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from engine.rulebook.language import numerals
 from engine.rulebook.language.numerals import MONEY, NUMERAL, PERCENT, UNIT, Advice
-from engine.rulebook.language.traits import names_trait, texts
+from engine.rulebook.language.quotes import takes_texts, texts
 from engine.state.catalogue import BY_NAME
 
 NAME = r"(?<![\w.])[A-Za-z_][\w.]*+"
@@ -107,14 +107,14 @@ def _day(found: Found) -> Advice:
 
 def _quoted(found: Found) -> Advice:
     inside = found[0].strip(QUOTES)
-    if names_trait(found.string):  # of which a text may be asked
+    if takes_texts(found.string):  # of which a text may be asked
         straight = f'"{inside}"' if inside else '"'
         return Advice(straight, f"write {straight}, with straight quotes")
     return Advice(inside, f"write {inside} without quotes" if inside else "write names and numbers without quotes")
 
 
 def _version(found: Found) -> Advice:
-    if not names_trait(found.string):
+    if not takes_texts(found.string):
         return Advice(found[0], "")
     return _write(f'"{found[0]}"', ", in quotes, for a version")
 
@@ -172,7 +172,7 @@ RULES: tuple[Rule, ...] = (
     (r"\b(?-i:AND|And|OR|Or|NOT|Not|IN|In)\b", _capitals),
     (r"^\s*(?:if|when|wenn)\s+|\s+then\s*$", lambda found: Advice(" ", f"leave {found[0].strip()} away")),
     (rf"(?<![\w.])(?:{'|'.join(re.sub('[._]', '[ ._-]', name) for name in BY_NAME)})(?![\w.])", _feature),
-    (rf"(?<=[\w)]\s)(?:{'|'.join(SPOKEN)})(?=\s+[\w(-])", _spoken),
+    (rf"(?<=[\w)]\s)(?:{'|'.join(SPOKEN)})(?=\s+[\w(\"'-])", _spoken),
     (r"\bnicht\b", lambda found: _write("not", " instead of nicht")),
     (r"&[gl]t;=?|(?:&amp;){1,2}|===|!==|<>|:=|=!|>>|<<|=\s*>|=\s*<|>\s+=|<\s+=|!\s+=|&&?|\|\|?|!(?!=)|(?<![<>=!])=(?!=)|[＞＜＝≠≥≧⩾≤≦⩽∧∨~¬–—−‐‑×·÷]",
      _operator),

@@ -12,7 +12,7 @@ import ast
 import difflib
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +27,6 @@ from engine.traits import MEMBER, TraitValue, fault_of, is_name
 TRAIT, MEMBERSHIP = "trait", "member"
 _HEADS = (TRAIT, MEMBERSHIP)
 
-_QUOTED = re.compile(r"\"[^\"\n]*\"|'[^'\n]*'")
-_NAMES_ONE = re.compile(rf"(?<![\w.])(?:{TRAIT}|{MEMBERSHIP})\s*[.\[]")
 _TRUE, _FALSE = frozenset(("true", "yes", "on")), frozenset(("false", "no", "off"))
 
 
@@ -179,26 +177,3 @@ def nearest(name: str) -> str:
     head, _, tail = name.partition(".")
     close = difflib.get_close_matches(head.lower(), _HEADS, n=1, cutoff=0.75)
     return f"; did you mean {close[0]}.{tail}?" if close and tail else ""
-
-
-def names_trait(condition: str) -> bool:
-    """Whether a condition names a trait, however it is written otherwise."""
-    return _NAMES_ONE.search(condition) is not None
-
-
-def texts(condition: str) -> Iterator[tuple[int, int]]:
-    """Where the quoted texts of a condition are: none where it names no trait, since nothing else has a text."""
-    if names_trait(condition):
-        for found in _QUOTED.finditer(condition):
-            yield found.span()
-
-
-def without_texts(condition: str) -> str:
-    """The condition with blanks in the place of what is quoted.
-
-    >>> without_texts('trait.plan == "#1" and cart.items > 0')
-    'trait.plan ==      and cart.items > 0'
-    """
-    for start, end in texts(condition):
-        condition = condition[:start] + " " * (end - start) + condition[end:]
-    return condition

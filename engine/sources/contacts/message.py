@@ -115,7 +115,8 @@ def _id(
 
 
 def _side(found: Found, left_out: list[LeftOut]) -> str:
-    return side_text(found.value, found.field, left_out)
+    """A word of a contact: as it was sent, without the blanks around it."""
+    return side_text(found.value, found.field, left_out).strip()
 
 
 def _consent(facts: Facts) -> tuple[str, str]:

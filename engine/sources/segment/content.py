@@ -61,7 +61,7 @@ def _of_conversation(properties: Properties, placeholders: frozenset[str], left_
         side_text(properties.agent_username, "properties.agent_username", left_out)
         or side_text(properties.agent_name, "properties.agent_name", left_out)
         or side_text(properties.agent_id, "properties.agent_id", left_out)
-    )
+    ).strip()
     return Content(contact=Contact(named, int(ContactChannel.CHAT), agent=agent)) if named else NOTHING
 
 

@@ -15,7 +15,7 @@ from engine.events import Kind
 from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent
-from engine.state.profile import CustomerProfile, Moment, Reading, named_hashes, profile_of
+from engine.state.profile import CustomerProfile, Moment, Reading, profile_of
 from engine.traits import TraitValue
 from engine.web.api.known_links import IdentityLink
 from engine.web.auth.audit import AuditTrail
@@ -122,7 +122,7 @@ class CustomerRoutes:
         now = services.clock.now_ms()
         profile = profile_of(view.row, now)
         self._audit.note(caller, AuditAction.CUSTOMER_READ, customer)
-        known = await services.stats.names(named_hashes(profile.timeline))
+        known = await services.stats.names(profile.hashes)
         links = await services.known_links.of(customer)
         return replies.plain_json(
             Customer(
@@ -132,7 +132,7 @@ class CustomerRoutes:
                 firstAt=profile.first_at,
                 lastAt=profile.last_at,
                 stalenessMs=max(now - profile.last_at, 0) if profile.last_at else 0,
-                features=profile.features,
+                features=profile.worded(known),
                 indicators=self._active(profile),
                 timeline=[_of_timeline(moment, known) for moment in profile.timeline],
                 offersGiven=view.offers_given(now),

@@ -53,7 +53,7 @@ class CustomerExport(msgspec.Struct, frozen=True, rename="camel"):
     customer_id: str
     as_of: int
     row: bytes
-    features: dict[str, float | None]
+    features: dict[str, float | str | None]
     indicators: list[str]
     timeline: list[dict[str, Any]]
     traits: list[Trait]
@@ -93,6 +93,7 @@ class LeavingRoutes:
         if view.row is None and not (view.history or traits or cues or names):
             raise NotFound("nothing is held of this customer", "id")
         profile = None if view.row is None else profile_of(view.row, now)
+        known = {} if profile is None else await services.stats.names(profile.hashes)
         records = [await services.batcher.recall(name) for name in dict.fromkeys(names)]
         self._audit.note(caller, AuditAction.CUSTOMER_EXPORTED, customer)
         indicators = services.rulebook().indicators
@@ -101,7 +102,7 @@ class LeavingRoutes:
                 customer,
                 now,
                 view.row or b"",
-                {} if profile is None else {name: one["value"] for name, one in profile.features.items()},
+                {} if profile is None else {name: one["value"] for name, one in profile.worded(known).items()},
                 [] if profile is None else [one.name for one in indicators if one.code in profile.active],
                 [] if profile is None else [msgspec.to_builtins(moment) for moment in profile.timeline],
                 traits,

@@ -17,6 +17,9 @@ indicators:
   - name: calls_again
     description: a second contact
     when: contact.count >= 2 and contact.open == 1
+  - name: waits_in_q
+    description: waits for an agent of the queue q
+    when: contact.queue_now == "q" and not contact.agent_now != ""
 offers:
   - {id: care, kind: serve, channels: [agent], when: calls_again, value: 5, propensity: 0.5, say: Ask what is open}
 """
@@ -49,7 +52,7 @@ def life(contact: str, at: int, answered: bool = True) -> list[dict[str, Any]]:
     ]
 
 
-async def sent(pipeline: Pipeline, api: httpx.AsyncClient, events: list[dict[str, Any]]) -> dict[str, float]:
+async def sent(pipeline: Pipeline, api: httpx.AsyncClient, events: list[dict[str, Any]]) -> dict[str, Any]:
     """The contact's features on ann's page once `events` are applied."""
     answer = await api.post("/v1/contact-events/genesys", json=events, headers=WRITER)
     assert (answer.status_code, answer.json()["accepted"]) == (200, len(events))
@@ -84,3 +87,23 @@ async def test_the_page_has_what_happened_in_words(pipeline: Pipeline, api: http
         "contact_started", "contact_in_ivr", "contact_queued", "contact_connected", "contact_transferred",
         "contact_ended", "contact_wrapped_up",
     }  # fmt: skip
+
+
+async def test_queue_and_agent_are_words_in_rules_and_on_the_page(
+    pipeline: Pipeline, api: httpx.AsyncClient
+) -> None:
+    now = pipeline.process.clock.now
+    waiting = [
+        detail("c-1", "customer.start", now - 9_000),
+        detail("c-1", "acd.start", now - 8_000, queueId=" q "),
+    ]
+    seen = await sent(pipeline, api, waiting)
+    assert (seen["contact.queue_now"], seen["contact.agent_now"]) == ("q", None)
+    page = (await api.get("/v1/customers/ann", headers={"x-api-key": ADMIN})).json()
+    assert [one["name"] for one in page["indicators"]] == ["waits_in_q"]
+    talks = [detail("c-1", "user.start", now - 7_000, queueId="q", userId="kim")]
+    assert (await sent(pipeline, api, talks))["contact.agent_now"] == "kim"
+    page = (await api.get("/v1/customers/ann", headers={"x-api-key": ADMIN})).json()
+    assert page["indicators"] == []
+    export = (await api.get("/v1/customers/ann/export", headers={"x-api-key": ADMIN})).json()
+    assert export["features"]["contact.agent_now"] == "kim"

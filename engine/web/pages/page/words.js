@@ -9,6 +9,7 @@ const cents = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFra
 
 // A value with its unit; an amount has no currency of its own, and nobody reads fractions of many seconds.
 export function reading(value, unit) {
+  if (unit === "word") return [value, ""];
   if (unit === "currency") return [cents.format(value), ""];
   return [(unit === "s" && Math.abs(value) >= 10 ? whole : short).format(value), unit ? ` ${unit}` : ""];
 }
