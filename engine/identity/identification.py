@@ -13,13 +13,11 @@ from collections.abc import Callable, Iterable, Mapping
 
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent
-from engine.events import UNKNOWN_CUSTOMER, Name, Rank
+from engine.events import Name, Rank
 from engine.identity.addresses import SHARED, email, phone
+from engine.reserved_ids import EMAIL, PHONE
 
 DIGITS = 32  # of a digest, hexadecimal: 128 bits (RFC 2104, 5, on cutting one short)
-
-#: Ids of these forms are made here alone.
-RESERVED = re.compile(rf"(?:email|phone):[0-9a-f]{{{DIGITS}}}|{UNKNOWN_CUSTOMER}.*", re.DOTALL)
 
 
 class Identification:
@@ -42,25 +40,26 @@ class Identification:
 
     def email(self, written: str, field: str, vouched: bool = True) -> Name:
         """Raises `BadEvent` that names `field` and quotes nothing; `vouched` as of `Name`."""
-        return self._name("email", lambda: email(written), field, vouched)
+        return self._name(EMAIL, lambda: email(written), field, vouched)
 
     def phone(self, written: str, field: str, source: str, vouched: bool = True) -> Name:
         """Raises as `email`."""
         region = self._regions.get(source, self._region)
-        return self._name("phone", lambda: phone(written, region), field, vouched)
+        return self._name(PHONE, lambda: phone(written, region), field, vouched)
 
-    def _name(self, kind: str, normal: Callable[[], str], field: str, vouched: bool = True) -> Name:
+    def _name(self, prefix: str, normal: Callable[[], str], field: str, vouched: bool = True) -> Name:
         try:
             found = normal()
         except BadEvent as fault:
             raise BadEvent(fault.code, fault.detail, field) from None
         if found in self._shared or found.startswith(self._prefixes):
             raise BadEvent(SHARED, "listed in identity.shared", field)
-        return Name(self._hashed(kind, found), Rank.ADDRESS, field, vouched)
+        return Name(self._hashed(prefix, found), Rank.ADDRESS, field, vouched)
 
-    def _hashed(self, kind: str, normal: str) -> CustomerId:
-        digest = hmac.new(self._secret, f"{kind}\0{normal}".encode(), hashlib.sha256).hexdigest()
-        return customer_id(f"{kind}:{digest[:DIGITS]}")
+    def _hashed(self, prefix: str, normal: str) -> CustomerId:
+        said = f"{prefix.removesuffix(':')}\0{normal}"
+        digest = hmac.new(self._secret, said.encode(), hashlib.sha256).hexdigest()
+        return customer_id(f"{prefix}{digest[:DIGITS]}")
 
 
 def _normal(listed: str, region: str) -> str:

@@ -17,6 +17,8 @@ from engine.errors import BadEvent
 from engine.events import LINKED, WIRE_VERSION, Event, Rank
 from engine.placeholder_ids import is_placeholder
 
+ITSELF = "an id cannot be linked to itself"
+
 #: By which rules processes follow links; each reports its own. Those of different ones must not work side by side.
 RULES = 1
 
@@ -68,7 +70,7 @@ class Link(msgspec.Struct, frozen=True):
     def refusal(self) -> str:
         """Why it cannot be, whatever else is known; empty when it can."""
         if self.lower == self.upper:
-            return "an id cannot be linked to itself"
+            return ITSELF
         if is_placeholder(self.lower) or is_placeholder(self.upper):
             return "an id that stands for nobody cannot be linked"
         if self.lower_rank > self.upper_rank:

@@ -6,7 +6,6 @@ worker's word counts.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from engine.customer_id import CustomerId
@@ -14,14 +13,13 @@ from engine.events import UNKNOWN_CUSTOMER, Rank
 from engine.identity.link import Link
 from engine.identity.marker import Effect, Phase, change_of
 from engine.identity.ties import Ties
-
-_ADDRESS = re.compile(r"(?:email|phone):")
+from engine.reserved_ids import EMAIL, PHONE
 
 
 def rank_of(customer: CustomerId, ties: Ties, anonymous: bool) -> Rank:
     """What `customer` is, as far as it shows: by its form, by what it was when it was linked, or, where
     `anonymous`, because no event named a user by it."""
-    if _ADDRESS.match(customer):
+    if customer.startswith((EMAIL, PHONE)):
         return Rank.ADDRESS
     if customer.startswith(UNKNOWN_CUSTOMER):
         return Rank.DEVICE

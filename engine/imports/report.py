@@ -16,6 +16,7 @@ REASONS = {
     "not_text": "not of the encoding, or longer than 64 KB",
     "no_customer": "no customer's id",
     "placeholder_id": "an id that stands for nobody",
+    "reserved_id": "an id that begins with contact:, email: or phone:, which are made here alone",
     "long_id": "a customer's id of more than 256 bytes",
     "duplicate": "another line of the same customer came before, and no column says which is newer",
     "impossible_date": "a date that is none, or out of the years 1900 to 2136",

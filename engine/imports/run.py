@@ -19,6 +19,7 @@ from engine.imports.report import Account, ImportReport
 from engine.imports.tables import Line
 from engine.kernels.hash_set import add_new
 from engine.placeholder_ids import WORDS, is_placeholder
+from engine.reserved_ids import is_reserved
 from engine.traits import TraitValue
 
 BATCH = 500  # customers of one request
@@ -124,6 +125,8 @@ class TableReader:
             raise BadCell("no_customer", column)
         if is_placeholder(text, self._placeholders):
             raise BadCell("placeholder_id", column)
+        if is_reserved(text):
+            raise BadCell("reserved_id", column)
         try:
             return customer_id(text)
         except BadEvent:

@@ -63,6 +63,12 @@ def test_a_third_of_bad_lines_is_passed_with_reasons_and_counts(tmp_path: Path) 
     assert len(report.examples) == 20
 
 
+def test_an_id_that_is_made_here_alone_is_refused(tmp_path: Path) -> None:
+    rows = "contact:7,gold,,,,,\nemail:x,gold,,,,,\n phone:1,gold,,,,,\nContact:7,gold,,,,,\n"
+    found, report = imported(table(tmp_path, HEADER + rows))
+    assert ([one.customer for one in found], report.reasons) == (["Contact:7"], {"reserved_id": 3})
+
+
 def test_a_bad_cell_costs_no_other(tmp_path: Path) -> None:
     (only,), report = imported(table(tmp_path, HEADER + "c1,gold,old,2020-02-31,,,\n"))
     assert only.traits == {"plan": "gold"}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from engine.errors import BadEvent
 from engine.events import Message, Rank
 from engine.identity.identification import Identification
 from engine.ports.sources import Delivery, Receipt
@@ -64,9 +65,8 @@ def test_addresses_lie_in_the_context_of_other_calls() -> None:
     named = [("a", DEVICE, "anonymousId"), (EMAIL, ADDRESS, "context.traits.email")]
     assert names(type="page", anonymousId="a", context=context) == named
     assert names(anonymousId="a", context=context, traits={"email": "ann@shop.de"})[1:] == [
-        (EMAIL, ADDRESS, "traits.email"),
-        (EMAIL, ADDRESS, "context.traits.email"),
-    ]
+        (EMAIL, ADDRESS, "traits.email")
+    ]  # which is one id
 
 
 def test_a_groups_traits_are_the_companys() -> None:
@@ -82,8 +82,6 @@ def test_a_former_id_is_an_alias_unless_it_is_the_anonymous_one() -> None:
     assert [(one.id, one.rank, one.alias) for one in found.names] == [("ann", USER, False), ("old", USER, True)]
     found = read(type="alias", userId="ann", anonymousId="a", previousId="a")
     assert [(one.id, one.rank, one.alias) for one in found.names] == [("ann", USER, False), ("a", DEVICE, False)]
-    found = read(type="alias", userId="ann", previousId="ann")
-    assert [one.id for one in found.names] == ["ann"]
     assert [one.id for one in read(type="identify", userId="ann", previousId="old").names] == ["ann"]
 
 
@@ -94,8 +92,11 @@ def test_a_former_id_is_an_alias_unless_it_is_the_anonymous_one() -> None:
         ({"anonymousId": "00000000-0000-0000-0000-000000000000"}, ("placeholder_id", "anonymousId")),
         ({"anonymousId": "a" * 257}, ("too_large", "anonymousId")),
         ({"anonymousId": {"a": 1}}, ("bad_field", "anonymousId")),
-        ({"anonymousId": EMAIL}, ("link_refused", "anonymousId")),
-        ({"anonymousId": "contact:7"}, ("link_refused", "anonymousId")),
+        ({"anonymousId": EMAIL}, ("reserved_id", "anonymousId")),
+        ({"anonymousId": "contact:7"}, ("reserved_id", "anonymousId")),
+        ({"type": "alias", "previousId": "phone:x"}, ("reserved_id", "previousId")),
+        ({"anonymousId": "ann"}, ("link_refused", "anonymousId")),
+        ({"type": "alias", "previousId": "ann"}, ("link_refused", "previousId")),
         ({"traits": {"email": "ann at shop.de"}}, ("bad_field", "traits.email")),
         ({"traits": {"email": "desk@shop.de"}}, ("shared_id", "traits.email")),
         ({"traits": {"email": "null"}}, ("placeholder_id", "traits.email")),
@@ -112,10 +113,23 @@ def test_what_is_no_id_is_left_out_with_a_reason_and_the_event_is_taken(
     assert left_out(userId="ann", **fields) == (["ann"], [fault])
 
 
-def test_an_id_that_only_this_engine_makes_names_nobody_else() -> None:
-    found = read(userId=EMAIL, anonymousId="a")
-    assert (found.customer, found.names) == (EMAIL, ())
-    assert [one.reason for one in found.left_out] == ["link_refused"]
+def test_an_id_that_is_made_here_alone_names_nobody() -> None:
+    for limits in (LIMITS, LINKING):
+        found = read(limits, userId=EMAIL, anonymousId="a")
+        assert (found.customer, [(one.reason, one.field) for one in found.left_out]) == (
+            "a",
+            [("reserved_id", "userId")],
+        )
+    assert [one.id for one in found.names] == ["a"]
+    for ids in ({"userId": EMAIL}, {"anonymousId": "contact:7"}, {"userId": "null", "anonymousId": "phone:"}):
+        with pytest.raises(BadEvent) as refused:
+            read(**ids)
+        assert refused.value.code == "reserved_id"
+
+
+def test_an_alias_of_oneself_is_left_out_where_one_is_anonymous_too() -> None:
+    found = read(type="alias", anonymousId="a", previousId="a")
+    assert [(one.reason, one.field) for one in found.left_out] == [("link_refused", "previousId")]
 
 
 @pytest.mark.parametrize("traits", [None, 5, "ann@shop.de", [], {}, {"email": None, "phone": ""}])
@@ -125,6 +139,21 @@ def test_traits_that_hold_no_address_are_passed_over(traits: object) -> None:
     assert names(userId="ann", traits={"email": "ann@shop.de"}, context=traits)[1:] == [
         (EMAIL, ADDRESS, "traits.email")
     ]
+
+
+def test_a_record_on_kafka_under_an_id_that_is_made_here_alone_is_none() -> None:
+    payload = json.dumps({"type": "page", "messageId": "m"}).encode()
+    with pytest.raises(BadEvent) as refused:
+        canonical(payload, b"contact:7", NOW)
+    assert (refused.value.code, refused.value.field) == ("reserved_id", "key")
+
+
+def test_a_contact_is_of_nobody_who_is_named_by_an_id_that_is_made_here_alone() -> None:
+    found = contact(customer="contact:8")
+    assert (found.customer, [(one.reason, one.field) for one in found.left_out]) == (
+        "contact:7",
+        [("reserved_id", "customer")],
+    )
 
 
 def test_a_record_on_kafka_makes_no_names() -> None:

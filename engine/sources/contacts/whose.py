@@ -10,11 +10,10 @@ from typing import NamedTuple
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, UNKNOWN_CUSTOMER, ContactChannel, Kind, LeftOut, Name, Rank
-from engine.identity.identification import RESERVED
 from engine.sources.contacts import address
 from engine.sources.contacts.facts import Facts
 from engine.sources.contacts.found import Found
-from engine.sources.segment.ids import identifier
+from engine.sources.segment.ids import brought, identifier
 from engine.sources.segment.limits import Limits
 from engine.sources.segment.values import leave_out
 
@@ -45,7 +44,7 @@ def _named(facts: Facts, limits: Limits, left_out: list[LeftOut]) -> CustomerId 
     """The first that is an id."""
     for value, field in (facts.customer, *facts.customer_else):
         try:
-            if named := identifier(value, field, MAX_CUSTOMER_BYTES, limits.placeholders):
+            if named := brought(value, field, limits.placeholders):
                 return customer_id(named, field)
         except BadEvent as fault:
             leave_out(fault, left_out)
@@ -58,7 +57,7 @@ def _names(
     """`customer`, the contact, and the first address and number that it was made with. They are only what a
     network says, and nothing says that the others are the same person's."""
     unknown = customer_id(UNKNOWN_CUSTOMER + contact)
-    if limits.identification is None or (customer != unknown and RESERVED.fullmatch(customer)):
+    if limits.identification is None:
         return ()
     found = [Name(unknown, Rank.DEVICE, facts.contact.field)] if contact and facts.is_contact else []
     if customer != unknown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, MAX_ID_BYTES, LeftOut
 from engine.placeholder_ids import is_placeholder, is_plain
+from engine.reserved_ids import check_brought, is_reserved
 from engine.sources.segment.values import leave_out, text
 
 
@@ -16,15 +17,27 @@ def identifier(value: object, field: str, limit: int, placeholders: frozenset[st
     return found
 
 
+def brought(value: object, field: str, placeholders: frozenset[str]) -> str:
+    """As `identifier`, a customer's id that somebody brings. Raises `BadEvent`: reserved_id, too, where such ids
+    are made here alone."""
+    found = identifier(value, field, MAX_CUSTOMER_BYTES, placeholders)
+    check_brought(found, field)
+    return found
+
+
 def customer(
     user_id: object, anonymous_id: object, fallback: object, placeholders: frozenset[str], left_out: list[LeftOut]
 ) -> tuple[str, bool]:
     """The userId, else the anonymousId, else `fallback`: the first that is an id; and whether it is the anonymous
     one. Raises `BadEvent`."""
     likely = anonymous_id if user_id is None else user_id
-    if type(likely) is str and len(likely) <= MAX_CUSTOMER_BYTES and is_plain(likely, placeholders):
+    if type(likely) is str and len(likely) <= MAX_CUSTOMER_BYTES and _is_likely(likely, placeholders):
         return likely, user_id is None  # as nearly all are
     return _first(user_id, anonymous_id, fallback, placeholders, left_out)
+
+
+def _is_likely(text: str, placeholders: frozenset[str]) -> bool:
+    return is_plain(text, placeholders) and not is_reserved(text)
 
 
 def _first(
@@ -36,7 +49,7 @@ def _first(
         if value is None:
             continue
         try:
-            if found := identifier(value, field, MAX_CUSTOMER_BYTES, placeholders):
+            if found := brought(value, field, placeholders):
                 break
         except BadEvent as fault:
             faults.append(fault)

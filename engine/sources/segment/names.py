@@ -10,8 +10,10 @@ import msgspec
 from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import MAX_CUSTOMER_BYTES, LeftOut, Name, Rank
-from engine.identity.identification import RESERVED, Identification
+from engine.identity.identification import Identification
+from engine.identity.link import ITSELF
 from engine.identity.linking import REFUSED
+from engine.reserved_ids import check_brought
 from engine.sources.segment.ids import identifier
 from engine.sources.segment.values import leave_out
 
@@ -59,37 +61,37 @@ def names(
     left_out: list[LeftOut],
 ) -> tuple[Name, ...]:
     """The customer's names, the one that the event goes under first; `left_out` gets what is none."""
-    if RESERVED.fullmatch(stated.customer):
-        leave_out(BadEvent(REFUSED, "ids of this form are made here alone"), left_out)
-        return ()
     rank, field = (Rank.DEVICE, "anonymousId") if stated.anonymous else (Rank.USER, "userId")
     found = [Name(customer_id(stated.customer), rank, field)]
 
     def add(value: object, field: str, make: Callable[[str, str], Name]) -> None:
         try:
-            text = identifier(value, field, MAX_CUSTOMER_BYTES, placeholders)
-            if text and RESERVED.fullmatch(text):
-                raise BadEvent(REFUSED, "ids of this form are made here alone", field)
-            if text and all(text != one.id for one in found):
-                found.append(make(text, field))
+            if text := identifier(value, field, MAX_CUSTOMER_BYTES, placeholders):
+                made = make(text, field)
+                if all(made.id != one.id for one in found):
+                    found.append(made)
         except BadEvent as fault:
             leave_out(fault, left_out)
 
     if not stated.anonymous:
-        add(stated.anonymous_id, "anonymousId", lambda text, field: Name(customer_id(text), Rank.DEVICE, field))
+        add(stated.anonymous_id, "anonymousId", _other_than(stated.customer, rank=Rank.DEVICE))
     if stated.previous_id is not None:
-        add(stated.previous_id, "previousId", _alias_of(rank))
+        add(stated.previous_id, "previousId", _other_than(stated.customer, rank=rank, alias=True))
     for place, addresses in _addresses(payload, stated.company):
         add(addresses.email, f"{place}.email", identification.email)
         add(addresses.phone, f"{place}.phone", lambda text, field: identification.phone(text, field, SOURCE))
     return tuple(found)
 
 
-def _alias_of(rank: Rank) -> Callable[[str, str], Name]:
-    """Nothing says what a former id is: it counts as one of the customer's rank, which needs a secret key."""
+def _other_than(customer: str, rank: Rank, alias: bool = False) -> Callable[[str, str], Name]:
+    """Names of `rank` for ids that are not `customer`. Nothing says what a former id (`alias`) is: it counts as
+    one of the customer's rank, which needs a secret key."""
 
     def make(text: str, field: str) -> Name:
-        return Name(customer_id(text), rank, field, alias=True)
+        check_brought(text, field)
+        if text == customer:
+            raise BadEvent(REFUSED, ITSELF, field)
+        return Name(customer_id(text), rank, field, alias=alias)
 
     return make
 

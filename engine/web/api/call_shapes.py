@@ -19,7 +19,11 @@ _FIELDS: dict[str, Any] = {
         "maxLength": MAX_ID_BYTES,
         "description": "makes retries idempotent",
     },
-    "userId": {**_ID, "description": "a placeholder such as undefined, null or 0 counts as missing"},
+    "userId": {
+        **_ID,
+        "description": "a placeholder such as undefined, null or 0 counts as missing, and so does what is "
+        "made here alone (contact:…, email:…, phone:…)",
+    },
     "anonymousId": {**_ID, "description": "counts where there is no userId; as for placeholders"},
     "groupId": {"type": ["string", "integer"], "description": "of a group call"},
     "previousId": {"type": ["string", "integer"], "description": "of an alias call"},

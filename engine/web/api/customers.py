@@ -15,6 +15,7 @@ from engine.events import Kind
 from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent
+from engine.reserved_ids import refuse_reserved
 from engine.state.profile import CustomerProfile, Moment, Reading, profile_of
 from engine.traits import TraitValue
 from engine.web.api.known_links import IdentityLink
@@ -176,6 +177,12 @@ def asked_for(text: str, field: str, placeholders: frozenset[str]) -> CustomerId
     found = _checked(text, field)
     refuse_placeholder(found, field, placeholders)
     return found
+
+
+def brought(text: str, field: str, placeholders: frozenset[str]) -> CustomerId:
+    """As `asked_for`, of whom something is to be kept: an id that is made here alone is refused."""
+    refuse_reserved(text, field)
+    return asked_for(text, field, placeholders)
 
 
 def _checked(text: str, field: str) -> CustomerId:

@@ -16,7 +16,7 @@ from engine.events import AHEAD_MS, EARLIEST_MS, WIRE_VERSION, Event, Kind, Mess
 from engine.json_bodies import read_json
 from engine.settings import Web
 from engine.traits import MEMBER, MOST_TRAITS, TraitValue, fault_of, is_name
-from engine.web.api.customers import asked_for, named
+from engine.web.api.customers import brought, named
 from engine.web.api.events import author
 from engine.web.api.outcomes import epoch_ms
 from engine.web.auth.principal import Principal
@@ -64,7 +64,7 @@ class TraitRoutes:
     async def put(self, request: Request, caller: Principal) -> Response:
         """Set what is named. The same request with the same ``at`` changes nothing a second time."""
         services = self._services
-        customer = asked_for(named(request), "id", services.placeholders)
+        customer = brought(named(request), "id", services.placeholders)
         stated = read_json(_decode, await read_body(request, self._limit))
         values = checked(stated)
         now = services.clock.now_ms()

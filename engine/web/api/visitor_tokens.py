@@ -15,7 +15,7 @@ from engine.events import MAX_CUSTOMER_BYTES
 from engine.json_bodies import read_json
 from engine.ports.kafka import AuditAction
 from engine.settings import Web
-from engine.web.api.customers import asked_for
+from engine.web.api.customers import brought
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.auth.visitor_tokens import MOST_ANONYMOUS_IDS, VisitorTokens
@@ -89,9 +89,9 @@ def _ids(asked: TokenRequest, placeholders: frozenset[str]) -> tuple[CustomerId 
         raise BadRequest("userId or anonymousIds is needed", "userId")
     if len(asked.anonymous_ids) > MOST_ANONYMOUS_IDS:
         raise BadRequest(f"at most {MOST_ANONYMOUS_IDS} are allowed", "anonymousIds")
-    user = None if asked.user_id is None else asked_for(asked.user_id, "userId", placeholders)
+    user = None if asked.user_id is None else brought(asked.user_id, "userId", placeholders)
     return user, [
-        asked_for(one, f"anonymousIds[{place}]", placeholders) for place, one in enumerate(asked.anonymous_ids)
+        brought(one, f"anonymousIds[{place}]", placeholders) for place, one in enumerate(asked.anonymous_ids)
     ]
 
 
