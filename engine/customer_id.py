@@ -31,3 +31,12 @@ def customer_id(text: str, field: str = "customerId") -> CustomerId:
     if size > MAX_CUSTOMER_BYTES:
         raise BadEvent("too_large", f"longer than {MAX_CUSTOMER_BYTES} bytes", field)
     return CustomerId(text)
+
+
+def stated_id(text: str, field: str = "customerId") -> CustomerId:
+    """The id that somebody states as `text`: blanks around it are no part of it. Raises `BadEvent` as above.
+
+    >>> stated_id(" visitor-1 ")
+    'visitor-1'
+    """
+    return customer_id(text.strip(), field)

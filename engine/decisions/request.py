@@ -146,6 +146,7 @@ def read_request(body: bytes, placeholders: frozenset[str] = WORDS) -> DecisionR
 def check(request: DecisionRequest, placeholders: frozenset[str] = WORDS) -> DecisionRequest:
     """`request` when its values are allowed, and its customer is none of `placeholders`. Raises `BadRequest` that
     names the field."""
+    request = _bare(request)
     field = "customerId" if request.customer_id else "anonymousId"
     try:
         customer_id(request.customer)
@@ -164,6 +165,14 @@ def check(request: DecisionRequest, placeholders: frozenset[str] = WORDS) -> Dec
         if not 0 < weight <= MAX_WEIGHT:
             raise BadRequest(f"a context weight lies above 0, up to {MAX_WEIGHT}", f"context.{offer}")
     return request
+
+
+def _bare(request: DecisionRequest) -> DecisionRequest:
+    """`request`, its ids without the blanks around them."""
+    bare = (request.customer_id or "").strip(), (request.anonymous_id or "").strip()
+    if bare == (request.customer_id or "", request.anonymous_id or ""):
+        return request
+    return msgspec.structs.replace(request, customer_id=bare[0], anonymous_id=bare[1])
 
 
 def _check_placements(placements: Sequence[str]) -> None:

@@ -277,10 +277,10 @@ def test_what_is_no_json_object_is_malformed(payload: bytes) -> None:
 @example("\udc4d and \ud83d\udc4d and \\ud83d")
 def test_half_an_emoji_spoils_neither_its_event_nor_a_batch(title: str) -> None:
     whole = title.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    payload = json.dumps(track(context={"page": {"title": title}}, properties={"product_id": "p" + title}))
-    assert message(payload.encode(), NOW, NOW).event.item == "p" + whole
+    payload = json.dumps(track(context={"page": {"title": title}}, properties={"product_id": f"p{title}p"}))
+    assert message(payload.encode(), NOW, NOW).event.item == f"p{whole}p"
     (one,) = read_batch(b'{"batch":[' + payload.encode() + b"]}").batch
-    assert message(one, NOW, NOW).event.item == "p" + whole
+    assert message(one, NOW, NOW).event.item == f"p{whole}p"
 
 
 def test_properties_of_other_events_are_the_senders_own_business() -> None:

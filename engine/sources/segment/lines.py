@@ -12,6 +12,7 @@ from engine.kernels.wire import MAX_AMOUNT, MAX_LINES, MAX_THOUSANDTHS
 from engine.sources.segment.values import (
     MAX_LEFT_OUT,
     PIECE,
+    is_nothing,
     leave_out,
     money,
     side_money,
@@ -128,7 +129,7 @@ def _line(line: object, field: str, left_out: list[LeftOut], needed: bool) -> Pr
         return None
     if line.keys().isdisjoint(_READ):
         return _UNSTATED
-    item = next((name for name in _IDS if line.get(name) not in (None, "")), "sku")
+    item = next((name for name in _IDS if not is_nothing(line.get(name))), "sku")
     return ProductLine(
         side_text(line.get(item), f"{field}.{item}", left_out),
         category(line.get("category"), f"{field}.category", left_out),

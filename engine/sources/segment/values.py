@@ -18,14 +18,21 @@ _LONGEST = 1 << 1_024  # a whole number below is not longer than any text may be
 
 
 def text(value: object, field: str, limit: int = MAX_TEXT_BYTES) -> str:
-    """A text or whole number as text; empty when absent or blank. Raises `BadEvent` above `limit` bytes."""
+    """A text or whole number as text, without the blanks around it; empty when absent. Raises `BadEvent` above
+    `limit` bytes."""
     if not isinstance(value, str):
         if value is None:
             return ""
         value = _whole_number(value, field)
+    value = value.strip()
     if len(value) * 4 > limit and len(value.encode(errors="replace")) > limit:
         raise BadEvent("too_large", f"longer than {limit} bytes", field)
-    return "" if value.isspace() else value
+    return value
+
+
+def is_nothing(value: object) -> bool:
+    """Whether a field states nothing: it is absent, or blank."""
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _whole_number(value: object, field: str) -> str:

@@ -7,7 +7,7 @@ from typing import TypedDict
 
 from blacksheep import Request, Response
 
-from engine.customer_id import CustomerId, customer_id
+from engine.customer_id import CustomerId, stated_id
 from engine.decisions.log import withheld_in
 from engine.decisions.record import is_withheld
 from engine.errors import BadEvent, BadRequest, NotFound
@@ -181,13 +181,14 @@ def asked_for(text: str, field: str, placeholders: frozenset[str]) -> CustomerId
 
 def brought(text: str, field: str, placeholders: frozenset[str]) -> CustomerId:
     """As `asked_for`, of whom something is to be kept: an id that is made here alone is refused."""
-    refuse_reserved(text, field)
-    return asked_for(text, field, placeholders)
+    found = asked_for(text, field, placeholders)
+    refuse_reserved(found, field)
+    return found
 
 
 def _checked(text: str, field: str) -> CustomerId:
     try:
-        return customer_id(text, field)
+        return stated_id(text, field)
     except BadEvent as fault:
         raise BadRequest(fault.detail, field) from None
 

@@ -23,7 +23,7 @@ from jwt.exceptions import (
 )
 
 from engine.access import VISITOR_SCOPES, Scope
-from engine.customer_id import CustomerId, customer_id
+from engine.customer_id import CustomerId, stated_id
 from engine.errors import BadEvent, NotAuthorised, NotFound
 from engine.settings import TokenKey, Web
 from engine.web.auth.principal import Principal, visitor_of
@@ -160,7 +160,7 @@ def _visitor(claims: Claims) -> Principal:
     if not named or len(claims.anonymous_ids) > MOST_ANONYMOUS_IDS:
         raise ValueError("no ids, or too many")
     scopes = VISITOR_SCOPES & {Scope(name) for name in claims.scope.split() if name in VISITOR_SCOPES}
-    return visitor_of([*map(customer_id, named)], scopes, _ms(claims.exp) + LEEWAY_MS)
+    return visitor_of([*map(stated_id, named)], scopes, _ms(claims.exp) + LEEWAY_MS)
 
 
 def _ms(seconds: float) -> int:
