@@ -253,6 +253,9 @@ class ContactCentre(Section):
     secrets: list[ContactSecret] = Field(
         default_factory=list, description="of sources whose signatures are checked; two of one while it is changed"
     )
+    signed_within_s: int = Field(
+        300, ge=0, description="how old a signature may be that says when it was made; 0: as old as it is"
+    )
 
 
 class PostSecret(Section):

@@ -92,8 +92,9 @@ ContactEvent = Message | LeftOut | BadEvent | AgentState
 class ContactSource(RecordSource, Protocol):
     """One format of a contact centre's vendor."""
 
-    def check(self, delivery: Delivery) -> None:
-        """Raises `NotAuthorised` for what is not signed as the vendor signs, where the secret is known."""
+    def check(self, delivery: Delivery, received_at: int | None = None) -> None:
+        """Raises `NotAuthorised` for what is not signed as the vendor signs, where the secret is known, or was
+        signed too long before `received_at` (wall time, epoch ms; None: whenever)."""
 
     def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
         """The events of a delivery, in order. Raises `BadEvent` for a body that cannot be read at all."""

@@ -18,4 +18,6 @@ def configured_contacts(settings: Settings, limits: Limits) -> ContactSources:
                 f"contacts.secrets[{number}].secret, of {one.source}, is empty: anybody could sign with it"
             )
         secrets.setdefault(one.source, []).append(secret.encode())
-    return contact_sources(settings.contacts.mappings, limits, secrets, settings.contacts.public_url)
+    contacts = settings.contacts
+    within_ms = contacts.signed_within_s * 1_000
+    return contact_sources(contacts.mappings, limits, secrets, contacts.public_url, within_ms)

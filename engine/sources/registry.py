@@ -14,6 +14,7 @@ from engine.sources.contacts.chatwoot import Chatwoot
 from engine.sources.contacts.cloudevents import CloudEvents
 from engine.sources.contacts.mapping import MappedSource
 from engine.sources.contacts.mapping_file import load
+from engine.sources.contacts.signature import MOST_AGE_MS
 from engine.sources.contacts.vendor import CodedSource, VendorSource
 from engine.sources.segment.limits import LIMITS, Limits
 from engine.sources.segment.payload import SegmentSource
@@ -33,7 +34,11 @@ def sources(limits: Limits = LIMITS, contacts: ContactSources | None = None) -> 
 
 
 def contact_sources(
-    directory: Path, limits: Limits = LIMITS, secrets: Secrets | None = None, public_url: str = ""
+    directory: Path,
+    limits: Limits = LIMITS,
+    secrets: Secrets | None = None,
+    public_url: str = "",
+    signed_within_ms: int = MOST_AGE_MS,
 ) -> ContactSources:
     """The contact centre's sources by name: those in code, and one for each mapping file in `directory`. Raises
     `BadRule` for files with faults, and `BadSettings` for `secrets` that no source can use."""
@@ -41,8 +46,8 @@ def contact_sources(
     taken = [SegmentSource.name, *(coded.name for coded in CODED)]
     mappings = load(directory, taken)
     found: list[VendorSource] = [
-        *(coded(limits, given.get(coded.name, ())) for coded in CODED),
-        *(MappedSource(mapping, limits, given.get(mapping.source, ())) for mapping in mappings),
+        *(coded(limits, given.get(coded.name, ()), signed_within_ms) for coded in CODED),
+        *(MappedSource(one, limits, given.get(one.source, ()), signed_within_ms) for one in mappings),
     ]
     _check(found, given, public_url)
     return {source.name: source for source in found}
@@ -56,6 +61,8 @@ def _check(found: Sequence[VendorSource], secrets: Secrets, public_url: str) -> 
         raise BadSettings(f"contacts.secrets: {', '.join(unused)}: no source that signs; there are {names}")
     if public_url and not _ADDRESS.fullmatch(public_url):
         raise BadSettings("contacts.public_url: write https://cueline.example, without a query")
-    for name in secrets:
+    for name, of_source in secrets.items():
+        if refusal := next(filter(None, map(signatures[name].refusal, of_source)), ""):
+            raise BadSettings(f"contacts.secrets: the one of {name} is {refusal}")
         if signatures[name].needs_url and not public_url:
             raise BadSettings(f"contacts.public_url is needed: {name} signs the address that it sends to")

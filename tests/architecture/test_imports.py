@@ -106,7 +106,7 @@ HOMES: dict[str, set[str]] = {
     "blacksheep": {"web"},
     "uvicorn": {"web"},
     "jwt": {"web"},
-    "cryptography": {"web"},
+    "cryptography": {"web", "sources"},
     "httptools": {"web"},
     "prometheus_client": {"meter"},
     "httpx": {"replay", "kafka"},

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,6 +17,7 @@ import msgspec
 import pytest
 
 from engine.access import Scope
+from engine.clock import wall_ms
 from engine.errors import Unavailable
 from engine.events import Event, Kind
 from engine.kernels.decode import OK
@@ -24,7 +26,7 @@ from engine.settings import ContactCentre
 from engine.sources.registry import sources
 from engine.stream.decode import decode
 from tests.flows.access import ADMIN, guarded, key_for
-from tests.flows.api import NOW, PARTITIONS, Process, serving
+from tests.flows.api import NOW, PARTITIONS, Process, calling, serving
 from tests.patience import PATIENCE_S
 from tests.stream.test_worker import KafkaRecord
 
@@ -233,6 +235,21 @@ async def test_what_a_vendor_signs_is_checked_over_the_public_address() -> None:
         assert unread.status_code == 401
     assert len(process.log.messages) == 1
     assert process.meter.value("events_rejected", "bad_signature") == 3
+
+
+async def test_what_was_signed_an_hour_ago_is_not_taken() -> None:
+    contacts = ContactCentre.model_validate({"secrets": [{"source": "zendesk", "secret": SECRET}]})
+    process = Process(guarded().settings.model_copy(update={"contacts": contacts}))
+    name, body = "x-zendesk-webhook-signature", b'{"type":"zen:event-type:ticket.created","detail":{"id":"7"}}'
+    async with calling(process) as api:
+        for age, status in ((0, 200), (3_600_000, 401)):
+            at = datetime.fromtimestamp((wall_ms() - age) / 1_000, UTC).isoformat()
+            digest = hmac.new(SECRET.encode(), at.encode() + body, hashlib.sha256).digest()
+            headers = {**WRITER, name: base64.b64encode(digest).decode(), f"{name}-timestamp": at}
+            answer = await api.post("/v1/contact-events/zendesk", content=body, headers=headers)
+            assert answer.status_code == status
+    assert answer.json()["field"] == "X-Zendesk-Webhook-Signature-Timestamp"
+    assert process.meter.value("events_rejected", "bad_signature") == 1
 
 
 async def test_the_same_payload_on_kafka_is_the_same_event(process: Process, api: httpx.AsyncClient) -> None:

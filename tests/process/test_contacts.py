@@ -25,7 +25,7 @@ def settings(**contacts: Any) -> Settings:
 def test_without_settings_all_sources_are_there_and_nothing_is_signed() -> None:
     found = of_contacts(settings())
     assert (found.name, found.state) == ("contacts", "good")
-    assert found.detail.startswith("amazon_connect, asterisk, chatwoot, cloudevents, email, genesys, ")
+    assert found.detail.startswith("amazon_connect, asterisk, chatwoot, cloudevents, email, email_mailgun, ")
     assert found.detail.endswith("; no signature is checked")
 
 

@@ -75,6 +75,15 @@ def faults(text: str) -> list[str]:
             GOOD + "signature: {header: X, over: '{url}'}\n",
             "shop.yaml:6:30: shop: over must hold {body}",
         ),
+        (
+            GOOD + "signature: {header: X, time: At}\n",
+            "shop.yaml:6:30: shop: time must stand in over, as {At}: else",
+        ),
+        (GOOD + "signature: {header: X, key: none}\n", "shop.yaml:6:29: shop: key must be one of shared, public"),
+        (
+            GOOD + "signature: {header: X, key: public, hash: sha1}\n",
+            "shop.yaml:6:43: shop: hash of a public key must be one of sha256, sha512",
+        ),
         (GOOD + "time: 'a: b\n", "shop.yaml:6:"),
         (GOOD + "when: [\n", "shop.yaml:"),
         ("\t", "shop.yaml:1:1: file:"),

@@ -5,17 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import NotAuthorised
+from engine.errors import BadSettings, NotAuthorised
 from engine.ports.sources import Delivery
 from engine.sources.contacts.signature import Signature, addresses_of
 from engine.sources.registry import contact_sources
-from tests.sources.contacts import ROOT
+from tests.sources.contacts import NOW, ROOT, SECOND
 
 SECRET = "the-secret-that-the-vendor-shows"
 PUBLIC = "https://cueline.example"
@@ -118,3 +123,116 @@ def test_any_body_is_signed_as_the_table_says(
 )
 def test_an_address_has_its_schemes_port_or_not(url: str, others: list[str]) -> None:
     assert addresses_of(url) == [url, *others]
+
+
+SIGNED_AT = NOW // SECOND
+WITHIN = 300
+
+
+def chatwoot(at: str, body: bytes = b"{}") -> Delivery:
+    """As `app/jobs/webhooks` of Chatwoot signs."""
+    digest = hmac.new(SECRET.encode(), at.encode() + b"." + body, hashlib.sha256).hexdigest()
+    return Delivery(body, {"x-chatwoot-signature": f"sha256={digest}", "x-chatwoot-timestamp": at})
+
+
+def zendesk(at: str, body: bytes = b"{}") -> Delivery:
+    """As https://developer.zendesk.com/documentation/webhooks/verifying/ has it."""
+    digest = hmac.new(SECRET.encode(), at.encode() + body, hashlib.sha256).digest()
+    shown = base64.b64encode(digest).decode()
+    return Delivery(body, {"x-zendesk-webhook-signature": shown, "x-zendesk-webhook-signature-timestamp": at})
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+PUBLIC_KEY = base64.b64encode(KEY.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def sendgrid(at: str, body: bytes = b"[]", key: ec.EllipticCurvePrivateKey = KEY) -> Delivery:
+    """As https://www.twilio.com/docs/sendgrid/for-developers/tracking-events/getting-started-event-webhook-security-features
+    has it: ECDSA of time and body, with SHA-256."""
+    shown = base64.b64encode(key.sign(at.encode() + body, ec.ECDSA(SHA256()))).decode()
+    headers = {"signature": shown, "timestamp": at}
+    return Delivery(body, {f"x-twilio-email-event-webhook-{name}": value for name, value in headers.items()})
+
+
+TIMED = contact_sources(
+    ROOT / "config" / "sources",
+    secrets={"chatwoot": [SECRET.encode()], "zendesk": [SECRET.encode()], "email": [PUBLIC_KEY]},
+)
+MAKERS = [("chatwoot", chatwoot, str(SIGNED_AT)), ("zendesk", zendesk, "2023-11-14T22:13:20Z"),
+          ("email", sendgrid, str(SIGNED_AT))]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "made", "at"), MAKERS)
+def test_what_was_signed_long_ago_is_refused(source: str, made: Callable[[str], Delivery], at: str) -> None:
+    for age in (0, WITHIN, -WITHIN):
+        TIMED[source].check(made(at), NOW + age * SECOND)
+    for age in (WITHIN + 1, -WITHIN - 1, 86_400):
+        with pytest.raises(NotAuthorised) as refused:
+            TIMED[source].check(made(at), NOW + age * SECOND)
+        assert refused.value.field.lower().endswith("timestamp")
+    for unreadable in ("", "yesterday", "nan"):
+        with pytest.raises(NotAuthorised):
+            TIMED[source].check(made(unreadable), NOW)
+
+
+@pytest.mark.parametrize(("source", "made", "at"), MAKERS)
+def test_nobody_makes_an_old_signature_young(source: str, made: Callable[[str], Delivery], at: str) -> None:
+    delivery = made(at)
+    later = {
+        name: "1700086400" if name.endswith("timestamp") else value for name, value in delivery.headers.items()
+    }
+    with pytest.raises(NotAuthorised) as refused:
+        TIMED[source].check(msgspec.structs.replace(delivery, headers=later), NOW + 86_400 * SECOND)
+    assert "wrong" in str(refused.value)
+
+
+def test_how_old_it_may_be_is_a_setting() -> None:
+    for within, age, fits in ((0, 10**6, True), (10, 10, True), (10, 11, False)):
+        known = {"chatwoot": [SECRET.encode()]}
+        source = contact_sources(ROOT / "config" / "sources", secrets=known, signed_within_ms=within * SECOND)
+        try:
+            source["chatwoot"].check(chatwoot(str(SIGNED_AT)), NOW + age * SECOND)
+        except NotAuthorised:
+            assert not fits
+        else:
+            assert fits
+
+
+def test_a_signature_with_a_private_key_is_checked_with_the_public_one() -> None:
+    good = sendgrid(str(SIGNED_AT), b'[{"event":"open"}]')
+    TIMED["email"].check(good, NOW)
+    name = "x-twilio-email-event-webhook-signature"
+    other = ec.generate_private_key(ec.SECP256R1())
+    for changed in (
+        msgspec.structs.replace(good, body=good.body + b" "),
+        sendgrid(str(SIGNED_AT), good.body, other),
+        msgspec.structs.replace(good, headers={**good.headers, name: "AAAA"}),
+        msgspec.structs.replace(good, headers={**good.headers, name: "no base64"}),
+        msgspec.structs.replace(good, headers={**good.headers, name: "ü"}),
+        msgspec.structs.replace(good, headers={**good.headers, name: good.headers[name].lower()}),
+        msgspec.structs.replace(good, headers={}),
+    ):
+        with pytest.raises(NotAuthorised):
+            TIMED["email"].check(changed, NOW)
+
+
+def test_a_key_is_written_in_pem_as_well_and_may_be_changed() -> None:
+    pem = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    other = ec.generate_private_key(ec.SECP384R1()).public_key()
+    before = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    source = contact_sources(ROOT / "config" / "sources", secrets={"email": [before, pem]})["email"]
+    source.check(sendgrid(str(SIGNED_AT)), NOW)
+
+
+EDWARDS = ed25519.Ed25519PrivateKey.generate().public_key()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [b"x", b"c2VjcmV0", b"-----BEGIN PUBLIC KEY-----", PUBLIC_KEY[:-8], b"\xff",
+     base64.b64encode(EDWARDS.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))],
+)  # fmt: skip
+def test_what_is_no_key_is_said_at_the_start(key: bytes) -> None:
+    with pytest.raises(BadSettings, match="the one of email is not a public key of an elliptic curve") as refused:
+        contact_sources(ROOT / "config" / "sources", secrets={"email": [PUBLIC_KEY, key]})
+    assert key.decode("latin-1") not in str(refused.value) or key == b"x"

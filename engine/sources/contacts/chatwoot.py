@@ -43,7 +43,12 @@ class Chatwoot(CodedSource):
     """Conversations and ratings; messages are passed over."""
 
     name = "chatwoot"
-    signature = Signature("X-Chatwoot-Signature", "{X-Chatwoot-Timestamp}.{body}", prefix="sha256=")
+    signature = Signature(
+        "X-Chatwoot-Signature",
+        "{X-Chatwoot-Timestamp}.{body}",
+        prefix="sha256=",
+        time="X-Chatwoot-Timestamp",
+    )
 
     def read(self, payload: dict[str, Any], receipt: Receipt) -> Sequence[Message | LeftOut]:
         """Of an update status, waiting, assignee and team count."""

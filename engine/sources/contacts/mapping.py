@@ -17,7 +17,7 @@ from engine.sources.contacts.condition import Condition, Pattern, is_like
 from engine.sources.contacts.facts import Facts
 from engine.sources.contacts.found import NOTHING, Found, Path, Payload
 from engine.sources.contacts.message import messages_of
-from engine.sources.contacts.signature import Signature
+from engine.sources.contacts.signature import MOST_AGE_MS, Signature
 from engine.sources.contacts.vendor import VendorSource, unknown
 from engine.sources.segment.limits import LIMITS, Limits
 
@@ -94,8 +94,14 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
 class MappedSource(VendorSource):
     """The source of a mapping."""
 
-    def __init__(self, mapping: Mapping, limits: Limits = LIMITS, secrets: Sequence[bytes] = ()) -> None:
-        super().__init__(limits, secrets)
+    def __init__(
+        self,
+        mapping: Mapping,
+        limits: Limits = LIMITS,
+        secrets: Sequence[bytes] = (),
+        signed_within_ms: int = MOST_AGE_MS,
+    ) -> None:
+        super().__init__(limits, secrets, signed_within_ms)
         self.name, self.signature = mapping.source, mapping.signature
         self._mapping = mapping
 

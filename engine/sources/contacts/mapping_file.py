@@ -17,10 +17,12 @@ from engine.sources.contacts.condition import Condition, Pattern, pattern
 from engine.sources.contacts.found import Path, path_of
 from engine.sources.contacts.mapping import ChannelRule, KindRule, Paths, Place, Places
 from engine.sources.contacts.mapping import Mapping as SourceMapping
-from engine.sources.contacts.signature import ENCODINGS, HASHES, Signature
+from engine.sources.contacts.public_key import PUBLIC_HASHES
+from engine.sources.contacts.signature import ENCODINGS, HASHES, KEYS, Signature
 from engine.sources.contacts.vocabulary import CHANNELS, KINDS
 
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
+HEADER = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,16}", re.ASCII)
 MOST_RULES = 64
 MOST_CONDITIONS = 8  # of one kind
@@ -207,17 +209,26 @@ class _FileReader:
         if node is None:
             return None
         fields = self._document.fields(
-            node, self._name, ("header", "over", "hash", "encoding", "prefix"), ("header",)
+            node, self._name, ("header", "over", "hash", "encoding", "prefix", "key", "time"), ("header",)
         )
         hashed = self._choice(fields.get("hash"), "hash", HASHES, "sha256")
         encoded = self._choice(fields.get("encoding"), "encoding", ENCODINGS, "hex")
         over = self._text(fields.get("over"), "over") or "{body}"
         if "{body}" not in over and "{form}" not in over:
             self._fault(fields["over"], "over must hold {body} or {form}: else anything would be signed")
-        return Signature(
-            self._word(fields.get("header"), "header", re.compile(r"[A-Za-z0-9-]+"), "letters, digits and -"),
+        read = Signature(
+            self._word(fields.get("header"), "header", HEADER, "letters, digits and -"),
             over,
             hashed,  # type: ignore[arg-type]
             encoded,  # type: ignore[arg-type]
             self._text(fields.get("prefix"), "prefix"),
+            self._choice(fields.get("key"), "key", KEYS, "shared"),  # type: ignore[arg-type]
+            self._word(fields.get("time"), "time", HEADER, "letters, digits and -"),
         )
+        if read.time and read.time not in read.places:
+            self._fault(
+                fields["time"], f"time must stand in over, as {{{read.time}}}: else anybody could change it"
+            )
+        if read.key == "public" and read.hash not in PUBLIC_HASHES:
+            self._fault(fields["hash"], f"hash of a public key must be one of {', '.join(PUBLIC_HASHES)}")
+        return read

@@ -14,24 +14,28 @@ from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.bodies import listed, read_json
 from engine.sources.contacts.message import of_record
-from engine.sources.contacts.signature import Signature
+from engine.sources.contacts.signature import MOST_AGE_MS, Signature
 from engine.sources.segment.limits import LIMITS, Limits
 
 
 class VendorSource(ABC):
-    """`engine.ports.sources.ContactSource` within `limits`; with `secrets` it checks signatures."""
+    """`engine.ports.sources.ContactSource` within `limits`; with `secrets` it checks signatures, which may be
+    `signed_within_ms` old (0: as old as they are)."""
 
     name: str
     signature: Signature | None = None
 
-    def __init__(self, limits: Limits = LIMITS, secrets: Sequence[bytes] = ()) -> None:
+    def __init__(
+        self, limits: Limits = LIMITS, secrets: Sequence[bytes] = (), signed_within_ms: int = MOST_AGE_MS
+    ) -> None:
         self.limits = limits
         self._secrets = secrets
+        self._signed_within_ms = signed_within_ms
 
-    def check(self, delivery: Delivery) -> None:
-        """Raises `NotAuthorised` for a missing or a wrong signature."""
+    def check(self, delivery: Delivery, received_at: int | None = None) -> None:
+        """Raises `NotAuthorised` for a missing or a wrong signature, or one that is too old."""
         if self._secrets and self.signature is not None:
-            self.signature.check(delivery, self._secrets)
+            self.signature.check(delivery, self._secrets, received_at, self._signed_within_ms)
 
     def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
         """Each event of a delivery. Raises `BadEvent`."""

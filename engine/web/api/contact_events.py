@@ -99,7 +99,7 @@ class ContactEventRoutes:
         with self._bulkhead:
             delivery = self._delivery(request, body)
             try:
-                source.check(delivery)  # before anything is made of the body
+                source.check(delivery, wall_ms())  # before anything is made of the body
                 taken = await self._read(source, delivery, caller)
             except NotAuthorised:
                 meter.add("events_rejected", label="bad_signature")
