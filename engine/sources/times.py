@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from engine.errors import BadEvent
@@ -12,6 +13,9 @@ AGE_MS = 400 * DAY
 TRAVEL_MS = 5 * SECOND  # a request may take so long, on a first connection or after a retry
 _FIRST_MS, _LAST_MS = -62_135_596_800_000, 253_402_300_799_999  # the years 1 to 9999, which RFC 3339 can say
 _SECONDS_BELOW = 1e11  # an epoch number below is in seconds (to the year 5138), else in milliseconds
+
+#: As Ruby writes times: the zone behind a blank.
+_RUBY = re.compile(r"(.{19,29}) (UTC|[+-][0-9]{2}:?[0-9]{2})", re.ASCII)
 
 
 def epoch_ms(value: object, field: str) -> int | None:
@@ -38,6 +42,8 @@ def _from_text(text: str, field: str) -> int:
     except ValueError:
         if text.endswith("z"):  # RFC 3339 allows it
             return _from_text(text[:-1] + "Z", field)
+        if (ruby := _RUBY.fullmatch(text)) is not None:
+            return _from_text(ruby[1] + ruby[2].replace("UTC", "Z"), field)
         raise BadEvent("bad_time", "not an RFC 3339 time", field) from None
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return round(at.timestamp() * SECOND)

@@ -193,7 +193,7 @@ LIFE: list[tuple[dict[str, Any], Kind | None]] = [
     ({**CALL, "eventType": "DISCONNECTED", "disconnectTimestamp": "2023-11-14T22:09:00Z"}, Kind.CONTACT_ENDED),
     ({**QUEUED, "eventType": "DISCONNECTED", "disconnectTimestamp": "2023-11-14T22:09:00Z"},
      Kind.CONTACT_ABANDONED),
-    ({**SERVED, "eventType": "DISCONNECTED", "disconnectReason": "TRANSFERRED"}, Kind.CONTACT_TRANSFERRED),
+    ({**SERVED, "eventType": "DISCONNECTED", "disconnectReason": "TRANSFERRED"}, None),  # the next one says it
     ({**SERVED, "eventType": "COMPLETED"}, Kind.CONTACT_WRAPPED_UP),
     ({**CALL, "eventType": "CONTACT_DATA_UPDATED"}, None),
     ({**CALL, "eventType": "OF_NEXT_YEAR"}, None),

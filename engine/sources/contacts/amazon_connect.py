@@ -37,6 +37,9 @@ METHODS = {
     "queue_transfer": Kind.CONTACT_TRANSFERRED,
     "callback": Kind.CALLBACK_ASKED,
 }
+#: Contacts that the company makes, in which nobody waits on the line.
+OUTBOUND = ("outbound", "external_outbound", "callback", "agent_reply")
+LISTENS = "monitor"  # a supervisor: nobody's contact
 MESSAGING = ("sms", "whatsapp", "apple")  # within the subtype of a chat
 
 _ENVELOPE_TIME = path_of("time")
@@ -61,6 +64,8 @@ class AmazonConnect(CodedSource):
         kind, time = TYPES.get(_word(found, "eventtype"), (None, ""))
         if kind is None or found.find(_OF_CONTACTS).value is None:
             return unknown("eventType")
+        if passed := _passed_on(kind, found):
+            return unknown(passed)
         return messages(_facts(found, _refined(kind, found), path_of(time)), receipt, self.limits)
 
 
@@ -69,14 +74,26 @@ def _word(payload: Payload, path: str) -> str:
     return value.lower() if isinstance(value, str) else ""
 
 
+def _passed_on(kind: Kind, payload: Payload) -> str:
+    """The field that says that it is nobody's contact, or the end of a leg alone: the contact goes on in the next,
+    whose start is the transfer. Empty: neither."""
+    if _word(payload, "initiationmethod") == LISTENS:
+        return "initiationMethod"
+    if kind not in (Kind.CONTACT_ENDED, Kind.CONTACT_WRAPPED_UP):
+        return ""
+    if payload.at(path_of("nextcontactid")) is not None:
+        return "nextContactId"
+    return "disconnectReason" if _word(payload, "disconnectreason") == "transferred" else ""
+
+
 def _refined(kind: Kind, payload: Payload) -> Kind:
-    """A start that is a transfer or a callback, and an end that is a transfer or comes before an agent."""
+    """A start that is a transfer or a callback, and an end before an agent that the customer waited for."""
     if kind is Kind.CONTACT_STARTED:
         return METHODS.get(_word(payload, "initiationmethod"), kind)
     if kind is not Kind.CONTACT_ENDED:
         return kind
-    if _word(payload, "disconnectreason") == "transferred":
-        return Kind.CONTACT_TRANSFERRED
+    if _word(payload, "initiationmethod") in OUTBOUND:
+        return kind
     waited = payload.at(path_of("queueinfo.enqueuetimestamp")) is not None
     served = payload.at(path_of("agentinfo.connectedtoagenttimestamp")) is not None
     return Kind.CONTACT_ABANDONED if waited and not served else kind
@@ -86,12 +103,13 @@ def _facts(payload: Payload, kind: Kind, time: Path) -> Facts:
     def find(*paths: str) -> Found:
         return payload.find([path_of(path) for path in paths])
 
+    replies = _word(payload, "initiationmethod") == "agent_reply"
     written = _word(payload, "customerendpoint.type") in ("email_address", "email")
 
     return Facts(
         source=AmazonConnect.name,
         kind=kind,
-        contact=find("initialcontactid", "contactid"),
+        contact=find("initialcontactid", "relatedcontactid" if replies else "contactid", "contactid"),
         customer=find("customerid", "attributes.customerid"),
         time=payload.find([time, _ENVELOPE_TIME]),
         channel=_channel(payload),

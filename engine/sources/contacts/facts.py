@@ -14,7 +14,8 @@ _COME_TO = (Kind.CONTACT_ENDED, Kind.CONTACT_ABANDONED, Kind.CONTACT_WRAPPED_UP,
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Values as they came, and where. `id` is the vendor's own id of the event. `customer_else` counts where
-    `customer` is no id. The contact's id gets `prefix` before it, where the vendor's are such as others have, too.
+    `customer` is no id, and so does `contact_else`. The contact's id gets `prefix` before it, where the vendor's
+    are such as others have, too.
 
     `reason` is why the contact was made, and `outcome` what it came to; where a format has no `outcome` of its own
     (None), its reason is both. ``emails`` and ``phones`` are the customer's, never the company's: what stands at
@@ -24,6 +25,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     kind: Kind
     contact: Found
+    contact_else: tuple[Found, ...] = ()
     customer: Found = NOTHING
     customer_else: tuple[Found, ...] = ()
     id: Found = NOTHING

@@ -35,10 +35,10 @@ Places = tuple[Place, ...]
 
 
 class KindRule(msgspec.Struct, frozen=True):
-    """A payload that meets all of `when` is an event of `kind`, and one of the kind `also`; `word` is what the
-    contact came to by it, in place of the payload's own."""
+    """A payload that meets all of `when` is an event of `kind` (None: it is passed over), and one of the kind
+    `also`; `word` is what the contact came to by it, in place of the payload's own."""
 
-    kind: Kind
+    kind: Kind | None
     when: tuple[Condition, ...]
     word: str = ""
     also: Kind | None = None
@@ -87,7 +87,7 @@ class Mapping(msgspec.Struct, frozen=True, kw_only=True):
     signature: Signature | None = None
 
     def rule_of(self, payload: Payload) -> KindRule | None:
-        """Which of `kinds` a `payload` is, None when it is none of those that count."""
+        """Which of `kinds` a `payload` is, None when it is none of them."""
         return next((rule for rule in self.kinds if _holds(rule.when, payload)), None)
 
 
@@ -114,9 +114,10 @@ class MappedSource(VendorSource):
         """The events of the first kind whose conditions hold."""
         found = Payload(payload, self._mapping.inside)
         rule = self._mapping.rule_of(found)
-        if rule is None:
+        if rule is None or rule.kind is None:
             return unknown(self._looked_at(found))
-        return messages_of(_facts(self._mapping, rule, found), rule.also, receipt, self.limits)
+        facts = _facts(self._mapping, rule, rule.kind, found)
+        return messages_of(facts, rule.also, receipt, self.limits)
 
     def _looked_at(self, payload: Payload) -> str:
         """The first path of the conditions at which something stands."""
@@ -132,15 +133,16 @@ def _all(places: Places, payload: Payload) -> tuple[Found, ...]:
     return tuple(payload.all([one.path for one in places if _holds(one.when, payload)]))
 
 
-def _facts(mapping: Mapping, rule: KindRule, payload: Payload) -> Facts:
+def _facts(mapping: Mapping, rule: KindRule, kind: Kind, payload: Payload) -> Facts:
     def find(places: Places) -> Found:
         nothing = Found(None, ".".join(places[0].path)) if places else NOTHING
         return next(iter(_all(places, payload)), nothing)
 
     return Facts(
         source=mapping.source,
-        kind=rule.kind,
+        kind=kind,
         contact=find(mapping.contact),
+        contact_else=_all(mapping.contact, payload)[1:],
         customer=find(mapping.customer),
         customer_else=_all(mapping.customer, payload)[1:],
         id=find(mapping.id),

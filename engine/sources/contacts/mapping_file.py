@@ -24,6 +24,7 @@ from engine.sources.contacts.vocabulary import CHANNELS, KINDS
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}", re.ASCII)
 HEADER = re.compile(r"[A-Za-z0-9-]{1,100}", re.ASCII)
 PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,16}", re.ASCII)
+PASSED = "passed"  # of payloads that are none, whatever follows says
 MOST_RULES = 64
 MOST_CONDITIONS = 8  # of one kind
 MOST_PATTERNS = 32  # of one condition
@@ -169,11 +170,11 @@ class _FileReader:
         fields = self._document.fields(node, self._name, ("kind", "when", "word", "also"), ("kind", "when"))
         if "kind" not in fields or "when" not in fields:
             return None
-        kind = self._choice(fields["kind"], "kind", tuple(KINDS), "")
+        kind = self._choice(fields["kind"], "kind", (*KINDS, PASSED), "")
         conditions = self._conditions(fields["when"])
         word = self._text(fields.get("word"), "word")
         also = KINDS.get(self._choice(fields.get("also"), "also", tuple(KINDS), ""))
-        return KindRule(KINDS[kind], conditions, word, also) if kind and conditions else None
+        return KindRule(KINDS.get(kind), conditions, word, also) if kind and conditions else None
 
     def _conditions(self, node: Node) -> tuple[Condition, ...]:
         if not isinstance(node, MappingNode) or not 0 < len(node.value) <= MOST_CONDITIONS:

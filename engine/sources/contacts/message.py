@@ -83,12 +83,16 @@ def _contact(facts: Facts, limits: Limits, left_out: list[LeftOut]) -> Contact |
 
 
 def _contact_id(facts: Facts, limits: Limits) -> str:
-    """The contact's id, without which nothing says what an event belongs to. Raises `BadEvent`."""
-    value, field = facts.contact
-    found = identifier(value, field, MAX_ID_BYTES - len(facts.prefix.encode()), limits.placeholders)
-    if not found:
-        raise BadEvent("missing_id", "the contact's id is needed", field)
-    return facts.prefix + found
+    """The contact's id, without which nothing says what an event belongs to: the first that is one. Raises
+    `BadEvent`, why the first is none."""
+    most, faults = MAX_ID_BYTES - len(facts.prefix.encode()), []
+    for value, field in (facts.contact, *facts.contact_else):
+        try:
+            if found := identifier(value, field, most, limits.placeholders):
+                return facts.prefix + found
+        except BadEvent as fault:
+            faults.append(fault)
+    raise faults[0] if faults else BadEvent("missing_id", "the contact's id is needed", facts.contact.field)
 
 
 def _id(
