@@ -26,6 +26,7 @@ from engine.store.keys import RedisKeys
 from engine.store.memory_agents import MemoryAgents
 from engine.store.memory_cues import MemoryCues
 from engine.store.memory_erasures import MemoryErasures
+from engine.store.memory_held import MemoryHeld
 from engine.store.memory_keys import MemoryKeys
 from engine.store.memory_lessons import MemoryLessons
 from engine.store.memory_links import MemoryLinks
@@ -37,6 +38,7 @@ from engine.store.memory_traits import remember
 
 class MemoryStore(
     MemoryTickets,
+    MemoryHeld,
     MemoryKeys,
     MemoryNames,
     MemoryLessons,

@@ -13,6 +13,7 @@ from engine.store.consents import ConsentCommands
 from engine.store.cue_streams import CueCommands
 from engine.store.decisions import DecisionCommands
 from engine.store.erasures import ErasureCommands
+from engine.store.held import HeldCommands
 from engine.store.intakes import IntakeCommands
 from engine.store.leftovers import LeftoverCommands
 from engine.store.lessons import LessonCommands
@@ -33,6 +34,7 @@ class RedisStore(
     DecisionCommands,
     ConsentCommands,
     ErasureCommands,
+    HeldCommands,
     LeftoverCommands,
     CueCommands,
     StatsCommands,

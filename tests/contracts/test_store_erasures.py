@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 import msgspec
 import pytest
@@ -11,10 +12,14 @@ import redis
 from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import customer_id
 from engine.identity.erased_ids import ErasedIds
+from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate, Taking
+from engine.ports.held_store import CountedLinks
 from engine.ports.link_store import CountedLink
-from engine.ports.stream_store import Erasure
+from engine.ports.stream_store import Erasure, NewIds
+from engine.ports.traits import TraitChange
 from engine.settings import Redis
+from engine.store.keys import RECENT_CUES
 from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
@@ -25,7 +30,9 @@ from tests.contracts.builders import (
     change,
     choice,
     customers_of,
+    outcome,
     reservation,
+    word,
 )
 
 
@@ -66,6 +73,48 @@ async def test_nothing_is_left_of_one_and_all_of_the_other(store: AnyStore) -> N
     assert await store.due(1, 99, 9) == [other.encode()]
     assert await store.begin_batch(b"next", [one, two]) == [b"", b"ids"]
     assert await store.tombstones(1) == {ErasedIds().digest(gone.encode()): 77}
+
+
+async def test_what_is_held_under_an_id_is_all_that_was_written_and_goes_with_it(store: AnyStore) -> None:
+    epoch, (gone, other) = await fill(store)
+    name, other_name = customer_id(gone), customer_id(other)
+    now = datetime.now(UTC)
+    month, x = now.year * 12 + now.month - 1, customer_id("x")
+    await store.count_links([CountedLink(x, name, month, signed) for signed in (True, False)], 9)
+    words = [TraitChange(gone.encode(), [word("plan", "gold", 2), word("gone", None, 1)])]
+    await store.commit(change(epoch, 2, 3, traits=words, ids=[NewIds(gone.encode(), ["browser"])]))
+    await store.learn(outcome("1-d0"), None)
+    await store.take_cues([TakenCue(name, "sale", 1_000, "1-cue0")])
+    held, others = await store.held_under([name, other_name])
+    assert held.anything
+    assert (held.row, dict(held.history)) == (
+        b"row",
+        {"chat": [1_000], "sale": [1_000], "!marketing/web": [0, 5, 0]},
+    )
+    assert [(one.name, one.value) for one in held.traits] == [("gone", None), ("plan", "gold")]
+    assert [(cue.customer, cue.offer_id) for cue in held.cues] == [(gone, "sale")]
+    assert (held.linked, held.decisions) == (["browser"], {"1-cue0": ["delivered"], "1-d0": ["chat|accepted"]})
+    digest = blake2b(b"x", digest_size=8).hexdigest()
+    assert sorted(held.link_counts, key=lambda one: one.signed) == [
+        CountedLinks(month, False, [digest]), CountedLinks(month, True, [digest]),
+    ]  # fmt: skip
+    assert held.sent_batches == [b"ids".hex()]
+    assert (list(others.decisions), others.linked, others.link_counts) == (["1-cue1", "1-d1"], [], [])
+    cues = await store.cues_of(1, gone.encode())
+    await store.commit(change(epoch, 3, 4, erased=[Erasure(gone.encode(), 77, cues)]))
+    nothing, left = await store.held_under([name, other_name])
+    assert not nothing.anything
+    assert left == others
+    assert await store.held_under([]) == []
+
+
+async def test_cues_that_are_not_among_the_newest_are_held_in_the_stream(store: AnyStore) -> None:
+    (name,) = customers_of(1, 1)
+    epoch = (await store.claim(1)).epoch
+    for at in range(RECENT_CUES + 2):
+        await store.commit(change(epoch, at, at + 1, cues=[choice(name, candidate(name, at=at), at=at)]))
+    (held,) = await store.held_under([name])
+    assert [cue.at for cue in held.cues] == [*range(RECENT_CUES + 2)]
 
 
 async def test_the_later_of_two_erasures_counts_and_it_can_be_forgotten(store: AnyStore) -> None:

@@ -84,6 +84,7 @@ async def api(redis: Redis, store: RedisStore) -> None:
     await store.views([CUSTOMER])
     await store.reserve([reservation(CUSTOMER, Candidate("chat", 1, 1_000))])
     await store.recorded(CUSTOMER)
+    assert (await store.held_under([CUSTOMER]))[0].anything
     await store.state_consents(CUSTOMER, [ConsentStatement("marketing", "email", ConsentState.GRANTED, NOW)])
     await store.decision(DECISION)
     await store.traits(CUSTOMER)

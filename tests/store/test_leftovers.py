@@ -22,8 +22,9 @@ from engine.ports.traits import TraitChange
 from engine.settings import Redis
 from engine.state.row_codec import blank
 from engine.state.tied_rows import tied
-from engine.store.leftovers import WRITTEN_BEHIND_MS
+from engine.store.leftovers import NAMED, WRITTEN_BEHIND_MS
 from engine.store.redis import RedisStore
+from engine.web.api.links import month_of
 from tests.contracts.builders import PARTITIONS, candidate, change, choice, customers_of, reservation, word
 from tests.services import Valkey
 from tests.state.stored import stored
@@ -100,6 +101,34 @@ async def test_each_kind_is_found_and_no_other_customers(store: RedisStore, look
     look.unlink(f"{{p1}}:c:{ANN}")
     assert {one.what for one in (await held(store, ANN, ERASED, now(look))).left} == KINDS - {"row"}
     assert BOB not in " ".join(one.key for one in found.left)
+
+
+#: Each kind of key that names a customer, and where an export has what it holds. The timer follows from the row.
+EXPORTED = {
+    "row": "row", "offer history and consent": "history", "traits": "traits", "newest cues": "cues", "cue": "cues",
+    "that large batches were sent": "sent_batches", "list of decisions and cues": "decisions",
+    "record of a decision or cue": "decisions", "count of links": "link_counts",
+    "ids that became the customer's": "linked",
+}  # fmt: skip
+
+
+async def test_an_export_has_what_is_looked_for_after_an_erasure_and_no_more(
+    store: RedisStore, look: redis.Redis
+) -> None:
+    """The two are found by other means: by a list of keys, and by a search through all there are."""
+    assert {what for _, what in NAMED.values()} | KINDS == EXPORTED.keys() | {"timer"}
+    await live(store, ANN, ERASED, batches=False)
+    await store.end_batch(b"batch", {ANN: b"ids"})
+    await store.count_links([CountedLink(customer_id("x"), ANN, month_of(now(look)), True)], 9)
+    look.sadd(f"{{p1}}:u:{ANN}", "browser")
+    for gone in (False, True):
+        (exported,) = await store.held_under([ANN])
+        found = await held(store, ANN, ERASED, now(look))
+        assert exported.anything is not gone
+        assert {EXPORTED[one.what] for one in found.left} == {
+            name for name in exported.__struct_fields__ if getattr(exported, name)
+        }
+        await erase(store)
 
 
 async def test_nothing_is_left_of_who_was_erased(store: RedisStore, look: redis.Redis) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Literal, TypedDict
 
 import msgspec
@@ -94,20 +94,19 @@ class KnownLinks:
         merged = [customer_id(one) for one in way[whose].ties.merged]
         known = way | await self.ids(one for one in merged if one not in way)
         linked = [one for one in way if known[one].ties.marker.phase is not Phase.OPEN]
-        return list(_links(dict.fromkeys([*linked, *merged]), known))
+        return [link_of(one, known[one].ties) for one in dict.fromkeys([*linked, *merged])]
 
 
-def _links(shown: Iterable[CustomerId], known: dict[CustomerId, KnownId]) -> Iterator[IdentityLink]:
-    for one in shown:
-        ties = known[one].ties
-        marker, provenance = ties.marker, ties.provenance
-        holds = marker.phase is not Phase.OPEN
-        yield IdentityLink(
-            id=one,
-            state=STATES[marker.phase],
-            into=marker.to,
-            since=marker.since,
-            trust=marker.trust.name.lower() if holds else "",
-            cause=provenance.cause if holds else "",
-            by=provenance.by if holds else "",
-        )
+def link_of(one: CustomerId, ties: Ties) -> IdentityLink:
+    """What became of `one`, which has `ties`."""
+    marker, provenance = ties.marker, ties.provenance
+    holds = marker.phase is not Phase.OPEN
+    return IdentityLink(
+        id=one,
+        state=STATES[marker.phase],
+        into=marker.to,
+        since=marker.since,
+        trust=marker.trust.name.lower() if holds else "",
+        cause=provenance.cause if holds else "",
+        by=provenance.by if holds else "",
+    )

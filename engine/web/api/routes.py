@@ -16,9 +16,10 @@ from engine.web.api.contact_events import ContactEventRoutes, ContactsAnswer
 from engine.web.api.customers import Customer, CustomerRoutes, Identities
 from engine.web.api.decisions import DecisionRoutes
 from engine.web.api.events import CALLS, Accepted, BatchAnswer, BatchProblem, EventRoutes
+from engine.web.api.export import CustomerExport
 from engine.web.api.health import DeploymentHealth, Health, HealthRoutes
 from engine.web.api.identities import IdentityReceipt, IdentityRoutes, LinkRequest
-from engine.web.api.leaving import CustomerExport, ErasureReceipt, LeavingRoutes
+from engine.web.api.leaving import ErasureReceipt, LeavingRoutes
 from engine.web.api.outcomes import OutcomeReport, OutcomeRoutes, Taken
 from engine.web.api.queues import QueueRoutes, QueuesAnswer
 from engine.web.api.route import STREAM, Parameter, Route
