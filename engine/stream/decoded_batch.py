@@ -91,11 +91,13 @@ class DecodedBatch(msgspec.Struct, frozen=True):
         return offset in self.cargoes and self.cargoes[offset].kind is CargoKind.KEEP
 
     def instructed(self, start: int, stop: int) -> list[Instruction]:
-        """The instructions among ``events[start:stop]``, as long as they are to be followed here."""
+        """The instructions among ``events[start:stop]``, as long as they are to be followed here; one that has no
+        effect is among the events alone."""
         if not self.instructions:
             return []
         here = self.events["status"][start:stop] == INSTRUCTION
-        return [self.instructions[offset] for offset in self.offsets[start:stop][here].tolist()]
+        offsets = self.offsets[start:stop][here].tolist()
+        return [self.instructions[offset] for offset in offsets if offset in self.instructions]
 
     def counts(self, first: int, end: int) -> dict[str, int]:
         """Tallies of the records whose offsets are in ``[first, end)``."""

@@ -132,6 +132,17 @@ async def test_nobody_vouches_for_it_so_it_moves_no_consent() -> None:
     assert not setting.side_output.dead
 
 
+@pytest.mark.parametrize("at_once", [1, 99])
+async def test_what_nobody_vouches_for_is_passed_over_beside_words_that_count(at_once: int) -> None:
+    """In one micro-batch, too, and an erasure that nobody vouches for as well."""
+    unsigned = stated(Kind.CONSENT_GRANTED, START + 1, trust=0), stated(Kind.ERASED, START + 2, trust=0)
+    setting = await after(log(REVOKED, *unsigned, VIEWED[0], unsigned[0], VIEWED[1]), at_once)
+    (view,) = await setting.store.views([ANN])
+    assert view.consents() == [Consent("marketing", "agent", "revoked", START, 0, 0)]
+    assert setting.meter.value("stream_warned", "unsigned_instruction") == 3
+    assert (await setting.store.tallies())["applied"] == 2
+
+
 @pytest.mark.parametrize(("purpose", "channel"), [("service", "web"), ("A", "web"), ("", "web"), ("x", "fax")])
 async def test_what_is_no_consent_is_a_dead_letter(purpose: str, channel: str) -> None:
     faulty = stated(Kind.CONSENT_GRANTED, START, purpose=purpose, channel=channel)
