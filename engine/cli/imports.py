@@ -18,7 +18,7 @@ from engine.cli.output import print_json
 from engine.clock import wall_ms
 from engine.errors import BadRequest
 from engine.imports import mapping as mappings
-from engine.imports.report import REASONS, Account, ImportReport
+from engine.imports.report import CLEANED, REASONS, Account, ImportReport
 from engine.imports.run import AGE_MS, TableReader, TraitsOf, send_all
 from engine.imports.tables import FileProgress, lines
 from engine.placeholder_ids import words
@@ -172,6 +172,7 @@ def summary(report: ImportReport) -> str:
     for one in report.examples:
         where = f", column {one.column}" if one.column else ""
         said.append(f"  line {one.line}{where}: {REASONS.get(one.reason, one.reason)}")
+    said += [f"  line {one.line}, column {one.column}: {CLEANED[one.reason]}" for one in report.cleaned_examples]
     return "\n".join(said)
 
 

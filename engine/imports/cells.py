@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 import email_validator
 import phonenumbers
 
 from engine.events import EARLIEST_MS, LATEST_MS
+from engine.imports.bad_cell import BadCell as BadCell
+from engine.imports.dates import epoch_ms
 from engine.imports.mapping import FileMapping, Type
+from engine.imports.unseen import has_controls, seen
 from engine.traits import TraitValue, fault_of
 
-_EARLIEST_YEAR = 1900  # of a date of birth
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "ja", "j", "on", "x", "oui", "si", "sí", "wahr"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "nein", "off", "non", "falsch"})
 _BOUNDS = 64  # characters of what is no text
 
+#: What a cell may be of: a trait's type, or a customer's id.
+Kind = Type | Literal["id"]
 
-class BadCell(Exception):
-    """``reason`` is one of a few words that are counted, ``column`` where it is."""
-
-    def __init__(self, reason: str, column: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.column = column
+#: What was done to a cell: characters that nobody sees went; `="007"`, as programs write texts for Excel, is 007.
+UNSEEN, FORMULA = "unseen", "formula"
+_FORMULA = re.compile(r'="([^"]*)"')
 
 
 class Cleaned:
@@ -39,25 +41,46 @@ class Cleaned:
         self.how = how
 
 
-def clean(cell: object, kind: Type, mapping: FileMapping) -> Cleaned | None:
+def clean(cell: object, kind: Kind, mapping: FileMapping) -> Cleaned | None:
     """The value of a cell of type `kind`; None for an empty one, which says nothing. Raises `BadCell`."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return None
+    how = ""
     if isinstance(cell, str):
-        cell = cell.strip()
+        cell, how = _plain(cell, kind)
         if not cell:
             return None
-        if kind != "text" and len(cell) > 4 * _BOUNDS:
+        if kind not in ("text", "id") and len(cell) > 4 * _BOUNDS:
             raise BadCell(f"bad_{kind}")
     cleaned = _BY_TYPE[kind](cell, mapping)
     if fault_of(cleaned.value):
         raise BadCell("too_long")
-    return cleaned
+    return cleaned if cleaned.how else Cleaned(cleaned.value, how)
+
+
+def id_of(cell: object, mapping: FileMapping) -> Cleaned | None:
+    """A customer's id in a cell; None for an empty one. Raises `BadCell`, of one with control characters, too,
+    since nobody knows what it was without them."""
+    if isinstance(cell, str) and has_controls(cell):
+        raise BadCell("unreadable_id")
+    try:
+        cleaned = clean(cell, "id", mapping)
+    except BadCell as fault:
+        raise BadCell("long_id" if fault.reason == "too_long" else "no_customer") from None
+    return cleaned if cleaned is not None and cleaned.value else None
+
+
+def _plain(cell: str, kind: Kind) -> tuple[str, str]:
+    """What one sees of a cell, and what was done to it but for the blanks around."""
+    shown = seen(cell, kind == "text")
+    how = "" if shown == cell.strip() else UNSEEN
+    found = _FORMULA.fullmatch(shown)
+    return (found[1].strip(), FORMULA) if found else (shown, how)
 
 
 def time_of(cell: object, mapping: FileMapping) -> int:
     """Epoch ms of the cell that says when a line was so. Raises `BadCell`."""
-    at = _epoch_ms(cell.strip() if isinstance(cell, str) else cell, mapping)
+    at = epoch_ms(_plain(cell, "date")[0] if isinstance(cell, str) else cell, mapping.dates)
     if not EARLIEST_MS <= at <= LATEST_MS:
         raise BadCell("impossible_date")
     return at
@@ -119,24 +142,7 @@ def _flag(cell: object, mapping: FileMapping) -> Cleaned:
 
 
 def _date(cell: object, mapping: FileMapping) -> Cleaned:
-    return Cleaned(float(_epoch_ms(cell, mapping)))
-
-
-def _epoch_ms(cell: object, mapping: FileMapping) -> int:
-    moment = cell
-    if isinstance(cell, str):
-        try:
-            moment = datetime.strptime(cell, mapping.dates) if mapping.dates else datetime.fromisoformat(cell)
-        except (ValueError, OverflowError):
-            digits = any(map(str.isdigit, cell))
-            raise BadCell("impossible_date" if digits else "bad_date") from None
-    if isinstance(moment, date) and not isinstance(moment, datetime):
-        moment = datetime(moment.year, moment.month, moment.day)
-    if not isinstance(moment, datetime):
-        raise BadCell("bad_date")
-    if not _EARLIEST_YEAR <= moment.year < 2_136:
-        raise BadCell("impossible_date")
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1_000)
+    return Cleaned(float(epoch_ms(cell, mapping.dates)))
 
 
 def _email(cell: object, mapping: FileMapping) -> Cleaned:
@@ -163,7 +169,8 @@ def _phone(cell: object, mapping: FileMapping) -> Cleaned:
     return Cleaned(written, "phone" if written != cell else "")
 
 
-_BY_TYPE: dict[Type, Callable[[object, FileMapping], Cleaned]] = {
+_BY_TYPE: dict[Kind, Callable[[object, FileMapping], Cleaned]] = {
+    "id": _text,
     "text": _text,
     "number": _number,
     "flag": _flag,

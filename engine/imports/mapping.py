@@ -10,6 +10,7 @@ import msgspec
 from yaml.nodes import MappingNode, Node, ScalarNode
 
 from engine.errors import BadRule
+from engine.imports.dates import fault_of_form
 from engine.rulebook.directory import read_text
 from engine.rulebook.document import Document
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
@@ -92,7 +93,7 @@ class _MappingReader:
             self._delimiter(fields.get("delimiter")),
             self._encoding(fields.get("encoding")),
             "," if self._choice(fields.get("decimal"), "decimal", (".", ",")) == "," else ".",
-            self._text(fields.get("dates"), "dates"),
+            self._dates(fields.get("dates")),
             self._region(fields.get("region")),
         )
 
@@ -129,6 +130,12 @@ class _MappingReader:
         if node is not None and not _is_of_lines(found):
             self._fault(node, "encoding must be the name of one, such as utf-8, latin-1 or cp1252, not of UTF-16")
         return found or "utf-8"
+
+    def _dates(self, node: Node | None) -> str:
+        text = self._text(node, "dates")
+        if node is not None and text and (fault := fault_of_form(text)):
+            self._fault(node, f"dates {fault}")
+        return text
 
     def _region(self, node: Node | None) -> str:
         text = self._text(node, "region")

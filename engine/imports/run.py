@@ -13,7 +13,8 @@ import numpy as np
 
 from engine.customer_id import CustomerId, customer_id
 from engine.errors import BadEvent, CuelineError
-from engine.imports.cells import BadCell, clean, time_of
+from engine.imports.bad_cell import BadCell
+from engine.imports.cells import clean, id_of, time_of
 from engine.imports.mapping import FileMapping
 from engine.imports.report import Account, ImportReport
 from engine.imports.tables import Line
@@ -105,30 +106,34 @@ class TableReader:
         try:
             if line.fault:
                 raise BadCell(line.fault)
-            customer, at = self._customer(line), self._time(line)
-            traits = self._traits(line)
+            (customer, how), at = self._customer(line), self._time(line)
+            traits, cleaned = self._traits(line)
             if not traits:
                 raise BadCell("nothing_left")
         except BadCell as fault:
             self._account.refuse(line.number, fault.reason, fault.column)
             return None
+        for column, done in ((self._mapping.customer, how), *cleaned):
+            if done:
+                self._account.clean(line.number, column, done)
         return TraitsOf(customer, at, _id_of(customer, at, traits), traits)
 
-    def _customer(self, line: Line) -> CustomerId:
+    def _customer(self, line: Line) -> tuple[CustomerId, str]:
+        """Whose the line is, and what was done to the cell that says so."""
         column = self._mapping.customer
         try:
-            cleaned = clean(line.cells[column], "text", self._mapping)
+            cleaned = id_of(line.cells[column], self._mapping)
         except BadCell as fault:
-            raise BadCell("long_id" if fault.reason == "too_long" else "no_customer", column) from None
-        text = "" if cleaned is None else str(cleaned.value)
-        if not text:
+            raise BadCell(fault.reason, column) from None
+        if cleaned is None:
             raise BadCell("no_customer", column)
+        text = str(cleaned.value)
         if is_placeholder(text, self._placeholders):
             raise BadCell("placeholder_id", column)
         if is_reserved(text):
             raise BadCell("reserved_id", column)
         try:
-            return customer_id(text)
+            return customer_id(text), cleaned.how
         except BadEvent:
             raise BadCell("long_id", column) from None
 
@@ -144,8 +149,10 @@ class TableReader:
             raise BadCell("old", column)
         return at
 
-    def _traits(self, line: Line) -> dict[str, TraitValue]:
+    def _traits(self, line: Line) -> tuple[dict[str, TraitValue], list[tuple[str, str]]]:
+        """By name; and the columns whose cells were written otherwise, with how."""
         traits: dict[str, TraitValue] = {}
+        how: list[tuple[str, str]] = []
         for column in self._mapping.columns:
             try:
                 cleaned = clean(line.cells[column.column], column.type, self._mapping)
@@ -154,8 +161,8 @@ class TableReader:
                 continue
             if cleaned is not None:
                 traits[column.trait] = cleaned.value
-                self._account.cleaned.update([cleaned.how] if cleaned.how else [])
-        return traits
+                how.append((column.column, cleaned.how))
+        return traits, how
 
 
 def _id_of(customer: str, at: int, traits: dict[str, TraitValue]) -> str:

@@ -21,6 +21,7 @@ import msgspec
 
 from engine.errors import BadRequest, BadSettings
 from engine.imports.mapping import FileMapping
+from engine.imports.unseen import seen
 
 MOST_LINES = 16  # of the file, that one line of the table may take
 MOST_BYTES = 64 * 1024  # of a line of the file
@@ -73,6 +74,7 @@ class _PhysicalLines:
     def __init__(self, file: BinaryIO, encoding: str) -> None:
         self._file, self._encoding = file, "utf-8-sig" if encoding == "utf-8" else encoding
         self._number = 0
+        self.first = b""  # line, as it lies there
         self._back: deque[tuple[int, str | None]] = deque()
 
     def next(self) -> tuple[int, str | None] | None:
@@ -82,6 +84,7 @@ class _PhysicalLines:
         data = self._file.readline(MOST_BYTES)
         if not data:
             return None
+        self.first = self.first or data
         self._number += 1
         long = len(data) == MOST_BYTES and not data.endswith(b"\n")
         rest = data
@@ -106,9 +109,11 @@ class _PhysicalLines:
 
 def _of_csv(name: str, file: _PhysicalLines, mapping: FileMapping) -> Iterator[Line]:
     header = _next_cells(file, mapping.delimiter)
+    if fault := _fault_of_first(file.first):
+        raise BadRequest(f"{name}: {fault}", "FILE")
     if header is None or isinstance(header[1], str):
         raise BadRequest(f"{name}: no line with the names of columns", "FILE")
-    places = _places(name, [cell.strip() for cell in header[1]], mapping)
+    places = _places(name, [seen(cell) for cell in header[1]], mapping)
     width = len(header[1])
     while (found := _next_cells(file, mapping.delimiter)) is not None:
         number, cells = found
@@ -119,6 +124,15 @@ def _of_csv(name: str, file: _PhysicalLines, mapping: FileMapping) -> Iterator[L
                 yield Line(number, {}, "wrong_columns")
         else:
             yield Line(number, {column: cells[place] for column, place in places.items()})
+
+
+def _fault_of_first(line: bytes) -> str:
+    """What shows in the first line that no line can be read; empty: nothing."""
+    if b"\0" in line:
+        return "its first line has NUL bytes, as files of UTF-16 have: save it as UTF-8 (in Excel: CSV UTF-8)"
+    if b"\r" in line.rstrip(b"\r\n"):
+        return "its lines end with CR alone: save it with LF or CRLF"
+    return ""
 
 
 def _next_cells(file: _PhysicalLines, delimiter: str) -> tuple[int, list[str] | str] | None:
@@ -132,14 +146,21 @@ def _next_cells(file: _PhysicalLines, delimiter: str) -> tuple[int, list[str] | 
         try:
             cells = _cells("".join(part for _, part in read if part is not None), delimiter)
         except csv.Error as fault:
+            if "new-line" in str(fault):
+                return _refused(file, read, "stray_line_end")
             if "unexpected end" not in str(fault) or len(read) == MOST_LINES:
                 break
         else:
             return read[0][0], cells
     if not read:
         return None
+    return _refused(file, read, "not_text" if read[0][1] is None else "bad_quotes")
+
+
+def _refused(file: _PhysicalLines, read: list[tuple[int, str | None]], why: str) -> tuple[int, list[str] | str]:
+    """The first line of those `read` has no cells; the others are read again."""
     file.back(read[1:])
-    return read[0][0], "not_text" if read[0][1] is None else "bad_quotes"
+    return read[0][0], why
 
 
 def _cells(text: str, delimiter: str) -> list[str]:

@@ -43,6 +43,8 @@ def test_a_dry_run_accounts_for_every_line(tmp_path: Path, mapping: str) -> None
     assert "3 lines" in text
     assert "2 taken, 0 repeated, 1 refused; nothing was sent: a dry run" in text
     assert "line 3, column age: no number" in text
+    assert "line 2, column phone: a phone number, with its country's code" in text
+    assert report["cleanedExamples"] == [{"line": 2, "column": "phone", "reason": "phone"}]
     assert not any(word in text + said for word in ("anna", "bert", "90123456"))
 
 

@@ -42,6 +42,25 @@ PLAIN = FileMapping("id", ())
         ("030 / 90 12 34 56", "phone", GERMAN, "+493090123456", "phone"),
         ("0049 30 90123456", "phone", PLAIN, "+493090123456", "phone"),
         ("+493090123456", "phone", PLAIN, "+493090123456", ""),
+        ("\ufeffgold\u200b", "text", PLAIN, "gold", "unseen"),
+        ("\u00a0gold\u00a0", "text", PLAIN, "gold", ""),
+        ("Anna\u00a0Maria", "text", PLAIN, "Anna Maria", "unseen"),
+        ("g\0ol\x07d", "text", PLAIN, "gold", "unseen"),
+        ("two\nlines", "text", PLAIN, "two\nlines", ""),
+        (
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "text",
+            PLAIN,
+            "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
+            "",
+        ),
+        ('="007"', "text", PLAIN, "007", "formula"),
+        ("12\u200b.5", "number", PLAIN, 12.5, "unseen"),
+        ("1\u202f234,5", "number", GERMAN, 1234.5, "number"),
+        ("ja\u200d", "flag", PLAIN, True, "unseen"),
+        ("\u200e2024-02-29\u202c", "date", PLAIN, 1_709_164_800_000.0, "unseen"),
+        ("ann@example.com\u200b", "email", PLAIN, "ann@example.com", "unseen"),
+        ("+49\u00a030\u00a090123456", "phone", PLAIN, "+493090123456", "phone"),
     ],
 )
 def test_a_cell_is_cleaned(cell: object, kind: Type, mapping: FileMapping, value: TraitValue, how: str) -> None:
@@ -50,7 +69,7 @@ def test_a_cell_is_cleaned(cell: object, kind: Type, mapping: FileMapping, value
     assert (found.value, type(found.value), found.how) == (value, type(value), how)
 
 
-@pytest.mark.parametrize("cell", [None, "", "  ", math.nan])
+@pytest.mark.parametrize("cell", [None, "", "  ", math.nan, "\ufeff", "\u00a0\u200b", '=""'])
 @pytest.mark.parametrize("kind", ["text", "number", "flag", "date", "email", "phone"])
 def test_an_empty_cell_says_nothing(cell: object, kind: Type) -> None:
     assert clean(cell, kind, PLAIN) is None
@@ -78,7 +97,27 @@ def test_an_empty_cell_says_nothing(cell: object, kind: Type) -> None:
         ("2136-01-01", "date", PLAIN, "impossible_date"),
         ("31.02.2024", "date", GERMAN, "impossible_date"),
         ("yesterday", "date", PLAIN, "bad_date"),
-        (3, "date", PLAIN, "bad_date"),
+        (True, "date", PLAIN, "bad_date"),
+        (3, "date", PLAIN, "number_for_date"),
+        (45351.0, "date", PLAIN, "number_for_date"),
+        ("45351", "date", PLAIN, "number_for_date"),
+        ("45351,5", "date", GERMAN, "number_for_date"),
+        ("1709164800000", "date", PLAIN, "number_for_date"),
+        ("20240230", "date", PLAIN, "impossible_date"),
+        ("2024-02-30", "date", PLAIN, "impossible_date"),
+        ("2024-02-30T10:00:00Z", "date", PLAIN, "impossible_date"),
+        ("2024-13-01", "date", PLAIN, "impossible_date"),
+        ("0000-00-00", "date", PLAIN, "impossible_date"),
+        ("03/04/2024", "date", PLAIN, "other_date"),
+        ("29.02.2024", "date", PLAIN, "other_date"),
+        ("3-Apr-2024", "date", PLAIN, "other_date"),
+        ("01/02/03", "date", PLAIN, "other_date"),
+        ("2024-2-9", "date", PLAIN, "other_date"),
+        ("2024-02-29", "date", GERMAN, "other_date"),
+        ("29.02.24", "date", GERMAN, "other_date"),
+        ("02/29/2024", "date", GERMAN, "other_date"),
+        ("30.02.2024", "date", GERMAN, "impossible_date"),
+        ("1.13.2024", "date", GERMAN, "impossible_date"),
         ("anna@", "email", PLAIN, "bad_email"),
         ("anna@localhost", "email", PLAIN, "bad_email"),
         (3, "email", PLAIN, "bad_email"),

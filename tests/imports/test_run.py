@@ -69,6 +69,19 @@ def test_an_id_that_is_made_here_alone_is_refused(tmp_path: Path) -> None:
     assert ([one.customer for one in found], report.reasons) == (["Contact:7"], {"reserved_id": 3})
 
 
+def test_unseen_characters_make_no_other_customer_and_are_said(tmp_path: Path) -> None:
+    rows = '\ufeffa\u200b,gold,,,,,\na,gold,,,,,\nb\0,gold,,,,,\n"c\nd",gold,,,,,\n' + "e" * 257 + ",gold,,,,,\n"
+    found, report = imported(table(tmp_path, HEADER + rows + '="007",g\u00a0o,,,,,\n'))
+    assert [(one.customer, one.traits["plan"]) for one in found] == [("a", "gold"), ("007", "g o")]
+    assert (report.repeated, report.reasons) == (1, {"unreadable_id": 2, "long_id": 1})
+    assert report.cleaned == {"unseen": 2, "formula": 1}
+    assert [(one.line, one.column, one.reason) for one in report.cleaned_examples] == [
+        (2, "id", "unseen"),
+        (8, "id", "formula"),
+        (8, "tariff", "unseen"),
+    ]
+
+
 def test_a_bad_cell_costs_no_other(tmp_path: Path) -> None:
     (only,), report = imported(table(tmp_path, HEADER + "c1,gold,old,2020-02-31,,,\n"))
     assert only.traits == {"plan": "gold"}

@@ -75,6 +75,41 @@ def test_a_line_without_end_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("id,tariff\na,gold\n".encode("utf-16"), "save it as UTF-8"),
+        ("id,tariff\na,gold\n".encode("utf-16-le"), "save it as UTF-8"),
+        ("id,tariff\na,gold\n".encode("utf-16-be"), "save it as UTF-8"),
+        (gzip.compress("id,tariff\n".encode("utf-16")), "save it as UTF-8"),
+        (b"id,tariff\ra,gold\rb,gold\r", "end with CR alone"),
+        (b"id,tariff,tariff\na,b,c\n", "more than one, is called tariff"),
+        (b"id;tariff\na;gold\n", "is called id, tariff; its first line has 1 columns"),
+    ],
+)
+def test_a_file_that_is_written_otherwise_is_refused_with_what_to_do(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    with pytest.raises(BadRequest, match=why):
+        read(table(tmp_path, content))
+
+
+def test_what_nobody_sees_in_the_names_of_columns_is_passed_over(tmp_path: Path) -> None:
+    path = table(tmp_path, "\ufeff\u200bid\u00a0,tariff\u200b\r\na,gold\r\n")
+    assert found(path) == [(2, "a", "gold")]
+
+
+def test_line_ends_and_nuls_cost_their_own_line_at_most(tmp_path: Path) -> None:
+    content = b'id,tariff\r\na,gold\r\nb,go\rld\r\n\x00c,gold\r\n"d","two\r\nlines"\r\ne,gold'
+    assert found(table(tmp_path, content)) == [
+        (2, "a", "gold"),
+        (3, "stray_line_end"),
+        (4, "\0c", "gold"),
+        (5, "d", "two\r\nlines"),
+        (7, "e", "gold"),
+    ]
+
+
+@pytest.mark.parametrize(
     "content", [b"", b"\n", b"tariff,plan\na,b\n", b"id,tariff,tariff\n", b"\xff\xfei\0d\0\n\0"]
 )
 def test_a_file_without_the_columns_is_refused_without_its_content(tmp_path: Path, content: bytes) -> None:
