@@ -29,8 +29,11 @@ def seen(
     listeners: int = 2,
     mailing: Sequence[bool] = (True, True),
     rules: int = RULES,
+    on: int = 0,
 ) -> Seen:
-    return Seen(workers, [ApiReport(f"api-{one}", rules, False) for one in range(apis)], listeners, mailing)
+    """``on`` of the apis announce links."""
+    reports = [ApiReport(f"api-{one}", rules, one < on) for one in range(apis)]
+    return Seen(workers, reports, listeners, mailing)
 
 
 @pytest.mark.parametrize(
@@ -56,12 +59,18 @@ def test_while_they_are_off_it_says_what_they_wait_for(found: Seen, said: str) -
 @pytest.mark.parametrize(
     ("found", "states", "said"),
     [
-        (seen(), ["good"], "on; 2 api processes"),
-        (seen([NEW, None]), ["good"], "on; 2 api processes"),  # that a worker is missing others say
-        (seen([NEW, OLD]), ["bad"], "partitions 1 have workers of a release"),
-        (seen(mailing=[True, False]), ["bad"], "partitions 1 do not mail yet"),
-        (seen(listeners=3), ["warning"], "1 of those who listen"),
-        (seen([OLD], listeners=3, mailing=[False]), ["bad", "bad", "warning"], "dead letters there"),
+        (seen(on=2), ["good"], "on; 2 api processes"),
+        (seen([NEW, None], on=2), ["good"], "on; 2 api processes"),  # that a worker is missing others say
+        (seen([NEW, OLD], on=2), ["bad"], "partitions 1 have workers of a release"),
+        (seen(mailing=[True, False], on=2), ["bad"], "partitions 1 do not mail yet"),
+        (seen(listeners=3, on=2), ["warning"], "1 of those who listen"),
+        (seen([OLD], listeners=3, mailing=[False], on=2), ["bad", "bad", "warning"], "dead letters there"),
+        (
+            seen(on=1),
+            ["warning"],
+            "1 of 2 api processes have them off: the ids of what comes in there are not linked",
+        ),
+        (seen(on=0), ["warning"], "2 of 2 api processes have them off"),
     ],
 )
 def test_while_they_are_on_an_older_process_is_a_fault(found: Seen, states: list[str], said: str) -> None:
@@ -70,9 +79,16 @@ def test_while_they_are_on_an_older_process_is_a_fault(found: Seen, states: list
     assert said in findings[0].detail
 
 
+@pytest.mark.parametrize(("on", "said"), [(1, "1 of 2 api processes have them on"), (2, "2 of 2 api processes")])
+def test_processes_that_are_set_otherwise_are_said_while_they_are_off_here(on: int, said: str) -> None:
+    (finding,) = link_findings(settings(False), seen(on=on))
+    assert (finding.state, finding.detail.startswith(f"off here, but {said}")) == ("warning", True)
+    assert "Give all the same identity.links" in finding.detail
+
+
 @pytest.mark.parametrize(("post", "secret"), [(False, SECRET), (True, "")])
 def test_they_are_not_on_without_what_they_need(post: bool, secret: str) -> None:
-    found = list(link_findings(settings(True, post, secret), seen()))
+    found = list(link_findings(settings(True, post, secret), seen(on=2)))
     assert [(one.name, one.state) for one in found] == [("links", "bad")]
     assert not any(SECRET in one.detail for one in found)
 

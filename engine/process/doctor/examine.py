@@ -11,6 +11,7 @@ from engine.process.doctor.post import of_post
 from engine.process.doctor.redis import of_redis
 from engine.process.doctor.rules import of_rules
 from engine.process.doctor.settings import of_settings
+from engine.process.doctor.workers import of_workers
 from engine.settings import Settings
 
 
@@ -31,4 +32,4 @@ async def examine(settings: Settings) -> list[Finding]:
 
 async def _of_processes(settings: Settings) -> list[Finding]:
     """Of what they report in Redis, which was found to answer."""
-    return [*await of_post(settings), *await of_links(settings)]
+    return [*await of_workers(settings), *await of_post(settings), *await of_links(settings)]

@@ -53,11 +53,13 @@ def link_findings(settings: Settings, seen: Seen) -> Iterable[Finding]:
     faults = list(faults_of_identity(settings))
     yield from (Finding(NAME, "bad", fault) for fault in faults)
     if not settings.identity.links:
-        if not faults:
+        others = list(_set_otherwise(seen, False))
+        yield from (Finding(NAME, "warning", f"off here, but {why}") for why in others)
+        if not (faults or others):
             yield Finding(NAME, "good", _off(seen))
         return
     wrong = [*_old_workers(seen), *_not_mailing(seen)]
-    strangers = list(_old_apis(seen))
+    strangers = [*_old_apis(seen), *_set_otherwise(seen, True)]
     yield from (Finding(NAME, "bad", f"on, but {why}: links are dead letters there") for why in wrong)
     yield from (Finding(NAME, "warning", f"on, but {why}") for why in strangers)
     if not (faults or wrong or strangers):
@@ -87,6 +89,15 @@ def _old_apis(seen: Seen) -> Iterator[str]:
             f"{old} of those who listen for cues are no api processes of this release: of a linked id "
             "they know nothing, and give fallbacks"
         )
+
+
+def _set_otherwise(seen: Seen, on: bool) -> Iterator[str]:
+    """Api processes of this release whose settings say another word than these do."""
+    others = sum(one.links_on is not on for one in seen.apis)
+    if others:
+        which = f"{others} of {len(seen.apis)} api processes have them {'off' if on else 'on'}"
+        harm = "the ids of what comes in there are not linked" if on else "ids that come in there are linked"
+        yield f"{which}: {harm}. Give all the same identity.links, and start them again, one after the other"
 
 
 def _not_mailing(seen: Seen) -> Iterator[str]:
