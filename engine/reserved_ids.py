@@ -1,8 +1,8 @@
 """Ids that are made here alone: of contacts whose caller nobody names, of e-mail addresses and of phone numbers.
 
-Whoever brings a customer's id in cannot name one of these: an event, a trait or a consent under it would be
+Whoever brings a customer's id in cannot name one of these: an event or a trait under it would be
 somebody else's word of whoever that contact or address turns out to be. People may ask for such a customer, link,
-split, export and erase them, for only what is known here can be named so.
+split, export and erase them, and state their consent, for only what is known here can be named so.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ def worker_findings(reports: Sequence[WorkerReport | None]) -> Iterable[Finding]
     problems = sorted({problem for report in alive for problem in report.problems})
     if empty:
         detail = (
-            "have no worker, while others have: their events wait, and no indicator rises there. Ask again in a "
+            "have no worker, while others have: their events wait, and no indicator is activated there. Ask again in a "
             "minute, as partitions change hands; then start another worker, and look into the logs of the others"
         )
         yield Finding(NAME, "bad", f"partitions {listed(empty)} {detail}")
@@ -52,7 +52,7 @@ def worker_findings(reports: Sequence[WorkerReport | None]) -> Iterable[Finding]
 
 
 def is_older(report: WorkerReport) -> bool:
-    """Whether it is of a release before this one, as far as reports tell."""
+    """Whether it is of a release before this one, as far as reports say."""
     return report.mail_keys is None or (report.links or 0) < RULES
 
 

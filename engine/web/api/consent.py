@@ -19,7 +19,7 @@ from engine.json_bodies import read_json
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent, View
 from engine.settings import Web
-from engine.web.api.customers import brought
+from engine.web.api.customers import asked_for
 from engine.web.auth.audit import AuditTrail
 from engine.web.auth.principal import Principal
 from engine.web.server import replies
@@ -86,7 +86,7 @@ class ConsentRoutes:
         text = (request.route_values or {}).get("id") or ""
         asked = read_json(_decode, await read_body(request, self._limit))
         with self._bulkhead:
-            customer, now = brought(text, "id", services.placeholders), services.clock.now_ms()
+            customer, now = asked_for(text, "id", services.placeholders), services.clock.now_ms()
             statements = _statements(asked, now)
             await services.log.publish([_message(customer, one, now) for one in statements])
             view = await self._keep(customer, statements)
