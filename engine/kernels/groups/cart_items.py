@@ -25,7 +25,7 @@ def clear(row):
 @kernel
 def settle(row, ordered):
     """Drop the items where all that became one was ordered. What was stated alone stays: it counts again where
-    that order turns out to be older, as one that was told before."""
+    that order turns out to be older."""
     if row.cart_folded_at != 0 and not is_live(row, ordered):
         clear(row)
 

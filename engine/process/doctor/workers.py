@@ -37,8 +37,8 @@ def worker_findings(reports: Sequence[WorkerReport | None]) -> Iterable[Finding]
     problems = sorted({problem for report in alive for problem in report.problems})
     if empty:
         detail = (
-            "have no worker, while others have: their events wait, and no indicator is activated there. Ask again in a "
-            "minute, as partitions change hands; then start another worker, and look into the logs of the others"
+            "have no worker, while others have: their events wait, and no indicator is activated there. Ask again "
+            "in a minute, as partitions change hands; then start another worker, and see the logs of the others"
         )
         yield Finding(NAME, "bad", f"partitions {listed(empty)} {detail}")
     if old:
