@@ -21,6 +21,8 @@ SERVICE = "service"  # what the customer asked for: it needs no consent, and non
 
 #: Before the name of a consent in an offer history; no offer's id begins with it.
 MARK = "!"
+#: Behind such a name: when consent was asked for by who only knows an address; it is none until it is confirmed.
+REQUESTED = "+"
 
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
@@ -45,17 +47,21 @@ class ConsentLevel(enum.IntEnum):
 
 
 class ConsentStatement(msgspec.Struct, frozen=True, gc=False):
-    """One statement, `at` epoch ms: for a ``purpose`` by a channel of `engine.events.CHANNELS`."""
+    """One statement, `at` epoch ms: for a ``purpose`` by a channel of `engine.events.CHANNELS`. ``by_address``:
+    who states it is known by an address alone, which anybody may have entered, so that granting is no more than a
+    request."""
 
     purpose: str
     channel: str
     state: ConsentState
     at: int
+    by_address: bool = False
 
     @property
     def name(self) -> str:
         """Under which it is kept."""
-        return name_of(self.purpose, self.channel)
+        requested = self.by_address and self.state is ConsentState.GRANTED
+        return name_of(self.purpose, self.channel) + REQUESTED * requested
 
 
 def name_of(purpose: str, channel: str) -> str:
@@ -82,6 +88,20 @@ def joined(times: Sequence[int], statement: ConsentStatement) -> list[int]:
     found = [*times] if times else [0] * len(ConsentState)
     found[statement.state] = max(found[statement.state], statement.at)
     return found
+
+
+def with_request(times: Sequence[int], requested: Sequence[int]) -> Sequence[int]:
+    """`times` when there was a request, too (its own times; empty: none). Confirmed, it is granted: as of the
+    earlier of the two, so that it holds against what was revoked before both alone. A function of the newest
+    times, which only grows, so any order leads to the same.
+
+    >>> with_request([3, 0, 5], [0, 4, 0]), with_request([3, 0, 5], [0, 6, 0]), with_request([3, 0, 0], [0, 4, 0])
+    ([3, 4, 5], [3, 5, 5], [3, 0, 0])
+    """
+    if not times or not requested:
+        return times
+    revoked, granted, confirmed = times
+    return [revoked, max(granted, min(requested[ConsentState.GRANTED], confirmed)), confirmed]
 
 
 def allows(times: Sequence[int], level: ConsentLevel) -> bool:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import msgspec
 
-from engine.consent import MARK, split_name, state_of
+from engine.consent import MARK, REQUESTED, ConsentState, split_name, state_of, with_request
 from engine.customer_id import CustomerId
 
 #: Behind an offer's name in an offer history: of web cues that no stream has taken.
@@ -72,9 +72,14 @@ class View(msgspec.Struct, frozen=True, gc=False):
         return {name: times for name, times in self.given(now).items() if not name.startswith(MARK)}
 
     def consents(self) -> list[Consent]:
-        """What was stated, by purpose and channel."""
-        named = ((split_name(name), times) for name, times in sorted(united(self.history, self.brought).items()))
-        return [Consent(*name, state_of(times).name.lower(), *times) for name, times in named if name]
+        """What was stated, by purpose and channel; not what was only requested, or confirmed without that."""
+        together = united(self.history, self.brought)
+        found = []
+        for name, kept in sorted(together.items()):
+            times = with_request(kept, together.get(name + REQUESTED, ()))
+            if (named := split_name(name)) and any(times[: ConsentState.CONFIRMED]):
+                found.append(Consent(*named, state_of(times).name.lower(), *times))
+        return found
 
 
 def _without_ended(times: Sequence[int], open_ones: Sequence[int], now: int) -> Sequence[int]:
@@ -97,4 +102,7 @@ def united(one: Mapping[str, Sequence[int]], other: Mapping[str, Sequence[int]])
             both[name] = [max(pair) for pair in zip(both.get(name, (0, 0, 0)), times, strict=True)]
         elif name[-1:] not in _MARKS:
             both[name] = sorted((Counter(both.get(name, ())) | Counter(times)).elements())
+    for name in [name for name in both if name.startswith(MARK) and name.endswith(REQUESTED)]:
+        if base := both.get(name.removesuffix(REQUESTED)):
+            both[name.removesuffix(REQUESTED)] = [*with_request(base, both[name])]
     return both

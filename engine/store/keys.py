@@ -14,7 +14,8 @@ key                    type    content
                                if there is anything (`engine.state.tied_rows`)
 ``{p7}:h:<customer>``  string  offer history: msgpack map offer -> [epoch ms, ascending]; and ``offer?`` -> of web
                                cues that no stream has taken [given, end, …]; and ``!purpose/channel`` -> consent:
-                               when it was last [revoked, granted, confirmed]; and ``>`` where the customer is
+                               when it was last [revoked, granted, confirmed]; and with ``+`` behind it, when an
+                               address alone requested it, in the place of granted; and ``>`` where the customer is
                                another's by now, so that it gives nothing
 ``{p7}:p:<customer>``  hash    the customer's traits: name -> the digits of `engine.ports.traits.TraitWord`, a
                                blank, JSON of value (null: taken back), since when (epoch ms) and by whom

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from engine.consent import MARK, ConsentStatement, allows, joined, parsed
+from engine.consent import MARK, REQUESTED, ConsentStatement, allows, joined, parsed, with_request
 from engine.ports.decision_store import Candidate, Taking
 from engine.ports.offer_history import FROZEN, OPEN
 from engine.ports.stream_store import CueCandidate, CueChoice
@@ -69,6 +69,14 @@ class OfferHistory:
         newest = [max(own, at if at > erased else 0) for own, at in zip(known, times, strict=True)]
         if newest != list(known):
             self._consents[name] = newest
+            self._grant_requested(name)
+
+    def _grant_requested(self, name: str) -> None:
+        """What was requested is granted once it is confirmed, under whichever name something is new."""
+        base = name.removesuffix(REQUESTED)
+        if base in self._consents:
+            requested = self._consents.get(base + REQUESTED, ())
+            self._consents[base] = [*with_request(self._consents[base], requested)]
 
     def allows(self, candidate: Candidate | CueCandidate, at: int) -> bool:
         """Whether the offer's cap leaves room."""
@@ -90,6 +98,7 @@ class OfferHistory:
         if statement.at <= (before[statement.state] if before else 0):
             return False
         self._consents = {**self._consents, statement.name: joined(before, statement)}
+        self._grant_requested(statement.name)
         return True
 
     def give(self, candidate: Candidate | CueCandidate, at: int) -> Taking:

@@ -19,7 +19,7 @@ from engine.ports.sources import CLOUDEVENTS, DEFAULT_SOURCE, SOURCE_HEADER, Rec
 from engine.post.letter import Letter, letter_in
 from engine.post.seal import Seal
 from engine.stream.decoded_batch import DecodedBatch
-from engine.stream.instructions import UNSIGNED, Instruction, instruction_in
+from engine.stream.instructions import WITHOUT_EFFECT, Instruction, instruction_in
 from engine.stream.links_in import links_in
 
 NO_SEAL = Seal()
@@ -63,7 +63,7 @@ def decode(
         events["status"][events["status"] == kernels.LINK] = kernels.UNKNOWN_TYPE
     letters = _verified(fetched, events, partition, seal, faults)
     elsewhere = _place(data, records, events, partition, partitions)
-    instructions = _instructed(data, records, events, elsewhere, faults, warned)
+    instructions = _instructed(data, records, events, letters, elsewhere, faults, warned)
     links, cargoes = links_in(data, records, events, letters, elsewhere, faults)
     status, offsets = events["status"], records["offset"]
     first, end, none = fetched.start, fetched.end, offsets[:0]
@@ -125,6 +125,7 @@ def _instructed(
     data: bytes,
     records: NDArray[np.void],
     events: NDArray[np.void],
+    letters: Mapping[int, Letter],
     elsewhere: NDArray[np.bool_],
     faults: dict[int, BadEvent],
     warned: Counter[str],
@@ -142,10 +143,11 @@ def _instructed(
         key, value = (data[record[name] : record[name] + record[f"{name}_length"]] for name in ("key", "value"))
         events["status"][i] = kernels.INSTRUCTION
         try:
-            found[int(record["offset"])] = instruction_in(key, value, int(events["at"][i]))
+            path = letters[offset].path if (offset := int(record["offset"])) in letters else ()
+            found[offset] = instruction_in(key, value, int(events["at"][i]), "".join(path[:1]))
         except BadEvent as fault:
-            if fault.code == UNSIGNED:
-                warned[UNSIGNED] += 1
+            if fault.code in WITHOUT_EFFECT:
+                warned[fault.code] += 1
             else:
                 faults[i], events["status"][i] = fault, kernels.MALFORMED
     for name in ("item", "category"):  # no words of things

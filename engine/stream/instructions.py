@@ -10,8 +10,10 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.consent import ConsentState, ConsentStatement, purpose_of
+from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import CHANNELS, Event, Kind
+from engine.identity.vouched_consent import ADDRESS_ALONE, vouched
 from engine.ports.stream_store import CustomerConsent, Erasure
 from engine.validation_errors import UNREADABLE
 
@@ -27,6 +29,7 @@ STATES = {
 
 #: Why an instruction has no effect: nobody vouches for it.
 UNSIGNED = "unsigned_instruction"
+WITHOUT_EFFECT = (UNSIGNED, ADDRESS_ALONE)
 
 _decode = msgspec.msgpack.Decoder(Event).decode
 
@@ -37,8 +40,9 @@ def split(instructions: Sequence[Instruction]) -> tuple[list[CustomerConsent], l
     return [one for one in instructions if not isinstance(one, Erasure)], erasures
 
 
-def instruction_in(customer: bytes, value: bytes, at: int) -> Instruction:
-    """What the event `value` of a `customer` instructs, as of `at` (epoch ms). Raises `BadEvent`."""
+def instruction_in(customer: bytes, value: bytes, at: int, said_under: str = "") -> Instruction:
+    """What the event `value` of a `customer` instructs, as of `at` (epoch ms); ``said_under``: the id under which
+    it was said, where that is another. Raises `BadEvent`."""
     try:
         event = _decode(value)
     except UNREADABLE as fault:
@@ -52,4 +56,5 @@ def instruction_in(customer: bytes, value: bytes, at: int) -> Instruction:
     if event.category not in CHANNELS:
         raise BadEvent("bad_field", f"a consent's channel is one of {', '.join(CHANNELS)}", "category")
     purpose = purpose_of(event.item, "item")
-    return CustomerConsent(customer, ConsentStatement(purpose, event.category, STATES[Kind(event.true_kind)], at))
+    stated = ConsentStatement(purpose, event.category, STATES[Kind(event.true_kind)], at)
+    return CustomerConsent(customer, vouched(customer_id(said_under or customer.decode()), stated))

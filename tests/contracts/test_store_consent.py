@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from string import Template
 
@@ -16,7 +17,7 @@ from engine.customer_id import CustomerId
 from engine.ports.decision_store import Candidate
 from engine.ports.offer_history import Consent
 from engine.ports.stream_store import UNCONSENTED as NOT_SENT
-from engine.ports.stream_store import CueCandidate, CueChoice, CustomerConsent, Erasure
+from engine.ports.stream_store import CueCandidate, CueChoice, CustomerConsent, Erasure, HistoryChange
 from engine.store.keys import withheld_id
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
@@ -97,6 +98,74 @@ async def test_a_refusal_takes_no_cap_and_caps_do_not_hide_it(store: AnyStore) -
     assert await store.reserve([reservation(customer, once, name="z")]) == [[UNCONSENTED]]
 
 
+def asked_by_address(at: int) -> ConsentStatement:
+    return ConsentStatement("marketing", "email", ConsentState.GRANTED, at, by_address=True)
+
+
+def clauses(*steps: tuple[str, int]) -> list[ConsentStatement]:
+    """What the owner says of an e-mail address, or who knows it, and what a user says."""
+    made: dict[str, Callable[[int], ConsentStatement]] = {
+        "asked": asked_by_address,
+        "confirmed": partial(said, ConsentState.CONFIRMED),
+        "revoked": partial(said, ConsentState.REVOKED),
+        "granted": partial(said, ConsentState.GRANTED),
+    }
+    return [made[what](at) for what, at in steps]
+
+
+OF_AN_ADDRESS = [
+    ("an address alone opts nobody in", [("asked", 5)], None),
+    ("nor does it undo a revocation", [("revoked", 3), ("asked", 5)], False),
+    ("a confirmation without a request is none", [("confirmed", 5)], None),
+    ("nor is an old one", [("asked", 1), ("revoked", 3), ("confirmed", 5)], False),
+    ("both do", [("asked", 4), ("confirmed", 5)], True),
+    ("also of one moment", [("asked", 5), ("confirmed", 5)], True),
+    ("confirmed twice is confirmed", [("asked", 4), ("confirmed", 5), ("confirmed", 6)], True),
+    ("asked for again it stays so", [("asked", 4), ("confirmed", 5), ("asked", 6)], True),
+    ("both after a revocation do", [("revoked", 3), ("asked", 4), ("confirmed", 5)], True),
+    ("revoked between the two it is revoked", [("asked", 4), ("revoked", 5), ("confirmed", 6)], False),
+    ("of one moment with a revocation, too", [("asked", 5), ("revoked", 5), ("confirmed", 6)], False),
+    ("revoked afterwards it is revoked", [("asked", 4), ("confirmed", 5), ("revoked", 6)], False),
+    ("what a user granted an address confirms", [("revoked", 3), ("granted", 4), ("confirmed", 5)], True),
+    ("what a user granted needs no confirmation where none is asked for", [("revoked", 3), ("granted", 4)], True),
+]
+
+
+@pytest.mark.parametrize("steps", [pytest.param(s[1:], id=s[0]) for s in OF_AN_ADDRESS])
+async def test_an_address_alone_opts_in_by_both_steps_only_in_whatever_order_they_come(
+    store: AnyStore, steps: tuple[list[tuple[str, int]], bool | None]
+) -> None:
+    said_, holds = steps
+    statements = clauses(*said_)
+    orders = list(itertools.permutations(statements))
+    for number, (customer, order) in enumerate(zip(customers_of(1, len(orders)), orders, strict=True)):
+        for one in order:
+            await store.state_consents(customer, [one])
+        assert await store.state_consents(customer, [*order]) == 0
+        wanted = reservation(customer, offer(ConsentLevel(0)), offer(ConsentLevel(1)), name=f"o{number}")
+        free = holds or holds is None
+        assert await store.reserve([wanted]) == [
+            [TAKEN if free else UNCONSENTED, TAKEN if holds else UNCONSENTED]
+        ], order
+        (view,) = await store.views([customer])
+        listed = [one.state for one in view.consents()]
+        assert listed == ([] if holds is None else [listed[0]])
+        assert (listed[:1] in (["granted"], ["confirmed"])) is bool(holds)
+
+
+async def test_the_steps_may_be_said_under_two_ids_that_become_one(store: AnyStore) -> None:
+    address, user, other = customers_of(1, 3)
+    await store.state_consents(address, [asked_by_address(4)])
+    await store.state_consents(user, [said(ConsentState.REVOKED, 3), said(ConsentState.CONFIRMED, 5)])
+    await store.state_consents(other, [said(ConsentState.REVOKED, 4)])
+    (brought,) = await store.histories(1, [address.encode()])
+    writer = Writer(store)
+    for customer, taking in ((user, TAKEN), (other, UNCONSENTED)):
+        await writer.join(customer, brought)
+        wanted = reservation(customer, offer(ConsentLevel.CONFIRMED), name=f"x{customer}")
+        assert await store.reserve([wanted]) == [[taking]]
+
+
 async def test_offers_of_many_times_leave_consents_alone(store: AnyStore) -> None:
     (customer,) = customers_of(1, 1)
     await store.state_consents(customer, [said(ConsentState.REVOKED, 5)])
@@ -121,17 +190,21 @@ class Writer:
     async def erase(self, customer: CustomerId) -> None:
         await self._commit(erased=[Erasure(customer.encode(), 1)])
 
+    async def join(self, customer: CustomerId, other: Mapping[str, Sequence[int]]) -> None:
+        await self._commit(histories=[HistoryChange(customer.encode(), None, other)])
+
     async def _commit(
         self,
         cues: Sequence[CueChoice] = (),
         consents: Sequence[CustomerConsent] = (),
         erased: Sequence[Erasure] = (),
+        histories: Sequence[HistoryChange] = (),
     ) -> list[list[int]]:
         self._epoch = self._epoch or (await self._store.claim(1)).epoch
         self._offset += 1
         at = self._epoch, self._offset - 1, self._offset
-        tallies = {"events": 1}
-        return await self._store.commit(change(*at, cues=cues, tallies=tallies, consents=consents, erased=erased))
+        made = change(*at, cues=cues, tallies={"events": 1}, consents=consents, erased=erased)
+        return await self._store.commit(msgspec.structs.replace(made, histories=histories))
 
 
 async def test_a_cue_without_consent_is_not_sent_and_counted_by_its_reason(store: AnyStore) -> None:

@@ -47,7 +47,7 @@ placed = st.lists(st.tuples(offers, caps, places, ends, needs), max_size=5)
 stated = st.lists(
     st.builds(
         ConsentStatement, st.sampled_from(["marketing", "a"]), st.sampled_from(["web", "email"]),
-        st.sampled_from(ConsentState), moments,
+        st.sampled_from(ConsentState), moments, st.booleans(),
     ),
     max_size=3,
 )  # fmt: skip

@@ -8,10 +8,11 @@ import httpx
 import pytest
 
 from engine.customer_id import customer_id
-from tests.flows.access import ADMIN, CONSENT, QUEUED, guarded
+from tests.flows.access import ADMIN, QUEUED, guarded
 from tests.flows.api import NOW, Process, serving
 
 HEADERS = {"authorization": f"Bearer {ADMIN}"}
+REVOKED = {"consent": [{"channel": "email", "state": "revoked"}]}
 MADE_HERE = ("contact:7", "email:" + "0" * 32, "phone:" + "1" * 32, "email:ann@shop.de")
 
 
@@ -87,6 +88,6 @@ async def test_people_may_ask_for_one_and_have_it_erased() -> None:
         assert (await sent(api, "GET", "/v1/customers/contact:7/identities")).status_code == 200
         question = {"customerId": "contact:7", "channel": "agent"}
         assert (await sent(api, "POST", "/v1/decisions", question)).status_code == 200
-        assert (await sent(api, "PUT", "/v1/customers/contact:7/consent", CONSENT)).status_code == 200
+        assert (await sent(api, "PUT", "/v1/customers/contact:7/consent", REVOKED)).status_code == 200
         assert (await sent(api, "DELETE", "/v1/customers/contact:7")).status_code == 202
     assert {one.customer for one in made.log.messages} == {customer_id("contact:7")}

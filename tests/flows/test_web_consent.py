@@ -120,6 +120,21 @@ async def test_what_is_no_consent_is_refused_by_its_field(stated: dict[str, Any]
     assert made.log.messages == []
 
 
+async def test_a_hash_of_an_address_states_what_its_owner_can() -> None:
+    made = process()
+    phone, email = "phone:" + "0" * 32, "email:" + "0" * 32
+    async with serving(made) as api:
+        for customer, channel in ((phone, "email"), (phone, "agent"), (email, "web"), ("contact:c-1", "agent")):
+            for state in ("granted", "confirmed"):
+                answer = await put(api, {"channel": channel, "state": state}, customer=customer)
+                assert (answer.status_code, answer.json()["field"]) == (400, "consent[0].state")
+        assert made.log.messages == []
+        assert (await put(api, {"channel": "agent", "state": "revoked"}, customer=phone)).status_code == 200
+        assert (await put(api, {"channel": "email", "state": "granted"}, customer=email)).json()["consent"] == []
+        (word,) = (await put(api, {"channel": "email", "state": "confirmed"}, customer=email)).json()["consent"]
+        assert word["state"] == "confirmed"
+
+
 async def test_an_address_says_which_methods_it_has() -> None:
     async with serving(Process(settings())) as api:
         answer = await api.get("/v1/customers/ann/consent")

@@ -53,7 +53,7 @@ class LinkWorld(World):
         cause: Cause = Cause.IDENTIFIED,
         by: str = "shop",
     ) -> None:
-        ranks = {"a": Rank.DEVICE, "p": Rank.ADDRESS, "u": Rank.USER}
+        ranks = {"a": Rank.DEVICE, "p": Rank.ADDRESS, "e": Rank.ADDRESS, "u": Rank.USER}
         at = START + 1_000 * number
         ids = customer_id(lower), customer_id(upper)
         link = Link(ids[0], ranks[lower[0]], ids[1], ranks[upper[0]], at, cause, signed, by)

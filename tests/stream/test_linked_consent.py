@@ -91,3 +91,71 @@ async def test_nobody_moves_the_consent_of_a_user_with_a_public_key() -> None:
     await world.done()
     assert await gives(world, *ALL) == [Taking.TAKEN] * 3
     assert world.meter.value("stream_warned", "unsigned_instruction") == 1
+
+
+PHONE, ADDRESS, CALL = "phone:" + "0" * 32, "email:" + "1" * 32, "contact:call-1"
+
+
+def states(world: LinkWorld, key: str, number: int, kind: Kind, channel: str = "email") -> None:
+    world.happens(key, number, kind, item="marketing", category=channel, id=f"{kind}-{number}")
+
+
+async def held(world: LinkWorld, key: str) -> list[tuple[str, str]]:
+    (view,) = await world.store.views([customer_id(key)])
+    return [(one.channel, one.state) for one in view.consents()]
+
+
+async def test_who_calls_from_a_number_or_knows_one_may_revoke_and_grants_nothing() -> None:
+    """Nobody checks whose number a call says it comes from."""
+    world = LinkWorld()
+    for key in (PHONE, CALL):
+        states(world, key, 1, Kind.CONSENT_REVOKED, "agent")
+        for number, kind in ((2, Kind.CONSENT_GRANTED), (3, Kind.CONSENT_CONFIRMED)):
+            states(world, key, number, kind, "agent")
+            states(world, key, number + 10, kind)
+    await world.done()
+    assert [await held(world, key) for key in (PHONE, CALL)] == [[("agent", "revoked")]] * 2
+    assert world.meter.value("stream_warned", "address_alone") == 8
+    assert (await world.store.tallies())["deadletters"] == 0
+
+
+async def test_an_address_opts_in_by_e_mail_alone_and_by_both_steps() -> None:
+    world = LinkWorld()
+    states(world, ADDRESS, 1, Kind.CONSENT_REVOKED)
+    states(world, ADDRESS, 2, Kind.CONSENT_GRANTED)
+    for channel in ("web", "app", "agent"):
+        states(world, ADDRESS, 2, Kind.CONSENT_GRANTED, channel)
+        states(world, ADDRESS, 3, Kind.CONSENT_CONFIRMED, channel)
+    await world.done()
+    assert await held(world, ADDRESS) == [("email", "revoked")]
+    assert world.meter.value("stream_warned", "address_alone") == 6
+    states(world, ADDRESS, 4, Kind.CONSENT_CONFIRMED)
+    await world.done()
+    assert await held(world, ADDRESS) == [("email", "confirmed")]
+
+
+@pytest.mark.parametrize("key", [PHONE, ADDRESS])
+async def test_what_an_address_says_is_no_more_for_the_user_whose_it_is(key: str) -> None:
+    """Mail brings it with the id under which it was said."""
+    world = LinkWorld()
+    world.happens(key, 1)
+    world.linked(key, U, 2)
+    states(world, U, 3, Kind.CONSENT_REVOKED)
+    states(world, key, 4, Kind.CONSENT_GRANTED)
+    await world.done()
+    assert await held(world, U) == [("email", "revoked")]
+    assert await gives(world, customer_id(key), U) == [Taking.UNCONSENTED] * 2
+    states(world, key, 5, Kind.CONSENT_CONFIRMED)
+    await world.done()
+    allowed = Taking.TAKEN if key == ADDRESS else Taking.UNCONSENTED
+    assert await gives(world, customer_id(key), U) == [allowed] * 2
+
+
+async def test_a_user_who_is_named_opts_in_by_one_step() -> None:
+    world = LinkWorld()
+    for key in (U, "e-mail:ann", "telephone:" + "0" * 32):  # ids of a company's own that only look alike
+        states(world, key, 1, Kind.CONSENT_GRANTED)
+    await world.done()
+    assert [await held(world, key) for key in (U, "e-mail:ann", "telephone:" + "0" * 32)] == [
+        [("email", "granted")]
+    ] * 3

@@ -66,6 +66,14 @@ local function missing(history, needs)
   return names
 end
 
+-- What was requested stands under the name of the consent and a plus sign. Once it is confirmed it is granted. As
+-- `with_request` of consent.py; `name` is that of either.
+local function grant_requested(history, name)
+  local base = string.gsub(name, '%+$$', '')
+  local times, requested = history[base], history[base .. '+']
+  if times and requested then times[2] = math.max(times[2], math.min(requested[2], times[3])) end
+end
+
 -- Web cues that no stream has taken stand in a history as well, under their offer's name and a question mark: when it
 -- was given, when the cue ends, and so on in pairs. Without the first pair given at `at`; whether there was one.
 local function forget_open(history, offer, at)
@@ -279,7 +287,10 @@ local function join_consent(history, name, times, erased)
   for i = 1, 3 do
     if times[i] > known[i] and times[i] > erased then known[i], any = times[i], true end
   end
-  if any then history[name] = known end
+  if any then
+    history[name] = known
+    grant_requested(history, name)
+  end
 end
 
 -- Add to a history that of another id of the customer. What it has of cues that no stream has taken stays given.
@@ -379,6 +390,7 @@ local function consent(keys, args)
     if times[which] < at and at > erased_until(string.match(key, '^(.-)h:'), args[4 * i]) then
       times[which] = at
       history[name] = times
+      grant_requested(history, name)
       save_history(key, history)
       changed = changed + 1
     end

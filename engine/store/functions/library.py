@@ -15,7 +15,7 @@ from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 from engine.traits import MOST_TRAITS
 
-LIBRARY = "cueline_19"
+LIBRARY = "cueline_20"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"

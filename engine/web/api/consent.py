@@ -15,6 +15,7 @@ from engine.consent import MARKETING, ConsentState, ConsentStatement, purpose_of
 from engine.customer_id import CustomerId
 from engine.errors import BadEvent, BadRequest
 from engine.events import EARLIEST_MS, WIRE_VERSION, Event, Kind, Message
+from engine.identity.vouched_consent import vouched
 from engine.json_bodies import read_json
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent, View
@@ -87,7 +88,7 @@ class ConsentRoutes:
         asked = read_json(_decode, await read_body(request, self._limit))
         with self._bulkhead:
             customer, now = asked_for(text, "id", services.placeholders), services.clock.now_ms()
-            statements = _statements(asked, now)
+            statements = _statements(customer, asked, now)
             await services.log.publish([_message(customer, one, now) for one in statements])
             view = await self._keep(customer, statements)
             self._audit.note(caller, AuditAction.CONSENT_STATED, customer)
@@ -106,21 +107,22 @@ class ConsentRoutes:
                 return view
 
 
-def _statements(asked: ConsentRequest, now: int) -> list[ConsentStatement]:
+def _statements(customer: CustomerId, asked: ConsentRequest, now: int) -> list[ConsentStatement]:
     if not 1 <= len(asked.consent) <= MOST_STATED:
         raise BadRequest(f"1 to {MOST_STATED} are needed", "consent")
-    return [_statement(one, f"consent[{place}]", now) for place, one in enumerate(asked.consent)]
+    return [_statement(customer, one, f"consent[{place}]", now) for place, one in enumerate(asked.consent)]
 
 
-def _statement(stated: ConsentStated, field: str, now: int) -> ConsentStatement:
-    try:
-        purpose = purpose_of(stated.purpose, f"{field}.purpose")
-    except BadEvent as fault:
-        raise BadRequest(fault.detail, fault.field) from None
+def _statement(customer: CustomerId, stated: ConsentStated, field: str, now: int) -> ConsentStatement:
     at = now if stated.at is None else stated.at
     if not EARLIEST_MS <= at <= now:
         raise BadRequest("epoch milliseconds, since 2000 and not ahead of now", f"{field}.at")
-    return ConsentStatement(purpose, stated.channel, ConsentState[stated.state.upper()], at)
+    try:
+        purpose = purpose_of(stated.purpose, f"{field}.purpose")
+        made = ConsentStatement(purpose, stated.channel, ConsentState[stated.state.upper()], at)
+        return vouched(customer, made, f"{field}.state")
+    except BadEvent as fault:
+        raise BadRequest(fault.detail, fault.field) from None
 
 
 def _message(customer: CustomerId, one: ConsentStatement, now: int) -> Message:
