@@ -24,6 +24,8 @@ MARK = "!"
 #: Behind such a name: when consent was asked for by who only knows an address; it is none until it is confirmed.
 REQUESTED = "+"
 
+MOST_CONSENTS = 256  # of a customer, by purpose and channel: every decision reads them all
+
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,31}", re.ASCII)
 
 

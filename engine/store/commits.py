@@ -175,7 +175,8 @@ class StreamCommands(Commands):
         for one in commit.histories:
             what = b"+" if one.frozen is None else b"%d" % one.frozen
             keys.append(prefix + one.customer)
-            values += (what, msgspec.msgpack.encode(one.other), self._erased_ids.digest(one.customer))
+            digests = " ".join(self._erased_ids.digests(one.customer))
+            values += (what, msgspec.msgpack.encode(one.other), digests)
         return pack(("FCALL", TURN, len(keys), *keys, self._settings.cue_stream_length, *values))
 
     async def due(self, partition: int, until: int, limit: int) -> list[bytes]:

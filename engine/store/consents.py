@@ -29,5 +29,5 @@ def state_consents(erased_ids: ErasedIds, stated: Sequence[tuple[bytes, bytes, C
     """One call for statements, each with its customer and the key of that one's history."""
     values: list[object] = []
     for customer, _, one in stated:
-        values += (one.name, int(one.state) + 1, one.at, erased_ids.digest(customer))
+        values += (one.name, int(one.state) + 1, one.at, " ".join(erased_ids.digests(customer)))
     return pack(("FCALL", CONSENT, len(stated), *(key for _, key, _ in stated), *values))

@@ -196,7 +196,7 @@ class MemoryStore(
 
     def _reserve(self, part: Partition, reservation: Reservation) -> list[Taking]:
         customer = reservation.customer.encode()
-        erased = self._erased_until(customer)
+        erased = self._erased_lately(customer)
         if reservation.at <= erased or 0 < reservation.row_at <= erased:
             return [Taking.ERASED] * len(reservation.candidates)
         history = part.histories[customer].settled(reservation.at)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from engine.consent import MARK, REQUESTED, ConsentStatement, allows, joined, parsed, with_request
+from engine.consent import MARK, MOST_CONSENTS, REQUESTED, ConsentStatement, allows, joined, parsed, with_request
 from engine.ports.decision_store import Candidate, Taking
 from engine.ports.offer_history import FROZEN, OPEN
 from engine.ports.stream_store import CueCandidate, CueChoice
@@ -67,9 +67,12 @@ class OfferHistory:
     def _join_consent(self, name: str, times: Sequence[int], erased: int) -> None:
         known = self._consents.get(name, [0, 0, 0])
         newest = [max(own, at if at > erased else 0) for own, at in zip(known, times, strict=True)]
-        if newest != list(known):
+        if newest != list(known) and self._has_room(name):
             self._consents[name] = newest
             self._grant_requested(name)
+
+    def _has_room(self, name: str) -> bool:
+        return name in self._consents or len(self._consents) < MOST_CONSENTS
 
     def _grant_requested(self, name: str) -> None:
         """What was requested is granted once it is confirmed, under whichever name something is new."""
@@ -95,7 +98,7 @@ class OfferHistory:
     def state(self, statement: ConsentStatement) -> bool:
         """Keep `statement`; whether it changed something."""
         before = self._consents.get(statement.name, ())
-        if statement.at <= (before[statement.state] if before else 0):
+        if statement.at <= (before[statement.state] if before else 0) or not self._has_room(statement.name):
             return False
         self._consents = {**self._consents, statement.name: joined(before, statement)}
         self._grant_requested(statement.name)

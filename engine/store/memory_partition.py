@@ -50,6 +50,12 @@ class MemoryPartitions:
         return self._partitions[self._keys.of_customer(customer)]
 
     def _erased_until(self, customer: bytes) -> int:
+        """By any name under which it may be remembered."""
+        kept = self._of(customer).tombstones
+        return max(kept.get(digest, 0) for digest in self._erased_ids.digests(customer))
+
+    def _erased_lately(self, customer: bytes) -> int:
+        """By the name of today alone, as what is under way asks."""
         return self._of(customer).tombstones.get(self._erased_ids.digest(customer), 0)
 
     def _keep(self, part: Partition, customer: bytes, decision_id: str, record: bytes) -> None:

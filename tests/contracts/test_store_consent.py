@@ -12,7 +12,16 @@ import msgspec
 import pytest
 import redis
 
-from engine.consent import ConsentLevel, ConsentNeed, ConsentState, ConsentStatement, allows, arguments_of, joined
+from engine.consent import (
+    MOST_CONSENTS,
+    ConsentLevel,
+    ConsentNeed,
+    ConsentState,
+    ConsentStatement,
+    allows,
+    arguments_of,
+    joined,
+)
 from engine.customer_id import CustomerId
 from engine.ports.decision_store import Candidate
 from engine.ports.offer_history import Consent
@@ -164,6 +173,21 @@ async def test_the_steps_may_be_said_under_two_ids_that_become_one(store: AnySto
         await writer.join(customer, brought)
         wanted = reservation(customer, offer(ConsentLevel.CONFIRMED), name=f"x{customer}")
         assert await store.reserve([wanted]) == [[taking]]
+
+
+async def test_a_customer_has_no_more_purposes_than_are_kept(store: AnyStore) -> None:
+    """Out of a log, too, and by way of another id; what is there is still restricted, and given."""
+    (customer,) = customers_of(1, 1)
+    many = [ConsentStatement(f"p{i}", "web", ConsentState.GRANTED, 5) for i in range(MOST_CONSENTS + 1)]
+    assert await store.state_consents(customer, many) == MOST_CONSENTS
+    writer = Writer(store)
+    await writer.commit(customer, stated=(many[-1],))
+    await writer.join(customer, {"!other/web": [1, 2, 0], "!p0/web": [0, 0, 7], "sale": [1]})
+    revoked = ConsentStatement("p0", "web", ConsentState.REVOKED, 6)
+    assert await store.state_consents(customer, [revoked, many[-1]]) == 1
+    (view,) = await store.views([customer])
+    assert {name for name in view.history if name.startswith("!")} == {one.name for one in many[:-1]}
+    assert (view.history["!p0/web"], view.history["sale"]) == ([6, 5, 7], [1])
 
 
 async def test_offers_of_many_times_leave_consents_alone(store: AnyStore) -> None:

@@ -16,7 +16,7 @@ from engine.ports.cue_store import TakenCue
 from engine.ports.decision_store import Candidate, Taking
 from engine.ports.held_store import CountedLinks
 from engine.ports.link_store import CountedLink
-from engine.ports.stream_store import Erasure, NewIds
+from engine.ports.stream_store import Erasure, HistoryChange, NewIds
 from engine.ports.traits import TraitChange
 from engine.settings import Redis
 from engine.store.keys import RECENT_CUES
@@ -186,6 +186,18 @@ async def test_a_decision_that_rests_on_what_was_erased_is_not_stored(
     view, _ = await store.views(customers_of(1, 2))
     assert bool(view.history) == stored
     assert bool(await store.recorded(customer_id(gone))) == stored
+
+
+async def test_who_was_erased_before_there_was_a_secret_is_remembered(store: AnyStore) -> None:
+    epoch, (gone, _) = await fill(store)
+    await store.commit(change(epoch, 2, 3, erased=[Erasure(gone.encode(), AT)]))
+    store._erased_ids = ErasedIds("secret")
+    early, late = (ConsentStatement("marketing", "email", ConsentState.GRANTED, at) for at in (AT, AFTER))
+    assert await store.state_consents(customer_id(gone), [early]) == 0
+    kept = HistoryChange(gone.encode(), None, {"chat": [AT, AFTER], "!marketing/web": [0, AT, 0]})
+    await store.commit(msgspec.structs.replace(change(epoch, 3, 4), histories=[kept]))
+    assert (await store.views(customers_of(1, 1)))[0].history == {"chat": [AFTER]}
+    assert await store.state_consents(customer_id(gone), [late]) == 1
 
 
 async def test_what_was_stated_before_an_erasure_is_not_kept_after_it(store: AnyStore) -> None:

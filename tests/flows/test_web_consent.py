@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from engine.access import Scope
+from engine.consent import MOST_CONSENTS
 from engine.customer_id import customer_id
 from engine.decisions.policy import make_policy
 from engine.decisions.record import DecisionRecord, Given, encode_record
@@ -133,6 +134,18 @@ async def test_a_hash_of_an_address_states_what_its_owner_can() -> None:
         assert (await put(api, {"channel": "email", "state": "granted"}, customer=email)).json()["consent"] == []
         (word,) = (await put(api, {"channel": "email", "state": "confirmed"}, customer=email)).json()["consent"]
         assert word["state"] == "confirmed"
+
+
+async def test_more_purposes_than_are_kept_are_refused_before_the_log_has_them() -> None:
+    made = process()
+    async with serving(made) as api:
+        stated = [{"channel": "web", "state": "granted", "purpose": f"p{i}"} for i in range(MOST_CONSENTS)]
+        for start in range(0, MOST_CONSENTS, 64):
+            assert (await put(api, *stated[start : start + 64])).status_code == 200
+        answer = await put(api, {"channel": "email", "state": "granted"})
+        assert (answer.status_code, answer.json()["field"]) == (400, "consent")
+        assert (await put(api, {**stated[0], "state": "revoked"})).status_code == 200
+    assert len(made.log.messages) == MOST_CONSENTS + 1
 
 
 async def test_an_address_says_which_methods_it_has() -> None:

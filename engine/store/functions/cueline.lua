@@ -10,6 +10,7 @@ local KEPT_S = $KEPT_S
 local MOST_TRAITS, MARK, ORDER, PLACE = $MOST_TRAITS, $MARK, $ORDER, $PLACE
 local MOST_AGENTS, TIME, AGENT_ORDER = $MOST_AGENTS, $TIME, $AGENT_ORDER
 local FIELDS = 8 -- arguments of a cue's candidate before its places
+local MOST_CONSENTS = $MOST_CONSENTS
 local WITHHELD = '$WITHHELD' -- in the id of a record of what was not sent
 local FROZEN = '$FROZEN' -- under this name a history says that its customer is another's, and gives nothing any more
 
@@ -64,6 +65,16 @@ local function missing(history, needs)
     if not allows(history, level, name) then names[#names + 1] = name end
   end
   return names
+end
+
+-- Whether there is room for a consent of that name, which may be there.
+local function has_room(history, name)
+  if history[name] then return true end
+  local names = 0
+  for known in pairs(history) do
+    if string.sub(known, 1, 1) == '!' then names = names + 1 end
+  end
+  return names < MOST_CONSENTS
 end
 
 -- What was requested stands under the name of the consent and a plus sign. Once it is confirmed it is granted. As
@@ -287,7 +298,7 @@ local function join_consent(history, name, times, erased)
   for i = 1, 3 do
     if times[i] > known[i] and times[i] > erased then known[i], any = times[i], true end
   end
-  if any then
+  if any and has_room(history, name) then
     history[name] = known
     grant_requested(history, name)
   end
@@ -326,9 +337,14 @@ local function take_each(key, history, seen, args, first, last, at)
   return taken
 end
 
--- Until when what happened to the customer counts no more, whose digest that is: 0 for who was not erased.
-local function erased_until(tag, digest)
-  return tonumber(redis.call('HGET', tag .. 'e', digest)) or 0
+-- Until when what happened to the customer counts no more, whose digest that is (or digests, with blanks between, where
+-- one of before may be remembered): 0 for who was not erased.
+local function erased_until(tag, digests)
+  local at = 0
+  for digest in string.gmatch(digests, '%S+') do
+    at = math.max(at, tonumber(redis.call('HGET', tag .. 'e', digest)) or 0)
+  end
+  return at
 end
 
 -- KEYS: history and decision key of each reservation.
@@ -379,7 +395,7 @@ local function taken(keys, args)
 end
 
 -- KEYS: a history of each statement. ARGV: of each the consent's name, which of its times (1: revoked, 2: granted,
--- 3: confirmed), when it was stated, and the customer's digest. The newest time is kept, so order and repeats do no
+-- 3: confirmed), when it was stated, and the customer's digests. The newest time is kept, so order and repeats do no
 -- harm; what was stated before an erasure is not. Returns how many changed something.
 local function consent(keys, args)
   local changed = 0
@@ -387,7 +403,8 @@ local function consent(keys, args)
     local name, which, at = args[4 * i - 3], tonumber(args[4 * i - 2]), tonumber(args[4 * i - 1])
     local history = load_history(key)
     local times = history[name] or {0, 0, 0}
-    if times[which] < at and at > erased_until(string.match(key, '^(.-)h:'), args[4 * i]) then
+    if times[which] < at and has_room(history, name)
+        and at > erased_until(string.match(key, '^(.-)h:'), args[4 * i]) then
       times[which] = at
       history[name] = times
       grant_requested(history, name)
@@ -406,7 +423,7 @@ local function move_stream(key, length)
 end
 
 -- KEYS: histories. ARGV: the cue stream's length, then of each what is to be done (1: freeze it, 0: thaw it, +: add
--- another one), that other one, and the customer's digest. Repeats change nothing.
+-- another one), that other one, and the customer's digests. Repeats change nothing.
 local function turn(keys, args)
   for i, key in ipairs(keys) do
     local history, what = load_history(key), args[3 * i - 1]

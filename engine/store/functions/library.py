@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
+from engine.consent import MOST_CONSENTS
 from engine.decisions.record import WITHHELD
 from engine.ports import agents
 from engine.ports.offer_history import FROZEN
@@ -15,7 +16,7 @@ from engine.store.keys import DAY_S, HISTORY, LESSONS_KEPT_DAYS, RECENT_CUES
 from engine.store.resp import pack
 from engine.traits import MOST_TRAITS
 
-LIBRARY = "cueline_20"
+LIBRARY = "cueline_21"
 CUES = f"{LIBRARY}_cues"
 RESERVE = f"{LIBRARY}_reserve"
 TAKEN = f"{LIBRARY}_taken"
@@ -39,6 +40,7 @@ def code() -> bytes:
         "HISTORY": HISTORY,
         "FROZEN": FROZEN,
         "WITHHELD": WITHHELD,
+        "MOST_CONSENTS": MOST_CONSENTS,
         "RECENT_CUES": RECENT_CUES,
         "DAY_S": DAY_S,
         "KEPT_S": LESSONS_KEPT_DAYS * DAY_S,

@@ -11,7 +11,7 @@ import msgspec
 from blacksheep import Request, Response
 
 from engine.clock import wall_ms
-from engine.consent import MARKETING, ConsentState, ConsentStatement, purpose_of
+from engine.consent import MARK, MARKETING, MOST_CONSENTS, ConsentState, ConsentStatement, purpose_of
 from engine.customer_id import CustomerId
 from engine.errors import BadEvent, BadRequest
 from engine.events import EARLIEST_MS, WIRE_VERSION, Event, Kind, Message
@@ -89,6 +89,8 @@ class ConsentRoutes:
         with self._bulkhead:
             customer, now = asked_for(text, "id", services.placeholders), services.clock.now_ms()
             statements = _statements(customer, asked, now)
+            (view,) = await services.decisions.views([customer])
+            _require_room(view, statements)
             await services.log.publish([_message(customer, one, now) for one in statements])
             view = await self._keep(customer, statements)
             self._audit.note(caller, AuditAction.CONSENT_STATED, customer)
@@ -105,6 +107,13 @@ class ConsentRoutes:
             whose = view.customer or customer
             if whose in kept:
                 return view
+
+
+def _require_room(view: View, statements: Sequence[ConsentStatement]) -> None:
+    """Raises `BadRequest` where more would be kept than may be."""
+    names = {name for name in (*view.history, *view.brought) if name.startswith(MARK)}
+    if len(names.union(one.name for one in statements)) > max(MOST_CONSENTS, len(names)):
+        raise BadRequest(f"at most {MOST_CONSENTS} purposes and channels are kept of a customer", "consent")
 
 
 def _statements(customer: CustomerId, asked: ConsentRequest, now: int) -> list[ConsentStatement]:
