@@ -14,6 +14,7 @@ from engine.events import Contact, Event
 from engine.kernels.hash_set import add_new
 from engine.ports.stats_store import StatsStore
 from engine.stream.decoded_batch import DecodedBatch
+from engine.validation_errors import UNREADABLE
 
 TABLE = 1 << 20  # three quarters of them are remembered as written: 8 MB
 MOST_CHARACTERS = 200  # of a word; longer ones are cut, as nobody reads them
@@ -92,6 +93,6 @@ def _contact_word(event: bytes, member: int) -> str:
     """A word of the contact that a canonical event (or letter) is about; empty where it is no text."""
     try:
         word = msgspec.msgpack.decode(event)[_CONTACT][member]
-    except (ValueError, LookupError, TypeError):  # compiled code takes more, such as what is not UTF-8
+    except (LookupError, TypeError, *UNREADABLE):  # compiled code takes more, such as what is not UTF-8
         return ""
     return word if isinstance(word, str) else ""
