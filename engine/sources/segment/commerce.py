@@ -86,6 +86,9 @@ class Properties(msgspec.Struct, frozen=True, gc=False):
     agent_id: Any = None
 
 
+NO_PROPERTIES = Properties()
+
+
 class Content(msgspec.Struct, frozen=True, gc=False):
     """What an event is about: item, category, value, quantity, order, contact and more as `engine.events.Event`
     has them."""

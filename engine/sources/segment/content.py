@@ -21,7 +21,7 @@ from engine.sources.segment.commerce import (
     Properties,
 )
 from engine.sources.segment.ids import identifier
-from engine.sources.segment.lines import category, joined, lines_of, stated, together
+from engine.sources.segment.lines import category, joined, lines_of, stated, together, unpriced
 from engine.sources.segment.values import (
     MAX_QUANTITY,
     MAX_TEXT_BYTES,
@@ -76,6 +76,9 @@ def _of_item(kind: Kind, properties: Properties, left_out: list[LeftOut]) -> Con
     in_cart = kind in (Kind.CART_ADDED, Kind.CART_REMOVED)
     share = amount / PIECE / quantity if in_cart and amount % PIECE else 1.0
     price = _price(properties, quantity, share, left_out)
+    if price is None and kind is Kind.CART_ADDED:
+        field = unpriced(properties.products) if lines else "properties.price"
+        _note_missing(field, "what is added counts, and is worth nothing that is known", left_out)
     more = More(thousandths=amount) if share < 1.0 else None
     if in_cart and len(lines) > 1:
         more = More(lines=together(lines))
@@ -86,6 +89,12 @@ def _of_item(kind: Kind, properties: Properties, left_out: list[LeftOut]) -> Con
         quantity,
         more=more,
     )
+
+
+def _note_missing(field: str, detail: str, left_out: list[LeftOut]) -> None:
+    """Note that `field` does not state an amount that somebody goes by; an empty one is none."""
+    if field:
+        leave_out(BadEvent("missing_amount", detail, field), left_out)
 
 
 def _item(properties: Properties, left_out: list[LeftOut]) -> str:
@@ -127,6 +136,8 @@ def _of_order(
 ) -> Content:
     value, fault = _stated(properties)
     lines = lines_of(properties.products, left_out, needed=value is None)
+    if value is None:
+        _note_missing(_missing(kind, properties, bool(lines)), "an order is worth what it states", left_out)
     if value is None and any(line.price for line in lines):
         value = math.fsum(line.worth for line in lines)
     value = _readable(value, fault, left_out)
@@ -145,6 +156,14 @@ def _of_order(
         _which(kind, value, bool(lines), properties, placeholders, left_out),
         more=_whole_cart(properties, left_out) if kind in WHOLE_CARTS else None,
     )
+
+
+def _missing(kind: Kind, properties: Properties, of_products: bool) -> str:
+    """Where the amount of an order of `kind` that states none is missing; nowhere where all of it is taken back,
+    or nothing is ordered yet."""
+    if of_products and kind in (Kind.ORDER_COMPLETED, Kind.ORDER_UPDATED, Kind.ORDER_REFUNDED):
+        return unpriced(properties.products)
+    return "properties.total" if kind in (Kind.ORDER_COMPLETED, Kind.ORDER_UPDATED) else ""
 
 
 def _which(

@@ -82,7 +82,18 @@ def stated(products: object, left_out: list[LeftOut]) -> tuple[CartLine, ...]:
     except BadEvent as fault:
         leave_out(fault, left_out)
         return ()
-    return together(lines) if all(map(_is_priced, _listed(products))) else ()
+    if field := unpriced(products):
+        leave_out(BadEvent("missing_amount", "the cart is stated where each line has a price", field), left_out)
+        return ()
+    return together(lines)
+
+
+def unpriced(products: object) -> str:
+    """The path of the first price that a line does not state, empty for none."""
+    for i, line in enumerate(_listed(products)):
+        if isinstance(line, dict) and (is_nothing(line.get("price")) or line["price"] is False):
+            return f"{_PRODUCTS}[{i}].price"
+    return ""
 
 
 def together(lines: Iterable[ProductLine]) -> tuple[CartLine, ...]:
@@ -106,10 +117,6 @@ def _listed(products: object) -> Iterable[object]:
     if isinstance(products, dict):
         return _of_object(products)
     return products if isinstance(products, list) else ()
-
-
-def _is_priced(line: object) -> bool:
-    return isinstance(line, dict) and money(line.get("price"), f"{_PRODUCTS}.price") is not None
 
 
 def _of_object(products: dict[str, object]) -> list[object]:

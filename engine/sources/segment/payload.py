@@ -15,7 +15,7 @@ from engine.customer_id import customer_id
 from engine.errors import BadEvent
 from engine.events import AHEAD_MS, WIRE_VERSION, Event, Kind, LeftOut, Message, Name, Traits
 from engine.sources.segment.batch import read_batch, write_key
-from engine.sources.segment.commerce import AS_BEFORE, NOTHING, Content, Properties, kind_of, with_true_kind
+from engine.sources.segment.commerce import AS_BEFORE, NO_PROPERTIES, Content, Properties, kind_of, with_true_kind
 from engine.sources.segment.content import content
 from engine.sources.segment.ids import customer, message_id
 from engine.sources.segment.limits import LIMITS, Limits
@@ -267,9 +267,8 @@ def _kind(body: _Payload, call: str, left_out: list[LeftOut]) -> Kind:
 
 
 def _content(kind: Kind, body: _Payload, placeholders: frozenset[str], left_out: list[LeftOut]) -> Content:
-    about = NOTHING
-    if isinstance(body.properties, Properties):
-        about = content(kind, body.properties, placeholders, left_out)
+    properties = body.properties if isinstance(body.properties, Properties) else NO_PROPERTIES
+    about = content(kind, properties, placeholders, left_out)
     if kind is Kind.PAGE_VIEWED and not about.category and body.category is not None:
         return Content(category=category(body.category, "category", left_out))
     return about
