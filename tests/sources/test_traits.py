@@ -100,8 +100,18 @@ def test_no_more_than_16_are_kept() -> None:
 
 def test_a_group_is_a_membership_and_its_traits_are_the_groups() -> None:
     assert values({"size": 3}, call="group", groupId="acme") == {"member:acme": True}
-    assert values(None, call="group", groupId="x" * 60) is None
     assert made(None, call="group", groupId="acme").event.kind == Kind.GROUPED
+
+
+@pytest.mark.parametrize(
+    ("group", "reason"),
+    [("x" * 58, "bad_field"), ("ä" * 29, "bad_field"), ("a\nb", "bad_field"), ("null", "placeholder_id"),
+     ("undefined", "placeholder_id")],
+)  # fmt: skip
+def test_a_group_that_can_be_no_membership_is_said(group: str, reason: str) -> None:
+    found = made(None, call="group", groupId=group)
+    assert (found.event.kind, found.event.more) == (Kind.GROUPED, None)
+    assert [(one.reason, one.field) for one in found.left_out] == [(reason, "groupId")]
 
 
 def test_other_calls_have_none() -> None:

@@ -102,7 +102,7 @@ def message(
     known, anonymous = customer(body.user_id, body.anonymous_id, fallback_customer, limits.placeholders, left_out)
     about = _content(kind, body, limits.placeholders, left_out)
     names = _names(payload, kind, body, known, anonymous, limits, left_out) if limits.identification else ()
-    traits = _traits(kind, body, trust, by, left_out)
+    traits = _traits(kind, body, trust, by, limits, left_out)
     kind = kind_with(traits, kind)
     return Message(
         customer_id(known),
@@ -274,10 +274,14 @@ def _content(kind: Kind, body: _Payload, placeholders: frozenset[str], left_out:
     return about
 
 
-def _traits(kind: Kind, body: _Payload, trust: int, by: str, left_out: list[LeftOut]) -> Traits | None:
+def _traits(
+    kind: Kind, body: _Payload, trust: int, by: str, limits: Limits, left_out: list[LeftOut]
+) -> Traits | None:
     if kind is Kind.IDENTIFIED:
         return traits_of(body.traits, trust, by, left_out)
-    return membership(text(body.group_id, "groupId"), trust, by) if kind is Kind.GROUPED else None
+    if kind is not Kind.GROUPED:
+        return None
+    return membership(text(body.group_id, "groupId"), trust, by, limits.placeholders, left_out)
 
 
 def _at(body: _Payload, sent_at: object, now: int, limits: Limits, left_out: list[LeftOut]) -> int:

@@ -8,8 +8,12 @@ from __future__ import annotations
 from engine.access import VISITORS
 from engine.errors import BadEvent
 from engine.events import Kind, LeftOut, More, Traits
+from engine.kernels.wire import MAX_TRAIT_NAME_BYTES
+from engine.placeholder_ids import is_placeholder
 from engine.sources.segment.values import leave_out
 from engine.traits import MEMBER, MOST_TRAITS, TraitValue, fault_of, is_name
+
+NO_GROUP = f"no membership of it: a name of up to {MAX_TRAIT_NAME_BYTES - len(MEMBER)} printable bytes is needed"
 
 SERVER, OF_VISITOR, ANYBODY = 2, 1, 0
 
@@ -41,10 +45,19 @@ def traits_of(found: object, trust: int, by: str, left_out: list[LeftOut]) -> Tr
     return Traits(rank_of(trust, by), by, values) if values else None
 
 
-def membership(group: str, trust: int, by: str) -> Traits | None:
-    """That the customer belongs to the group of a group call, where its name is short enough."""
+def membership(
+    group: str, trust: int, by: str, placeholders: frozenset[str], left_out: list[LeftOut]
+) -> Traits | None:
+    """That the customer belongs to the group of a group call; None where its name can be none, which `left_out`
+    gets."""
     name = MEMBER + group.strip()
-    return Traits(rank_of(trust, by), by, {name: True}) if is_name(name) else None
+    if is_placeholder(group, placeholders):
+        leave_out(BadEvent("placeholder_id", "it stands for no group: a placeholder", "groupId"), left_out)
+    elif is_name(name):
+        return Traits(rank_of(trust, by), by, {name: True})
+    else:
+        leave_out(BadEvent("bad_field", NO_GROUP, "groupId"), left_out)
+    return None
 
 
 def _fault(name: str, value: object, count: int) -> BadEvent | None:

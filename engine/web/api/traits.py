@@ -14,6 +14,7 @@ from engine.customer_id import CustomerId
 from engine.errors import BadRequest
 from engine.events import AHEAD_MS, EARLIEST_MS, WIRE_VERSION, Event, Kind, Message, More, Traits
 from engine.json_bodies import read_json
+from engine.kernels.wire import MAX_TRAIT_NAME_BYTES
 from engine.settings import Web
 from engine.traits import MEMBER, MOST_TRAITS, TraitValue, fault_of, is_name
 from engine.web.api.customers import brought, named
@@ -27,6 +28,10 @@ from engine.web.server.limits import read_body
 from engine.web.services import Services
 
 AGE_MS = 400 * 86_400_000
+NAMED = (
+    f"a name has 1 to {MAX_TRAIT_NAME_BYTES} printable bytes (a membership's "
+    f"{MAX_TRAIT_NAME_BYTES - len(MEMBER)}), no blanks around it, and does not begin with {MEMBER}"
+)
 SERVER = 2  # the rank of what a secret key says
 
 
@@ -83,12 +88,13 @@ def checked(stated: TraitsRequest) -> dict[str, TraitValue]:
         for name, value in named_values.items():
             trait = MEMBER + name if field == "memberships" else name
             if not is_name(trait) or (field == "traits" and name.startswith(MEMBER)):
-                raise BadRequest(f"a name has up to 64 bytes, and does not begin with {MEMBER}", field)
+                raise BadRequest(NAMED, f"{field}.{name[:MAX_TRAIT_NAME_BYTES]}")
             if reason := fault_of(value):
                 raise BadRequest(reason, f"{field}.{name}")
             values[trait] = value
     if not 0 < len(values) <= MOST_TRAITS:
-        raise BadRequest(f"1 to {MOST_TRAITS} traits and memberships are needed", "traits")
+        detail = f"1 to {MOST_TRAITS} traits and memberships are needed, not {len(values)}: send them in parts"
+        raise BadRequest(detail if values else detail.partition(":")[0], "traits")
     return values
 
 
