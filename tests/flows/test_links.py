@@ -100,10 +100,14 @@ async def test_forged_links_use_up_no_room_of_true_ones() -> None:
     async with calling(process) as client:
         answer = await client.post("/v1/batch", json={"batch": forged}, headers=PUBLIC)
         assert answer.json()["accepted"] == 150
+        skipped = [(one["index"], one["reason"]) for one in answer.json()["warnings"]]
+        assert skipped == [(i, "link_skipped") for i in range(100, 150)]
+        answer = await client.post("/v1/page", json={"anonymousId": "forged-x", "userId": "ann"}, headers=PUBLIC)
+        assert [one["reason"] for one in answer.json()["warnings"]] == ["link_skipped"]
         await client.post("/v1/identify", json=identify(), headers=SECRET)
     assert len(said(process)) == 100 + 1
     assert said(process)[-1] == ("browser", "ann", "identified", True)
-    assert process.meter.value("links_skipped", "bound") == 50
+    assert process.meter.value("links_skipped", "bound") == 51
 
 
 @pytest.mark.parametrize(
@@ -186,9 +190,11 @@ async def test_without_the_store_a_link_is_skipped_and_the_event_taken_and_the_n
     async with calling(process) as client:
         answer = await client.post("/v1/identify", json=identify(), headers=SECRET)
         assert (answer.status_code, said(process)) == (200, [])
+        assert [one["reason"] for one in answer.json()["warnings"]] == ["link_skipped"]
         assert process.meter.value("links_skipped", "store") == 1
         store.back = True
-        await client.post("/v1/identify", json=identify(), headers=SECRET)
+        answer = await client.post("/v1/identify", json=identify(), headers=SECRET)
+        assert "warnings" not in answer.json()
     assert said(process) == [("browser", "ann", "identified", True)]
 
 
@@ -211,6 +217,19 @@ async def test_a_visitor_vouches_for_the_ids_in_the_token_and_no_other(ids: list
         answer = await client.post("/v1/identify", json=identify(), headers=token)
         assert answer.status_code == 200, answer.text
     assert said(process) == [("browser", "ann", "identified", signed)]
+
+
+async def test_a_delivery_says_which_of_its_links_are_skipped() -> None:
+    process = linking(links=Away())
+    event = {"specversion": "1.0", "source": "pbx", "type": "com.example.contact.queued"}
+    known = [{}, {"customerId": "ann"}, {}, {"customerId": "bob"}]
+    events = [{**event, "id": f"{i}", "data": {"contactId": f"c-{i}", **one}} for i, one in enumerate(known)]
+    async with calling(process) as client:
+        head = {**SECRET, "Content-Type": "application/cloudevents-batch+json"}
+        answer = (await client.post("/v1/events", content=msgspec.json.encode(events), headers=head)).json()
+    assert (answer["accepted"], [(one["index"], one["reason"]) for one in answer["warnings"]]) == (
+        4, [(1, "link_skipped"), (3, "link_skipped")],
+    )  # fmt: skip
 
 
 async def test_a_contact_is_linked_to_the_customer_whom_its_vendor_names() -> None:

@@ -4,6 +4,7 @@ the same as CloudEvents. A 2xx means that Kafka has what counts of it."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from uuid import uuid4
 
 import msgspec
@@ -49,10 +50,16 @@ class _Taken:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.links: list[Link] = []
+        self.showing: list[int] = []  # the places of the events that show them
         self.agents: list[AgentState] = []
         self.passed: list[str] = []  # their reasons
         self.errors: list[ItemError] = []
         self.warnings: list[ItemWarning] = []
+
+    def skip(self, links: Iterable[tuple[int, LeftOut]]) -> None:
+        """These of the links were not written."""
+        places = self.showing
+        self.warnings += [ItemWarning(places[at], one.reason, one.field, one.detail) for at, one in links]
 
     def add(self, index: int, event: ContactEvent) -> None:
         if isinstance(event, AgentState):
@@ -133,6 +140,7 @@ class ContactEventRoutes:
             if isinstance(allowed, Message):
                 allowed, shown = self._services.links.read(allowed, caller.vouches_for, author(caller))
                 taken.links += shown
+                taken.showing += [index] * len(shown)
             taken.add(index, allowed)
         return taken
 
@@ -152,7 +160,7 @@ class ContactEventRoutes:
             self._admission.events(caller, request, messages)
             repeated = await self._batches.publish(messages)
             if taken.links:
-                await self._services.links.announce(taken.links, messages[0].event)
+                taken.skip(await self._services.links.announce(taken.links, messages[0].event))
             meter.add("events_accepted", len(messages) - repeated)
             meter.add("events_repeated", repeated)
             for message in messages:

@@ -118,11 +118,11 @@ class EventRoutes:
             message, links = self._read(body, name, None, caller)
             self._admission.events(caller, request, [message])
             await self._services.log.publish([message])
-            if links:
-                await self._services.links.announce(links, message.event)
+            skipped = await self._services.links.announce(links, message.event) if links else []
         self._services.meter.add("events_accepted")
         self._count_warned([message])
-        warnings = [Warned(one.reason, one.field, one.detail) for one in message.left_out]
+        left_out = [*message.left_out, *(why for _, why in skipped)]
+        warnings = [Warned(one.reason, one.field, one.detail) for one in left_out]
         return replies.json(Accepted(message.event.id, 1, warnings))
 
     async def batch(self, request: Request, caller: Principal) -> Response:
@@ -139,6 +139,7 @@ class EventRoutes:
             raise
         messages: list[Message] = []
         links: list[Link] = []
+        showing: list[int] = []  # the places of those that show them
         errors: list[ItemError] = []
         warnings: list[ItemWarning] = []
         size = 0
@@ -154,6 +155,7 @@ class EventRoutes:
                 continue
             messages.append(message)
             links += shown
+            showing += [index] * len(shown)
             if message.left_out:
                 warnings += [ItemWarning(index, one.reason, one.field, one.detail) for one in message.left_out]
         if not messages:
@@ -161,7 +163,8 @@ class EventRoutes:
         self._admission.events(caller, request, messages)
         repeated = await self._batches.publish(messages)
         if links:
-            await self._services.links.announce(links, messages[0].event)
+            skipped = await self._services.links.announce(links, messages[0].event)
+            warnings += [ItemWarning(showing[at], one.reason, one.field, one.detail) for at, one in skipped]
         self._services.meter.add("events_accepted", len(messages) - repeated)
         self._services.meter.add("events_repeated", repeated)
         self._count_warned(messages)
