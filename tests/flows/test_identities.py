@@ -13,7 +13,7 @@ from engine.events import LINKED, Rank
 from engine.identity.identification import Identification
 from engine.identity.link import Cause, Link, LinkTrust
 from engine.identity.marker import Marker, Phase
-from engine.identity.split import Split, said_of
+from engine.identity.split import SPLIT, Split, said_of
 from engine.identity.ties import Provenance, Ties, packed
 from engine.kernels.partition import partition_of
 from engine.ports.kafka import AuditAction
@@ -99,6 +99,13 @@ async def test_an_operator_takes_an_id_back(process: Process, api: httpx.AsyncCl
     assert answer.status_code == 202, answer.text
     assert (answer.json()["customerId"], answer.json()["into"]) == ("browser", "")
     assert said(process) == [Split(customer_id("browser"), NOW, access.ADMIN)]
+
+
+async def test_a_split_is_shown_as_the_operators_that_it_is(process: Process, api: httpx.AsyncClient) -> None:
+    parted = Marker(Phase.ALONE, trust=LinkTrust.SIGNED, since=NOW)
+    await tie(process, "browser", Ties(parted, provenance=Provenance(SPLIT, "kim", Rank.DEVICE)))
+    (link,) = (await api.get("/v1/customers/browser/identities")).json()["links"]
+    assert (link["state"], link["trust"], link["cause"], link["by"]) == ("parted", "operator", "split", "kim")
 
 
 async def test_what_operators_do_is_audited(process: Process) -> None:

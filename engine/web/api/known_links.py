@@ -8,7 +8,9 @@ from typing import Literal, TypedDict
 import msgspec
 
 from engine.customer_id import CustomerId, customer_id
+from engine.identity.link import LinkTrust
 from engine.identity.marker import Phase
+from engine.identity.split import SPLIT
 from engine.identity.ties import Ties, ties_in
 from engine.ports.decision_store import DecisionStore
 from engine.state.profile import is_anonymous
@@ -106,7 +108,13 @@ def link_of(one: CustomerId, ties: Ties) -> IdentityLink:
         state=STATES[marker.phase],
         into=marker.to,
         since=marker.since,
-        trust=marker.trust.name.lower() if holds else "",
+        trust=_vouched(ties) if holds else "",
         cause=provenance.cause if holds else "",
         by=provenance.by if holds else "",
     )
+
+
+def _vouched(ties: Ties) -> str:
+    """Who vouches for it. A split is an operator's, though its marker has the trust of the links that it bars."""
+    trust = LinkTrust.OPERATOR if ties.provenance.cause == SPLIT else ties.marker.trust
+    return trust.name.lower()
