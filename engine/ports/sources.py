@@ -99,6 +99,9 @@ class ContactSource(RecordSource, Protocol):
     def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
         """The events of a delivery, in order. Raises `BadEvent` for a body that cannot be read at all."""
 
+    def by_payload(self, delivery: Delivery, receipt: Receipt) -> Iterator[Sequence[ContactEvent]]:
+        """The same, for each payload of the delivery those that it comes to: at least one. Raises `BadEvent`."""
+
 
 #: By name.
 Sources = Mapping[str, RecordSource]

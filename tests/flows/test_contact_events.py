@@ -81,6 +81,26 @@ async def test_of_a_list_each_event_stands_for_itself(process: Process, api: htt
         assert process.meter.value("events_rejected", code) == 1
 
 
+async def test_places_are_those_of_what_was_sent(process: Process, api: httpx.AsyncClient) -> None:
+    """A conversation that begins by waiting is two events of one payload."""
+    begun = {
+        "event": "conversation_created",
+        "id": 1,
+        "status": "open",
+        "created_at": NOW // 1_000,
+        "labels": [[]],
+    }
+    body = [begun, {"event": "conversation_created", "id": None}, begun | {"id": 2}, {"event": "other"}]
+    answer = (await api.post("/v1/contact-events/chatwoot", json=body, headers=WRITER)).json()
+    assert (answer["accepted"], answer["passed"], answer["rejected"]) == (4, 1, 1)
+    assert [one["index"] for one in answer["errors"]] == [1]
+    assert sorted({(one["index"], one["reason"]) for one in answer["warnings"]}) == [
+        (0, "bad_field"),
+        (2, "bad_field"),
+        (3, "unknown_type"),
+    ]
+
+
 async def test_what_is_passed_over_alone_is_no_mistake(process: Process, api: httpx.AsyncClient) -> None:
     answer = await api.post(PATH, json={"topicName": "channel.metadata", "eventBody": {}}, headers=WRITER)
     assert (answer.status_code, answer.json()["passed"], process.log.messages) == (200, 1, [])

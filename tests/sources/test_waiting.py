@@ -202,6 +202,8 @@ def test_a_conversation_that_waits_has_begun_and_is_counted_once() -> None:
 def test_a_record_on_kafka_is_one_event_that_it_waits() -> None:
     _, value, _ = CHATWOOT.canonical(msgspec.json.encode(chat("created", 1, 1)), None, NOW, "events-1-2")
     assert value is not None
+    odd = {**chat("created", 1, 1), "labels": [{}]}
+    assert [one.field for one in CHATWOOT.canonical(msgspec.json.encode(odd), None, NOW, "e")[2]] == ["labels.0"]
     assert msgspec.msgpack.decode(value, type=Event).kind == Kind.CONTACT_QUEUED
 
 

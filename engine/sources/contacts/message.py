@@ -34,7 +34,8 @@ def messages(facts: Facts, receipt: Receipt, limits: Limits) -> list[Message]:
     contact = _contact(facts, limits, left_out)
     event = _event(facts, contact, receipt, limits, left_out)
     owners = whose(facts, contact.id if contact else "", limits, left_out)
-    return [Message(one.customer, event, tuple(left_out), one.names) for one in owners]
+    noted = [tuple(left_out), *[()] * (len(owners) - 1)]  # once
+    return [Message(one.customer, event, what, one.names) for one, what in zip(owners, noted, strict=True)]
 
 
 def messages_of(facts: Facts, also: Kind | None, receipt: Receipt, limits: Limits) -> list[Message]:
@@ -44,7 +45,8 @@ def messages_of(facts: Facts, also: Kind | None, receipt: Receipt, limits: Limit
     if also is None:
         return found
     second = msgspec.structs.replace(receipt, fallback_id=f"{receipt.fallback_id}-{also.name.lower()}")
-    return found + messages(msgspec.structs.replace(facts, kind=also, id=NOTHING), second, limits)
+    others = messages(msgspec.structs.replace(facts, kind=also, id=NOTHING), second, limits)
+    return found + [msgspec.structs.replace(one, left_out=()) for one in others]
 
 
 def _event(
@@ -167,7 +169,9 @@ def _only(payloads: Sequence[Sequence[ContactEvent]]) -> tuple[bytes, bytes | No
         return b"", None, (found,)
     if isinstance(found, AgentState):
         return b"", None, (LeftOut("agent_state", "", "what agents are ready for is taken over HTTP"),)
-    return found.customer.encode(), _EVENT.encode(found.event), found.left_out
+    first = payloads[0][0]  # what could not be read is noted with it
+    left_out = first.left_out if isinstance(first, Message) else ()
+    return found.customer.encode(), _EVENT.encode(found.event), left_out
 
 
 def _last(events: Sequence[ContactEvent]) -> ContactEvent:

@@ -39,11 +39,11 @@ class VendorSource(ABC):
 
     def events(self, delivery: Delivery, receipt: Receipt) -> Iterator[ContactEvent]:
         """Each event of a delivery. Raises `BadEvent`."""
-        for found in self._by_payload(delivery, receipt):
+        for found in self.by_payload(delivery, receipt):
             yield from found
 
-    def _by_payload(self, delivery: Delivery, receipt: Receipt) -> Iterator[Sequence[ContactEvent]]:
-        """What each payload of a delivery comes to. Raises `BadEvent`."""
+    def by_payload(self, delivery: Delivery, receipt: Receipt) -> Iterator[Sequence[ContactEvent]]:
+        """What each payload of a delivery comes to, the reason why it is nothing among it. Raises `BadEvent`."""
         for number, payload in enumerate(listed(self.payloads(delivery), self.limits.batch_events)):
             fallback = f"{receipt.fallback_id}-{number}" if number else receipt.fallback_id
             try:
@@ -62,7 +62,7 @@ class VendorSource(ABC):
         headers: Mapping[str, str] = {},
     ) -> tuple[bytes, bytes | None, Sequence[LeftOut]]:
         """As of `engine.ports.sources.RecordSource`; the key says nothing."""
-        return of_record(self._by_payload, Delivery(value, headers), received_at, fallback_id)
+        return of_record(self.by_payload, Delivery(value, headers), received_at, fallback_id)
 
     def payloads(self, delivery: Delivery) -> object:
         """The event in a delivery, or a list of them. Raises `BadEvent`."""

@@ -33,7 +33,8 @@ YIELD_EVENTS = 50  # of a delivery, between two yields to the event loop: about 
 
 
 class ContactsAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What became of a delivery's events; what agents are ready for is accepted, too. ``passed`` are of no kind
+    """What became of a delivery's events; what agents are ready for is accepted, too. One payload may come to
+    several (a conversation that begins and waits), and ``index`` is the payload's place. ``passed`` are of no kind
     that counts. ``errors`` and ``warnings`` are there when there are any; a warning with the reason of an event
     that was passed over is among them."""
 
@@ -133,15 +134,16 @@ class ContactEventRoutes:
     async def _read(self, source: ContactSource, delivery: Delivery, caller: Principal) -> _Taken:
         receipt = Receipt(wall_ms(), self._services.clock.now_ms(), uuid4().hex, int(caller.signed))
         taken = _Taken()
-        for index, event in enumerate(source.events(delivery, receipt)):
+        for index, events in enumerate(source.by_payload(delivery, receipt)):
             if index % YIELD_EVENTS == YIELD_EVENTS - 1:
                 await asyncio.sleep(0)
-            allowed = _allowed(event, caller)
-            if isinstance(allowed, Message):
-                allowed, shown = self._services.links.read(allowed, caller.vouches_for, author(caller))
-                taken.links += shown
-                taken.showing += [index] * len(shown)
-            taken.add(index, allowed)
+            for event in events:
+                allowed = _allowed(event, caller)
+                if isinstance(allowed, Message):
+                    allowed, shown = self._services.links.read(allowed, caller.vouches_for, author(caller))
+                    taken.links += shown
+                    taken.showing += [index] * len(shown)
+                taken.add(index, allowed)
         return taken
 
     async def _write(self, taken: _Taken, request: Request, caller: Principal) -> Response:
