@@ -10,7 +10,7 @@ import pytest
 
 from engine.events import ContactChannel, Kind, Message
 from engine.ports.sources import Delivery
-from tests.sources.contacts import NOW, SECOND, SHIPPED, as_json, events, passed, refused, taken
+from tests.sources.contacts import NOW, SECOND, SHIPPED, as_form, as_json, events, passed, refused, taken
 from tests.sources.knowing import ANN, KNOWING, LEE, PHONE, hashed
 from tests.sources.test_coded_vendors import CLOUD
 
@@ -192,6 +192,30 @@ def test_by_any_channel_an_address_says_whose_consent_it_is(
     message = taken(KNOWING["cloudevents"], said("unsubscribed", channel=channel, **data))
     assert (message.customer, message.event.contact) == (hashed(address), None)
     assert (message.event.item, message.event.category) == ("marketing", offers)
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"), [("STOP", REVOKED), ("START", GRANTED), ("stop", REVOKED), ("HELP", None)]
+)
+@pytest.mark.parametrize("number", [PHONE, f"whatsapp:{PHONE}"])
+def test_who_writes_stop_wants_no_messages(number: str, word: str, kind: Kind | None) -> None:
+    """As https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out has it."""
+    form = as_form({"MessageSid": "SM1", "From": number, "To": "+4930777777", "Body": "Stop", "OptOutType": word})
+    if kind is None:
+        assert passed(KNOWING["twilio"], form) == "unknown_type"
+        return
+    message = taken(KNOWING["twilio"], form)
+    assert (message.customer, message.event.kind) == (hashed(PHONE), kind)
+    assert (message.event.item, message.event.category) == ("marketing", "app")
+
+
+def test_who_asks_an_agent_not_to_call_is_not_called() -> None:
+    channel = {"id": "1.2", "caller": {"number": PHONE}}
+    said = {"type": "ChannelUserevent", "eventname": "contact_unsubscribed", "timestamp": ISO, "channel": channel}
+    message = taken(KNOWING["asterisk"], {**said, "userevent": {"eventname": "contact_unsubscribed"}})
+    assert (message.customer, message.event.category) == (hashed(PHONE), "agent")
+    named = taken(KNOWING["asterisk"], {**said, "userevent": {"customer": "ann"}})
+    assert (named.customer, named.event.kind) == ("ann", REVOKED)
 
 
 @pytest.mark.parametrize("address", [None, "", "no address", "info@home.example", "team@shop.example", ["x"], {}])
