@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.groups.contact import ENDED, HEARD, STARTED, WENT_ON
+from engine.kernels.groups.contact_entry import ENDED, HEARD, STARTED, WENT_ON
 from engine.kernels.groups.order_state import COMPLETED, ORDERS
 from engine.kernels.groups.window import RINGS, VALUE
 from engine.kernels.units import DAY, HOUR, MINUTE

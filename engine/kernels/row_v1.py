@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.kernels.groups.cart_contents import add_up
-from engine.kernels.groups.contact import ENDED, HEARD, STARTED, UNKNOWN, WENT_ON
+from engine.kernels.groups.contact_entry import ENDED, HEARD, STARTED, UNKNOWN, WENT_ON
 from engine.kernels.groups.contact_starts import add_start
 from engine.kernels.groups.order_state import newest_order
 from engine.kernels.groups.recent import RECENT, insert

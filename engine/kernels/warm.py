@@ -43,9 +43,11 @@ from engine.kernels.groups import (
     cart_items,
     category,
     contact,
+    contact_entry,
     contact_features,
     contact_starts,
     contact_state,
+    contact_waits,
     days,
     indicator,
     item,
@@ -61,6 +63,7 @@ from engine.kernels.groups import (
     session_steps,
     session_sum,
     slots,
+    struggle,
     trait,
     window,
 )
@@ -84,9 +87,10 @@ _MODULES = (
         timers,
         word_sparse,
     ),
-    *(activity, cart, cart_contents, cart_items, category, contact, contact_features, contact_starts),
-    *(contact_state, days, indicator, item, life, message_id, order, order_features, order_id, order_state),
-    *(recent, session, session_number, session_steps, session_sum, slots, trait, window),
+    *(activity, cart, cart_contents, cart_items, category),
+    *(contact, contact_entry, contact_features, contact_starts, contact_state, contact_waits),
+    *(days, indicator, item, life, message_id, order, order_features, order_id, order_state),
+    *(recent, session, session_number, session_steps, session_sum, slots, struggle, trait, window),
 )
 
 

@@ -120,8 +120,10 @@ def told(events: Iterable[Happening]) -> list[contact_oracle.Told]:
 
 
 def of_contacts(events: Sequence[Happening], now: int) -> dict[str, float]:
-    struggled = sessions.state(did(events)).get("session_struggled_at", 0)
-    found = contact_oracle.expected(told(events), now, struggled)
+    seen = [sessions.state(did(events)).get("session_struggled_at", 0)]
+    for session in sessions.sessions(sessions.newest(did(events))):
+        seen += sessions.struggles(session)
+    found = contact_oracle.expected(told(events), now, seen)
     return {name.replace("_", ".", 1): value for name, value in found.items()}
 
 

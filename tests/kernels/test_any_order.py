@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from engine.events import CartLine, Contact, Event, Kind, More, Traits
 from engine.kernels import row as layout
 from engine.kernels.advance import APPLIED, DUPLICATE
-from engine.kernels.groups import cart, contact, message_id, order_state, recent
+from engine.kernels.groups import cart, message_id, order_state, recent
+from engine.kernels.groups.contact_entry import KEPT
 from engine.rulebook.directory import load
 from engine.state.catalogue import BY_NAME
 from engine.state.row_codec import blank
@@ -132,7 +133,7 @@ def fits(events: Sequence[Event]) -> bool:
     orders = sum(event.kind == Kind.ORDER_COMPLETED for event in events)
     changes = [event for event in events if event.kind in (Kind.CART_ADDED, Kind.CART_REMOVED)]
     changed = sum(len(event.more.lines) or 1 for event in changes if event.more)
-    return nameless + named <= contact.KEPT and orders <= order_state.ORDERS and changed <= cart.CHANGES
+    return nameless + named <= KEPT and orders <= order_state.ORDERS and changed <= cart.CHANGES
 
 
 HISTORIES = st.lists(st.one_of(BROWSING, CARTS, ORDERS, CONTACTS, SAID), max_size=MOST).filter(fits).map(numbered)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from engine.events import Kind
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read_many
-from engine.kernels.groups import contact, recent
+from engine.kernels.groups import recent
+from engine.kernels.groups.contact_entry import KEPT
 from engine.kernels.groups.contact_starts import STARTS
 from engine.kernels.partition import partition_of
 from engine.kernels.row import ROW
@@ -127,7 +128,7 @@ async def test_waits_abandons_and_repeated_calls_are_those_of_the_log(
         for moment in moments:
             before, told = told, sum(event.at <= moment for event in log)
             await bank.tell(log[before:told])
-            expected = counts.known_at(moment, STARTS, contact.KEPT)
+            expected = counts.known_at(moment, STARTS, KEPT)
             names = [name.encode() for name in expected]
             found = known(await bank.rows(names), moment)
             assert dict(zip(expected, found, strict=True)) == expected

@@ -4,8 +4,9 @@ A contact that nobody ends is closed some time after it was last heard of (`cont
 ``contact.quiet_seconds`` grows, and nothing has to be written when the time is over. `contact_due` is when a value
 changes next without an event.
 
-`read_contact` needs one field of `groups.session`: ``session_struggled_at``, when the customer last struggled on
-the website in the present session, or the last one.
+`read_contact` needs the fields of `groups.recent`, and one of `groups.session`: ``session_struggled_at``, when the
+customer last struggled on the website in the present session, or the last one. What they did since may have moved
+it, so a struggle before a call is also looked for among the recent events.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from typing import Any
 import numpy as np
 
 from engine.kernels.entry import Entry
-from engine.kernels.groups import contact as of
+from engine.kernels.groups import contact_entry as of
 from engine.kernels.groups.contact_starts import STARTS, start_at, was_abandoned
 from engine.kernels.groups.contact_state import (
     begun_at,
     closes_at,
+    end_of,
     ended_by_others,
     goes_on,
+    is_queued_again,
     newest_contact,
-    wait_of,
-    waits_since,
 )
+from engine.kernels.groups.contact_waits import wait_of, waits_since
+from engine.kernels.groups.struggle import struggled_between
 from engine.kernels.jit import kernel
 from engine.kernels.units import DAY, HOUR, MINUTE, SECOND
 from engine.kernels.wire import ContactChannel
@@ -48,8 +51,8 @@ ENTRIES = (
     Entry("contact.waiting", "", "contacts that wait for an agent now"),
     Entry("contact.waiting_seconds", "s", "how long the one that waits has been waiting", SECOND),
     Entry("contact.longest_wait", "s", f"longest wait that is over, of the newest {of.KEPT} contacts"),
-    Entry("contact.abandoned", "", "contacts that the customer gave up while waiting"),
-    Entry("contact.abandoned_7d", "", "contacts of the last 7 days that the customer gave up while waiting"),
+    Entry("contact.abandoned", "", "contacts that were abandoned: given up while waiting, for whichever agent"),
+    Entry("contact.abandoned_7d", "", "contacts of the last 7 days that were abandoned"),
     Entry("contact.same_reason", "", "earlier contacts with the reason of the newest one, within 30 days"),
     Entry("contact.transfers", "", "times that the newest contact was transferred"),
     Entry("contact.channel_hop", "", "1 when the newest contact is a call within 30 min of a struggle on the web"),
@@ -59,8 +62,8 @@ ENTRIES = (
         "contact.unresolved", "", "1 when the newest contact came to nothing: no agent after waiting, or said so"
     ),
     Entry("contact.callback_asked", "", "1 when a callback was asked for, and nobody has spoken to them since"),
-    Entry("contact.callback_hours", "h", "time since that callback was asked for", HOUR),
-    Entry("contact.agent_now", WORD, "the agent of the contact that goes on"),
+    Entry("contact.callback_hours", "h", "time since that callback was asked for last", HOUR),
+    Entry("contact.agent_now", WORD, "the agent who has the contact that goes on; none while it waits"),
     Entry("contact.queue_now", WORD, "the queue of the contact that goes on"),
 )
 
@@ -68,9 +71,10 @@ ENTRIES = (
 INDEX: Any = namedtuple("ContactIndex", [entry.name.replace(".", "_") for entry in ENTRIES])(*range(len(ENTRIES)))
 
 
-#: Outcomes that say of themselves that nothing came of it: the hashes of unresolved, Unresolved and UNRESOLVED.
-#: Written, because an import that hashes starts the compiler.
+#: Outcomes that say of themselves whether something came of it: the hashes of unresolved, Unresolved, UNRESOLVED,
+#: and of resolved, Resolved, RESOLVED. Written, because an import that hashes starts the compiler.
 UNRESOLVED = np.array([0x152B85F97C792D9B, 0x7AE36A59CDD0C6EB, 0x097DE04F80BEF2F6], np.uint64)
+RESOLVED = np.array([0x4470DF01FB1DF8C3, 0x40BE22336EC5A153, 0x9F11119DE4E2649C], np.uint64)
 
 _WORD_SHIFT = np.uint64(11)
 
@@ -156,7 +160,7 @@ def _read_counts(row, now, out, index):
     if kept > 1:
         out[index.contact_hours_between] = (last - start_at(row.contact_starts[1])) / HOUR
     for place in range(of.KEPT):
-        last = max(last, row.contact_latest[place, of.ENDED])
+        last = max(last, end_of(row, place))
     out[index.contact_hours_since] = max(now - last, 0) / HOUR if last != 0 else np.nan
 
 
@@ -179,8 +183,20 @@ def _read_open(row, now, ended, out, index):
     out[index.contact_waiting] = waiting
     out[index.contact_quiet_seconds] = max(now - heard, 0) / SECOND if number > 0 else np.nan
     out[index.contact_waiting_seconds] = max(now - since, 0) / SECOND if waiting > 0 else np.nan
-    out[index.contact_agent_now] = word_value(row.contact_said[current, of.AGENT]) if current >= 0 else np.nan
-    out[index.contact_queue_now] = word_value(row.contact_said[current, of.QUEUE]) if current >= 0 else np.nan
+    waits = current >= 0 and waits_since(row, current) != 0
+    out[index.contact_agent_now] = np.nan if waits else _with_now(row, current, of.AGENT)
+    out[index.contact_queue_now] = _with_now(row, current, of.QUEUE)
+
+
+@kernel
+def _with_now(row, place, which):
+    """Whom the contact at `place` (-1: none) is with; NaN where none was named since it was queued again."""
+    if place < 0:
+        return np.nan
+    again = row.contact_latest[place, of.QUEUED_AGAIN]
+    if is_queued_again(row, place) and row.contact_said_at[place, which] < again:
+        return np.nan
+    return word_value(row.contact_said[place, which])
 
 
 @kernel
@@ -231,23 +247,27 @@ def _same_reason(row, newest):
 
 @kernel
 def _is_hop(row, newest):
-    if newest < 0 or row.session_struggled_at == 0 or row.contact_channel[newest] != ContactChannel.VOICE:
+    if newest < 0 or row.contact_channel[newest] != ContactChannel.VOICE:
         return False
-    since = begun_at(row, newest) - row.session_struggled_at
-    return 0 <= since <= HOP_MS
+    begun = begun_at(row, newest)
+    if row.session_struggled_at != 0 and 0 <= begun - row.session_struggled_at <= HOP_MS:
+        return True
+    return struggled_between(row, begun - HOP_MS, begun)
 
 
 @kernel
 def _is_unresolved(row, newest, now, ended):
-    """Given up without an agent, left without an end after an agent was asked for, or said to be unresolved."""
+    """As its outcome says; else whether it was over, by its end or by silence, while an agent was waited for, or
+    was abandoned since an agent had it. What was resolved before it was queued again is not."""
     if newest < 0 or goes_on(row, newest, now, ended):
         return False
     outcome = row.contact_said[newest, of.OUTCOME]
+    is_last = row.contact_said_at[newest, of.OUTCOME] >= row.contact_latest[newest, of.QUEUED_AGAIN]
     for i in range(UNRESOLVED.shape[0]):
         if outcome == UNRESOLVED[i]:
             return True
-    spoken = row.contact_latest[newest, of.CONNECTED_AGAIN] != 0
-    if row.contact_first[newest, of.ABANDONED] != 0:
-        return not spoken
-    asked = row.contact_first[newest, of.QUEUED] != 0
-    return asked and not spoken
+        if outcome == RESOLVED[i] and is_last:
+            return False
+    abandoned = row.contact_first[newest, of.ABANDONED]
+    left = abandoned != 0 and abandoned >= row.contact_latest[newest, of.CONNECTED_AGAIN]
+    return left or waits_since(row, newest) != 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from engine.events import ContactChannel, Kind
 from engine.kernels import decode
 from engine.kernels.groups.contact import apply_contact
 from engine.kernels.groups.contact_features import INDEX, read_contact
+from engine.kernels.hashing import word_hash
 from tests.kernels.builders import DAY, HOUR, MINUTE, SECOND
 from tests.kernels.groups.rows import CONTACTS as ROW
 
@@ -31,7 +32,10 @@ EARLIEST = (
 ACTIVE = EARLIEST[:6]
 ARRIVING = (*EARLIEST[:4], Kind.CONTACT_ABANDONED)
 ENDS = (Kind.CONTACT_ENDED, Kind.CONTACT_ABANDONED)
+ASKING = (*EARLIEST[:4], Kind.CALLBACK_ASKED)
 RESULTS = (*ENDS, Kind.CONTACT_WRAPPED_UP, Kind.CONTACT_OUTCOME)
+NOTHING_CAME = [word_hash(word) for word in ("unresolved", "Unresolved", "UNRESOLVED")]
+SETTLED = [word_hash(word) for word in ("resolved", "Resolved", "RESOLVED")]
 PATIENCE = {0: 24 * HOUR, 1: 4 * HOUR, 2: 24 * HOUR, 3: 7 * DAY, 4: 24 * HOUR}
 
 
@@ -95,13 +99,26 @@ class Known:
     def heard(self) -> int:
         return max(event.at for event in self.events)
 
-    def said(self, name: str, results: bool | None = None) -> tuple[int, int]:
+    def said(self, name: str, kinds: Collection[Kind], before_others: Kind | None = None) -> tuple[int, int]:
+        """When events of `kinds` named something last, and what."""
         words = [
-            (event.at, getattr(event, name))
+            (event.at, event.kind == before_others, getattr(event, name))
             for event in self.events
-            if getattr(event, name) and results in (None, event.kind in RESULTS)
+            if getattr(event, name) and event.kind in kinds
         ]
-        return max(words, default=(0, 0))
+        at, _, word = max(words, default=(0, False, 0))
+        return at, word
+
+    def outcome(self) -> tuple[int, int]:
+        return self.said("reason", RESULTS)
+
+    def reason(self) -> int:
+        return self.said("reason", ASKING)[1]
+
+    def with_now(self, name: str, kind: Kind) -> int:
+        """The queue or the agent that it is with, if one was named since an agent gave it back to a queue."""
+        at, word = self.said(name, ACTIVE, kind)
+        return 0 if self.given_back() and at < self.last(Kind.CONTACT_QUEUED) else word
 
     def score(self) -> tuple[int, int]:
         scores = [(e.at, math.floor(e.value * 100 + 0.5)) for e in self.events if e.kind == Kind.CONTACT_SURVEYED]
@@ -111,23 +128,66 @@ class Known:
         return max(event.channel for event in self.events)
 
     def begun(self) -> int:
-        return self.first(*EARLIEST[:4]) or self.last(*ACTIVE)
+        if self.nameless:
+            return self.first(Kind.CONTACT_STARTED)
+        return self.first(*ARRIVING) or self.last(*ACTIVE)
+
+    def given_back(self) -> bool:
+        spoken = self.first(Kind.CONTACT_CONNECTED)
+        return spoken != 0 and any(at > spoken for at in self.times(Kind.CONTACT_QUEUED))
+
+    def agents_before(self) -> int:
+        """How many handed it on."""
+        moved = sorted(self.times(Kind.CONTACT_TRANSFERRED))
+        if moved and moved[0] < self.first(Kind.CONTACT_CONNECTED):
+            moved.pop(0)
+        ended, spoken = self.first(*ENDS), self.first(Kind.CONTACT_CONNECTED)
+        reopened = 0 < spoken <= ended < self.last(*ACTIVE)
+        return max(len(moved) + reopened, int(self.given_back()))
+
+    def end(self) -> int:
+        """When it ended last, or all who had it were done; 0: it did not."""
+        told, wrapped = self.last(*ENDS), self.times(Kind.CONTACT_WRAPPED_UP)
+        if told and all(at <= told for at in self.times(*ACTIVE)):
+            return told
+        return max(told, *wrapped) if len(wrapped) > self.agents_before() else told
 
     def over(self) -> bool:
-        end = max(self.last(*ENDS), self.first(Kind.CONTACT_WRAPPED_UP))
-        return bool(end) and self.last(*ACTIVE) <= end
+        return self.end() != 0 and self.last(*ACTIVE) <= self.end()
 
-    def wait(self) -> int | None:
-        queued = self.first(Kind.CONTACT_QUEUED)
-        until = self.first(Kind.CONTACT_CONNECTED) or self.first(Kind.CONTACT_ABANDONED)
-        until = until or self.last(Kind.CONTACT_ENDED)
-        return until - queued if queued and until >= queued else None
+    def waits(self) -> list[int]:
+        """The first and the last of those that are over."""
+        queued = self.times(Kind.CONTACT_QUEUED)
+        if not queued:
+            return []
+        first, last = self.wait_from(min(queued)), self.wait_from(max(queued))
+        if first is not None and max(queued) <= min(queued) + first:
+            last = None
+        return [wait for wait in (first, last) if wait is not None]
+
+    def wait_from(self, queued: int) -> int | None:
+        connected = self.times(Kind.CONTACT_CONNECTED)
+        after = [at for at in connected if at >= queued]
+        if after and len(connected) > 2 and min(connected) < queued:
+            return None  # which of those was the first is forgotten
+        never_before = connected and min(connected) < self.first(Kind.CONTACT_QUEUED)
+        believed = not never_before or self.times(Kind.CONTACT_TRANSFERRED)  # else clocks may disagree
+        ends = (self.first(*ENDS), self.last(*ENDS)) if believed else ()
+        until = min((*after, *(at for at in ends if at >= queued)), default=None)
+        return None if until is None else until - queued
 
     def waits_since(self) -> int:
-        queued, connected = self.last(Kind.CONTACT_QUEUED), self.last(Kind.CONTACT_CONNECTED)
-        if queued <= connected:
+        queued, connected = self.times(Kind.CONTACT_QUEUED), self.last(Kind.CONTACT_CONNECTED)
+        if not queued or max(queued) <= connected:
             return 0
-        return queued if connected else self.first(Kind.CONTACT_QUEUED)
+        return max(queued) if connected or self.end() >= min(queued) else min(queued)
+
+    def unresolved(self) -> bool:
+        at, word = self.outcome()
+        if word in NOTHING_CAME or (word in SETTLED and at >= self.last(Kind.CONTACT_QUEUED)):
+            return word in NOTHING_CAME
+        left = self.first(Kind.CONTACT_ABANDONED)
+        return bool(self.waits_since()) or (left != 0 and left >= self.last(Kind.CONTACT_CONNECTED))
 
 
 def contacts_of(events: Iterable[Told]) -> list[Known]:
@@ -172,8 +232,8 @@ def closed_by_others(contacts: list[Known]) -> set[int]:
     return closed
 
 
-def expected(events: list[Told], now: int, struggled_at: int = 0) -> dict[str, float]:
-    """The features, of no more contacts than a row keeps."""
+def expected(events: list[Told], now: int, struggles: Collection[int] = ()) -> dict[str, float]:
+    """The features, of no more contacts than a row keeps, where it knows of `struggles` on the website."""
     contacts, starts = contacts_of(events), starts_of(events)
     closed = closed_by_others(contacts)
     open_ = [
@@ -184,15 +244,17 @@ def expected(events: list[Told], now: int, struggled_at: int = 0) -> dict[str, f
         and now <= one.heard() + PATIENCE[one.channel()]
     ]
     waiting = [since for one in open_ if (since := one.waits_since())]
-    waits = [wait for one in contacts if (wait := one.wait()) is not None]
+    waits = [wait for one in contacts for wait in one.waits()]
     newest = max((one for one in contacts if one.begun()), key=Known.begun, default=None)
     current = max(open_, key=Known.begun, default=None)
-    asked = max((one.first(Kind.CALLBACK_ASKED) for one in contacts), default=0)
+    asked = max((one.last(Kind.CALLBACK_ASKED) for one in contacts), default=0)
     spoken = max((one.last(Kind.CONTACT_CONNECTED) for one in contacts), default=0)
-    ends = max((one.last(*ENDS) for one in contacts), default=0)
+    ends = max((one.end() for one in contacts), default=0)
     last = max(starts[0][0] if starts else 0, ends)
-    outcome = max((one.said("reason", True) for one in contacts), key=lambda said: said[0], default=(0, 0))
+    outcome = max((one.outcome() for one in contacts), key=lambda said: said[0], default=(0, 0))
     survey = max((one.score() for one in contacts), key=lambda said: said[0], default=(0, 0))
+    agent = current.with_now("agent", Kind.CONTACT_CONNECTED) if current and not current.waits_since() else 0
+    queue = current.with_now("queue", Kind.CONTACT_QUEUED) if current else 0
     nothing = math.nan
     return {
         "contact_count": len(starts),
@@ -212,31 +274,25 @@ def expected(events: list[Told], now: int, struggled_at: int = 0) -> dict[str, f
         "contact_channel_hop": int(
             newest is not None
             and newest.channel() == ContactChannel.VOICE
-            and struggled_at != 0
-            and 0 <= newest.begun() - struggled_at <= 30 * MINUTE
+            and any(0 <= newest.begun() - at <= 30 * MINUTE for at in struggles)
         ),
         "contact_last_outcome": outcome[1] >> 11 if outcome[1] else nothing,
         "contact_last_survey": survey[1] / 100 if survey[0] else nothing,
-        "contact_unresolved": int(
-            newest is not None
-            and newest not in open_
-            and newest.first(Kind.CONTACT_ABANDONED, Kind.CONTACT_QUEUED) != 0
-            and not newest.first(Kind.CONTACT_CONNECTED)
-        ),
+        "contact_unresolved": int(newest is not None and newest not in open_ and newest.unresolved()),
         "contact_callback_asked": int(spoken < asked),
         "contact_callback_hours": max(now - asked, 0) / HOUR if asked and spoken < asked else nothing,
-        "contact_agent_now": current.said("agent")[1] >> 11 if current and current.said("agent")[1] else nothing,
-        "contact_queue_now": current.said("queue")[1] >> 11 if current and current.said("queue")[1] else nothing,
+        "contact_agent_now": agent >> 11 if agent else nothing,
+        "contact_queue_now": queue >> 11 if queue else nothing,
     }
 
 
 def _same_reason(contacts: list[Known], newest: Known | None) -> int:
-    reason = newest.said("reason", False)[1] if newest else 0
+    reason = newest.reason() if newest else 0
     return sum(
         one is not newest
         and newest is not None
         and one.begun() != 0
-        and one.said("reason", False)[1] == reason != 0
+        and one.reason() == reason != 0
         and newest.begun() - one.begun() <= 30 * DAY
         for one in contacts
     )

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from engine.events import Kind
 from engine.kernels.groups import contact
-from engine.kernels.groups.contact import KEPT, apply_contact
+from engine.kernels.groups.contact import apply_contact
+from engine.kernels.groups.contact_entry import KEPT
 from engine.kernels.groups.contact_starts import STARTS
-from engine.kernels.groups.contact_state import wait_of
+from engine.kernels.groups.contact_waits import wait_of
 from engine.kernels.groups.message_id import seen
 from tests.kernels.builders import DAY
 from tests.kernels.groups.contact_oracle import features
