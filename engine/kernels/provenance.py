@@ -37,7 +37,7 @@ def _is_new_cart(row):
     """Whether the cart was changed in the session, and had nothing in it when that began, or since then. Of
     changes that are kept as items alone nobody knows when they were: they count as old, unless nothing can be."""
     began, ordered = row.session_started, newest_order(row)
-    if row.cart_changed < began:
+    if max(row.cart_changed, ordered) < began:
         return False
     if max(row.cart_stated_at, ordered) >= began or row.life_first_at >= began:
         return True

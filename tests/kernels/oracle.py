@@ -19,6 +19,10 @@ from tests.kernels.builders import DAY, HOUR, SECOND, Happening
 from tests.kernels.groups import contact_oracle, sessions, test_cart, test_category, test_item, test_order
 from tests.kernels.groups.laws import Did
 
+ABOUT_CARTS = (
+    Kind.CART_ADDED, Kind.CART_REMOVED, Kind.CART_VIEWED, Kind.CHECKOUT_STARTED, Kind.CHECKOUT_STEP,
+    Kind.COUPON_APPLIED,
+)  # fmt: skip
 KEPT_CONTACTS, KEPT_ORDERS, KEPT_ITEMS, KEPT_CATEGORIES = 4, 12, 16, 12
 
 
@@ -86,9 +90,8 @@ def of_cart(events: Sequence[Happening], now: int) -> dict[str, float]:
         if e.quantity or e.kind == Kind.ORDER_COMPLETED
     ]
     pieces, value = test_cart.in_order(made)
-    carts = (Kind.CART_ADDED, Kind.CART_REMOVED, Kind.ORDER_COMPLETED)
-    changed = max((e.at for e in events if e.kind in carts), default=0)
-    idle = max(now - changed, 0) / SECOND if changed else math.nan
+    used = max((e.at for e in events if e.kind in ABOUT_CARTS), default=0)
+    idle = max(now - used, 0) / SECOND if pieces else math.nan
     return {"cart.items": pieces, "cart.value": value, "cart.idle_seconds": idle}
 
 

@@ -29,7 +29,7 @@ from tests.kernels.builders import (
     rulebook,
     run,
 )
-from tests.kernels.oracle import bounded, recount
+from tests.kernels.oracle import ABOUT_CARTS, bounded, recount
 
 happenings = st.builds(
     Happening,
@@ -183,8 +183,7 @@ def test_an_indicator_is_activated_when_it_holds_and_did_not_before(events: list
     expected, stood = [], [False, False]
     for i, event in enumerate(events):
         moments = [event.at]
-        carts = (Kind.CART_ADDED, Kind.CART_REMOVED, Kind.ORDER_COMPLETED)
-        changed = [e.at for e in events[: i + 1] if e.kind in carts]
+        changed = [e.at for e in events[: i + 1] if e.kind in ABOUT_CARTS]
         if changed and event.at < changed[-1] + 900 * SECOND and i + 1 < len(events):
             moments += [changed[-1] + 900 * SECOND] if changed[-1] + 900 * SECOND < events[i + 1].at else []
         for now in moments:

@@ -10,7 +10,7 @@ import pytest
 from engine.events import CartLine, Event, Kind, More
 from engine.kernels import decode
 from tests.kernels.values import decoded
-from tests.sources.payloads import NOW, left_out, read, track
+from tests.sources.payloads import NOW, left_out, read, refusal, track
 
 
 def event(name: str, **properties: Any) -> Event:
@@ -168,3 +168,13 @@ def test_the_worker_reads_what_the_door_wrote(name: str) -> None:
     got = decoded([value], NOW)[0]
     assert got["status"] == decode.OK
     assert got["lines"] == (0 if name == "Order Updated" else 15)
+
+
+@pytest.mark.parametrize("field", ["total", "value", "revenue"])
+@pytest.mark.parametrize("name", ["Order Completed", "Order Cancelled", "Order Refunded", "Order Updated"])
+def test_an_amount_below_nothing_is_refused_whatever_it_is_of(name: str, field: str) -> None:
+    assert refusal(track(name, properties={"order_id": "A", field: -5})) == ("bad_number", f"properties.{field}")
+    lines = [{"product_id": "x", "price": -5}]
+    assert refusal(track(name, properties={"order_id": "A", "products": lines}))[0] == "bad_number"
+    made = read(track(name, properties={"order_id": "A", "total": 5, "revenue": -5}))
+    assert (made.event.order, made.event.value) == ("A", 5)

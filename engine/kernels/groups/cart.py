@@ -13,6 +13,9 @@ statement, then the order. Removing what is not there removes nothing, and remov
 there is; of items that are in the sum alone nobody knows, so a removal of what is not known is taken from the sum.
 What is removed, or added, without a price has that of its kind in the cart.
 
+Its silence is its own: it ends when something is done with the cart, be it a removal of what is not in it; orders,
+which servers report at any time, end none, and an empty cart has none.
+
 Besides its own fields it reads the row's orders (`newest_order`): apply and join the group `order` first.
 """
 
@@ -46,7 +49,7 @@ FIELDS = [
     ("cart_folded_at", "i8"),  # the newest change since then that is kept as items alone, or was ordered
     ("cart_rest_pieces", "i8"),  # thousandths
     ("cart_rest_amount", "i8"),
-    ("cart_changed", "i8"),
+    ("cart_changed", "i8"),  # when something was last done with it, whether that changed it or not
     ("cart_pieces", "i8"),  # what all of it comes to: whole pieces, and hundredths
     ("cart_value", "i8"),
     ("cart_item_pieces", "u4", (ITEMS,)),  # thousandths
@@ -58,7 +61,14 @@ FIELDS = [
 ENTRIES = (
     Entry("cart.items", "", "pieces in the cart, part of a piece counts as one", reach=CART),
     Entry("cart.value", "currency", "value of the cart", reach=CART),
-    Entry("cart.idle_seconds", "s", "time since the cart last changed, was viewed or ordered", SECOND, reach=CART),
+    Entry(
+        "cart.idle_seconds",
+        "s",
+        "time since something was last done with the cart (put in, taken out, viewed, its checkout, a coupon); "
+        "none while it is empty",
+        SECOND,
+        reach=CART,
+    ),
 )
 
 
@@ -69,9 +79,12 @@ def apply_cart(row, event, data):
     kind = event.kind
     if kind == Kind.CART_ADDED or kind == Kind.CART_REMOVED:
         _changes(row, event, data)
-    elif (kind == Kind.CART_VIEWED or kind == Kind.CHECKOUT_STARTED) and event.lines > 0:
+    elif kind == Kind.CART_VIEWED or kind == Kind.CHECKOUT_STARTED:
         _state(row, event, data)
-    elif kind != Kind.ORDER_COMPLETED:
+    elif kind == Kind.ORDER_COMPLETED:
+        _finish(row, newest_order(row))
+        return
+    elif kind != Kind.CHECKOUT_STEP and kind != Kind.COUPON_APPLIED:
         return
     row.cart_changed = max(row.cart_changed, event.at)
     _finish(row, newest_order(row))
@@ -107,7 +120,7 @@ def read_cart(row, now, out, index):
     """Fill the places `index` (names of `ENTRIES`, with an underscore for the dot) of `out` (float64)."""
     out[index.cart_items] = row.cart_pieces
     out[index.cart_value] = currency(row.cart_value)
-    out[index.cart_idle_seconds] = since(row.cart_changed, now, SECOND)
+    out[index.cart_idle_seconds] = since(row.cart_changed, now, SECOND) if row.cart_pieces > 0 else np.nan
 
 
 @kernel
@@ -132,8 +145,8 @@ def _changes(row, event, data):
 
 @kernel
 def _state(row, event, data):
-    """All that is in the cart; the lines before the ninth stand each for itself."""
-    if not _is_newer(row, event.at, event.id):
+    """All that is in the cart, where it is stated; the lines before the ninth stand each for itself."""
+    if event.lines == 0 or not _is_newer(row, event.at, event.id):
         return
     _begin(row, event.at, event.id, True)
     at, second = np.int64(event.lines_start), event.at // SECOND

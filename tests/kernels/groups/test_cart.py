@@ -147,7 +147,9 @@ THOUSANDTHS = st.sampled_from([300, 1_000, 1_000, 2_000, 2_500, 5_000])
 VALUES = st.sampled_from([0.0, 0.005, 5.0, 19.99, 20.0])
 CHANGED = st.sampled_from([Kind.CART_ADDED, Kind.CART_REMOVED])
 WHOLE = st.sampled_from([Kind.CART_VIEWED, Kind.CHECKOUT_STARTED])
-OTHER = st.sampled_from([*[Kind.ORDER_COMPLETED] * 2, Kind.ORDER_CANCELLED, Kind.ITEM_VIEWED])
+OTHER = st.sampled_from(
+    [*[Kind.ORDER_COMPLETED] * 2, Kind.ORDER_CANCELLED, Kind.ITEM_VIEWED, Kind.CART_VIEWED, Kind.CHECKOUT_STEP]
+)
 CHANGES = st.tuples(TIMES, CHANGED, ITEMS, VALUES, THOUSANDTHS).map(lambda one: Did(one[0], one[1], 0, *one[2:]))
 DID = st.one_of(
     CHANGES,
@@ -265,11 +267,60 @@ def test_an_order_told_again_later_takes_nothing_more() -> None:
         assert contents(folded(arrived)) == (1, 5)
 
 
-def test_its_silence_is_its_own() -> None:
+def idle(did: Sequence[Did], now: int = START + 900 * SECOND) -> float:
     out = np.zeros(len(cart.ENTRIES))
-    rows = folded([added(0, "A", 10), Did(START + 60_000, Kind.ITEM_VIEWED, 9, "B", 5)])
-    cart.read_cart(rows[0], START + 900_000, out, INDEX)
-    assert out[INDEX.cart_idle_seconds] == 900
+    cart.read_cart(folded(did)[0], now, out, INDEX)
+    return float(out[INDEX.cart_idle_seconds])
+
+
+def at(second: int, kind: Kind, **fields: Any) -> Did:
+    return Did(START + second * SECOND, kind, second + 1, **fields)
+
+
+FULL = added(0, "A", 10)
+
+
+@pytest.mark.parametrize(
+    ("since", "seconds"),
+    [
+        (at(60, Kind.PAGE_VIEWED), 900),
+        (at(60, Kind.ITEM_VIEWED, item="B", value=5), 900),
+        (at(60, Kind.ORDER_CANCELLED, order="o"), 900),
+        (at(60, Kind.ORDER_REFUNDED, order="o"), 900),
+        (at(-60, Kind.ORDER_COMPLETED), 900),  # comes late, as servers report it
+        (added(60, "B", 5), 840),
+        (removed(60, "B"), 840),  # it is not in there, but whoever takes it out is at the cart
+        (at(60, Kind.CART_VIEWED), 840),
+        (at(60, Kind.CART_VIEWED, lines=(A,)), 840),
+        (at(60, Kind.CHECKOUT_STARTED), 840),
+        (at(60, Kind.CHECKOUT_STEP), 840),
+        (at(60, Kind.COUPON_APPLIED), 840),
+    ],
+)
+def test_its_silence_ends_with_what_is_done_with_the_cart_alone(since: Did, seconds: float) -> None:
+    assert idle([FULL, since]) == idle([since, FULL]) == seconds
+
+
+@pytest.mark.parametrize(
+    "did",
+    [
+        [],
+        [at(60, Kind.CART_VIEWED)],
+        [removed(60, "B")],
+        [FULL, removed(60, "A")],
+        [FULL, at(60, Kind.ORDER_COMPLETED)],
+        [FULL, at(60, Kind.ORDER_COMPLETED, order="o"), at(61, Kind.ORDER_CANCELLED, order="o")],
+        [FULL, at(60, Kind.ORDER_COMPLETED), at(90, Kind.CART_VIEWED), at(95, Kind.CHECKOUT_STEP)],
+    ],
+)
+def test_an_empty_cart_is_not_left_alone(did: list[Did]) -> None:
+    assert math.isnan(idle(did))
+    assert math.isnan(idle(did[::-1]))
+
+
+def test_what_is_put_in_behind_an_order_is_silent_since_then() -> None:
+    did = [FULL, at(60, Kind.ORDER_COMPLETED), added(120, "B", 5)]
+    assert idle(did) == idle(did[::-1]) == 780
 
 
 def test_amounts_stay_within_what_a_row_holds() -> None:
