@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from engine.kernels.groups import contact
+from engine.kernels.groups import contact_entry
 from engine.kernels.groups.contact_features import WORD, word_value
 from engine.kernels.hashing import word_hash
 from engine.state.catalogue import CATALOGUE
@@ -21,7 +21,7 @@ UNNAMED = ""
 WORD_FEATURES = frozenset(feature.name for feature in CATALOGUE if feature.unit == WORD)
 
 #: Where in ``contact_said`` of a row the hashes lie that those features are made of.
-_SAID = (contact.QUEUE, contact.AGENT, contact.OUTCOME)
+_SAID = (contact_entry.QUEUE, contact_entry.AGENT, contact_entry.OUTCOME)
 
 
 def word_number(word: str) -> float:

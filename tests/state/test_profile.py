@@ -8,7 +8,7 @@ import pytest
 from engine.errors import BadState
 from engine.events import Kind
 from engine.kernels.decode import COLUMNS
-from engine.kernels.groups.contact import AGENT, HEARD, OUTCOME, QUEUE, REASON, WENT_ON
+from engine.kernels.groups.contact_entry import AGENT, HEARD, OUTCOME, QUEUE, REASON, WENT_ON
 from engine.kernels.groups.recent import RECENT, apply_recent
 from engine.kernels.hashing import word_hash
 from engine.kernels.row import ROW, VERSION
