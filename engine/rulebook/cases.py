@@ -195,9 +195,13 @@ def _feature(document: Document, node: Node, name: str, feature: str) -> float |
     """The number of a feature; None after a fault was noted."""
     if feature not in WORD_FEATURES:
         return document.number_of(node, name, feature)
+    why = _as_word(node, feature)
     if isinstance(node, ScalarNode) and node.value.strip() and isinstance(scalar_of(node), str):
-        return word_number(node.value)
-    document.faults.add(document.spot(node), name, f"{feature} is a word: {_as_word(node, feature)}")
+        try:
+            return word_number(node.value)
+        except UnicodeEncodeError:
+            why = "no word has this text: not UTF-8"
+    document.faults.add(document.spot(node), name, f"{feature} is a word: {why}")
     return None
 
 

@@ -216,6 +216,7 @@ def test_cases_have_words_as_texts(tmp_path: Path) -> None:
         ("yes", 'contact.last_outcome is a word: write "yes", in quotes'),
         ('" "', "contact.last_outcome is a word: leave contact.last_outcome out where there is none"),
         ("[refund]", "contact.last_outcome is a word: write one text"),
+        (r'"\ud800"', "contact.last_outcome is a word: no word has this text: not UTF-8"),
     ],
 )
 def test_a_case_with_another_value_is_refused(tmp_path: Path, value: str, reason: str) -> None:
