@@ -49,8 +49,8 @@ class HeldStore(Protocol):
     """Methods raise `Unavailable`."""
 
     async def recorded(self, customer: CustomerId) -> list[str]:
-        """The ids of the decisions and cues of the customer that were recorded lately; of those older than a day
-        the record is gone."""
+        """The ids of the decisions and cues of the customer that were recorded lately, each once; of those older
+        than a day the record is gone."""
 
     async def ids_linked(self, customers: Sequence[CustomerId]) -> list[list[CustomerId]]:
         """Of each all ids that ever became the customer's, by unsigned links, too, and those that are their own

@@ -45,7 +45,7 @@ class ErasureCommands(Commands):
         today = int(time.time()) // DAY_S
         commands = [pack(("LRANGE", prefix + b"%d:" % day + name, 0, -1)) for day in range(today - 2, today + 1)]
         found = await self._connection.pipe(b"".join(commands), len(commands))
-        return [decision.decode() for decisions in found for decision in decisions]
+        return list(dict.fromkeys(decision.decode() for decisions in found for decision in decisions))
 
     async def ids_linked(self, customers: Sequence[CustomerId]) -> list[list[CustomerId]]:
         names = [customer.encode() for customer in customers]

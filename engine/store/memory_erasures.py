@@ -37,7 +37,7 @@ class MemoryErasures(MemoryPartitions):
 
     async def recorded(self, customer: CustomerId) -> list[str]:
         name = customer.encode()
-        return list(self._of(name).recorded.get(name, ()))
+        return list(dict.fromkeys(self._of(name).recorded.get(name, ())))
 
     async def ids_linked(self, customers: Sequence[CustomerId]) -> list[list[CustomerId]]:
         names = [customer.encode() for customer in customers]

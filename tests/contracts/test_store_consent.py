@@ -28,9 +28,11 @@ from engine.ports.offer_history import Consent
 from engine.ports.stream_store import UNCONSENTED as NOT_SENT
 from engine.ports.stream_store import CueCandidate, CueChoice, CustomerConsent, Erasure, HistoryChange
 from engine.store.keys import withheld_id
+from engine.store.memory import MemoryStore
 from engine.store.redis import RedisStore
 from tests.contracts.builders import (
     CAPPED,
+    PARTITIONS,
     TAKEN,
     UNCONSENTED,
     AnyStore,
@@ -304,6 +306,22 @@ async def test_a_refused_customer_has_one_such_record_of_an_offer_a_day(store: A
     assert [await store.decision(name) for name in names] == [None, None]
     assert await writer.commit(customer, recorded(customer, "sale", "1" + WEB)) == [[NOT_SENT]]
     assert await store.recorded(customer) == names[:1]
+
+
+async def test_who_is_refused_again_when_the_record_is_gone_has_it_once(
+    redis_store: RedisStore, look: redis.Redis
+) -> None:
+    (customer,) = customers_of(1, 1)
+    now, name = [1_790_000_000_000], withheld_id(1, customer.encode(), "sale")
+    memory = MemoryStore(PARTITIONS, wall=lambda: now[0])
+    for store in (redis_store, memory):
+        writer = Writer(store)
+        assert await writer.commit(customer, recorded(customer, "sale", "1" + WEB)) == [[NOT_SENT]]
+        look.delete(f"{{p1}}:d:{name}")  # as if a day had gone by
+        now[0] += 86_400_001
+        assert await writer.commit(customer, recorded(customer, "sale", "1" + WEB)) == [[NOT_SENT]]
+        assert await store.recorded(customer) == [name]
+        assert await store.decision(name) is not None
 
 
 async def test_what_a_cap_holds_back_leaves_no_record_and_neither_does_what_has_none(store: AnyStore) -> None:
