@@ -89,6 +89,17 @@ async def test_a_cue_that_is_withheld_is_on_the_page_and_explained_and_no_outcom
     assert (refused.status_code, refused.json()["field"]) == (400, "offerId")
 
 
+async def test_a_record_of_another_release_hides_no_page() -> None:
+    made = process()
+    await made.know("ann", recent_total=1, life_last_at=NOW)
+    record = DecisionRecord(99, customer_id("ann"), "web", NOW, "r", (), (), b"\0\0")
+    cue = CueCandidate("sale", 0, 0, (1,), "x", b"{}", encode_record(record), needs="1!marketing/web")
+    await made.commit("ann", {}, (CueChoice(b"ann", NOW, (cue,)),))
+    async with serving(made) as api:
+        page = await api.get("/v1/customers/ann", headers=HEADERS)
+    assert (page.status_code, page.json()["withheld"]) == (200, [])
+
+
 async def test_nothing_is_kept_that_the_log_does_not_have() -> None:
     made = process()
     made.log.fault = Unavailable("Kafka is away")

@@ -9,8 +9,8 @@ from blacksheep import Request, Response
 
 from engine.customer_id import CustomerId, stated_id
 from engine.decisions.log import withheld_in
-from engine.decisions.record import is_withheld
-from engine.errors import BadEvent, BadRequest, NotFound
+from engine.decisions.record import DecisionRecord, is_withheld
+from engine.errors import BadEvent, BadRequest, BadState, NotFound
 from engine.events import Kind
 from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
@@ -146,7 +146,7 @@ class CustomerRoutes:
 
     async def _withheld(self, customer: CustomerId) -> list[WithheldCue]:
         names = [name for name in await self._services.held.recorded(customer) if is_withheld(name)]
-        found = [(name, await self._services.batcher.record(name)) for name in names]
+        found = [(name, await self._readable(name)) for name in names]
         return [
             WithheldCue(
                 decisionId=name,
@@ -160,6 +160,13 @@ class CustomerRoutes:
             if record is not None
             for one in withheld_in(record)
         ]
+
+    async def _readable(self, decision_id: str) -> DecisionRecord | None:
+        """The record; None for one that is gone, or of another release."""
+        try:
+            return await self._services.batcher.record(decision_id)
+        except BadState:
+            return None
 
     def _active(self, profile: CustomerProfile) -> list[ActiveIndicator]:
         indicators = self._services.rulebook().indicators
