@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from secrets import token_bytes
 from typing import Annotated
@@ -12,11 +11,13 @@ import typer
 
 from engine.cli.output import print_json, refuse
 from engine.clock import wall_ms
+from engine.customer_id import CustomerId
 from engine.errors import BadEvent, BadRule
 from engine.events import ContactChannel, Kind, LeftOut, Message, Rank
 from engine.identity.identification import Identification
 from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, ContactSources, Delivery, Receipt
+from engine.reserved_ids import EMAIL, PHONE
 from engine.sources.registry import contact_sources
 from engine.sources.segment.limits import LIMITS, Limits
 
@@ -36,7 +37,6 @@ Directory = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print one JSON object")]
 MAPPINGS = Path("config/sources")
-RESERVED_ADDRESS = re.compile(r"\A(email|phone):[0-9a-f]{32}\Z")
 
 
 @app.command()
@@ -110,7 +110,7 @@ def _taken(message: Message) -> dict[str, object]:
     return {
         "result": "taken",
         "kind": Kind(event.kind).name.lower(),
-        "customer": RESERVED_ADDRESS.sub(r"\1:…", message.customer),
+        "customer": _shown(message.customer),
         "addresses": ", ".join(name.field for name in message.names if name.rank is Rank.ADDRESS),
         "at": event.at,
         "id": event.id,
@@ -118,6 +118,12 @@ def _taken(message: Message) -> dict[str, object]:
         "score": event.value or "",
         "leftOut": left_out,
     }  # fmt: skip
+
+
+def _shown(customer: CustomerId) -> str:
+    """The id; of the hash of an address no more than what was hashed."""
+    kind = next(filter(customer.startswith, (EMAIL, PHONE)), "")
+    return f"{kind}…" if kind else customer
 
 
 def _checked(directory: Path, json: bool, limits: Limits = LIMITS) -> ContactSources:

@@ -12,11 +12,11 @@ import msgspec
 from engine.consent import ConsentState, ConsentStatement
 from engine.customer_id import CustomerId
 from engine.errors import BadEvent
-from engine.reserved_ids import is_reserved
+from engine.reserved_ids import EMAIL, is_reserved
 
 ADDRESS_ALONE = "address_alone"
 
-_EMAIL = "email"  # the prefix of an address's id, and the channel
+_BY_EMAIL = "email"  # of `engine.events.CHANNELS`
 
 
 def vouched(customer: CustomerId, statement: ConsentStatement, field: str = "state") -> ConsentStatement:
@@ -26,6 +26,6 @@ def vouched(customer: CustomerId, statement: ConsentStatement, field: str = "sta
         return statement
     if statement.state is ConsentState.REVOKED:
         return statement
-    if customer.startswith(f"{_EMAIL}:") and statement.channel == _EMAIL:
+    if customer.startswith(EMAIL) and statement.channel == _BY_EMAIL:
         return msgspec.structs.replace(statement, by_address=True)
     raise BadEvent(ADDRESS_ALONE, "a number, an address or a contact alone revokes consent and gives none", field)
