@@ -32,9 +32,9 @@ class BadEvent(CuelineError):
 
     ``code`` is from the closed list of dead-letter reasons (``malformed``, ``unknown_type``,
     ``missing_id``, ``missing_customer``, ``too_large``, ``bad_time``, ``bad_record_time``, ``bad_number``,
-    ``bad_field``, ``reserved_id``, ``unknown_source``; ``placeholder_id``, ``misspelt_event`` and
-    ``missing_amount`` are reasons for warnings alone, ``not_allowed`` one of the API's); ``field`` is the path of
-    the offending field in the sender's own shape, or empty.
+    ``bad_field``, ``reserved_id``, ``unknown_source``; ``placeholder_id``, ``misspelt_event``,
+    ``missing_amount`` and ``address_alone`` are reasons for warnings alone, ``not_allowed`` one of the API's);
+    ``field`` is the path of the offending field in the sender's own shape, or empty.
     """
 
     def __init__(self, code: str, detail: str, field: str = "") -> None:

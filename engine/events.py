@@ -131,8 +131,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class LeftOut(msgspec.Struct, frozen=True, gc=False):
     """What could not be read of an event that was taken all the same: ``reason`` is a code of `BadEvent` or
-    ``placeholder_id``, ``misspelt_event``, ``missing_amount``, ``shared_id`` or ``link_refused``, ``field`` the
-    path in the sender's own shape."""
+    ``placeholder_id``, ``misspelt_event``, ``missing_amount``, ``address_alone``, ``shared_id`` or
+    ``link_refused``, ``field`` the path in the sender's own shape."""
 
     reason: str
     field: str

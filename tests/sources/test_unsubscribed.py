@@ -235,3 +235,19 @@ def test_consent_within_a_contact_is_its_customers_once_that_is_known() -> None:
     event = said("unsubscribed", channel="chat", contactId="c-1", email="no address")
     message = taken(KNOWING["cloudevents"], event)
     assert (message.customer, [one.field for one in message.left_out]) == ("contact:c-1", ["data.email"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "reasons"),
+    [
+        ("subscribed", {"channel": "email", "email": ANN}, []),  # a request, until it is confirmed
+        ("subscribed", {"channel": "messaging", "email": ANN}, ["address_alone"]),
+        ("subscribed", {"channel": "messaging", "phone": PHONE}, ["address_alone"]),
+        ("subscribed", {"channel": "chat", "contactId": "c-1"}, ["address_alone"]),
+        ("subscribed", {"channel": "messaging", "phone": PHONE, "customerId": "ann"}, []),
+        ("unsubscribed", {"channel": "messaging", "phone": PHONE}, []),
+    ],
+)
+def test_who_sends_consent_without_effect_is_warned(kind: str, more: dict[str, str], reasons: list[str]) -> None:
+    message = taken(KNOWING["cloudevents"], said(kind, **more))
+    assert [one.reason for one in message.left_out] == reasons

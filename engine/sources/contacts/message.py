@@ -7,9 +7,11 @@ from hashlib import blake2b
 
 import msgspec
 
-from engine.consent import MARKETING
+from engine.consent import MARKETING, ConsentState, ConsentStatement
+from engine.customer_id import CustomerId
 from engine.errors import BadEvent
 from engine.events import MAX_ID_BYTES, WIRE_VERSION, Contact, Event, Kind, LeftOut, Message
+from engine.identity.vouched_consent import vouched
 from engine.ports.agents import AgentState
 from engine.ports.sources import ContactEvent, Delivery, Receipt
 from engine.sources.contacts.facts import Facts
@@ -34,8 +36,19 @@ def messages(facts: Facts, receipt: Receipt, limits: Limits) -> list[Message]:
     contact = _contact(facts, limits, left_out)
     event = _event(facts, contact, receipt, limits, left_out)
     owners = whose(facts, contact.id if contact else "", limits, left_out)
+    if facts.is_instruction and receipt.trust:  # of what nobody vouches for is said that alone
+        _note_without_effect(owners[0].customer, facts, event, left_out)
     noted = [tuple(left_out), *[()] * (len(owners) - 1)]  # once
     return [Message(one.customer, event, what, one.names) for one, what in zip(owners, noted, strict=True)]
+
+
+def _note_without_effect(customer: CustomerId, facts: Facts, event: Event, left_out: list[LeftOut]) -> None:
+    """Note that consent under this id counts for nothing, as the worker will find. Of several only revocations."""
+    state = ConsentState[facts.kind.name.removeprefix("CONSENT_")]
+    try:
+        vouched(customer, ConsentStatement(event.item, event.category, state, event.at), "")
+    except BadEvent as fault:
+        leave_out(fault, left_out)
 
 
 def messages_of(facts: Facts, also: Kind | None, receipt: Receipt, limits: Limits) -> list[Message]:
