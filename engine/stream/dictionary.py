@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.errors import Unavailable
 from engine.events import Contact, Event
+from engine.kernels.groups.contact_entry import IS_ABOUT
 from engine.kernels.hash_set import add_new
 from engine.ports.stats_store import StatsStore
 from engine.stream.decoded_batch import DecodedBatch
@@ -65,12 +66,14 @@ class NameDictionary:
         ]
 
     def _new_of_contacts(self, batch: DecodedBatch) -> Iterator[tuple[int, str]]:
-        """What is said of contacts, which few events are about: its place in the bytes is not noted."""
-        about = np.flatnonzero(batch.events["contact"])
+        """What is said of contacts, which few events are about: its place in the bytes is not noted. Rows have no
+        words of what became of an e-mail."""
+        events = batch.events
+        about = np.flatnonzero((events["contact"] != 0) & IS_ABOUT[events["kind"], events["contact_channel"]])
         if not len(about):
             return
         for column, member in CONTACT_WORDS.items():
-            codes = np.ascontiguousarray(batch.events[column][about])
+            codes = np.ascontiguousarray(events[column][about])
             places = np.empty(len(codes), np.int32)
             for place in places[: add_new(codes, self._known, self._used, places)].tolist():
                 if word := _contact_word(batch.value(int(about[place])), member):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from engine.errors import Unavailable
-from engine.events import WIRE_VERSION, Contact, Event, Kind
+from engine.events import WIRE_VERSION, Contact, ContactChannel, Event, Kind
 from engine.kernels.hashing import word_hash
 from engine.ports.records import as_columns
 from engine.sources.registry import sources
@@ -144,8 +144,8 @@ async def test_a_long_word_is_cut() -> None:
     assert store.told == ["ä" * 200, "c" * 200, "b" * 200]
 
 
-def of_contact(offset: int, contact: Contact) -> KafkaRecord:
-    made = Event(WIRE_VERSION, int(Kind.CONTACT_QUEUED), START, f"id-{offset}", contact=contact)
+def of_contact(offset: int, contact: Contact, kind: Kind = Kind.CONTACT_QUEUED) -> KafkaRecord:
+    made = Event(WIRE_VERSION, int(kind), START, f"id-{offset}", contact=contact)
     return KafkaRecord(offset, msgspec.msgpack.encode(made), CUSTOMER)
 
 
@@ -157,6 +157,22 @@ async def test_the_words_of_contacts_are_told_too() -> None:
     await write(dictionary, of_contact(3, Contact("c-3")), of_contact(4, Contact("c-4", reason="refund")))
     assert store.told == ["a", "billing", "Ann Übel", "Bob", "ä" * 200, "refund"]
     assert await store.names([word_hash("Ann Übel")]) == {word_hash("Ann Übel"): "Ann Übel"}
+
+
+async def test_what_became_of_an_email_is_no_contact_and_its_words_are_not_told() -> None:
+    store = Told()
+    dictionary = NameDictionary(store)
+
+    def by_mail(offset: int, kind: Kind, channel: int = ContactChannel.EMAIL) -> KafkaRecord:
+        return of_contact(offset, Contact("m-1", int(channel), "news", "mailer", "bounce"), kind)
+
+    await write(dictionary, by_mail(0, Kind.CONTACT_OUTCOME), viewed(1, "a"), by_mail(2, Kind.PAGE_VIEWED))
+    assert store.told == ["a"]
+    await write(dictionary, by_mail(3, Kind.CONTACT_OUTCOME), by_mail(4, Kind.CONTACT_STARTED))
+    assert store.told == ["a", "news", "mailer", "bounce"]
+    other = Told()
+    await write(NameDictionary(other), by_mail(5, Kind.CONTACT_OUTCOME, ContactChannel.VOICE))
+    assert other.told == ["news", "mailer", "bounce"]
 
 
 async def test_what_compiled_code_takes_and_is_no_text_stops_nothing() -> None:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from engine.kernels.groups.contact_entry import (
     HEARD,
+    IS_ABOUT,
     KEPT,
     LATEST,
     MILESTONES,
@@ -25,7 +26,6 @@ from engine.kernels.groups.contact_entry import (
     add_entry,
     add_event,
     clear,
-    is_about_contact,
     swap,
 )
 from engine.kernels.groups.contact_starts import BEGINS, add_start, join_starts
@@ -55,7 +55,7 @@ FIELDS = [
 def apply_contact(row, event):
     """Add one `event` (`decode.COLUMNS`), wherever in time it lies."""
     kind = event.kind
-    if not is_about_contact(kind, event.contact_channel):
+    if not IS_ABOUT[kind, event.contact_channel]:
         return
     ends = kind == Kind.CONTACT_ENDED or kind == Kind.CONTACT_ABANDONED
     nameless = event.contact == NO_WORD

@@ -6,7 +6,8 @@ that is said of it the word said last stays; counts are sums.
 A contact's reason is why they called: the word of what shows it coming in, or of a callback asked for. Its outcome
 is what it came to: the word of an end, a wrap-up or an outcome. The *queue* and the *agent* are whom it is with
 from that event on, so events by which it does not go on name none: an agent who wraps up has handed it on, or is
-done. Of one moment, the queue that it came into and the agent who was connected count before others.
+done. Of one moment, the queue that it came into and the agent who was connected count: what other events name
+counts as if it had been said a millisecond before.
 """
 
 from __future__ import annotations
@@ -55,21 +56,16 @@ _ASKS = (*_SHOWN, Kind.CALLBACK_ASKED)
 #: What its word says (-1: nothing that is kept).
 WORD_OF = np.array([OUTCOME if code in _COMES_TO else REASON if code in _ASKS else -1 for code in _CODES], np.int8)
 
+#: By kind, channel (bool, 256 x channels): whether an event is about a contact; what became of an e-mail is not.
+IS_ABOUT = np.zeros((256, len(ContactChannel)), np.bool_)
+IS_ABOUT[FIRST_CONTACT_KIND : LAST_CONTACT_KIND + 1] = True
+IS_ABOUT[Kind.CONTACT_OUTCOME, ContactChannel.EMAIL] = False
+
 UNKNOWN = 2
 MOST_TRANSFERS = 255
 MOST_COUNTED, _UPPER_HALF = 15, 4
 ONE_WRAP_UP, ONE_CONNECTION = 1, 1 << _UPPER_HALF
 NO_WORD = np.uint64(0)
-_FIRST_OF_A_MOMENT = np.uint64(1)  # in words of which a feature shows the upper bits
-
-
-@kernel
-def is_about_contact(kind, channel):
-    """Whether an event is about a contact: what became of an e-mail is not. Whoever shows what is said of contacts
-    has to ask for it, too."""
-    if kind < FIRST_CONTACT_KIND or kind > LAST_CONTACT_KIND:
-        return False
-    return kind != Kind.CONTACT_OUTCOME or channel != ContactChannel.EMAIL
 
 
 @kernel
@@ -81,8 +77,8 @@ def add_event(row, place, event, kind, ends):
     _latest(row, place, HEARD, at)
     if GOES_ON[code]:
         _latest(row, place, WENT_ON, at)
-        _say_with(row, place, QUEUE, at, event.contact_queue, kind == Kind.CONTACT_QUEUED)
-        _say_with(row, place, AGENT, at, event.contact_agent, kind == Kind.CONTACT_CONNECTED)
+        _say_word(row, place, QUEUE, at - (kind != Kind.CONTACT_QUEUED), event.contact_queue)
+        _say_word(row, place, AGENT, at - (kind != Kind.CONTACT_CONNECTED), event.contact_agent)
     if ends:
         _reached(row, place, LEFT, at)
         _latest(row, place, ENDED, at)
@@ -98,8 +94,8 @@ def add_event(row, place, event, kind, ends):
     elif kind == Kind.CONTACT_SURVEYED:
         _say(row, place, SCORE, at, np.uint64(np.floor(event.value * 100.0 + 0.5)))
     row.contact_channel[place] = max(row.contact_channel[place], event.contact_channel)
-    if WORD_OF[code] >= 0 and event.contact_reason != NO_WORD:
-        _say(row, place, WORD_OF[code], at, event.contact_reason)
+    if WORD_OF[code] >= 0:
+        _say_word(row, place, WORD_OF[code], at, event.contact_reason)
 
 
 @kernel
@@ -158,29 +154,18 @@ def _add_counts(row, place, counts):
 
 
 @kernel
-def _say_with(row, place, of, at, word, first):
-    """Whom it is with, `first` if that counts before others of the same moment."""
+def _say_word(row, place, of, at, word):
     if word != NO_WORD:
-        word &= ~_FIRST_OF_A_MOMENT
-        _say(row, place, of, at, word | _FIRST_OF_A_MOMENT if first else word)
+        _say(row, place, of, at, word)
 
 
 @kernel
 def _say(row, place, of, at, value):
-    """The later value stays; of two at one moment the greater, but those that are the first of a moment."""
-    known_at, known = row.contact_said_at[place, of], row.contact_said[place, of]
-    if at > known_at or (at == known_at and _precedes(value, known, of)):
+    """The later value stays; of two at one moment the greater."""
+    known = row.contact_said_at[place, of]
+    if at > known or (at == known and value > row.contact_said[place, of]):
         row.contact_said_at[place, of] = at
         row.contact_said[place, of] = value
-
-
-@kernel
-def _precedes(value, known, of):
-    if of == QUEUE or of == AGENT:
-        one, other = value & _FIRST_OF_A_MOMENT, known & _FIRST_OF_A_MOMENT
-        if one != other:
-            return one > other
-    return value > known
 
 
 @kernel

@@ -100,14 +100,14 @@ class Known:
         return max(event.at for event in self.events)
 
     def said(self, name: str, kinds: Collection[Kind], before_others: Kind | None = None) -> tuple[int, int]:
-        """When events of `kinds` named something last, and what."""
+        """When events of `kinds` named something last, and what. At one moment those `before_others` count: what
+        others name is a millisecond older."""
         words = [
-            (event.at, event.kind == before_others, getattr(event, name))
+            (event.at - (before_others not in (None, event.kind)), getattr(event, name))
             for event in self.events
             if getattr(event, name) and event.kind in kinds
         ]
-        at, _, word = max(words, default=(0, False, 0))
-        return at, word
+        return max(words, default=(0, 0))
 
     def outcome(self) -> tuple[int, int]:
         return self.said("reason", RESULTS)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.events import ContactChannel, Kind
 from engine.kernels.groups.contact import join_contact
-from engine.kernels.groups.contact_entry import is_about_contact
+from engine.kernels.groups.contact_entry import AGENT, IS_ABOUT, OUTCOME, QUEUE
 from engine.kernels.groups.contact_features import RESOLVED, UNRESOLVED
 from engine.kernels.hashing import word_hash
 from engine.kernels.wire import MAX_VALUE
@@ -66,7 +65,8 @@ def test_events_about_contacts_are_those_that_a_row_takes() -> None:
     for kind in Kind:
         for channel in ContactChannel:
             taken = folded([Told(START, kind, 1, CALL, channel)]).tobytes() != bytes(ROW.itemsize)
-            assert is_about_contact(np.uint8(kind), np.uint8(channel)) == taken, (kind, channel)
+            assert IS_ABOUT[kind, channel] == taken, (kind, channel)
+    assert not IS_ABOUT[[code for code in range(256) if code not in KINDS]].any()
 
 
 @pytest.mark.parametrize("kind", [Kind.CONTACT_TRANSFERRED, Kind.CONTACT_HELD, Kind.CONTACT_SURVEYED])
@@ -166,3 +166,18 @@ def test_a_score_that_comes_after_the_end_opens_nothing() -> None:
     assert (found["contact_open"], found["contact_last_survey"], found["contact_callback_asked"]) == (0, 3, 1)
     assert found["contact_last_outcome"] == WHY >> 11
     assert found["contact_hours_since"] * 60 == 55
+
+
+def test_queue_agent_and_outcome_are_kept_as_the_hashes_that_words_are_found_by() -> None:
+    odd, even = WHY | 1, ELSE
+    for queue, agent, outcome in ((odd, even, odd), (even, odd, even)):
+        told = [
+            Told(START, Kind.CONTACT_QUEUED, 1, CALL, queue=queue),
+            Told(START + 1, Kind.CONTACT_CONNECTED, 2, CALL, agent=agent),
+            Told(START + 2, Kind.CONTACT_HELD, 3, CALL, queue=queue, agent=agent),
+            Told(START + 3, Kind.CONTACT_OUTCOME, 4, CALL, reason=outcome),
+        ]
+        for steps in (2, 3, 4):
+            said = folded(told[:steps])[0]["contact_said"][0]
+            assert (said[QUEUE], said[AGENT]) == (queue, agent)
+        assert said[OUTCOME] == outcome
