@@ -100,13 +100,7 @@ def warm_up() -> None:
     places = np.zeros(1, np.int32)
     events = np.zeros(1, decode.COLUMNS)
     rules = _rules()
-    scratch = evaluate.Scratch(
-        np.zeros(FEATURES),
-        np.zeros(1, np.uint64),
-        np.zeros(1, np.bool_),
-        np.zeros(indicator.ACTIVE, np.uint32),
-        np.zeros(1, layout.ROW),
-    )
+    scratch = _scratch()
     activations = np.zeros(8, evaluate.ACTIVATION)
     trait.read_named_many(
         activations, np.zeros(1, np.uint64), np.zeros(1, np.uint8), np.zeros((8, FEATURES + 1)), FEATURES
@@ -123,14 +117,9 @@ def warm_up() -> None:
     )
     forgetting.newest_came_in(events)
     advance.fire(rows, places, 0, 1, rules, scratch, activations)
-    merge.merge(rows, places, events, 0, np.zeros(1, layout.ROW), rules, scratch, activations)
     timers.timers(rows, places, np.zeros(1, np.int64), rules, scratch, np.zeros(1, np.bool_))
     advance.touched(places, np.zeros(1, np.uint8), np.zeros(1, np.int64), 1, np.zeros(1, np.int32))
     hash_set.add_new(np.ones(1, np.uint64), np.zeros(2, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int32))
-    words = rows.view(np.uint64).reshape(1, -1)
-    ends, kept = np.zeros(1, np.int64), np.zeros(words.shape[1] + 3, np.uint64)
-    packed = np.zeros(word_sparse.most_units(words.shape[1]) + 1, np.uint16)
-    word_sparse.pack_many(words, places, layout.VERSION, kept, packed, ends)
     chunks.chunk_end(places, 0, 1, np.zeros(1, np.int64))
     warm_up_decisions()
 
@@ -150,7 +139,17 @@ def warm_up_decisions() -> None:
     named = np.zeros((1, FEATURES + 1))
     trait.read_named_many(rows, names, types, named, FEATURES)
     _warm_up_values(rows)
+    _warm_up_joins(rows, words, places)
     predicates.match_many(found, np.zeros(1, np.uint64), np.zeros((1, 1), np.bool_), *_rules().program)
+
+
+def _warm_up_joins(rows: NDArray[np.void], words: NDArray[np.uint64], places: NDArray[np.int32]) -> None:
+    """What rows of a customer's ids are made one with (`engine.state.joined_rows`)."""
+    events, activations = np.zeros(1, decode.COLUMNS), np.zeros(8, evaluate.ACTIVATION)
+    merge.merge(rows, places, events, 0, np.zeros(1, layout.ROW), _rules(), _scratch(), activations)
+    kept, ends = np.zeros(words.shape[1] + 3, np.uint64), np.zeros(1, np.int64)
+    packed = np.zeros(word_sparse.most_units(words.shape[1]) + 1, np.uint16)
+    word_sparse.pack_many(words, places, layout.VERSION, kept, packed, ends)
 
 
 def _warm_up_values(rows: NDArray[np.void]) -> None:
@@ -162,6 +161,16 @@ def _warm_up_values(rows: NDArray[np.void]) -> None:
     trait.any_value(trait.WORD, np.uint64(1))
     mark = trait.mark_of(trait.rank_among(trait.SERVER, True), 1, trait.NUMBER)
     trait.set_trait(rows[0], np.uint64(1), np.uint64(mark), np.uint64(1))
+
+
+def _scratch() -> evaluate.Scratch:
+    return evaluate.Scratch(
+        np.zeros(FEATURES),
+        np.zeros(1, np.uint64),
+        np.zeros(1, np.bool_),
+        np.zeros(indicator.ACTIVE, np.uint32),
+        np.zeros(1, layout.ROW),
+    )
 
 
 def _rules() -> evaluate.Rules:
