@@ -13,7 +13,7 @@ from engine.kernels.decode import COLUMNS, OK
 from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
 from engine.kernels.groups.message_id import seen
-from engine.kernels.jit import kernel
+from engine.kernels.jit import kernel, scalar
 from engine.kernels.prefetch import LINE, prefetch
 from engine.kernels.row import ROW_BYTES, apply
 from engine.kernels.wire import FIRST_INSTRUCTION_KIND, Kind
@@ -37,7 +37,7 @@ def _ask_ahead(rows, slots, events, order, turn):
             prefetch(rows, slots[order[turn + 1]], byte)
 
 
-@kernel
+@scalar
 def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, activations, causes):
     """Apply ``events[order[start:]]``, each to the row of its slot.
 
@@ -86,7 +86,7 @@ def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, a
     return order.shape[0], activated
 
 
-@kernel
+@scalar
 def fire(rows, slots, start, until, rules, scratch, activations):
     """Evaluate the silence of ``rows[slots[start:]]`` up to `until`; returns as `advance` does."""
     activated = 0

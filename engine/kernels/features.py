@@ -25,7 +25,7 @@ from engine.kernels.groups import (
     trait,
     window,
 )
-from engine.kernels.jit import in_turn, kernel, specialised
+from engine.kernels.jit import in_turn, kernel, scalar, specialised
 from engine.kernels.units import DAY, HOUR
 
 
@@ -111,7 +111,7 @@ def read(row, now, out):
     _read(row, now, _ALL, _ALL, out)
 
 
-@kernel
+@scalar
 def read_many(rows, now, out):
     """`read` for each of `rows` (N) at its own `now` (int64, N) into `out` (float64, N x FEATURES)."""
     for i in range(rows.shape[0]):

@@ -11,7 +11,7 @@ This leans on names of numba's that are not public; tests/contracts/test_numba_n
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from numba.core.codegen import JITCodeLibrary, ll  # type: ignore[attr-defined]
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
@@ -30,11 +30,13 @@ class _Library(JITCodeLibrary):
 
 
 class _Entry(_Library):
+    _loops: ClassVar[dict[str, bool]] = {}  # as numba is configured
+
     def _optimize_final_module(self) -> None:
         for function in self._final_module.functions:
             if not function.is_declaration and function.linkage.name == "linkonce_odr":
                 function.linkage = "internal"
-        passes, options = self._codegen._module_pass_manager()  # without those that only help to count references
+        passes, options = self._codegen._module_pass_manager(**self._loops)  # without those that count references
         passes.run(self._final_module, options)
 
     def _get_module_for_linking(self) -> Any:
@@ -43,6 +45,10 @@ class _Entry(_Library):
         functions = [of for of in self._final_module.functions if not of.is_declaration]
         outside = [of.name for of in functions if of.linkage.name != "internal"]
         return ll.parse_assembly("\n".join(f'define void @"{name}"() {{ ret void }}' for name in outside))
+
+
+class _ScalarEntry(_Entry):
+    _loops: ClassVar[dict[str, bool]] = {"loop_vectorize": False}
 
 
 class _NoEngine:
@@ -70,14 +76,21 @@ class _Part(_Library):
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _MakeEntry(LoweringPass):
     _name = "make_entry"
+    _made: type[_Entry] = _Entry
 
     def __init__(self) -> None:
         LoweringPass.__init__(self)
 
     def run_pass(self, state: Any) -> bool:
-        state.library = _Entry(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library = self._made(state.targetctx.codegen(), state.func_id.func_qualname)
         state.library.enable_object_caching()
         return False
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _MakeScalarEntry(_MakeEntry):
+    _name = "make_scalar_entry"
+    _made = _ScalarEntry
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
@@ -104,6 +117,13 @@ class EntryCompiler(CompilerBase):
 
     def define_pipelines(self) -> list[PassManager]:
         return _passes(self.state, _MakeEntry)
+
+
+class ScalarEntryCompiler(CompilerBase):
+    """The same without loops that work on several values at once."""
+
+    def define_pipelines(self) -> list[PassManager]:
+        return _passes(self.state, _MakeScalarEntry)
 
 
 class PartCompiler(CompilerBase):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
-from engine.kernels.jit import kernel
+from engine.kernels.jit import scalar
 from engine.kernels.provenance import is_signed
 from engine.kernels.row import join
 
 
-@kernel
+@scalar
 def merge(rows, slots, links, start, others, rules, scratch, activations):
     """Bring each of ``rows[slots[start:]]`` up to the moment of its link, and add ``others[i]`` to it.
 

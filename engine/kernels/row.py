@@ -67,7 +67,7 @@ ROW_BYTES: int = ROW.itemsize
 
 _apply = in_turn(*(group.apply for group in GROUPS if group.apply and not group.reads))
 _apply_read = in_turn(*(group.apply for group in GROUPS if group.reads))
-_join = in_turn(*(group.join for group in GROUPS if group.join))
+_join = in_turn(*(group.join for group in GROUPS if group.join), inline=False)
 
 
 @kernel

@@ -7,7 +7,7 @@ import numpy as np
 from engine.kernels.evaluate import is_active, next_due
 from engine.kernels.features import read_wanted
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
-from engine.kernels.jit import kernel
+from engine.kernels.jit import kernel, scalar
 from engine.kernels.predicates import match
 
 CALLED = -1  # a timer that fired just now
@@ -29,7 +29,7 @@ def _next_activation(row, rules, scratch):
     return due
 
 
-@kernel
+@scalar
 def timers(rows, slots, scheduled, rules, scratch, changed):
     """Bring the timers of ``rows[slots]`` up to date; ``changed`` (bool, N): whose must be written.
 

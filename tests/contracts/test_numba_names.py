@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.kernels import cache
 from engine.kernels.cache import KernelCache
 from engine.kernels.hash_set import add_new
-from engine.kernels.jit import kernel
+from engine.kernels.jit import kernel, scalar, specialised
 from engine.kernels.prefetch import LINE, prefetch
 
 
@@ -115,7 +115,19 @@ def test_a_part_is_compiled_once_for_all_numbers_written_in_a_call() -> None:
     inner: Any = kernel(lambda x, y: x + y)
     outer: Any = kernel(lambda x: inner(x, 1) + inner(2, x) + inner(x, x))
     assert outer(3) == 15
-    assert len(inner.as_part().overloads) == 1
+    assert len(inner.as_part(False).overloads) == 1
+
+
+@pytest.mark.parametrize("first", ["inlined", "plain"])
+def test_what_an_inlined_part_calls_is_inlined_there_alone(first: str) -> None:
+    """By force, and whichever caller is compiled first."""
+    inner: Any = kernel(_doubles)
+    inlined: Any = specialised(lambda x: inner(x))
+    plain: Any = kernel(lambda x: inner(x))
+    one, other = (inlined, plain) if first == "inlined" else (plain, inlined)
+    outer: Any = kernel(lambda x: one(x) + other(x))
+    assert outer(3) == 12
+    assert [_is_forced(inner.as_part(forced)) for forced in (True, False)] == [True, False]
 
 
 def test_a_part_is_compiled_anew_for_a_record_that_begins_alike() -> None:
@@ -125,6 +137,13 @@ def test_a_part_is_compiled_anew_for_a_record_that_begins_alike() -> None:
     assert [outer(np.zeros(1, layout)) for layout in (short, long)] == [1, 1]
 
 
+@pytest.mark.parametrize(("make", "at_once"), [(kernel, True), (scalar, False)])
+def test_loops_work_on_several_values_at_once_where_that_is_meant(make: Any, at_once: bool) -> None:
+    summed = make(_summed)
+    assert summed(np.arange(100)) == 4950
+    assert (" x i64>" in next(iter(summed.inspect_llvm().values()))) == at_once
+
+
 def test_what_a_part_of_a_part_needs_of_numba_is_linked_as_well() -> None:
     largest: Any = kernel(lambda array: array.argmax() + np.searchsorted(array, 2.0))
     once_more: Any = kernel(lambda array: largest(array))
@@ -132,10 +151,22 @@ def test_what_a_part_of_a_part_needs_of_numba_is_linked_as_well() -> None:
     assert outer(np.array([1.0, 3.0, 5.0])) == 3
 
 
+def _is_forced(part: Any) -> bool:
+    (written,) = part.inspect_llvm().values()
+    return "alwaysinline" in str(written)
+
+
 def _functions_of(dispatcher: Any) -> int:
     """How many are in its machine code."""
     (assembly,) = dispatcher.inspect_asm().values()
     return str(assembly).count(",@function")
+
+
+def _summed(values: NDArray[np.int64]) -> int:
+    total = 0
+    for value in values:
+        total += value
+    return total
 
 
 def _doubles(x: float) -> float:
