@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from aiokafka.structs import ConsumerRecord
 
 from engine.errors import BadBatch
 from engine.kafka.batch_records import Aborted, applicable, records_of
+from engine.kafka.late_batches import LogEnd
 from engine.kafka.single_batches import checked, read_each
 from engine.kernels import records as kernels
 from engine.ports.records import DamagedBatch, FetchedRecords
@@ -94,11 +96,23 @@ class ColumnarResult(fetcher.FetchResult):  # type: ignore[misc]
         raw, first = records._records.raw, records.next_fetch_offset
         state = self._assignment.state_value(self._topic_partition)
         below = sys.maxsize if state.highwater is None else max(state.highwater, first) + _BEYOND_END
-        read = read_batches(raw, first, records._aborted_transactions if committed else (), below)
+        aborted = records._aborted_transactions if committed else ()
+        read = read_batches(raw, first, aborted, below)
+        if read.missing and len(shown := self._shown(raw, first, state)) < len(raw):
+            records._records, read = KeptRecords(shown), read_batches(shown, first, aborted, below)
+            if read.end == first:
+                return read
         if read.end == first:  # it would be fetched for ever
             nothing = DamagedBatch(first, f"offset {first} cannot be read: no whole batch begins there", raw)
             read = msgspec.structs.replace(read, end=first + 1, damaged=(nothing,))
         return self._with_those_before(read, state)
+
+    def _shown(self, raw: bytes, first: int, state: Any) -> bytes:
+        """What of the fetch is not behind batches that the broker may still show."""
+        if not hasattr(state, "log_end"):
+            state.log_end = LogEnd()
+        shown: bytes = state.log_end.shown(raw, first, state.highwater or first, time.monotonic())
+        return shown
 
     def _with_those_before(self, read: FetchedRecords, state: Any) -> FetchedRecords:
         before: FetchedRecords | None = getattr(state, "without_records", None)

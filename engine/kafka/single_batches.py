@@ -75,6 +75,16 @@ def read_each(raw: bytes, first: int, aborted: Aborted, below: int) -> FetchedRe
     return FetchedRecords(data, columns, first, at, max(missing, 0), tuple(damaged))
 
 
+def gaps(raw: bytes, first: int) -> Iterator[tuple[int, int]]:
+    """The batches in `raw`, fetched from offset `first` on, before which offsets are missing: where each begins
+    among the bytes, and its first offset. Behind a batch whose header does not say where it ends nothing is known."""
+    at: int | None = first
+    for frame in _frames(raw):
+        if at is not None and frame.base > at:
+            yield frame.start, frame.base
+        at = int(frame.header["last_offset"][0]) + 1 if len(frame.header) else None
+
+
 def _frames(raw: bytes) -> Iterator[_Frame]:
     """The batches in `raw`, without one that its end cuts off; where a length cannot be, nothing more is found."""
     at = 0

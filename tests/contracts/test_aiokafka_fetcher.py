@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 from aiokafka.consumer import fetcher, subscription_state
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from engine.kafka import record_batches
+from engine.kafka.late_batches import LogEnd
 from engine.ports.records import FetchedRecords
 from tests.contracts.reading import parameters
 from tests.kafka.test_record_batches import Record, batch, marker
@@ -42,6 +43,14 @@ def result(
     )
     made = fetcher.FetchResult(topic, partition_records=records, assignment=assignment, backoff=0)
     return made, assignment
+
+
+class Settled(LogEnd):
+    """The end of a log of which no batch comes late."""
+
+    def shown(self, raw: bytes, first: int, end: int, now: float) -> bytes:
+        """All of it."""
+        return raw
 
 
 THREE = batch([Record(4), Record(5), Record(7)], 4)
@@ -132,6 +141,33 @@ async def test_aborted_records_are_left_out_where_committed_ones_are_asked_for(i
     assert given.end == 3
 
 
+@pytest.mark.parametrize("topic", [OURS, OTHER])
+async def test_a_batch_that_comes_late_is_fetched_before_those_behind_it(topic: TopicPartition) -> None:
+    first, late, last = (batch([Record(offset)], offset) for offset in (4, 5, 6))
+    fetched, assignment = result(topic, first + last, 4)
+    assert offsets_of(fetched.getall(10)) == [4]
+    assert (assignment.state_value(topic).position, fetched.has_more()) == (5, False)
+    fetched, _ = result(topic, last, 5, assignment=assignment)
+    assert len(fetched.getall(10)) == 0
+    assert (assignment.state_value(topic).position, fetched.has_more()) == (5, False)
+    fetched, _ = result(topic, late + last, 5, assignment=assignment)
+    assert offsets_of(given := fetched.getall(10)) == [5, 6]
+    assert assignment.state_value(topic).position == 7
+    assert topic == OTHER or (given.start, given.end, given.missing) == (5, 7, 0)
+
+
+async def test_a_gap_that_stayed_is_passed_and_counted() -> None:
+    assignment = subscription_state.Assignment([OURS])
+    assignment.state_value(OURS).log_end = Settled()
+    given = result(OURS, batch([Record(6)], 6), 4, assignment=assignment)[0].getall(10)
+    assert (given.start, given.end, given.missing) == (4, 7, 2)
+
+
+def offsets_of(given: FetchedRecords | Sequence[ConsumerRecord[bytes, bytes]]) -> list[int]:
+    """The offsets of what was given out."""
+    return given.columns["offset"].tolist() if isinstance(given, FetchedRecords) else [one.offset for one in given]
+
+
 DAMAGED = batch([Record(4), Record(5)], 4)[:-1] + b"?"
 
 
@@ -164,7 +200,7 @@ async def test_an_answer_without_a_whole_batch_moves_one_offset(topic: TopicPart
 async def test_where_the_log_ends_is_asked_of_the_assignment() -> None:
     assert "tp_state.highwater = highwater" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
     assignment = subscription_state.Assignment([OURS])
-    assignment.state_value(OURS).highwater = 9
+    assignment.state_value(OURS).highwater, assignment.state_value(OURS).log_end = 9, Settled()
     far = 9 + record_batches._BEYOND_END
     for offset, position in ((far - 1, far), (far, 5)):
         fetched, _ = result(OURS, batch([Record(offset)], offset), 4, assignment=assignment)
