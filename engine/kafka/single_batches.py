@@ -77,7 +77,7 @@ def read_each(raw: bytes, first: int, aborted: Aborted, below: int) -> FetchedRe
 
 def gaps(raw: bytes, first: int) -> Iterator[tuple[int, int]]:
     """The batches in `raw`, fetched from offset `first` on, before which offsets are missing: where each begins
-    among the bytes, and its first offset. Behind a batch whose header does not say where it ends nothing is known."""
+    among the bytes, and its first offset. Behind one whose header does not say where it ends nothing is known."""
     at: int | None = first
     for frame in _frames(raw):
         if at is not None and frame.base > at:

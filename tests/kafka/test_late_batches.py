@@ -48,9 +48,7 @@ def test_a_batch_that_is_in_two_fetches_leaves_no_gap() -> None:
     assert LogEnd().shown(raw := batch([Record(3), Record(4), Record(5)], 3) + log(6), 4, 7, NOW) == raw
 
 
-@pytest.mark.parametrize(
-    ("later", "seen"), [(SETTLED_S - 0.25, [4]), (SETTLED_S, [4, 6]), (60, [4, 6])]
-)
+@pytest.mark.parametrize(("later", "seen"), [(SETTLED_S - 0.25, [4]), (SETTLED_S, [4, 6]), (60, [4, 6])])
 def test_a_gap_that_stays_is_the_logs_own(later: float, seen: list[int]) -> None:
     log_end = LogEnd()
     assert shown(log_end, [4, 6], 4, 7, NOW) == [4]
