@@ -17,6 +17,7 @@ from tests.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 END_S = PATIENCE_S
+LINES = 60  # of each log, shown
 
 
 class Demos:
@@ -38,11 +39,15 @@ class Demos:
         return process
 
     async def end(self) -> None:
-        """Ctrl-C for those that run."""
+        """Ctrl-C for those that run, and what they and their children have said, which a test that fails shows."""
         for process in self._started:
             if process.returncode is None:
                 process.send_signal(signal.SIGINT)
-                await asyncio.wait_for(process.wait(), END_S)
+                out, _ = await asyncio.wait_for(process.communicate(), END_S)
+                print(out.decode(errors="replace"))
+        for log in sorted(self._folder.glob("**/logs/*.log")):
+            lines = log.read_text(errors="replace").splitlines()[-LINES:]
+            print(f"-- {log.name}", *lines, sep="\n")
 
 
 async def until(demo: asyncio.subprocess.Process, words: bytes) -> AsyncIterator[bytes]:
