@@ -23,7 +23,7 @@ demo: setup ## start everything and open http://127.0.0.1:8080/ (ARGS='--seconds
 	@$(BIN)/cueline demo $(ARGS)
 
 test: lint ## style, types and the tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not kafka and not sdks" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not kafka and not sdks" -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

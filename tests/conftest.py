@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -20,6 +21,10 @@ from tests.services import Broker, Service, Valkey, missing, tansu
 ROOT = Path(__file__).parent.parent
 
 S = TypeVar("S", bound=Service)
+
+# a shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A shared machine may stall for longer than any example takes, or take too long to make them up. CI tries the same
 # examples every time, and `--hypothesis-profile many` as many others as CUELINE_EXAMPLES says.
