@@ -50,8 +50,6 @@ def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, a
     """
     activated = 0
     for turn in range(start, order.shape[0]):
-        if not has_room(activations, activated, rules):
-            return turn, activated
         _ask_ahead(rows, slots, events, order, turn)
         i, first = order[turn], activated
         event = events[i]
@@ -62,15 +60,17 @@ def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, a
             outcomes[i] = NOTED
             continue
         row = rows[slots[i]]
-        if is_forgotten(row, event):  # before all else: what was deleted knows no ids either
-            activated = evaluate_silence(
-                row, slots[i], row.life_last_at + FORGOTTEN_AFTER_MS + 1, rules, scratch, activations, activated
-            )
+        forgotten = is_forgotten(row, event)  # before all else: what was deleted knows no ids either
+        until = row.life_last_at + FORGOTTEN_AFTER_MS + 1 if forgotten else event.at
+        activated, whole = evaluate_silence(row, slots[i], until, rules, scratch, activations, activated)
+        _caused(causes, first, activated, i)
+        if not whole or not has_room(activations, activated, rules):
+            return turn, activated
+        if forgotten:
             forget(rows, slots[i])
         if seen(row, event.id):
             outcomes[i] = DUPLICATE
             continue
-        activated = evaluate_silence(row, slots[i], event.at, rules, scratch, activations, activated)
         evaluated = row.life_last_at + row.silence_ms
         apply(row, event, scratch.row[0], data)
         # never before a moment that was evaluated: what is active since then would end, and be activated again
@@ -81,9 +81,14 @@ def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, a
             row, slots[i], i, now, event.received_at, event.signed != 0, rules, scratch, activations, activated
         )
         outcomes[i] = APPLIED
-        for k in range(first, activated):
-            causes[k] = i
+        _caused(causes, first, activated, i)
     return order.shape[0], activated
+
+
+@kernel
+def _caused(causes, first, activated, i):
+    for k in range(first, activated):
+        causes[k] = i
 
 
 @scalar
@@ -91,9 +96,11 @@ def fire(rows, slots, start, until, rules, scratch, activations):
     """Evaluate the silence of ``rows[slots[start:]]`` up to `until`; returns as `advance` does."""
     activated = 0
     for i in range(start, slots.shape[0]):
-        if not has_room(activations, activated, rules):
+        activated, whole = evaluate_silence(
+            rows[slots[i]], slots[i], until, rules, scratch, activations, activated
+        )
+        if not whole:
             return i, activated
-        activated = evaluate_silence(rows[slots[i]], slots[i], until, rules, scratch, activations, activated)
     return slots.shape[0], activated
 
 

@@ -6,23 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.kernels.catalogue import FEATURES
+from engine.kernels.catalogue import FEATURES, FIRST_WINDOW
 from engine.kernels.features import Wanted, read, read_wanted
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.kernels.groups import trait
 from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.jit import kernel
+from engine.kernels.moments import Moments, next_hour, next_moment, sooner
 from engine.kernels.predicates import Program, match
 from engine.kernels.provenance import is_signed, provenance_at
-
-
-class TimerThresholds(NamedTuple):
-    """Thresholds of indicators on features that grow with inactivity: a customer whose feature
-    reaches one must be evaluated again. T entries."""
-
-    feature: np.ndarray  #: int32[T], its index
-    threshold: np.ndarray  #: float64[T]
-    grows_ms: np.ndarray  #: int64[T], ms in which the feature grows by 1
+from engine.kernels.row import ROW
 
 
 class Rules(NamedTuple):
@@ -30,8 +23,8 @@ class Rules(NamedTuple):
 
     program: Program
     codes: np.ndarray  #: uint32[I], under which rows keep them
-    timers: TimerThresholds
-    wanted: Wanted  #: the features and traits that program and timers name
+    moments: Moments  #: at which silence may change them
+    wanted: Wanted  #: the features and traits that program and moments name
 
 
 class Scratch(NamedTuple):
@@ -40,8 +33,23 @@ class Scratch(NamedTuple):
     values: np.ndarray  #: float64[FEATURES + the traits that are wanted]
     truth: np.ndarray  #: uint64[W], of the program
     holds: np.ndarray  #: bool[I]
+    held: np.ndarray  #: bool[I], at the moment before
+    due: np.ndarray  #: int64[1]
     active: np.ndarray  #: uint32[ACTIVE]
     row: np.ndarray  #: ROW[1]
+
+
+def scratch_of(values: int, words: int, indicators: int) -> Scratch:
+    """Buffers for rules on `values` features and traits, of so many `words` of predicates and `indicators`."""
+    return Scratch(
+        np.zeros(values),
+        np.zeros(words, np.uint64),
+        np.zeros(indicators, np.bool_),
+        np.zeros(indicators, np.bool_),
+        np.zeros(1, np.int64),
+        np.zeros(ACTIVE, np.uint32),
+        np.zeros(1, ROW),
+    )
 
 
 #: One indicator that became active: the event's place in the batch (-1: in silence), the row, the indicator, the
@@ -105,37 +113,28 @@ def evaluate(row, slot, event, at, received_at, signed, rules, scratch, activati
         row.active[i] = 0
     row.active_count = count
     row.silence_ms = max(at - row.life_last_at, 0)
-    row.silence_due = next_due(scratch.values, at, rules.timers)
+    row.silence_due = sooner(
+        next_moment(row, scratch.values, at, rules.moments, FIRST_WINDOW, scratch.due),
+        next_hour(at, row.life_last_at, rules.moments),
+    )
     return activated
-
-
-@kernel
-def next_due(values, at, timers):
-    """When, after `at`, the first growing feature reaches one of its thresholds; 0: none will."""
-    due = np.int64(0)
-    for k in range(timers.feature.shape[0]):
-        gap = timers.threshold[k] - values[timers.feature[k]]
-        if gap > 0.0:  # false for NaN: what never began does not grow
-            # both sides are whole milliseconds over grows_ms
-            moment = at + max(np.int64(np.rint(gap * timers.grows_ms[k])), np.int64(1))
-            if due == 0 or moment < due:
-                due = moment
-    return due
 
 
 @kernel
 def evaluate_silence(row, slot, until, rules, scratch, activations, activated):
-    """Evaluate `row` at each threshold that silence crosses before `until`, and before it is forgotten."""
+    """Evaluate `row` at each moment of silence before `until` at which something changes, and before it is
+    forgotten; returns the new count of ``activations``, and whether there was room for all: else call again."""
     until = min(until, row.life_last_at + FORGOTTEN_AFTER_MS + 1)
     while row.silence_due != 0 and row.silence_due < until:
+        if not has_room(activations, activated, rules):
+            return activated, False
         activated = evaluate(
             row, slot, -1, row.silence_due, 0, is_signed(row), rules, scratch, activations, activated
         )
-    return activated
+    return activated, True
 
 
 @kernel
 def has_room(activations, activated, rules):
-    """Whether the worst case of one event (every indicator at every threshold) still fits."""
-    most = rules.codes.shape[0] * (rules.timers.feature.shape[0] + 1)
-    return activated + most <= activations.shape[0]
+    """Whether the worst case of one moment, every indicator, still fits."""
+    return activated + rules.codes.shape[0] <= activations.shape[0]

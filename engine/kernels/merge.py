@@ -19,14 +19,14 @@ def merge(rows, slots, links, start, others, rules, scratch, activations):
     """
     activated = 0
     for i in range(start, slots.shape[0]):
-        if not has_room(activations, activated, rules):
-            return i, activated
         link, row = links[i], rows[slots[i]]
         until = link.at
         forgotten = is_forgotten(row, link)
         if forgotten:
             until = row.life_last_at + FORGOTTEN_AFTER_MS + 1
-        activated = evaluate_silence(row, slots[i], until, rules, scratch, activations, activated)
+        activated, whole = evaluate_silence(row, slots[i], until, rules, scratch, activations, activated)
+        if not whole or not has_room(activations, activated, rules):
+            return i, activated
         if forgotten:
             forget(rows, slots[i])
         if others[i].version == 0:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.kernels.evaluate import is_active, next_due
+from engine.kernels.catalogue import FIRST_WINDOW
+from engine.kernels.evaluate import is_active
 from engine.kernels.features import read_wanted
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.kernels.jit import kernel, scalar
+from engine.kernels.moments import WEEK_MS, next_hour, next_moment, sooner
 from engine.kernels.predicates import match
 
 CALLED = -1  # a timer that fired just now
@@ -15,17 +17,27 @@ CALLED = -1  # a timer that fired just now
 
 @kernel
 def _next_activation(row, rules, scratch):
-    """When silence will next activate an indicator of `row`; 0: never, or not before it is forgotten."""
-    codes, due = rules.codes, row.silence_due
+    """When silence will next activate an indicator of `row`, which may have ended by then; 0: never, or not before
+    it is forgotten."""
+    codes, moments, due = rules.codes, rules.moments, row.silence_due
+    for i in range(codes.shape[0]):
+        scratch.held[i] = is_active(row, codes[i])
+    settled = due
     while due != 0:
-        if due > row.life_last_at + FORGOTTEN_AFTER_MS:
+        # where nothing but clocks changes, weeks are alike
+        if due > row.life_last_at + FORGOTTEN_AFTER_MS or due - settled > WEEK_MS:
             return np.int64(0)
         read_wanted(row, due, rules.wanted, scratch.values)
         match(scratch.values, rules.program, scratch.truth, scratch.holds)
         for i in range(codes.shape[0]):
-            if scratch.holds[i] and not is_active(row, codes[i]):
+            if scratch.holds[i] and not scratch.held[i]:
                 return due
-        due = next_due(scratch.values, due, rules.timers)
+            scratch.held[i] = scratch.holds[i]
+        moment = next_moment(row, scratch.values, due, moments, FIRST_WINDOW, scratch.due)
+        hour = next_hour(due, row.life_last_at, moments)
+        due = sooner(moment, hour)
+        if due == moment:
+            settled = due
     return due
 
 

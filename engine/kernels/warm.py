@@ -20,6 +20,7 @@ from engine.kernels import (
     hashing,
     merge,
     messagepack,
+    moments,
     nested,
     partition,
     predicates,
@@ -74,6 +75,7 @@ _MODULES = (
         layout,
         merge,
         messagepack,
+        moments,
         nested,
         partition,
         predicates,
@@ -164,13 +166,7 @@ def _warm_up_values(rows: NDArray[np.void]) -> None:
 
 
 def _scratch() -> evaluate.Scratch:
-    return evaluate.Scratch(
-        np.zeros(FEATURES),
-        np.zeros(1, np.uint64),
-        np.zeros(1, np.bool_),
-        np.zeros(indicator.ACTIVE, np.uint32),
-        np.zeros(1, layout.ROW),
-    )
+    return evaluate.scratch_of(FEATURES, 1, 1)
 
 
 def _rules() -> evaluate.Rules:
@@ -184,9 +180,8 @@ def _rules() -> evaluate.Rules:
         np.zeros((1, 1), np.uint64),
         np.zeros((1, 1), np.uint64),
     )
-    thresholds = evaluate.TimerThresholds(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64))
     wanted = features.wanted_of(np.zeros(FEATURES, np.bool_))
-    return evaluate.Rules(program, np.zeros(1, np.uint32), thresholds, wanted)
+    return evaluate.Rules(program, np.zeros(1, np.uint32), moments.NO_MOMENTS, wanted)
 
 
 def tally() -> tuple[int, int]:

@@ -25,13 +25,13 @@ from yaml.nodes import MappingNode, Node, ScalarNode
 
 from engine.errors import BadRule
 from engine.kernels.groups.trait import NUMBER, SERVER, VERSION, mark_of, set_trait
-from engine.kernels.predicates import match
 from engine.rulebook.directory import CASES, texts_of
 from engine.rulebook.document import Document
 from engine.rulebook.explain import explain
 from engine.rulebook.faults import RuleFaults, Spot, shown, suggestion
 from engine.rulebook.language.traits import MEMBERSHIP, TRAIT
 from engine.rulebook.model import Rulebook
+from engine.rulebook.standing import holding
 from engine.rulebook.yaml_tree import scalar_of
 from engine.state.catalogue import BY_NAME
 from engine.state.row_codec import blank
@@ -93,17 +93,6 @@ def vector(
     for name, number in values.items():
         features[BY_NAME[name].index] = number
     return features
-
-
-def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which rules of the program (R) hold for `features` (F, and a place for each of the rulebook's traits)."""
-    if features.shape != (rulebook.columns.width,):
-        raise ValueError(f"{rulebook.columns.width} values are needed, not {features.shape}")
-    program = rulebook.program
-    truth = np.zeros(program.required.shape[1], np.uint64)
-    holds = np.zeros(program.first.size - 1, np.bool_)
-    match(features, program, truth, holds)
-    return holds
 
 
 def _misses(rulebook: Rulebook, case: Case, places: Sequence[Spot]) -> list[str]:

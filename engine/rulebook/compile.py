@@ -18,8 +18,8 @@ from engine.rulebook.language.predicate import Predicate
 from engine.rulebook.language.traits import TraitColumn
 from engine.rulebook.language.words import words_of
 from engine.rulebook.model import Indicator, Rulebook
+from engine.rulebook.moments import moments_of, unwatched
 from engine.rulebook.schema import RuleDraft, RuleDrafts
-from engine.rulebook.timers import timer_thresholds, unwatched
 from engine.state.catalogue import CATALOGUE
 from engine.state.vector import columns_of
 
@@ -54,7 +54,7 @@ def compile_drafts(drafts: RuleDrafts, faults: RuleFaults) -> Rulebook | None:
         indicators=compiled,
         offers=chosen,
         program=program([*of_indicators, *of_offers], traits),
-        timer_thresholds=timer_thresholds(of_indicators),
+        moments=moments_of(of_indicators),
         codes=np.array(codes, np.uint32),
         mentions=tuple(
             frozenset(position[one.name] for one in mentions(draft.rule.condition)) for draft in offers

@@ -13,7 +13,7 @@ from engine.kernels.row_limits import SESSION_GAP_MS
 from engine.rulebook.explain import Clauses, Literal, clauses_of
 from engine.rulebook.language.quotes import without_texts
 from engine.rulebook.model import Rulebook
-from engine.rulebook.timers import FEATURES, SESSION
+from engine.rulebook.moments import FEATURES, SESSION
 from engine.state.catalogue import BY_NAME
 from engine.state.words import WORD_FEATURES
 
@@ -76,10 +76,9 @@ def never_cues(rulebook: Rulebook) -> dict[int, str]:
     With an event ``idle.seconds`` is 0, and in silence an indicator activates at the very moment that it asks for.
     """
     rules = clauses_of(rulebook)
-    all_moments = _moments(rules[: rulebook.offer_rule])
     found = {}
     for offer, named in enumerate(rulebook.mentions):
-        moments = [_of_activation(rules[indicator], all_moments) for indicator in sorted(named)]
+        moments = [_of_activation(rules[indicator]) for indicator in sorted(named)]
         clauses = rules[rulebook.offer_rule + offer]
         if not named or any(some is None or any(_may_hold(clauses, at) for at in some) for some in moments):
             continue
@@ -91,8 +90,8 @@ def never_cues(rulebook: Rulebook) -> dict[int, str]:
     return found
 
 
-def _of_activation(clauses: Clauses, all_moments: set[float]) -> set[float] | None:
-    """Values of ``idle.seconds`` at which an indicator may activate; None: any."""
+def _of_activation(clauses: Clauses) -> set[float] | None:
+    """Values of ``idle.seconds`` at which an indicator may activate; None: any, as it waits for other things."""
     literals = [literal for clause in clauses for literal in clause]
     places = {place for one in literals for place in (one.feature, one.other) if place >= 0}
     if any(place not in FEATURES for place in places):  # a trait is set whenever a server likes
@@ -100,9 +99,9 @@ def _of_activation(clauses: Clauses, all_moments: set[float]) -> set[float] | No
     features = [FEATURES[place] for place in places]
     if any(feature.grows_ms and feature.index != INDEX.idle_seconds for feature in features):
         return None
-    # these change by themselves, and are looked at whenever any indicator's silence is over
-    restless = any(feature.name in RESTLESS or feature.name.startswith("now.") for feature in features)
-    moments = all_moments if restless else _moments([clauses])
+    if any(feature.name in RESTLESS or feature.name.startswith("now.") for feature in features):
+        return None
+    moments = _moments([clauses])
     if any(feature.index in SESSION for feature in features):
         moments = moments | {(SESSION_GAP_MS + 1) / 1_000}
     return {at for at in {0.0, *moments} if _may_hold(clauses, at)}

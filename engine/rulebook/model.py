@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.evaluate import TimerThresholds
+from engine.kernels.moments import Moments
 from engine.kernels.predicates import Program
 from engine.rulebook.language.traits import TraitColumn
 from engine.state.vector import NO_TRAITS, TraitColumns
@@ -66,7 +66,7 @@ class Rulebook(msgspec.Struct, frozen=True, eq=False):
     indicators: tuple[Indicator, ...]
     offers: tuple[Offer, ...]
     program: Program
-    timer_thresholds: TimerThresholds
+    moments: Moments
     codes: NDArray[np.uint32]  # of the indicators, in order
     mentions: tuple[frozenset[int], ...]
     traits: tuple[TraitColumn, ...] = ()

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.kernels.evaluate import TimerThresholds
+from engine.kernels.moments import Moments
 from engine.kernels.predicates import Program
 from engine.rulebook.language.traits import TraitColumn
 from engine.rulebook.language.words import words_of
@@ -42,7 +42,7 @@ class _Sent(msgspec.Struct, frozen=True, array_like=True):
     offers: list[bytes]
     mentions: list[bytes]
     program: list[_Array]
-    timer_thresholds: list[_Array]
+    moments: list[_Array]
     codes: _Array
     traits: list[TraitColumn]
     words: list[str]
@@ -64,7 +64,7 @@ def to_bytes(rulebook: Rulebook) -> bytes:
             _pieces(rulebook.offers),
             _pieces(rulebook.mentions),
             list(map(_sent, rulebook.program)),
-            list(map(_sent, rulebook.timer_thresholds)),
+            list(map(_sent, rulebook.moments)),
             _sent(rulebook.codes),
             list(rulebook.traits),
             sorted({*rulebook.words.values()}),
@@ -77,7 +77,7 @@ def from_bytes(content: bytes) -> Steps[Rulebook]:
     sent = _decode(content)
     yield
     program = Program(*map(_array, sent.program))
-    thresholds = TimerThresholds(*map(_array, sent.timer_thresholds))
+    moments = Moments(*map(_array, sent.moments))
     yield
     indicators = yield from _joined(sent.indicators, _indicators)
     offers = yield from _joined(sent.offers, _offers)
@@ -87,7 +87,7 @@ def from_bytes(content: bytes) -> Steps[Rulebook]:
         tuple(indicators),
         tuple(offers),
         program,
-        thresholds,
+        moments,
         _array(sent.codes),
         tuple(mentions),
         tuple(sent.traits),

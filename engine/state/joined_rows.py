@@ -8,12 +8,11 @@ import numpy as np
 
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.decode import COLUMNS
-from engine.kernels.evaluate import ACTIVATION, Rules, Scratch, TimerThresholds
+from engine.kernels.evaluate import ACTIVATION, Rules, scratch_of
 from engine.kernels.features import wanted_of
-from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.merge import merge
+from engine.kernels.moments import NO_MOMENTS
 from engine.kernels.predicates import Program
-from engine.kernels.row import ROW
 from engine.state.row_codec import as_words, read, write
 
 _FIRST = np.zeros(1, np.int32)
@@ -29,7 +28,7 @@ _NO_INDICATORS = Rules(
         np.zeros((0, 1), np.uint64),
     ),
     np.zeros(0, np.uint32),
-    TimerThresholds(np.zeros(0, np.int32), np.zeros(0), np.zeros(0, np.int64)),
+    NO_MOMENTS,
     wanted_of(np.zeros(FEATURES, np.bool_)),
 )
 
@@ -39,18 +38,8 @@ def joined_rows(stored: Iterable[bytes | None]) -> bytes | None:
     known = [row for row in stored if row]
     if len(known) < 2:
         return known[0] if known else None
-    rows, scratch = read(known), _scratch()
+    rows, scratch = read(known), scratch_of(FEATURES, 1, 0)
     for place in range(1, len(rows)):
         other = rows[place : place + 1]
         merge(rows, _FIRST, _NO_LINK, 0, other, _NO_INDICATORS, scratch, np.zeros(1, ACTIVATION))
     return bytes(write(as_words(rows), _FIRST)[0])
-
-
-def _scratch() -> Scratch:
-    return Scratch(
-        np.zeros(FEATURES),
-        np.zeros(1, np.uint64),
-        np.zeros(0, np.bool_),
-        np.zeros(ACTIVE, np.uint32),
-        np.zeros(1, ROW),
-    )

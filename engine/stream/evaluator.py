@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from engine.kernels import advance as kernels
 from engine.kernels.catalogue import FEATURES
-from engine.kernels.evaluate import ACTIVATION, Rules, Scratch, TimerThresholds
+from engine.kernels.evaluate import ACTIVATION, Rules, scratch_of
 from engine.kernels.features import wanted_of
-from engine.kernels.groups.indicator import ACTIVE
 from engine.kernels.merge import merge
+from engine.kernels.moments import Moments
 from engine.kernels.predicates import Program
-from engine.kernels.row import ROW
 from engine.kernels.row_order import DIGITS, row_order
 from engine.kernels.timers import timers
 from engine.rulebook.model import Rulebook
@@ -24,10 +23,10 @@ LEAST_ACTIVATIONS = 1024
 NO_DATA = b"\0"  # an array of no bytes cannot be made of them
 
 
-def named_features(program: Program, thresholds: TimerThresholds) -> NDArray[np.bool_]:
-    """Which features (bool, `FEATURES`) the rules of `program` compare, or whose `thresholds` are waited for."""
+def named_features(program: Program, moments: Moments) -> NDArray[np.bool_]:
+    """Which features (bool, `FEATURES`) the rules of `program` compare, or whose `moments` are waited for."""
     named = np.zeros(FEATURES, np.bool_)
-    for places in (program.feature, program.other, thresholds.feature):
+    for places in (program.feature, program.other, moments.feature):
         named[places[(places >= 0) & (places < FEATURES)]] = True
     return named
 
@@ -53,19 +52,12 @@ class IndicatorEvaluator:
         indicators = len(rulebook.indicators)
         program = rulebook.program.head(indicators)
         self.rulebook = rulebook
-        thresholds = rulebook.timer_thresholds
+        moments = rulebook.moments
         traits = named_traits(program, rulebook.columns)
-        wanted = wanted_of(named_features(program, thresholds), *traits)
-        self._rules = Rules(program, rulebook.codes, thresholds, wanted)
-        self._scratch = Scratch(
-            np.zeros(traits.width),
-            np.zeros(program.required.shape[1], np.uint64),
-            np.zeros(indicators, np.bool_),
-            np.zeros(ACTIVE, np.uint32),
-            np.zeros(1, ROW),
-        )
-        most_at_once = indicators * (len(thresholds.feature) + 1)
-        self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * most_at_once), ACTIVATION)
+        wanted = wanted_of(named_features(program, moments), *traits)
+        self._rules = Rules(program, rulebook.codes, moments, wanted)
+        self._scratch = scratch_of(traits.width, program.required.shape[1], indicators)
+        self._activations = np.zeros(max(LEAST_ACTIVATIONS, 2 * indicators), ACTIVATION)
         self._causes = np.zeros(len(self._activations), np.int32)
         self._digits = np.zeros(DIGITS, np.int32)
 

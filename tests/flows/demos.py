@@ -43,8 +43,8 @@ class Demos:
         for process in self._started:
             if process.returncode is None:
                 process.send_signal(signal.SIGINT)
-                out, _ = await asyncio.wait_for(process.communicate(), END_S)
-                print(out.decode(errors="replace"))
+            out, _ = await asyncio.wait_for(process.communicate(), END_S)
+            print(out.decode(errors="replace"), f"ended with {process.returncode}")
         for log in sorted(self._folder.glob("**/logs/*.log")):
             lines = log.read_text(errors="replace").splitlines()[-LINES:]
             print(f"-- {log.name}", *lines, sep="\n")

@@ -101,7 +101,7 @@ def test_what_rules_and_timers_name_is_marked() -> None:
     rules = rulebook(
         one="events.count_1h >= 3", two="events.count_5m > events.count_24h", three="session.bursts >= 1"
     )
-    named = named_features(rules.program, rules.timer_thresholds)
+    named = named_features(rules.program, rules.moments)
     assert set(named.nonzero()[0].tolist()) == {
         INDEX.events_count_1h,
         INDEX.events_count_5m,
@@ -109,6 +109,6 @@ def test_what_rules_and_timers_name_is_marked() -> None:
         INDEX.session_bursts,
     }
     quiet = rulebook(quiet="cart.idle_seconds >= 60")
-    assert named_features(quiet.program, quiet.timer_thresholds).nonzero()[0].tolist() == [INDEX.cart_idle_seconds]
+    assert named_features(quiet.program, quiet.moments).nonzero()[0].tolist() == [INDEX.cart_idle_seconds]
     session = rulebook(over="session.events == 0")  # the session's end is waited for
-    assert named_features(session.program, session.timer_thresholds)[INDEX.idle_seconds]
+    assert named_features(session.program, session.moments)[INDEX.idle_seconds]

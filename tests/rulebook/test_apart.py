@@ -29,8 +29,8 @@ def assert_same(one: Rulebook, other: Rulebook) -> None:
     assert one.revision == other.revision
     assert (one.indicators, one.offers, one.mentions) == (other.indicators, other.offers, other.mentions)
     arrays = zip(
-        (*one.program, *one.timer_thresholds, one.codes),
-        (*other.program, *other.timer_thresholds, other.codes),
+        (*one.program, *one.moments, one.codes),
+        (*other.program, *other.moments, other.codes),
         strict=True,
     )
     for ours, theirs in arrays:

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import BadRule
-from engine.kernels.catalogue import FEATURES
-from engine.rulebook.cases import holding
+from engine.kernels.catalogue import FEATURES, FIRST_WINDOW
 from engine.rulebook.directory import compile_texts
 from engine.rulebook.model import Rulebook
+from engine.rulebook.standing import holding
 from engine.state.catalogue import BY_NAME
 
 SECONDS = {"time": 1, "s": 1, "h": 3_600, "d": 86_400}
@@ -185,12 +185,10 @@ def test_silences_are_the_moments_at_which_growing_features_change_an_indicator(
         "not base and purchases.days_since == 2 and events.count_1h > 5",
         "idle.seconds > 77",  # offers set no timers
     )
-    timer_thresholds = rulebook.timer_thresholds
+    moments = rulebook.moments
     found = [
         (int(feature), round(threshold * grows))
-        for feature, threshold, grows in zip(
-            timer_thresholds.feature, timer_thresholds.threshold, timer_thresholds.grows_ms, strict=True
-        )
+        for feature, threshold, grows in zip(moments.feature, moments.threshold, moments.grows_ms, strict=True)
     ]
     idle, since, days = (BY_NAME[n].index for n in ("idle.seconds", "contact.hours_since", "purchases.days_since"))
     assert sorted(found) == sorted([(idle, 900_000), (since, 1_200_001), (days, 172_800_000), (days, 172_800_001)])
@@ -201,13 +199,57 @@ def test_silences_are_the_moments_at_which_growing_features_change_an_indicator(
     [
         ("session.events == 0 and cart.items > 0", True),
         ("not (session.items > 2)", True),
-        ("session.events > 2 and session.searches < 2", False),
+        ("session.events > 2 and session.searches < 2", True),
+        ("idle.seconds > 2", False),
         ("session.number < 2", False),
     ],
 )
-def test_the_end_of_a_session_is_a_moment_when_it_can_raise_an_indicator(when: str, looked_at: bool) -> None:
-    timer_thresholds = compiled(when, "False", "True").timer_thresholds
-    assert ([round(t * 1000) for t in timer_thresholds.threshold] == [1_800_001]) is looked_at
+def test_the_end_of_a_session_is_a_moment_where_rules_ask_for_one(when: str, looked_at: bool) -> None:
+    moments = compiled(when, "False", "True").moments
+    assert (1_800_001 in [round(threshold * 1_000) for threshold in moments.threshold]) is looked_at
+
+
+@pytest.mark.parametrize(
+    ("when", "bounds"),
+    [
+        ("events.count_1h >= 3", [3]),
+        ("events.count_1h < 3", [3]),
+        ("events.count_1h > 3", [math.nextafter(3, 4)]),
+        ("events.count_1h <= 3", [math.nextafter(3, 4)]),
+        ("events.count_1h == 3", [3, math.nextafter(3, 4)]),
+        ("events.count_1h != 3", [3, math.nextafter(3, 4)]),
+        ("events.count_1h >= 0", []),
+        ("events.count_1h > cart.items", [math.inf]),
+    ],
+)
+def test_windows_are_waited_for_until_they_fall_across_a_threshold(when: str, bounds: list[float]) -> None:
+    moments = compiled(when, "False", "True").moments
+    place = BY_NAME["events.count_1h"].index - FIRST_WINDOW
+    assert list(zip(moments.window.tolist(), moments.bound.tolist(), strict=True)) == [(place, b) for b in bounds]
+
+
+@pytest.mark.parametrize(
+    ("when", "hours"),
+    [
+        ("now.hour >= 9", {0, 9}),
+        ("now.hour > 9", {0, 10}),
+        ("now.hour == 23", {0, 23}),
+        ("9 <= now.hour < 17", {0, 9, 17}),
+        ("now.hour >= 9.5", {0, 10}),
+        ("now.hour < 24 and now.hour >= 0", {0}),
+        ("now.weekday in (5, 6)", {0}),
+        ("now.hour == now.weekday", set(range(24))),
+        ("cart.items > 0", set()),
+    ],
+)
+def test_clocks_are_waited_for_where_an_hour_changes_a_condition(when: str, hours: set[int]) -> None:
+    (bits,) = compiled(when, "False", "True").moments.hours.tolist()
+    assert {hour for hour in range(32) if bits >> hour & 1} == hours
+
+
+@pytest.mark.parametrize(("when", "asked"), [("contact.open > 0", True), ("cart.items > 0", False)])
+def test_contacts_are_waited_for_where_rules_ask_for_them(when: str, asked: bool) -> None:
+    assert compiled(when, "False", "True").moments.contacts.tolist() == [asked]
 
 
 def test_the_revision_depends_on_content_alone() -> None:

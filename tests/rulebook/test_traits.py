@@ -18,11 +18,12 @@ from engine.cli.rules import app
 from engine.errors import BadRule
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.groups.trait import ANY, NUMBER, VERSION
-from engine.rulebook.cases import holding, vector
+from engine.rulebook.cases import vector
 from engine.rulebook.directory import check, compile_texts
 from engine.rulebook.explain import explain
 from engine.rulebook.language.traits import TraitColumn
 from engine.rulebook.model import Rulebook
+from engine.rulebook.standing import holding
 from engine.rulebook.wire import from_bytes, to_bytes
 from engine.steps import finish
 from engine.traits import TraitValue

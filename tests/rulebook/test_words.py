@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 from engine.cli.rules import app
 from engine.errors import BadRule
 from engine.events import Contact, Event, Kind
-from engine.rulebook.cases import holding, vector
+from engine.rulebook.cases import vector
 from engine.rulebook.directory import check, compile_texts
 from engine.rulebook.explain import explain
 from engine.rulebook.language.quotes import WORD
 from engine.rulebook.model import Rulebook
+from engine.rulebook.standing import holding
 from engine.rulebook.wire import from_bytes, to_bytes
 from engine.state.row_codec import read
 from engine.state.vector import vectors_of

@@ -121,6 +121,8 @@ def contact_due(row, now):
     """When a feature changes next without an event, other than by growing (epoch ms, after `now`); 0: never. That
     is when a contact is closed without an end, or its start leaves a window."""
     due = np.int64(0)
+    if row.contact_id[0] == 0 and row.contact_starts[0] == 0:
+        return due
     ended = ended_by_others(row)
     for place in range(of.KEPT):
         if row.contact_id[place] != 0 and goes_on(row, place, now, ended):

@@ -261,9 +261,45 @@ def _reading(of: Rings, first: int) -> Any:
     return read
 
 
+@kernel
+def _falls(panes, newest, current, length, unit, value, bound):
+    """The first pane after `current` as of which a window of `length` panes, which is `value` now, lies below
+    `bound`, whatever it falls to if that is infinite; -1: never, or it does already."""
+    if value <= 0.0 or (value < bound and bound != np.inf):
+        return np.int64(-1)
+    size, bound = panes.shape[0], min(bound, value)
+    for pane in range(current + 1, newest + length + 1):
+        last = min(newest, pane)
+        count = last - max(pane - length, newest - size)
+        total = _total(panes, last % size, count) / unit if count > 0 else 0.0
+        if total < bound:
+            return np.int64(pane)
+    return np.int64(-1)
+
+
+def _falling(of: Rings, first: int) -> Any:
+    """A part that finds when windows of a field next fall below bounds, and keeps the earliest in ``found[0]``."""
+    field, width, unit = of.field, WIDTHS[of.width].ms, 100.0 if of.counted[0].is_money else 1.0
+    lengths, rings = np.array(_lengths(of), np.int64), len(of.counted)
+    behind = first + len(lengths) * rings
+
+    @specialised
+    def fall(row, at, places, bounds, values, start, found):
+        for i in range(places.shape[0]):
+            if first <= places[i] < behind:
+                panes, length = row[field][(places[i] - first) % rings], lengths[(places[i] - first) // rings]
+                newest, value = row.window_at // width, values[start + places[i]]
+                pane = _falls(panes, newest, at // width, length, unit, value, bounds[i])
+                if pane >= 0 and (found[0] == 0 or pane * width < found[0]):
+                    found[0] = pane * width
+
+    return fall
+
+
 _count = in_turn(*map(_counting, RINGS))
 _join = in_turn(*map(_joining, RINGS))
 _read = in_turn(*map(_reading, RINGS, _firsts()))
+_fall = in_turn(*map(_falling, RINGS, _firsts()))
 
 
 @kernel
@@ -292,3 +328,11 @@ def read_window(row, now, wanted, out, start):
     """Fill `out` (float64) from the place `start` on with those features of `ENTRIES`, in their order, whose bits
     `wanted` (uint64) has, the lowest for the first."""
     _read(row, now, wanted, out, start)
+
+
+@kernel
+def window_due(row, at, places, bounds, values, start, found):
+    """Bring ``found[0]`` (epoch ms; 0: never) forward to when, after `at`, the first of the windows at `places`
+    (int32, among `ENTRIES`) falls below its bound (float64; inf: whatever it falls to). ``values`` are the
+    features at `at`, windows from the place `start` on."""
+    _fall(row, at, places, bounds, values, start, found)

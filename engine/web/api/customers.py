@@ -16,7 +16,8 @@ from engine.placeholder_ids import refuse_placeholder
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent
 from engine.reserved_ids import refuse_reserved
-from engine.state.profile import CustomerProfile, Moment, Reading, profile_of
+from engine.rulebook.standing import standing
+from engine.state.profile import Moment, Reading, profile_of
 from engine.traits import TraitValue
 from engine.web.api.known_links import IdentityLink
 from engine.web.auth.audit import AuditTrail
@@ -134,7 +135,7 @@ class CustomerRoutes:
                 lastAt=profile.last_at,
                 stalenessMs=max(now - profile.last_at, 0) if profile.last_at else 0,
                 features=profile.worded(known),
-                indicators=self._active(profile),
+                indicators=self._active(view.row, now),
                 timeline=[_of_timeline(moment, known) for moment in profile.timeline],
                 offersGiven=view.offers_given(now),
                 consent=list(map(_of_consent, view.consents())),
@@ -168,9 +169,8 @@ class CustomerRoutes:
         except BadState:
             return None
 
-    def _active(self, profile: CustomerProfile) -> list[ActiveIndicator]:
-        indicators = self._services.rulebook().indicators
-        active = [one for one in indicators if one.code in profile.active]
+    def _active(self, row: bytes | None, now: int) -> list[ActiveIndicator]:
+        active = standing(self._services.rulebook(), row, now)
         return [ActiveIndicator(name=one.name, description=one.description) for one in active]
 
 

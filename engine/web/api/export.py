@@ -17,6 +17,7 @@ from engine.ports.held_store import CountedLinks, HeldUnder
 from engine.ports.kafka import AuditAction
 from engine.ports.offer_history import Consent, View, united
 from engine.ports.traits import Trait
+from engine.rulebook.standing import standing
 from engine.state.profile import profile_of
 from engine.state.tied_rows import is_tied, row_behind, ties_before
 from engine.web.api.customers import asked_for, named
@@ -103,13 +104,12 @@ class ExportRoutes:
         for one in (held[id_] for id_ in held if id_ != whose):
             brought = united(brought, one.history)
         together = View(view.row, held[whose].history, brought=brought)
-        indicators = self._services.rulebook().indicators
         return CustomerExport(
             customer,
             now,
             _without_ties(view.row or b""),
             {} if profile is None else {name: one["value"] for name, one in profile.worded(known).items()},
-            [] if profile is None else [one.name for one in indicators if one.code in profile.active],
+            [one.name for one in standing(self._services.rulebook(), view.row, now)],
             [] if profile is None else [msgspec.to_builtins(moment) for moment in profile.timeline],
             [one for one in held[whose].traits if one.value is not None],
             together.consents(),
