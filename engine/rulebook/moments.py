@@ -65,7 +65,7 @@ def _grown_ms(predicate: Predicate) -> list[int]:
         return []
     reached = math.ceil(_exact(predicate.threshold * step))
     passed = math.floor(_exact(predicate.threshold * step)) + 1
-    return [at for at in _changes(predicate, reached, passed) if at > 0]
+    return [int(at) for at in _changes(predicate, reached, passed) if at > 0]
 
 
 def _changes(predicate: Predicate, reached: float, passed: float) -> list[float]:

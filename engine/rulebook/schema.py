@@ -23,7 +23,7 @@ from engine.rulebook.model import Cap, Offer
 #: Kinds of offer whose purpose is service unless they name another: they help with what the customer is about.
 SERVING = ("serve", "chat")
 KINDS = ("sell", "serve", "ask", "retain", "nurture", "chat")
-PERIOD_MS = {"s": 1_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+PERIOD_MS = {"s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 7 * 86_400_000}
 LONGEST_PERIOD_MS = 3_660 * PERIOD_MS["d"]
 MOST_TIMES = 10_000
 
@@ -31,7 +31,7 @@ MOST_TIMES = 10_000
 TRUTHS = frozenset(("true", "false", "yes", "no", "on", "off", "null", "none"))
 INDICATOR_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
 OFFER_ID = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
-PERIOD = re.compile(r"([0-9]{1,9})\s*(s|min|h|d)", re.ASCII)
+PERIOD = re.compile(r"([0-9]{1,9})\s*(s|min|m|h|d|w)", re.ASCII)
 
 
 class RuleDraft(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ def holding(rulebook: Rulebook, features: NDArray[np.float64]) -> NDArray[np.boo
 
 def standing(rulebook: Rulebook, row: bytes | None, now: int) -> list[Indicator]:
     """The indicators that were activated for the stored `row` and still hold at `now` (epoch ms). What silence
-    ended needs no writing: it is judged where it is read. Raises `BadState` for a version we do not know."""
+    ended needs no writing: it is evaluated where it is read. Raises `BadState` for a version we do not know."""
     rows = read([row])
     active = set(rows["active"][0][: rows["active_count"][0]].tolist())
     if not active:

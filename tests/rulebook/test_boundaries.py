@@ -180,8 +180,9 @@ def test_a_cap_has_both_of_its_parts() -> None:
 
 
 PERIODS = [
+    ("1w", 7 * DAY), ("8m", 480_000),
     ("0s", None), ("1s", 1_000), ("90 s", 90_000), ("1min", 60_000), ("2h", 7_200_000), ("3660d", 3_660 * DAY),
-    ("3661d", None), ("87840h", 3_660 * DAY), ("87841h", None), ("1w", None), ("s", None), ("0d", None),
+    ("3661d", None), ("87840h", 3_660 * DAY), ("87841h", None), ("1y", None), ("s", None), ("0d", None),
 ]  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def when(condition: str) -> list[str]:
         ("cart.items > cart.items", "14: compares cart.items with itself"),
         ("cart.items > 1 and (", "20: not an expression: '(' was never closed"),
         ("print(1)", "1: a call is no condition"),
-        ("(lambda: 1)() > 3", "1: no function: only minutes(n), hours(n) and days(n) can be called"),
+        ("(lambda: 1)() > 3", "1: no function: only seconds(n), minutes(n), hours(n) and days(n) can be called"),
         ("ä > 3 and é.ö > 1", "1: no feature or number 'ä'"),
         ("cart.items > 1 # many", "16: ''#'' begins no comment"),
         ("cart.items > 1 and not cart.items > 1", None),
@@ -150,7 +150,7 @@ offers:
     evidence: 0
     boost: .inf
     say: "{cart.valu} {cart.items:money} {cart.items:duration} {cart.items:x} }"
-    cap: {max: 1.5, period: 7 w, per: x}
+    cap: {max: 1.5, period: 7 weeks, per: x}
     expires: 90
     extra: 1
   - {id: two, id: two}
@@ -171,8 +171,8 @@ offers:
         "a.yaml:10:65: One: say: no format 'x'; there are .0f, ,.2f, money, duration",
         "a.yaml:10:79: One: say: a lone }: write it twice to show it",
         "a.yaml:11:16: One: cap.max must be a whole number, 1 to 10000",
-        "a.yaml:11:29: One: cap.period must be a period such as 7d, 12h, 30min or 90s, not '7 w': write 49d",
-        "a.yaml:11:34: One: unknown key 'per'; did you mean period?",
+        "a.yaml:11:29: One: cap.period must be a period such as 7d, 12h, 30min or 90s, not '7 weeks': write 49d",
+        "a.yaml:11:38: One: unknown key 'per'; did you mean period?",
         "a.yaml:12:14: One: expires must be a period such as 7d, 12h, 30min or 90s, not '90': "
         "write the unit too, 90s, 90min, 90h or 90d",
         "a.yaml:13:5: One: unknown key 'extra'",

@@ -1,7 +1,8 @@
 """`when`: a Python expression, parsed and never evaluated, as a tree of predicates.
 
 Allowed are ``and``, ``or``, ``not``, comparisons (also chained, also ``in (1, 2, 3)``), features, names of
-indicators, numbers and arithmetic on numbers, ``minutes(n)``, ``hours(n)``, ``days(n)``, which are
+indicators, numbers, also with units (`engine.rulebook.language.units`), and arithmetic on them, ``seconds(n)``,
+``minutes(n)``, ``hours(n)``, ``days(n)``, which are
 converted to the unit of the feature they are compared with, traits (`engine.rulebook.language.traits`) and words
 (`engine.rulebook.language.words`).
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Callable
 
 import msgspec
 
 from engine.rulebook.faults import shown, suggestion
-from engine.rulebook.language import slips, traits
+from engine.rulebook.language import slips, traits, units
 from engine.rulebook.language.numerals import WORDS
 from engine.rulebook.language.predicate import (
     COMPARE,
@@ -100,7 +102,7 @@ def _read(text: str, report: Report) -> Condition | None:
         right, origin = slips.repaired(text, found)
         faults = [(slip.start, slip.reason) for slip in found]
         others: list[tuple[int, str]] = []
-        if tree_of(right, lambda *_: None) is not None:
+        if tree_of(units.plain(right)[0], lambda *_: None) is not None:
             _expression(right, lambda offset, reason: others.append((origin(offset), reason)))
         taken = {offset for offset, _ in faults}
         faults += [other for other in others if other[0] not in taken]
@@ -110,8 +112,9 @@ def _read(text: str, report: Report) -> Condition | None:
 
 
 def _expression(text: str, report: Report) -> Condition | None:
-    tree = tree_of(text, report)
-    return None if tree is None else _Reader(text, report).condition(tree)
+    plain, origin = units.plain(text)
+    tree = tree_of(plain, lambda offset, reason: report(origin(offset), reason))
+    return None if tree is None else _Reader(plain, origin, report).condition(tree)
 
 
 def _again(node: ast.expr) -> str:
@@ -126,14 +129,15 @@ def _again(node: ast.expr) -> str:
 class _Reader:
     """Reads one expression; continues after a fault to find the others."""
 
-    def __init__(self, text: str, report: Report) -> None:
+    def __init__(self, text: str, origin: Callable[[int], int], report: Report) -> None:
         self.report = report
+        self.origin = origin  # of an offset in `text`, which has no units, in what was written
         self.indent = len(text) - len(text.lstrip())
         self.line = text.lstrip()
 
     def offset(self, node: ast.expr) -> int:
         """The tree counts in bytes of UTF-8."""
-        return self.indent + len(self.line.encode()[: node.col_offset].decode(errors="ignore"))
+        return self.origin(self.indent + len(self.line.encode()[: node.col_offset].decode(errors="ignore")))
 
     def condition(self, node: ast.expr) -> Condition | None:
         try:

@@ -16,7 +16,7 @@ ARITHMETIC: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
-DURATIONS = {"minutes": 60.0, "hours": 3_600.0, "days": 86_400.0}
+DURATIONS = {"seconds": 1.0, "minutes": 60.0, "hours": 3_600.0, "days": 86_400.0}
 #: The units of the catalogue that are times.
 UNIT_SECONDS = {"s": 1.0, "h": 3_600.0, "d": 86_400.0}
 
@@ -106,10 +106,10 @@ def _binary(node: ast.BinOp) -> Quantity:
 def _duration(node: ast.Call) -> Quantity:
     name = dotted(node.func)
     if not name:
-        raise Refused(node, "no function: only minutes(n), hours(n) and days(n) can be called")
+        raise Refused(node, "no function: only seconds(n), minutes(n), hours(n) and days(n) can be called")
     if name not in DURATIONS:
         raise Refused(
-            node, f"no function {shown(name)}{suggestion(name, DURATIONS)} (there are minutes, hours, days)"
+            node, f"no function {shown(name)}{suggestion(name, DURATIONS)} (there are {', '.join(DURATIONS)})"
         )
     if len(node.args) != 1 or node.keywords:
         raise Refused(node, f"{name}(n) takes one number")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from engine.rulebook.language import numerals
+from engine.rulebook.language import numerals, units
 from engine.rulebook.language.numerals import MONEY, NUMERAL, PERCENT, UNIT, Advice
 from engine.rulebook.language.quotes import takes_texts, texts
 from engine.state.catalogue import BY_NAME
@@ -200,7 +200,7 @@ def _all(text: str) -> Iterator[Slip]:
         for found in pattern.finditer(text):
             instead, reason = advice(found)
             within = any(start <= found.start() < end for start, end in lists)
-            if any(start <= found.start() < end for start, end in quoted):
+            if any(start <= found.start() < end for start, end in quoted) or units.NUMBER.fullmatch(found[0]):
                 continue
             if instead != found[0] and not (within and "," in found[0]):
                 yield Slip(found.start(), found.end(), instead, reason)
