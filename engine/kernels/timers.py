@@ -9,7 +9,7 @@ from engine.kernels.evaluate import is_active
 from engine.kernels.features import read_wanted
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS
 from engine.kernels.jit import kernel, scalar
-from engine.kernels.moments import WEEK_MS, next_hour, next_moment, sooner
+from engine.kernels.moments import CLOCK_MS, WEEK_MS, next_hour, next_moment, sooner
 from engine.kernels.predicates import match
 
 CALLED = -1  # a timer that fired just now
@@ -22,13 +22,13 @@ def _next_activation(row, rules, scratch):
     codes, moments, due = rules.codes, rules.moments, row.silence_due
     for i in range(codes.shape[0]):
         scratch.held[i] = is_active(row, codes[i])
-    settled = due
-    while due != 0:
-        # where nothing but clocks changes, weeks are alike
-        if due > row.life_last_at + FORGOTTEN_AFTER_MS or due - settled > WEEK_MS:
-            return np.int64(0)
-        read_wanted(row, due, rules.wanted, scratch.values)
-        match(scratch.values, rules.program, scratch.truth, scratch.holds)
+    settled, moment = due, np.int64(0)  # the last and the next that are no clock's
+    while due != 0 and due <= row.life_last_at + FORGOTTEN_AFTER_MS:
+        if due - settled > WEEK_MS:  # weeks in which nothing but clocks changes are alike
+            _hold(row, min(moment - 1, row.life_last_at + CLOCK_MS), rules, scratch, scratch.held)
+            due = settled = moment
+            continue
+        _hold(row, due, rules, scratch, scratch.holds)
         for i in range(codes.shape[0]):
             if scratch.holds[i] and not scratch.held[i]:
                 return due
@@ -38,7 +38,14 @@ def _next_activation(row, rules, scratch):
         due = sooner(moment, hour)
         if due == moment:
             settled = due
-    return due
+    return np.int64(0)
+
+
+@kernel
+def _hold(row, at, rules, scratch, holds):
+    """Fill `holds` (bool, I) with which indicators hold for `row` at a moment."""
+    read_wanted(row, at, rules.wanted, scratch.values)
+    match(scratch.values, rules.program, scratch.truth, holds)
 
 
 @scalar
