@@ -11,6 +11,8 @@ from engine.kafka.single_batches import gaps
 #: How long a gap stays before it is the log's own. Of 60,000 records from three producers three batches were late,
 #: each by one fetch.
 SETTLED_S = 2.0
+#: No batch lies further behind the log's end as the same answer has it: one that says so is damaged.
+BEYOND_END = 1_000_000
 
 
 class LogEnd:
@@ -24,7 +26,7 @@ class LogEnd:
         """The batches `raw`, fetched from offset `first` on at `now` (monotonic seconds) of a log that ends at
         `end`, up to a gap between them that may close yet."""
         for start, behind in gaps(raw, first):
-            if not self._is_settled(behind, end, now):
+            if behind < end + BEYOND_END and not self._is_settled(behind, end, now):
                 return raw[:start]
         return raw
 

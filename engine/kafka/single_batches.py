@@ -82,7 +82,7 @@ def gaps(raw: bytes, first: int) -> Iterator[tuple[int, int]]:
     for frame in _frames(raw):
         if at is not None and frame.base > at:
             yield frame.start, frame.base
-        at = int(frame.header["last_offset"][0]) + 1 if len(frame.header) else None
+        at = max(int(frame.header["last_offset"][0]) + 1, first) if len(frame.header) else None
 
 
 def _frames(raw: bytes) -> Iterator[_Frame]:

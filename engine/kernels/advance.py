@@ -12,7 +12,7 @@ from __future__ import annotations
 from engine.kernels.decode import COLUMNS, OK
 from engine.kernels.evaluate import evaluate, evaluate_silence, has_room
 from engine.kernels.forgetting import FORGOTTEN_AFTER_MS, forget, is_forgotten
-from engine.kernels.groups.message_id import seen
+from engine.kernels.groups.message_id import is_known, keep
 from engine.kernels.jit import kernel, scalar
 from engine.kernels.prefetch import LINE, prefetch
 from engine.kernels.row import ROW_BYTES, apply
@@ -61,6 +61,9 @@ def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, a
             continue
         row = rows[slots[i]]
         forgotten = is_forgotten(row, event)  # before all else: what was deleted knows no ids either
+        if not forgotten and is_known(row, event.id):  # a repeat changes nothing, and ends no silence
+            outcomes[i] = DUPLICATE
+            continue
         until = row.life_last_at + FORGOTTEN_AFTER_MS + 1 if forgotten else event.at
         activated, whole = evaluate_silence(row, slots[i], until, rules, scratch, activations, activated)
         _caused(causes, first, activated, i)
@@ -68,9 +71,7 @@ def advance(rows, slots, events, order, start, data, rules, scratch, outcomes, a
             return turn, activated
         if forgotten:
             forget(rows, slots[i])
-        if seen(row, event.id):
-            outcomes[i] = DUPLICATE
-            continue
+        keep(row, event.id)
         evaluated = row.life_last_at + row.silence_ms
         apply(row, event, scratch.row[0], data)
         # never before a moment that was evaluated: what is active since then would end, and be activated again

@@ -32,7 +32,7 @@ def merge(rows, slots, links, start, others, rules, scratch, activations):
         if others[i].version == 0:
             continue
         join(row, others[i])
-        now = row.life_last_at + row.silence_ms
+        now = max(row.life_last_at + row.silence_ms, row.window_at)  # orders may have come apart from the events
         if now > 0:
             activated = evaluate(
                 row, slots[i], i, now, link.received_at, is_signed(row), rules, scratch, activations, activated

@@ -11,7 +11,7 @@ from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from engine.kafka import record_batches
-from engine.kafka.late_batches import LogEnd
+from engine.kafka.late_batches import BEYOND_END, SETTLED_S, LogEnd
 from engine.ports.records import FetchedRecords
 from tests.contracts.reading import parameters
 from tests.kafka.test_record_batches import Record, batch, marker
@@ -75,6 +75,7 @@ def test_what_is_read_and_moved_of_a_result_is_there() -> None:
         "next_fetch_offset",
         "check_assignment",
         "_update_position",
+        "_created = time.monotonic()",
     ):
         assert name in source
     unpack = inspect.getsource(fetcher.PartitionRecords)
@@ -156,6 +157,17 @@ async def test_a_batch_that_comes_late_is_fetched_before_those_behind_it(topic: 
     assert topic == OTHER or (given.start, given.end, given.missing) == (5, 7, 0)
 
 
+@pytest.mark.parametrize(("later", "given"), [(0.01, []), (SETTLED_S - 0.25, []), (SETTLED_S, [6])])
+async def test_how_long_a_gap_stays_is_known_by_when_it_was_fetched(later: float, given: list[int]) -> None:
+    """And not by when the fetch is read: a worker that stalls would take a fetch of before for one of after."""
+    fetched, assignment = result(OURS, batch([Record(6)], 6), 4)
+    fetched._created = 100.0
+    assert len(fetched.getall(10)) == 0
+    fetched, _ = result(OURS, batch([Record(6)], 6), 4, assignment=assignment)
+    fetched._created = 100.0 + later
+    assert offsets_of(fetched.getall(10)) == given
+
+
 async def test_a_gap_that_stayed_is_passed_and_counted() -> None:
     assignment = subscription_state.Assignment([OURS])
     assignment.state_value(OURS).log_end = Settled()
@@ -201,7 +213,7 @@ async def test_where_the_log_ends_is_asked_of_the_assignment() -> None:
     assert "tp_state.highwater = highwater" in inspect.getsource(fetcher.Fetcher._proc_fetch_request)
     assignment = subscription_state.Assignment([OURS])
     assignment.state_value(OURS).highwater, assignment.state_value(OURS).log_end = 9, Settled()
-    far = 9 + record_batches._BEYOND_END
+    far = 9 + BEYOND_END
     for offset, position in ((far - 1, far), (far, 5)):
         fetched, _ = result(OURS, batch([Record(offset)], offset), 4, assignment=assignment)
         assert len(fetched.getall(10)) == 1

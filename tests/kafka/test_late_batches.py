@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.kafka import record_batches
-from engine.kafka.late_batches import SETTLED_S, LogEnd
+from engine.kafka.late_batches import BEYOND_END, SETTLED_S, LogEnd
 from engine.kafka.topics import make_topics
 from engine.settings import Kafka
 from loadtest.servers import tansu
@@ -67,6 +67,18 @@ def test_a_gap_is_waited_for_anew_where_the_log_grew_since_the_last() -> None:
     assert shown(log_end, [4, 6], 4, 7, NOW) == [4]
     assert shown(log_end, [4, 5, 6, 8], 4, 9, NOW + 10) == [4, 5, 6]
     assert shown(log_end, [8], 7, 9, NOW + 10 + SETTLED_S) == [8]
+
+
+@pytest.mark.parametrize("offset", [9 + BEYOND_END, 2**60])
+def test_an_offset_that_cannot_be_is_no_gap(offset: int) -> None:
+    """It is a damaged batch's: waiting for what lies before it would take every later gap for settled."""
+    log_end = LogEnd()
+    assert shown(log_end, [4, offset], 4, 9, NOW) == [4, offset]
+    assert shown(log_end, [4, 6], 4, 9, NOW + 60) == [4]
+
+
+def test_what_lies_before_the_offset_asked_for_is_no_gap() -> None:
+    assert shown(LogEnd(), [1, 3, 5, 6], 5, 7, NOW) == [1, 3, 5, 6]
 
 
 def test_nothing_is_known_behind_a_batch_that_does_not_say_where_it_ends() -> None:

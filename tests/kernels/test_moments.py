@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.events import Kind
 from engine.kernels import row as layout
+from engine.kernels.advance import DUPLICATE
 from engine.kernels.catalogue import FEATURES
 from engine.kernels.features import read_many
 from engine.kernels.moments import CLOCK_MS
@@ -20,8 +21,9 @@ from engine.kernels.predicates import match_many
 from engine.kernels.timers import CALLED
 from engine.rulebook.directory import load
 from engine.rulebook.model import Rulebook
+from engine.state.row_parts import own_part
 from engine.stream.evaluator import IndicatorEvaluator
-from tests.kernels.builders import DAY, HOUR, MINUTE, SECOND, START, Happening, columns, rulebook, run
+from tests.kernels.builders import DAY, HOUR, MINUTE, NOTHING, SECOND, START, Happening, columns, rulebook, run
 from tests.kernels.test_advance import streams
 
 ROOT = Path(__file__).parents[2]
@@ -215,6 +217,25 @@ def test_more_moments_than_there_is_room_for_activations_are_all_evaluated() -> 
     assert (first, days[:30].tolist()) == ([], [20] * 30)
     assert np.diff(activations["at"]).min() >= 0
     assert activations["event"].tolist() == [-1] * 600
+
+
+def test_a_repeat_ends_no_silence() -> None:
+    _, evaluator = evaluated({"quiet": "idle.seconds >= 60"})
+    row, _ = run(evaluator, [Happening(START, Kind.PAGE_VIEWED, 1)])
+    before = row.tobytes()
+    outcomes, activations = evaluator.advance(row, SLOT, columns([Happening(START + HOUR, Kind.PAGE_VIEWED, 1)]))
+    assert (outcomes.tolist(), len(activations), row.tobytes()) == ([DUPLICATE], 0, before)
+
+
+def test_orders_that_join_without_their_events_are_evaluated_at_their_time() -> None:
+    _, evaluator = evaluated({"bought": "orders.count_7d >= 1"})
+    row, _ = run(evaluator, [Happening(START, Kind.PAGE_VIEWED, 1)])
+    other, _ = run(NOTHING, [Happening(START + 10 * DAY, Kind.ORDER_COMPLETED, 2, value=5.0, order=9)])
+    link = columns([Happening(START + 11 * DAY, Kind.PAGE_VIEWED, 3)])
+    activations = evaluator.merge(row, SLOT, link, own_part(other))
+    assert [int(one["at"]) for one in activations] == [START + 10 * DAY]
+    evaluator.fire(row, SLOT, START + 30 * DAY)
+    assert row["active_count"][0] == 0
 
 
 def test_a_blank_row_waits_for_nothing() -> None:

@@ -62,6 +62,9 @@ def test_a_percentage_is_the_nearest_number(share: Decimal) -> None:
         ("8m < idle.seconds and 8m < cart.items", ["23: cart.items is not a time (a count)"]),
         ("idle.seconds > 8m and cart.items = 0", ["34: write == to compare instead of ="]),
         ("idle.seconds > 8x", ["16: write 8, the number alone"]),
+        ("idle.seconds > 8m and 90s < cart.items", ["23: cart.items is not a time (a count)"]),
+        ("idle.seconds > 1 hour and 30 minutes", ["16: write hours(1) + minutes(30)"]),
+        ("idle.seconds > 8m.", ["16: write minutes(8)"]),
         ("idle.seconds > 1 + 8m", ["16: adds a time and a plain number"]),
         ("idle.seconds > 8m8", ["16: write minutes(8) + minutes(8)"]),
     ],
@@ -70,8 +73,20 @@ def test_faults_beside_units_keep_their_places(text: str, expected: list[str]) -
     assert faults(text) == expected
 
 
-@pytest.mark.parametrize("text", ['trait.size == "8m"', 'contact.queue_now == "20%"'])
-def test_what_is_quoted_has_no_units(text: str) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        'trait.size == "8m"',
+        'contact.queue_now == "20%"',
+        'trait.size == "5\\" 8m"',
+        "trait.size == '8m \\' 9m'",
+        'trait.size == "8m\n9m"',
+        "trait.menü2d == 1",
+        "trait.x8m == 1",
+        "cart.items > 8.m",
+    ],
+)
+def test_what_is_quoted_or_named_has_no_units(text: str) -> None:
     assert units.plain(text)[0] == text
 
 

@@ -8,7 +8,7 @@ from engine.kernels.jit import kernel
 ACTIVE = 24  # that may be active at the same time
 
 FIELDS = [
-    ("silence_due", "i8"),  # when a growing feature next reaches a threshold (epoch ms; 0: none ahead)
+    ("silence_due", "i8"),  # when silence next changes something (epoch ms; 0: nothing is ahead)
     ("silence_ms", "i8"),  # how far beyond the last event the indicators were evaluated
     ("active", "u4", (ACTIVE,)),  # by hash of their names; ``active_count`` in the head says how many
 ]

@@ -27,13 +27,10 @@ def is_known(row, identity):
 
 
 @kernel
-def seen(row, identity):
-    """Whether `identity` is among the ids; keeps it when it is not."""
-    if is_known(row, identity):
-        return True
+def keep(row, identity):
+    """Add `identity`, which is not known yet, to the ids."""
     row.message_id[row.message_total & _PLACE] = identity
     row.message_total += 1
-    return False
 
 
 @kernel
@@ -41,4 +38,6 @@ def join_message_id(into, other):
     """Add the ids of another row: its newest half, or as many as there is room for."""
     own, others = min(into.message_total, IDS), min(other.message_total, IDS)
     for back in range(min(others, max(IDS // 2, IDS - own)), 0, -1):
-        seen(into, other.message_id[(other.message_total - back) & _PLACE])
+        identity = other.message_id[(other.message_total - back) & _PLACE]
+        if not is_known(into, identity):
+            keep(into, identity)

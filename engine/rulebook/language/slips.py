@@ -96,6 +96,9 @@ def _alone(found: Found) -> Advice:
 
 
 def _sum(found: Found) -> Advice:
+    first = units.NUMBER.match(found.string, found.start())
+    if first and re.search(r"(?:and|und)\b", found.string[first.end() : found.start(3)]):
+        return Advice(found[0], "")  # a number with its unit, and another comparison
     hours, minutes = numerals.duration(found[1], found[2]), numerals.duration(found[3], found[4] or "min")
     return _write(f"{hours.instead} + {minutes.instead}")
 
@@ -200,7 +203,9 @@ def _all(text: str) -> Iterator[Slip]:
         for found in pattern.finditer(text):
             instead, reason = advice(found)
             within = any(start <= found.start() < end for start, end in lists)
-            if any(start <= found.start() < end for start, end in quoted) or units.NUMBER.fullmatch(found[0]):
+            if any(start <= found.start() < end for start, end in quoted):
+                continue
+            if (known := units.NUMBER.match(text, found.start())) and known.end() == found.end():
                 continue
             if instead != found[0] and not (within and "," in found[0]):
                 yield Slip(found.start(), found.end(), instead, reason)

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 
-from engine.rulebook.language.quotes import texts
-
 #: A unit of time -> the call that means it, and how many of these it is.
 TIMES = {
     "s": ("seconds", 1), "m": ("minutes", 1), "min": ("minutes", 1), "h": ("hours", 1), "d": ("days", 1),
     "w": ("days", 7),
 }  # fmt: skip
-NUMBER = re.compile(r"(?<![\w.])([0-9]{1,15}(?:\.[0-9]{1,15})?)(s|min|m|h|d|w|%)(?![\w.(%])", re.ASCII)
+NUMBER = re.compile(r"(?<![\w.])([0-9]{1,15}(?:\.[0-9]{1,15})?)(s|min|m|h|d|w|%)(?![\w.(%])")
+#: Texts as Python has them, over lines and with quotes in them too.
+_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'", re.DOTALL)
 
 
 def plain(text: str) -> tuple[str, Callable[[int], int]]:
@@ -44,7 +44,7 @@ def plain(text: str) -> tuple[str, Callable[[int], int]]:
 
 
 def _numbers(text: str) -> Iterator[re.Match[str]]:
-    quoted = list(texts(text))
+    quoted = [found.span() for found in _TEXT.finditer(text)]
     for found in NUMBER.finditer(text):
         if not any(start <= found.start() < end for start, end in quoted):
             yield found

@@ -19,7 +19,7 @@ from engine.kernels.groups.contact import apply_contact
 from engine.kernels.groups.contact_entry import KEPT
 from engine.kernels.groups.contact_starts import STARTS
 from engine.kernels.groups.contact_waits import wait_of
-from engine.kernels.groups.message_id import seen
+from engine.kernels.groups.message_id import is_known, keep
 from tests.kernels.builders import DAY
 from tests.kernels.groups.contact_oracle import features
 from tests.kernels.groups.rows import CONTACTS as ROW
@@ -64,7 +64,8 @@ def month(data: Path, days: int) -> Month:
 def add(rows: NDArray[np.void], events: NDArray[np.void] | Sequence[np.void]) -> None:
     """As a worker does: what was sent again is dropped first."""
     for event in events:
-        if not seen(rows[0], event["id"]):
+        if not is_known(rows[0], event["id"]):
+            keep(rows[0], event["id"])
             apply_contact(rows[0], event)
 
 

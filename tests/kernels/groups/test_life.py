@@ -77,7 +77,13 @@ def test_a_count_stays_at_the_largest_that_it_holds() -> None:
 
 
 def seen(row: Row, *ids: int) -> list[bool]:
-    return [bool(message_id.seen(row[0], np.uint64(identity))) for identity in ids]
+    """Whether each is known; those that are not are kept."""
+    known = []
+    for identity in map(np.uint64, ids):
+        known.append(bool(message_id.is_known(row[0], identity)))
+        if not known[-1]:
+            message_id.keep(row[0], identity)
+    return known
 
 
 def remembered(row: Row) -> list[int]:
