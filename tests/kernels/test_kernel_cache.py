@@ -20,7 +20,7 @@ OTHER = 54_321
 
 #: a kernel whose callees lie in session_steps.py and message_id.py, and which reads row_limits.py through another
 PROBE_KERNEL = """
-from engine.kernels.groups.message_id import seen
+from engine.kernels.groups.message_id import keep
 from engine.kernels.groups.session_steps import go_on
 from engine.kernels.jit import kernel
 from engine.kernels.wire import Kind
@@ -29,7 +29,7 @@ from engine.kernels.wire import Kind
 def probe(row):
     for at in (10_000_000, 10_001_000):
         go_on(row, at, Kind.PAGE_VIEWED, 0, 0, 0)
-    return seen(row, 1)
+    keep(row, 1)
 """
 
 RUN = """
@@ -106,12 +106,12 @@ def test_an_edit_changes_the_result_and_nothing_else_does(tree: Path) -> None:
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 1, 1)
 
-    seen = tree / KERNELS / "groups" / "message_id.py"
-    edit(seen, "row.message_total += 1", "row.message_total += 2")
+    ids = tree / KERNELS / "groups" / "message_id.py"
+    edit(ids, "row.message_total += 1", "row.message_total += 2")
     edited, _ = run(tree)
     assert (edited["bursts"], edited["counted"], edited["misses"]) == (1, 2, 1)
 
-    edit(seen, "row.message_total += 2", "row.message_total += 1")
+    edit(ids, "row.message_total += 2", "row.message_total += 1")
     edit(tree / KERNELS / "row_limits.py", "BURST_VIEWS = 2", "BURST_VIEWS = 3")
     back, _ = run(tree)
     assert (back["bursts"], back["counted"], back["path"]) == (0, 1, first["path"])
