@@ -19,6 +19,7 @@ from engine.demo.feed import Feed
 from engine.errors import Unavailable
 from engine.local.supervisor import Change, Ready, State, Supervisor
 from engine.ports.stream_store import Commit, Timers
+from engine.post.ledger import Ledger
 from engine.store.redis import RedisStore
 
 LONGEST = 6_000  # batches of a partition
@@ -107,11 +108,13 @@ class LogRotation:
                 self._rolling = False
 
     async def _reset(self) -> None:
-        """Let the store expect a new log from its beginning, and end the worker: the next one fetches from there.
-        tansu itself gives nothing for an offset beyond its end, and no error."""
+        """Let the store expect a new log from its beginning, whose letters are numbered anew, and end the worker:
+        the next one fetches from there. tansu itself gives nothing for an offset beyond its end, and no error."""
         for partition in range(self._partitions):
             at = await self._store.claim(partition)
-            await self._store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), Timers((), ()), (), {}))
+            post = Ledger(await self._store.post(partition)).restart(at.epoch)
+            nobody = Timers((), ())
+            await self._store.commit(Commit(partition, at.epoch, at.offset, 0, (), (), nobody, (), {}, post=post))
         await self._store.persisted()  # a Redis that dies now must not restart with the old offsets
         self._seen, self._batches = (0, self._feed.sent, self._feed.requests), 0
         self._supervisor.restart("worker", at_once=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from engine.demo import scene
 from engine.demo.feed import Input
 from engine.demo.run import Demo, Wishes
 from tests.flows.demos import END_S, ROOT, Demos, child, events_applied, until
@@ -220,8 +221,9 @@ async def test_it_is_exact_although_redis_was_killed(start: Demos) -> None:
 
 @pytest.mark.slow
 async def test_a_long_log_begins_anew_and_nothing_is_lost(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scene, "AGAIN_AFTER_S", 3.0)  # each sends mail between partitions
     chosen = Input(file=None, speed=0, rate=400, seed=7)
     result = await Demo(
         Wishes(chosen, 30, 0, ROOT / "rules", tmp_path / "demo", as_json=True, browser=False, log_batches=30)
