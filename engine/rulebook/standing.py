@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from engine.kernels.predicates import match
 from engine.rulebook.model import Indicator, Rulebook
+from engine.state.profile import active_codes
 from engine.state.row_codec import read
 from engine.state.vector import vectors_of
 
@@ -26,8 +27,7 @@ def standing(rulebook: Rulebook, row: bytes | None, now: int) -> list[Indicator]
     """The indicators that were activated for the stored `row` and still hold at `now` (epoch ms). What silence
     ended needs no writing: it is evaluated where it is read. Raises `BadState` for a version we do not know."""
     rows = read([row])
-    active = set(rows["active"][0][: rows["active_count"][0]].tolist())
-    if not active:
+    if not (active := active_codes(rows[0])):
         return []
     holds = holding(rulebook, vectors_of(rows, np.full(1, now), rulebook.columns)[0])
     return [one for one, held in zip(rulebook.indicators, holds, strict=False) if held and one.code in active]

@@ -39,14 +39,13 @@ class Moment(msgspec.Struct, frozen=True):
 
 
 class CustomerProfile(msgspec.Struct, frozen=True):
-    """A row at a moment. ``active`` are the codes of the active indicators, ``timeline`` the last
-    events, newest first, ``words`` the hashes of what was said of contacts. Times in epoch ms."""
+    """A row at a moment. ``timeline`` are the last events, newest first, ``words`` the hashes of what was said of
+    contacts. Times in epoch ms."""
 
     first_at: int
     last_at: int
     events: int
     vector: tuple[float, ...]
-    active: frozenset[int]
     timeline: tuple[Moment, ...]
     words: frozenset[int]
 
@@ -84,10 +83,14 @@ def profile_of(row: bytes | None, now: int) -> CustomerProfile:
         int(one["life_last_at"]),
         int(one["recent_total"]),
         tuple(vector[0].tolist()),
-        frozenset(one["active"][: one["active_count"]].tolist()),
         tuple(_timeline(one)),
         codes_of(one),
     )
+
+
+def active_codes(row: np.void) -> frozenset[int]:
+    """Of the indicators that were active when `row` (`ROW`) was evaluated last."""
+    return frozenset(row["active"][: row["active_count"]].tolist())
 
 
 def is_anonymous(row: bytes | None) -> bool:

@@ -14,7 +14,7 @@ from engine.kernels.hashing import word_hash
 from engine.kernels.row import ROW, VERSION
 from engine.kernels.wire import EARLIEST_S
 from engine.state.catalogue import CATALOGUE
-from engine.state.profile import profile_of
+from engine.state.profile import active_codes, profile_of
 from tests.state.stored import stored
 
 NOW = 1_700_000_000_000
@@ -41,7 +41,7 @@ def test_every_feature_has_its_unit_and_meaning() -> None:
 def test_active_are_as_many_as_are_counted() -> None:
     rows = blank()
     rows["active"][0, :3], rows["active_count"] = (11, 22, 33), 2
-    assert profile_of(stored(rows)[0], NOW).active == {11, 22}
+    assert active_codes(rows[0]) == {11, 22}
 
 
 @pytest.mark.parametrize("events", [0, 1, RECENT - 1, RECENT, RECENT + 5])

@@ -26,7 +26,8 @@ from engine.ports.records import as_columns
 from engine.rulebook.directory import load
 from engine.settings import Stream
 from engine.sources.registry import sources
-from engine.state.profile import profile_of
+from engine.state.profile import active_codes, profile_of
+from engine.state.row_codec import read
 from engine.store.memory import MemoryStore
 from engine.stream.worker import Worker
 from tests.stream.test_worker import KafkaRecord
@@ -130,7 +131,7 @@ async def written() -> dict[str, object]:
             "row": base64.b64encode(row).decode(),
             "now": now,
             "features": {name: reading["value"] for name, reading in profile.features.items()},
-            "active": sorted(profile.active),
+            "active": sorted(active_codes(read([row])[0])),
             "timeline": [msgspec.to_builtins(moment) for moment in profile.timeline],
         }
     return {"rows": found, "names": {word: word_hash(word) for word in ("tv-1", "radio", "tv", "audio")}}
